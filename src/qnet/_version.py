@@ -1,0 +1,3 @@
+"""The version of qnet: its one home."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,57 @@
+"""Files and objects to spectra, and catalogues to files. No maths.
+
+`read_spectra` reads the spectra of every survey; `write_catalogue` and `read_catalogue` are a pair.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qnet.grid import QUASARNET_GRID
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from qnet.io.boss import read_spall
+    from qnet.io.catalogue import read_catalogue, write_catalogue
+    from qnet.io.objects import from_arrays, from_specutils, from_table
+    from qnet.io.reader import read_spectra
+
+    #: Left edges [Angstrom] of QuasarNET's log grid.
+    wave: npt.NDArray[np.float64]
+
+__all__ = [
+    "from_arrays",
+    "from_specutils",
+    "from_table",
+    "read_catalogue",
+    "read_spall",
+    "read_spectra",
+    "wave",
+    "write_catalogue",
+]
+
+_HOMES = {
+    "from_arrays": "objects",
+    "from_specutils": "objects",
+    "from_table": "objects",
+    "read_catalogue": "catalogue",
+    "read_spall": "boss",
+    "read_spectra": "reader",
+    "write_catalogue": "catalogue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "wave":
+        return QUASARNET_GRID.wave
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"qnet.io.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'qnet.io' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

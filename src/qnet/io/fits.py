@@ -1,0 +1,294 @@
+"""FITS files as named images and tables: fitsio, with errors that name the file and the HDU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import fitsio
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import FileError
+from qnet.files import PathLike, check_input
+
+#: What fitsio and its C library raise on a damaged file.
+_FITS_FAULTS = (OSError, ValueError, RuntimeError, MemoryError, TypeError, KeyError, IndexError)
+
+#: The C library reads other characters in a file's name as part of a selection language.
+_PLAIN_NAME = re.compile(r"[\w./-]+", re.ASCII)
+
+#: Signature of gzip files, whose size on disk says nothing about what they hold.
+_GZIP = b"\x1f\x8b"
+
+
+class FitsFile:
+    """A FITS file open for reading; gz and fpack files are read as they are.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, not FITS, or cut short.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = check_input(path, "a FITS file of spectra")
+        try:
+            with plain_name(self.path) as name:
+                self._fits = fitsio.FITS(name)
+                self._hdus = list(self._fits)
+        except _FITS_FAULTS as error:
+            raise FileError(
+                f"{self.path}: cannot be read as FITS ({_reason(error)}); is it whole?"
+            ) from error
+        self._drop_fpack_shell()
+        self._names = {
+            hdu.get_extname().strip().upper(): index
+            for index, hdu in reversed(list(enumerate(self._hdus)))
+            if hdu.get_extname().strip()
+        }
+        try:
+            self._check_length()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._fits.close()
+
+    def __len__(self) -> int:
+        return len(self._hdus)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the HDUs, upper case, in the order of the file."""
+        return sorted(self._names, key=self._names.__getitem__)
+
+    def describe(self) -> str:
+        """What the file holds, for messages."""
+        parts = []
+        for index, hdu in enumerate(self._hdus):
+            name = hdu.get_extname().strip() or f"HDU {index}"
+            if self.is_table(index):
+                parts.append(f"{name} (table)")
+            else:
+                dims = self.shape(index)
+                parts.append(f"{name} (image {'x'.join(map(str, dims))})" if dims else name)
+        return ", ".join(parts)
+
+    def is_table(self, key: str | int) -> bool:
+        """Whether an HDU is there and a table."""
+        return self._has(key) and self._hdu(key).get_exttype().endswith("_TBL")
+
+    def shape(self, key: str | int) -> tuple[int, ...]:
+        """Shape of an image; () for a table, an empty HDU or one that is not there."""
+        if not self._has(key) or self.is_table(key):
+            return ()
+        return tuple(int(size) for size in self._hdu(key).get_info().get("dims") or ())
+
+    def columns(self, key: str | int) -> list[str]:
+        """Names of a table's columns, upper case; none where there is no such table."""
+        if not self.is_table(key):
+            return []
+        return [name.upper() for name in self._hdu(key).get_colnames()]
+
+    def nrows(self, key: str | int) -> int:
+        """Number of rows of a table."""
+        return int(self._hdu(key).get_nrows())
+
+    def header(self, key: str | int = 0) -> Mapping[str, Any]:
+        """Header of an HDU."""
+        with self._faults(key):
+            header = self._hdu(key).read_header()
+            return {name: header[name] for name in header if name}
+
+    def image(self, key: str | int, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
+        """Image of an HDU, native-endian.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU.
+        rows : ndarray of int, optional
+            Rows (first axis) to read; all when None.
+
+        Raises
+        ------
+        FileError
+            The HDU is not there, not an image, or damaged.
+        """
+        if not self._has(key) or self.is_table(key) or not self.shape(key):
+            raise FileError(
+                f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
+            )
+        with self._faults(key):
+            hdu = self._hdu(key)
+            if rows is None:
+                data = hdu.read()
+            elif len(rows) == 0:
+                data = np.empty((0, *self.shape(key)[1:]), dtype=hdu[0:1, :].dtype)
+            else:
+                low, high = int(rows.min()), int(rows.max())
+                data = hdu[low : high + 1, :][rows - low]
+            return _native(data)
+
+    def table(
+        self, key: str | int, columns: list[str], rows: npt.NDArray[np.int64] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Some columns of a table, by their names in upper case, native-endian.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU.
+        columns : list of str
+            Columns to read, in any letter case.
+        rows : ndarray of int, optional
+            Rows to read; all when None.
+
+        Raises
+        ------
+        FileError
+            The table or a column is not there, or damaged.
+        """
+        have = self.columns(key)
+        if not have:
+            raise FileError(
+                f"{self.path}: lacks the table {self._label(key)}; it holds {self.describe()}"
+            )
+        missing = [name for name in columns if name.upper() not in have]
+        if missing:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} lacks the column(s) {', '.join(missing)}; it "
+                f"has {_shorten(have)}"
+            )
+        with self._faults(key):
+            hdu = self._hdu(key)
+            # Row by row would follow the caller's order; fitsio sorts rows, so index afterwards.
+            data = {name.upper(): np.atleast_1d(hdu.read_column(name)) for name in columns}
+            if rows is not None:
+                data = {name: values[rows] for name, values in data.items()}
+            return {name: _native(values) for name, values in data.items()}
+
+    def _has(self, key: str | int) -> bool:
+        return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
+
+    def _hdu(self, key: str | int) -> Any:
+        if not self._has(key):
+            raise FileError(
+                f"{self.path}: lacks HDU {self._label(key)}; it holds {self.describe()}"
+            )
+        return self._hdus[self._names[key] if isinstance(key, str) else key]
+
+    @staticmethod
+    def _label(key: str | int) -> str:
+        return key if isinstance(key, str) else f"number {key}"
+
+    @contextlib.contextmanager
+    def _faults(self, key: str | int) -> Iterator[None]:
+        """Turn what fitsio raises into an error that names the file and the HDU."""
+        try:
+            yield
+        except _FITS_FAULTS as error:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} is damaged or cut short ({_reason(error)})"
+            ) from error
+
+    def _drop_fpack_shell(self) -> None:
+        """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
+        if len(self._hdus) > 1 and not self._hdus[0].get_info().get("dims"):
+            info = self._hdus[1].get_info()
+            if info.get("is_compressed_image") and info["extname"] in ("", "COMPRESSED_IMAGE"):
+                del self._hdus[0]
+
+    def _check_length(self) -> None:
+        """Raise if the file is shorter than its headers say."""
+        size = self.path.stat().st_size
+        with open(self.path, "rb") as stream:
+            if stream.read(len(_GZIP)) == _GZIP:
+                return
+        for index, hdu in enumerate(self._hdus):
+            end = hdu.get_info().get("data_end", 0)
+            if end > size:
+                name = hdu.get_extname().strip() or f"number {index}"
+                raise FileError(
+                    f"{self.path}: is cut short: HDU {name} should end at byte {end}, but the file "
+                    f"has {size}"
+                )
+
+
+@contextlib.contextmanager
+def plain_name(path: Path) -> Iterator[str]:
+    """A name for a file that the C library takes literally.
+
+    cfitsio reads brackets, parentheses, plus signs and the like in a name as a selection; such a
+    file is reached through a link in a temporary folder.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    str
+    """
+    name = os.path.abspath(path)
+    if _PLAIN_NAME.fullmatch(name):
+        yield name
+        return
+    with tempfile.TemporaryDirectory(prefix="qnet-") as folder:
+        link = Path(folder, "folder")
+        link.symlink_to(Path(name).parent, target_is_directory=True)
+        if _PLAIN_NAME.fullmatch(path.name):
+            yield str(link / path.name)
+            return
+        link = Path(folder, "file.fits")
+        link.symlink_to(name)
+        yield str(link)
+
+
+def text_column(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column of strings without trailing blanks."""
+    return np.char.strip(values.astype(str))
+
+
+def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array in the machine's byte order."""
+    return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
+
+
+def _shorten(names: list[str], most: int = 12) -> str:
+    """Names joined by commas, the first few of many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _reason(error: BaseException) -> str:
+    """First line of what the C library says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

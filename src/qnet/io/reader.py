@@ -1,0 +1,244 @@
+"""Any spectra into one container: the layout is found by the HDUs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import FileError, InputError
+from qnet.files import PathLike
+from qnet.io import boss, desi, objects, prepared
+from qnet.io.fits import FitsFile
+from qnet.spectra import Spectra
+
+#: What `read_spectra` looks for, in the order in which it does.
+LAYOUTS = (
+    "DESI coadd or spectra (HDUs B_FLUX, R_FLUX or Z_FLUX with _IVAR and _WAVELENGTH)",
+    "DESI cframe (HDUs FLUX, IVAR and a 1-D WAVELENGTH)",
+    "SDSS spec (a table COADD with flux, loglam and ivar)",
+    "prepared data (an image of flux and ivar and a table with TARGETID)",
+    "SDSS spCFrame (images of flux, ivar, mask and loglam)",
+    "SDSS spPlate (images of flux, ivar and mask, and COEFF0 in the header)",
+)
+
+#: Names of the files that make one set of spectra, by exposure and spectrograph.
+_FRAME_SETS = (
+    re.compile(r"(?P<kind>cframe)-[brz](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
+    re.compile(r"(?P<kind>spCFrame)-[br](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
+)
+
+
+def read_spectra(
+    path: PathLike | Sequence[PathLike],
+    *,
+    rows: npt.ArrayLike | None = None,
+    fibers: Sequence[int] | None = None,
+    spall: boss.SpAll | None = None,
+    use_mask: bool = True,
+) -> Spectra:
+    """Read spectra from a FITS file, of whichever survey; gz and fpack files are read as they are.
+
+    The layout is found by the HDUs: DESI coadd, spectra and cframe; SDSS, BOSS, eBOSS and SDSS-V
+    spec; spPlate and spCFrame; prepared data.
+
+    Parameters
+    ----------
+    path : str, path, or sequence of them
+        A file; or the cframes (spCFrames) of one exposure and spectrograph, which are one set of
+        spectra.
+    rows : array_like of int, optional
+        Rows to read; all when None.
+    fibers : sequence of int, optional
+        FIBERIDs to read from an spPlate or spCFrame, in place of `rows`.
+    spall : mapping, optional
+        THING_ID by (PLATE, MJD, FIBERID) for spPlate and spCFrame files, from `read_spall`.
+    use_mask : bool
+        Whether pixels with a non-zero DESI MASK get ivar 0.
+
+    Returns
+    -------
+    Spectra
+        Every row of the file, whatever its quality; masked pixels have ivar 0.
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, damaged, of none of the layouts, or lacks an HDU or column.
+    InputError
+        A row is out of range, or a wavelength grid does not increase.
+
+    Warns
+    -----
+    QnetWarning
+        The file has no ids.
+    """
+    single = isinstance(path, (str, os.PathLike))
+    paths: list[PathLike] = [path] if single else list(path)  # type: ignore[list-item,arg-type]
+    if not paths:
+        raise InputError("path is empty: at least one file was expected")
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(FitsFile(name)) for name in paths]
+        first = files[0]
+        try:
+            return _read(files, rows, fibers, spall, use_mask)
+        except InputError as error:
+            # Shapes and wavelengths are checked where they are not known to come from a file.
+            if isinstance(error, _RowError):
+                raise
+            raise FileError(f"{first.path}: {error}") from error
+
+
+class _RowError(InputError):
+    """A row, fibre or combination of arguments that does not fit the file."""
+
+
+def _read(
+    files: list[FitsFile],
+    rows: npt.ArrayLike | None,
+    fibers: Sequence[int] | None,
+    spall: boss.SpAll | None,
+    use_mask: bool,
+) -> Spectra:
+    """Find the layout and read."""
+    first = files[0]
+    if desi.is_cframe(first):
+        index = _row_index(first, rows, first.shape("FLUX")[0])
+        for fits in files:
+            _require(fits, desi.is_cframe(fits), first)
+        _no_fibers(first, fibers)
+        return desi.read_cframes(files, index, use_mask=use_mask)
+    if boss.is_spcframe(first):
+        index = _row_index(first, rows, first.shape(0)[0])
+        for fits in files:
+            _require(fits, boss.is_spcframe(fits), first)
+        return boss.read_spcframes(files, index, fibers=fibers, spall=spall)
+    if len(files) > 1:
+        raise _RowError(
+            f"{first.path}: is no cframe or spCFrame, so it cannot be one set with the "
+            f"{len(files) - 1} other file(s): read them one by one"
+        )
+    if boss.is_spplate(first):
+        index = _row_index(first, rows, first.shape(0)[0])
+        return boss.read_spplate(first, index, fibers=fibers, spall=spall)
+    _no_fibers(first, fibers)
+    if desi.is_spectra(first):
+        name = next(name for name in first.names if name.endswith("_FLUX"))
+        index = _row_index(first, rows, (*first.shape(name), 0)[0])
+        return desi.read_desi(first, index, use_mask=use_mask)
+    if boss.is_spec(first):
+        spectra = boss.read_spec(first)
+        index = _row_index(first, rows, 1)
+        return spectra if index is None else spectra.select(index)
+    if prepared.is_prepared(first):
+        return prepared.read_prepared(first, _row_index(first, rows, first.shape(0)[0]))
+    raise FileError(
+        f"{first.path}: holds no spectra that qnet knows: it has {first.describe()}; looked for "
+        f"{'; '.join(LAYOUTS)}"
+    )
+
+
+def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = False) -> Spectra:
+    """Spectra from an object in memory, whatever it is.
+
+    Parameters
+    ----------
+    source : Spectra, array_like, Table, Spectrum or sequence of Spectrum
+        Spectra pass through; an array is `wave`, and goes with `flux` and `ivar`; astropy tables
+        and specutils objects are recognised by what they can do.
+    flux, ivar : array_like, optional
+        With `source` as wave.
+    air : bool
+        The wavelengths are in air: convert them to vacuum.
+
+    Returns
+    -------
+    Spectra
+
+    Raises
+    ------
+    InputError
+        The object is none of these.
+    """
+    if flux is not None or ivar is not None:
+        return objects.from_arrays(source, flux, ivar, air=air)
+    if isinstance(source, Spectra):
+        if air:
+            raise InputError(
+                "air=True is for arrays, tables and specutils objects, not for Spectra"
+            )
+        return source
+    if objects.is_table(source):
+        return objects.from_table(source, air=air)
+    if objects.is_spectrum(source):
+        return objects.from_specutils(source, air=air)
+    if isinstance(source, Sequence) and source and all(map(objects.is_spectrum, source)):
+        return objects.from_specutils(source, air=air)
+    if isinstance(source, np.ndarray):
+        raise InputError("an array of wavelengths must come with flux and ivar")
+    raise InputError(
+        f"spectra must be a path, arrays (wave, flux, ivar), Spectra, an astropy Table or a "
+        f"specutils Spectrum or SpectrumList, not {type(source).__name__}"
+    )
+
+
+def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
+    """Group the cframes and spCFrames of one exposure and spectrograph; other files stand alone.
+
+    Parameters
+    ----------
+    paths : sequence of str or path
+        Grouped by their names, as the surveys give them, within a folder.
+
+    Returns
+    -------
+    list of tuple of Path
+        In the order of the first file of each group.
+    """
+    groups: dict[object, list[Path]] = {}
+    for number, name in enumerate(paths):
+        path = Path(name)
+        match = next((m for pattern in _FRAME_SETS if (m := pattern.fullmatch(path.name))), None)
+        key: object = number
+        if match:
+            key = (path.parent, match["kind"], match["spectrograph"], int(match["exposure"]))
+        groups.setdefault(key, []).append(path)
+    return [tuple(group) for group in groups.values()]
+
+
+def _row_index(
+    fits: FitsFile, rows: npt.ArrayLike | None, nspec: int
+) -> npt.NDArray[np.int64] | None:
+    """Rows as checked indices."""
+    if rows is None:
+        return None
+    index = np.atleast_1d(np.asarray(rows))
+    if index.dtype == bool and index.shape == (nspec,):
+        index = np.flatnonzero(index)
+    if index.size == 0:
+        return np.zeros(0, dtype=np.int64)
+    if index.dtype.kind not in "iu" or index.ndim != 1:
+        raise _RowError(f"rows must be integers, or {nspec} booleans, not of type {index.dtype}")
+    if index.min() < 0 or index.max() >= nspec:
+        raise _RowError(
+            f"{fits.path}: rows must be in 0 .. {nspec - 1}, not {index.min()} .. {index.max()}"
+        )
+    return index.astype(np.int64)
+
+
+def _require(fits: FitsFile, fulfilled: bool, first: FitsFile) -> None:
+    """Raise unless a file is of the same kind as the first of its set."""
+    if not fulfilled:
+        raise FileError(f"{fits.path}: is not the kind of frame that {first.path} is")
+
+
+def _no_fibers(fits: FitsFile, fibers: Sequence[int] | None) -> None:
+    """Raise if fibres were asked for where only rows can be selected."""
+    if fibers is not None:
+        raise _RowError(f"{fits.path}: fibers is for spPlate and spCFrame files; give rows")

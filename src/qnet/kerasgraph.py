@@ -1,0 +1,260 @@
+"""The layers of a QuasarNET network as Keras's JSON describes them, matched to its pattern."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from qnet.architecture import Architecture, ConvLayer
+from qnet.errors import InputError
+from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
+
+#: QuasarNET's rescale of the offsets, shift + scale * sigmoid: its Lambda layer's constants.
+RESCALE_SHIFT, RESCALE_SCALE = -0.1, 1.2
+
+
+class KerasNetwork:
+    """The layers of a Keras functional model, matched against QuasarNET's pattern.
+
+    Parameters
+    ----------
+    config : mapping
+        The JSON of the model: plain values, of which nothing is run.
+
+    Raises
+    ------
+    InputError
+        The layers are not those of a QuasarNET network. A key that is missing or of the wrong kind
+        raises what Python raises (KeyError, TypeError, ...).
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        inner = config["config"]
+        self.keras_version = str(config.get("keras_version", ""))
+        self.layers = {str(layer["name"]): layer for layer in inner["layers"]}
+        self.inputs = {name: _inbound(layer) for name, layer in self.layers.items()}
+        outputs = inner["output_layers"]
+        # A single output is stored without the outer list by some versions of Keras.
+        self.outputs = [
+            str(out[0]) for out in ([outputs] if isinstance(outputs[0], str) else outputs)
+        ]
+        self.trunk = self._walk_trunk()
+        self.convs, self.conv_norms, self.common, self.common_norm = self._match_trunk()
+        self.heads = [self._match_head(name) for name in self.outputs]
+        shape = self._config(self._input())
+        self.npix = int((shape.get("batch_input_shape") or shape["batch_shape"])[1])
+
+    def architecture(
+        self,
+        lines: Sequence[str] | None,
+        lines_bal: Sequence[str] | None,
+        grid: WavelengthGrid | None,
+    ) -> Architecture:
+        """The architecture, with what the file does not say filled in."""
+        names = tuple(QUASARNET_LINES if lines is None else lines)
+        names_bal = tuple(QUASARNET_LINES_BAL if lines_bal is None else lines_bal)
+        if len(names) + len(names_bal) != len(self.heads):
+            raise InputError(
+                f"the network has {len(self.heads)} outputs, but {len(names)} lines {list(names)} "
+                f"and {len(names_bal)} BAL lines {list(names_bal)} are named: give lines and "
+                "lines_bal"
+            )
+        if grid is None:
+            known = {known.npix: known for known in (QUASARNET_GRID, QUASARNET_LINEAR_GRID)}
+            if self.npix not in known:
+                raise InputError(
+                    f"the file does not hold its grid, and its input of {self.npix} pixels is none "
+                    f"of QuasarNET's ({', '.join(map(str, sorted(known)))}): give grid"
+                )
+            grid = known[self.npix]
+        if grid.npix != self.npix:
+            raise InputError(f"the network takes {self.npix} pixels, but the grid has {grid.npix}")
+        rest = dict(
+            zip((*names, *names_bal), rest_wavelengths((*names, *names_bal)).tolist(), strict=True)
+        )
+        offset = {(head["activation"], head["rescale"]) for head in self.heads}
+        if len(offset) != 1:
+            raise InputError("the outputs differ in how they compute their offsets")
+        activation, rescale = offset.pop()
+        return Architecture(
+            grid=grid,
+            lines=names,
+            lines_bal=names_bal,
+            rest=rest,
+            nboxes=int(self._config(self.heads[0]["box"])["units"]),
+            convs=tuple(
+                _conv_layer(self._config(conv), self._config(norm))
+                for conv, norm in zip(self.convs, self.conv_norms, strict=True)
+            ),
+            units=int(self._config(self.common)["units"]),
+            epsilon=float(self._config(self.common_norm)["epsilon"]),
+            offset_activation=activation,
+            offset_scale=RESCALE_SCALE if rescale else 1.0,
+            offset_shift=RESCALE_SHIFT if rescale else 0.0,
+        )
+
+    def array_layers(self) -> Iterator[tuple[str, str]]:
+        """Pairs of qnet's layer name and the file's."""
+        for index, (conv, norm) in enumerate(zip(self.convs, self.conv_norms, strict=True), 1):
+            yield f"conv_{index}", conv
+            yield f"bn_{index}", norm
+        yield "fc_common", self.common
+        yield "bn_common", self.common_norm
+        for index, head in enumerate(self.heads):
+            yield f"fc_box_{index}", head["box"]
+            yield f"fc_offset_{index}", head["offset"]
+
+    def _config(self, name: str) -> Mapping[str, Any]:
+        config: Mapping[str, Any] = self.layers[name]["config"]
+        return config
+
+    def _kind(self, name: str) -> str:
+        return str(self.layers[name]["class_name"])
+
+    def _input(self) -> str:
+        names = [name for name in self.layers if self._kind(name) == "InputLayer"]
+        if len(names) != 1:
+            raise InputError(f"the network has {len(names)} inputs, but one was expected")
+        return names[0]
+
+    def _walk_trunk(self) -> list[str]:
+        """Layers from the input to the last one before the network forks, without dropouts."""
+        consumers: dict[str, list[str]] = {name: [] for name in self.layers}
+        for name, inputs in self.inputs.items():
+            for source in inputs:
+                consumers[source].append(name)
+        trunk, name, seen = [], self._input(), set()
+        while len(consumers[name]) == 1:
+            name = consumers[name][0]
+            if name in seen:
+                raise InputError(f"the layers run in a circle at {name}")
+            seen.add(name)
+            if self._kind(name) != "Dropout":
+                trunk.append(name)
+        return trunk
+
+    def _match_trunk(self) -> tuple[list[str], list[str], str, str]:
+        """Convolutions and their batch norms, then the dense layer and its batch norm."""
+        kinds = [_pattern_letter(self._kind(name), self._config(name)) for name in self.trunk]
+        nconv = kinds.count("C")
+        if nconv < 1 or kinds != [*"CBR" * nconv, *"FDBR"]:
+            found = [f"{name} ({self._kind(name)})" for name in self.trunk]
+            raise InputError(
+                "expected convolutions, each with batch normalisation and ReLU, then flatten, "
+                f"dense, batch normalisation and ReLU, but found {', '.join(found)}"
+            )
+        norms = [name for name, kind in zip(self.trunk, kinds, strict=True) if kind == "B"]
+        for name in norms:
+            axis = self._config(name).get("axis", -1)
+            axis = axis[0] if isinstance(axis, list) else axis
+            if axis not in (-1, 2 if name != norms[-1] else 1):
+                raise InputError(f"batch normalisation {name} is over axis {axis}, not the last")
+        convs = [name for name, kind in zip(self.trunk, kinds, strict=True) if kind == "C"]
+        return convs, norms[:-1], self.trunk[kinds.index("D")], norms[-1]
+
+    def _match_head(self, output: str) -> dict[str, Any]:
+        """Box and offset layers of one output, and how its offset is computed."""
+        if self._kind(output) != "Concatenate" or len(self.inputs[output]) != 2:
+            raise InputError(
+                f"output {output} is a {self._kind(output)}, but the concatenation of boxes and "
+                "offsets was expected"
+            )
+        box, offset = self.inputs[output]
+        rescale = self._kind(offset) == "Lambda"
+        if rescale:
+            _check_rescale(offset, self._config(offset))
+            (offset,) = self.inputs[offset]
+        for name in (box, offset):
+            if self._kind(name) != "Dense":
+                raise InputError(f"layer {name} is a {self._kind(name)}, but Dense was expected")
+        if self._config(box)["activation"] != "sigmoid":
+            raise InputError(f"the boxes of {box} must have a sigmoid activation")
+        return {
+            "box": box,
+            "offset": offset,
+            "activation": self._config(offset)["activation"],
+            "rescale": rescale,
+        }
+
+
+def _pattern_letter(kind: str, config: Mapping[str, Any]) -> str:
+    """One letter for a trunk layer that QuasarNET has; '?' for any other."""
+    if kind in ("Conv1D", "Dense") and config["activation"] != "linear":
+        return "?"
+    if kind == "Activation" and config["activation"] != "relu":
+        return "?"
+    letters = {
+        "Conv1D": "C",
+        "BatchNormalization": "B",
+        "Activation": "R",
+        "ReLU": "R",
+        "Flatten": "F",
+        "Dense": "D",
+    }
+    return letters.get(kind, "?")
+
+
+def _conv_layer(conv: Mapping[str, Any], norm: Mapping[str, Any]) -> ConvLayer:
+    """A convolution and its batch norm from their Keras configurations."""
+    name = conv.get("name")
+    for key, expected in (("data_format", "channels_last"), ("dilation_rate", 1), ("groups", 1)):
+        value = conv.get(key, expected)
+        value = value[0] if isinstance(value, list) else value
+        if value != expected:
+            raise InputError(
+                f"convolution {name} has {key} {value!r}, but only {expected!r} is known"
+            )
+    (width,), (stride,) = conv["kernel_size"], conv["strides"]
+    return ConvLayer(
+        filters=int(conv["filters"]),
+        width=int(width),
+        stride=int(stride),
+        padding=conv["padding"],
+        epsilon=float(norm["epsilon"]),
+    )
+
+
+def _inbound(layer: Mapping[str, Any]) -> list[str]:
+    """Names of the layers that feed a layer, in Keras 2's and Keras 3's notation."""
+    nodes = layer["inbound_nodes"]
+    if not nodes:
+        return []
+    if len(nodes) != 1:
+        raise InputError(f"layer {layer['name']} is used {len(nodes)} times, but once was expected")
+    if not isinstance(nodes[0], Mapping):
+        return [str(source[0]) for source in nodes[0]]
+    arguments = nodes[0]["args"]
+    tensors = arguments[0] if isinstance(arguments[0], list) else arguments
+    return [str(tensor["config"]["keras_history"][0]) for tensor in tensors]
+
+
+def _check_rescale(name: str, config: Mapping[str, Any]) -> None:
+    """Raise unless the stored bytes of a Lambda hold the two doubles of QuasarNET's rescale."""
+    constants = [struct.pack("<d", value) for value in (RESCALE_SHIFT, RESCALE_SCALE)]
+    for text in _strings(config.get("function")):
+        try:
+            code = base64.b64decode(text)
+        except (binascii.Error, ValueError):
+            continue
+        if all(constant in code for constant in constants):
+            return
+    raise InputError(
+        f"layer {name} is a Lambda other than QuasarNET's rescale "
+        f"({RESCALE_SHIFT} + {RESCALE_SCALE} x); qnet runs no code from a file"
+    )
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in nested lists and dictionaries."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)

@@ -1,0 +1,110 @@
+"""Rest wavelengths and line lists.
+
+The names and values are those of QuasarNET (Busca & Balland 2018, arXiv:1808.09955), because the
+networks trained with them learned these values: the redshift of a line is right only with the rest
+wavelength that it was trained with. That is why ``Halpha`` stays 6562.8 Angstrom, the value in air,
+among vacuum ones (83 km/s below the vacuum value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import InputError
+
+#: Rest wavelengths [Angstrom] by QuasarNET's names.
+absorber_IGM: Mapping[str, float] = MappingProxyType(
+    {
+        "Halpha": 6562.8,
+        "OIII(5008)": 5008.24,
+        "OIII(4933)": 4932.68,
+        "Hbeta": 4862.68,
+        "MgI(2853)": 2852.96,
+        "MgII(2804)": 2803.5324,
+        "MgII(2796)": 2796.3511,
+        "FeII(2600)": 2600.1724835,
+        "FeII(2587)": 2586.6495659,
+        "MnII(2577)": 2576.877,
+        "FeII(2383)": 2382.7641781,
+        "FeII(2374)": 2374.4603294,
+        "FeII(2344)": 2344.2129601,
+        "CIII(1909)": 1908.734,
+        "AlIII(1863)": 1862.79113,
+        "AlIII(1855)": 1854.71829,
+        "AlII(1671)": 1670.7886,
+        "FeII(1608)": 1608.4511,
+        "CIV(1551)": 1550.77845,
+        "CIV(eff)": 1549.06,
+        "CIV(1548)": 1548.2049,
+        "SiII(1527)": 1526.70698,
+        "SiIV(1403)": 1402.77291,
+        "SiIV(1394)": 1393.76018,
+        "CII(1335)": 1334.5323,
+        "SiII(1304)": 1304.3702,
+        "OI(1302)": 1302.1685,
+        "SiII(1260)": 1260.4221,
+        "NV(1243)": 1242.804,
+        "NV(1239)": 1238.821,
+        "LYA": 1215.67,
+        "SiIII(1207)": 1206.500,
+        "NI(1200)": 1200.0,
+        "SiII(1193)": 1193.2897,
+        "SiII(1190)": 1190.4158,
+        "OI(1039)": 1039.230,
+        "OVI(1038)": 1037.613,
+        "OVI(1032)": 1031.912,
+        "LYB": 1025.72,
+    }
+)
+
+#: Speed of light in vacuum [km/s], exact (CODATA).
+SPEED_OF_LIGHT = 299792.458
+
+#: The emission lines of the published QuasarNET networks, in the order of their outputs.
+QUASARNET_LINES: tuple[str, ...] = (
+    "LYA",
+    "CIV(1548)",
+    "CIII(1909)",
+    "MgII(2796)",
+    "Hbeta",
+    "Halpha",
+)
+
+#: The absorption (BAL) lines of the published QuasarNET networks, after the emission lines.
+QUASARNET_LINES_BAL: tuple[str, ...] = ("CIV(1548)",)
+
+
+def rest_wavelengths(
+    lines: Iterable[str], rest: Mapping[str, float] | None = None
+) -> npt.NDArray[np.float64]:
+    """Rest wavelengths of some lines.
+
+    Parameters
+    ----------
+    lines : iterable of str
+        Names of lines.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom] by name. QuasarNET's (`absorber_IGM`) when None.
+
+    Returns
+    -------
+    ndarray of float64, shape (nlines,)
+        Rest wavelengths [Angstrom], in the order asked for.
+
+    Raises
+    ------
+    InputError
+        A name is not in the table, or a single string was given in place of a list.
+    """
+    if isinstance(lines, str):
+        raise InputError(f"lines must be a list of line names, not the string {lines!r}")
+    table = absorber_IGM if rest is None else rest
+    names = list(lines)
+    unknown = [name for name in names if name not in table]
+    if unknown:
+        raise InputError(f"unknown line name(s) {unknown}: the legal ones are {sorted(table)}")
+    return np.array([table[name] for name in names], dtype=np.float64)

@@ -1,0 +1,242 @@
+"""Models: what `load_model` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.architecture import Architecture
+from qnet.errors import InputError
+from qnet.files import PathLike, as_path
+from qnet.grid import WavelengthGrid, as_grid
+from qnet.inference import CHUNK_SIZE, Network
+from qnet.legacy import read_legacy
+from qnet.postprocess import Predictions, decode
+from qnet.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
+
+
+class Model:
+    """A trained network with everything its answers need: grid, lines, rest wavelengths.
+
+    Made by `load_model`.
+
+    Parameters
+    ----------
+    weights : WeightsFile
+        The weights and what describes them.
+    """
+
+    def __init__(self, weights: WeightsFile) -> None:
+        self.weights = weights
+        self._networks: dict[np.dtype[Any], Network] = {}
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the network is made of."""
+        return self.weights.architecture
+
+    @property
+    def name(self) -> str:
+        """Name and version, as ``name@version``."""
+        return f"{self.weights.name}@{self.weights.version}"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights file."""
+        return self.weights.sha256
+
+    @property
+    def grid(self) -> WavelengthGrid:
+        """Grid of the input."""
+        return self.architecture.grid
+
+    @property
+    def wave(self) -> npt.NDArray[np.float64]:
+        """Left edges of the input's pixels [Angstrom], shape (npix,)."""
+        return self.grid.wave
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Emission lines, in the order of the outputs."""
+        return self.architecture.lines
+
+    @property
+    def lines_bal(self) -> tuple[str, ...]:
+        """BAL lines, after the emission lines."""
+        return self.architecture.lines_bal
+
+    @property
+    def rest(self) -> Mapping[str, float]:
+        """Rest wavelengths [Angstrom] by line."""
+        return self.architecture.rest
+
+    @property
+    def nboxes(self) -> int:
+        """Boxes per line."""
+        return self.architecture.nboxes
+
+    def predict(
+        self,
+        X: npt.ArrayLike,
+        batch_size: int | None = None,
+        verbose: int = 0,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> list[npt.NDArray[Any]]:
+        """Run the network on normalised spectra.
+
+        Parameters
+        ----------
+        X : array_like, shape (nspec, npix) or (nspec, npix, 1)
+            Spectra on the model's grid, as `qnet.preprocess.preprocess` makes them. A row that
+            holds NaN gives a row of NaN, and touches no other.
+        batch_size : int, optional
+            Spectra held in memory at a time, as activations.
+        verbose : int
+            A progress bar when not 0.
+        dtype : dtype
+            Precision of the computation: float32 or float64.
+
+        Returns
+        -------
+        list of ndarray, each of shape (nspec, 2 * nboxes)
+            Per line the confidences of the boxes, then their offsets, as Keras gives them:
+            emission lines first, then BAL lines.
+
+        Raises
+        ------
+        InputError
+            X is not of that shape, or batch_size is not positive.
+        """
+        spectra = self._check_input(X)
+        size = CHUNK_SIZE if batch_size is None else batch_size
+        if size < 1:
+            raise InputError(f"batch_size must be at least 1, not {batch_size!r}")
+        network = self._network(np.dtype(dtype))
+        if not verbose:
+            return list(network.predict(spectra, size))
+        from tqdm import tqdm
+
+        bar = tqdm(range(0, len(spectra), size), unit="batch")
+        parts = [network.predict(spectra[start : start + size], size) for start in bar]
+        parts = parts or [network.predict(spectra, size)]
+        return list(np.concatenate(parts, axis=1))
+
+    def __call__(self, X: npt.ArrayLike) -> list[npt.NDArray[Any]]:
+        """The same as `predict`."""
+        return self.predict(X)
+
+    def decode(self, preds: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> Predictions:
+        """Decode what `predict` returned, with the model's own grid, lines and rest wavelengths.
+
+        Parameters
+        ----------
+        preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        InputError
+            The predictions are not those of this model's lines.
+        """
+        return decode(preds, self.lines, self.lines_bal, self.grid, self.rest)
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
+        """Write the model as a qnet weights file; `load_model` is the inverse.
+
+        Parameters
+        ----------
+        path : str or path
+            Ends in .safetensors.
+        overwrite : bool
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        InputError, OutputExistsError, FileError
+            The file may not be written.
+        """
+        return write_weights(path, self.weights, overwrite=overwrite)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {', '.join(self.lines)}; BAL {', '.join(self.lines_bal)}>"
+
+    def _network(self, dtype: np.dtype[Any]) -> Network:
+        """The network in a precision, folded once."""
+        if dtype not in (np.float32, np.float64):
+            raise InputError(f"dtype must be float32 or float64, not {dtype}")
+        if dtype not in self._networks:
+            self._networks[dtype] = Network(self.architecture, self.weights.arrays, dtype)
+        return self._networks[dtype]
+
+    def _check_input(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """X as (nspec, npix), checked."""
+        array = np.asarray(X)
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[:, :, 0]
+        if array.ndim != 2 or array.shape[1] != self.grid.npix:
+            raise InputError(
+                f"X has shape {np.shape(X)}, but model {self.name} takes (nspec, {self.grid.npix}) "
+                f"or (nspec, {self.grid.npix}, 1): spectra on its grid, {self.grid}"
+            )
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"X must hold numbers, not {array.dtype}")
+        return array
+
+
+def load_model(
+    path: PathLike | None = None,
+    *,
+    lines: Sequence[str] | None = None,
+    lines_bal: Sequence[str] | None = None,
+    grid: npt.ArrayLike | WavelengthGrid | None = None,
+) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    path : str or path
+        A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
+        nothing is executed.
+    lines, lines_bal : sequence of str, optional
+        For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
+    grid : array_like of shape (npix,) or WavelengthGrid, optional
+        For .h5 files: left edges of the input's pixels [Angstrom]. From the file or the input's
+        length when None.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        No path was given (no weights ship with this version), or lines or grid for a file that
+        holds its own.
+    MissingFileError, WeightsError
+        The file is not there, damaged, or another kind of network.
+    """
+    if path is None:
+        raise InputError(
+            "no weights ship with this version of qnet: give the path of a weights file (qnet's "
+            ".safetensors or QuasarNET's .h5)"
+        )
+    file = check_weights_path(as_path(path, "model"))
+    if is_hdf5(file):
+        chosen = None if grid is None else as_grid(grid)
+        return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))
+    weights = read_weights(file)
+    if lines is not None or lines_bal is not None or grid is not None:
+        raise InputError(f"{file}: holds its own lines and grid: they cannot be overridden")
+    return Model(weights)

@@ -1,0 +1,300 @@
+"""From native pixels to the network's input: rebin, normalise, flags. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import InputError
+from qnet.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFlag
+from qnet.grid import WavelengthGrid
+from qnet.spectra import Camera
+
+FloatArray = npt.NDArray[Any]
+
+#: Rows that are rebinned at a time: bounds the float64 copies of the native pixels.
+ROW_BLOCK = 128
+
+#: A spectrum whose scatter is under this share of its mean is constant: it is the rounding of
+#: float32, in which surveys store flux.
+CONSTANT_SCATTER = 4 * float(np.finfo(np.float32).eps)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Preprocessed:
+    """The network's input for a batch of spectra.
+
+    Attributes
+    ----------
+    X : ndarray of float32, shape (nspec, npix)
+        Normalised flux; a row of NaN where the spectrum cannot be normalised.
+    observed : ndarray of bool, shape (nspec, npix)
+        Grid pixels with weight.
+    flag : ndarray of int32, shape (nspec,)
+        QN_FLAG bits NODATA, CONSTANT, BADPIX, SPARSE, CAMERA_MISSING, LOW_SNR.
+    snr : ndarray of float32, shape (nspec,)
+        Median of flux * sqrt(ivar) over the grid pixels with weight; NaN without any.
+    goodfrac : ndarray of float32, shape (nspec,)
+        Share of grid pixels with weight.
+    """
+
+    X: npt.NDArray[np.float32]
+    observed: npt.NDArray[np.bool_]
+    flag: npt.NDArray[np.int32]
+    snr: npt.NDArray[np.float32]
+    goodfrac: npt.NDArray[np.float32]
+
+
+def rebin(
+    wave: npt.ArrayLike, flux: npt.ArrayLike, ivar: npt.ArrayLike, grid: WavelengthGrid
+) -> tuple[FloatArray, FloatArray]:
+    """Rebin spectra onto a grid with inverse-variance weights.
+
+    Flux in a bin is sum(flux * ivar) / sum(ivar), ivar is sum(ivar), over the native pixels whose
+    wavelength falls in the bin (QuasarNET's rebinning; Busca & Balland 2018, section 2).
+
+    Parameters
+    ----------
+    wave : array_like, shape (npix_native,) or (nspec, npix_native)
+        Vacuum wavelengths [Angstrom], increasing.
+    flux, ivar : array_like, shape (nspec, npix_native)
+        Flux and its inverse variance. A pixel that is NaN or infinite in either, or of ivar <= 0,
+        has no weight.
+    grid : WavelengthGrid
+        The grid to rebin to. Native pixels outside of it are dropped.
+
+    Returns
+    -------
+    flux, ivar : ndarray, shape (nspec, npix)
+        In the input's precision (float32 for float32), summed in float64. A bin without weight has
+        flux 0 and ivar 0.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, or wavelengths do not increase.
+    """
+    camera = Camera("rebin", np.asarray(wave), np.asarray(flux), np.asarray(ivar))
+    sums = _Sums(len(camera.flux), grid)
+    sums.add(camera)
+    mean, total = sums.mean(), sums.ivar
+    return mean.astype(camera.flux.dtype), total.astype(camera.ivar.dtype)
+
+
+def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
+    """Subtract the weighted mean of each spectrum and divide by its weighted scatter.
+
+    X = (flux - m) / s with m the ivar-weighted mean and s the square root of the ivar-weighted mean
+    of (flux - m)**2 (Busca & Balland 2018, section 2).
+
+    Parameters
+    ----------
+    flux, ivar : array_like, shape (nspec, npix)
+        Spectra on a grid, as `rebin` returns them: finite, 0 in bins without weight.
+
+    Returns
+    -------
+    ndarray, shape (nspec, npix)
+        In the input's precision, computed in float64. Bins without weight hold (0 - m) / s, as in
+        QuasarNET. A spectrum without weight or without scatter is a row of NaN.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree.
+    """
+    flux, ivar = np.asarray(flux), np.asarray(ivar)
+    if flux.ndim != 2 or flux.shape != ivar.shape:
+        raise InputError(
+            f"flux {flux.shape} and ivar {ivar.shape} must have the same shape (nspec, npix)"
+        )
+    dtype = np.float32 if flux.dtype == np.float32 else np.float64
+    X, _ = _normalise(flux.astype(np.float64), ivar.astype(np.float64))
+    return X.astype(dtype)
+
+
+def preprocess(cameras: Sequence[Camera], grid: WavelengthGrid) -> Preprocessed:
+    """Rebin all cameras into the same bins, normalise, and flag what is wrong.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+        Native spectra, the same nspec rows in each.
+    grid : WavelengthGrid
+        The model's grid.
+
+    Returns
+    -------
+    Preprocessed
+
+    Raises
+    ------
+    InputError
+        No wavelength of any camera lies on the grid. (A single row that lies outside, among others
+        that do not, is flagged NODATA.)
+    """
+    _check_overlap(cameras, grid)
+    nspec = len(cameras[0].flux)
+    result = Preprocessed(
+        X=np.empty((nspec, grid.npix), np.float32),
+        observed=np.empty((nspec, grid.npix), bool),
+        flag=np.zeros(nspec, np.int32),
+        snr=np.empty(nspec, np.float32),
+        goodfrac=np.empty(nspec, np.float32),
+    )
+    for start in range(0, nspec, ROW_BLOCK):
+        block = slice(start, min(start + ROW_BLOCK, nspec))
+        _preprocess_block(cameras, grid, block, result)
+    return result
+
+
+def _preprocess_block(
+    cameras: Sequence[Camera], grid: WavelengthGrid, block: slice, result: Preprocessed
+) -> None:
+    """Fill the rows `block` of `result`."""
+    nspec = block.stop - block.start
+    sums = _Sums(nspec, grid)
+    flag = np.zeros(nspec, np.int32)
+    for camera in cameras:
+        bad, seen = sums.add(camera, block)
+        flag |= np.where(bad, np.int32(QNFlag.BADPIX), 0)
+        flag |= np.where(seen, 0, np.int32(QNFlag.CAMERA_MISSING))
+    observed = sums.ivar > 0
+    flux = sums.mean()
+    X, constant = _normalise(flux, sums.ivar)
+    empty = ~observed.any(axis=1)
+    # A spectrum without any data lacks all of its cameras: NODATA says it.
+    flag[empty] = (flag[empty] & ~np.int32(QNFlag.CAMERA_MISSING)) | QNFlag.NODATA
+    flag[constant & ~empty] |= QNFlag.CONSTANT
+    goodfrac = observed.mean(axis=1)
+    flag[goodfrac < SPARSE_FRACTION] |= QNFlag.SPARSE
+    snr = _median_snr(flux, sums.ivar, observed)
+    with np.errstate(invalid="ignore"):
+        flag[snr < LOW_SNR_LIMIT] |= QNFlag.LOW_SNR
+    result.X[block] = X
+    result.X[block][(flag & UNCLASSIFIABLE) != 0] = np.nan
+    result.observed[block] = observed
+    result.flag[block] = flag
+    result.snr[block] = snr
+    result.goodfrac[block] = goodfrac
+
+
+class _Sums:
+    """Running sums of ivar and flux * ivar in the bins of a grid, float64, shape (nspec, npix)."""
+
+    def __init__(self, nspec: int, grid: WavelengthGrid) -> None:
+        self.grid = grid
+        self.ivar = np.zeros((nspec, grid.npix))
+        self.flux_ivar = np.zeros((nspec, grid.npix))
+
+    def add(
+        self, camera: Camera, block: slice = slice(None)
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Add some rows of a camera.
+
+        Returns
+        -------
+        bad : ndarray of bool, shape (nspec,)
+            Rows in which non-finite pixels were found (and given no weight).
+        seen : ndarray of bool, shape (nspec,)
+            Rows in which the camera has weight on the grid, or has no pixel on the grid at all.
+        """
+        wave = camera.wave if camera.wave.ndim == 1 else camera.wave[block]
+        bins = self.grid.bins(wave)
+        pixels = slice(None)
+        if bins.ndim == 1:
+            # Wavelengths increase: the pixels on the grid are one run.
+            inside = np.flatnonzero(bins >= 0)
+            pixels = slice(inside[0], inside[-1] + 1) if inside.size else slice(0, 0)
+            bins = bins[pixels]
+        flux = camera.flux[block, pixels].astype(np.float64)
+        ivar = camera.ivar[block, pixels].astype(np.float64)
+        finite = np.isfinite(flux) & np.isfinite(ivar)
+        on_grid = bins >= 0
+        # A masked pixel may hold anything: only pixels with weight count as bad.
+        bad = (~finite & (ivar != 0) & on_grid).any(axis=1)
+        good = finite & (ivar > 0) & on_grid
+        ivar = np.where(good, ivar, 0.0)
+        flux = np.where(good, flux, 0.0)
+        flux *= ivar
+        self._accumulate(bins, flux, ivar)
+        off_grid = ~np.broadcast_to(on_grid, good.shape).any(axis=1)
+        return bad, np.asarray(good.any(axis=1) | off_grid)
+
+    def _accumulate(
+        self, bins: npt.NDArray[np.int64], flux_ivar: FloatArray, ivar: FloatArray
+    ) -> None:
+        """Sum pixels into bins: by runs of equal bins where rows share them, else by counting."""
+        if bins.size == 0:
+            return
+        if bins.ndim == 1:
+            starts = np.flatnonzero(np.diff(bins, prepend=-1))
+            self.ivar[:, bins[starts]] += np.add.reduceat(ivar, starts, axis=1)
+            self.flux_ivar[:, bins[starts]] += np.add.reduceat(flux_ivar, starts, axis=1)
+            return
+        nspec, npix = self.ivar.shape
+        row, pixel = np.nonzero(bins >= 0)
+        flat = row * npix + bins[row, pixel]
+        for total, values in ((self.ivar, ivar), (self.flux_ivar, flux_ivar)):
+            counted = np.bincount(flat, weights=values[row, pixel], minlength=nspec * npix)
+            total += counted.reshape(nspec, npix)
+
+    def mean(self) -> npt.NDArray[np.float64]:
+        """Weighted mean flux per bin; 0 where there is no weight."""
+        return np.divide(
+            self.flux_ivar, self.ivar, out=np.zeros_like(self.ivar), where=self.ivar > 0
+        )
+
+
+def _normalise(
+    flux: npt.NDArray[np.float64], ivar: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Normalised float64 flux, NaN rows where it cannot be; and the rows without scatter."""
+    # Weights relative to the largest of the row: sums cannot overflow, whatever the flux unit.
+    largest = ivar.max(axis=1, keepdims=True, initial=0.0)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        weight = ivar / largest
+        total = weight.sum(axis=1, keepdims=True)
+        mean = (flux * weight).sum(axis=1, keepdims=True) / total
+        difference = flux - mean
+        scatter = np.sqrt((difference**2 * weight).sum(axis=1, keepdims=True) / total)
+        constant = ~(scatter > CONSTANT_SCATTER * np.abs(mean)) | ~np.isfinite(scatter)
+        X = np.where(constant, np.nan, difference / scatter)
+    return X, constant[:, 0]
+
+
+def _median_snr(
+    flux: FloatArray, ivar: FloatArray, observed: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float32]:
+    """Median of flux * sqrt(ivar) over the observed pixels of each row; NaN without any."""
+    snr = np.full(len(flux), np.nan, np.float32)
+    rows = observed.any(axis=1)
+    values = np.where(observed, flux * np.sqrt(ivar), np.nan)
+    if rows.any():
+        snr[rows] = np.nanmedian(values[rows], axis=1)
+    return snr
+
+
+def _check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
+    """Raise if no wavelength of any camera lies on the grid, with the likely reason."""
+    if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
+        return
+    low = min(float(camera.wave.min()) for camera in cameras)
+    high = max(float(camera.wave.max()) for camera in cameras)
+    edges = grid.wave
+    hint = ""
+    for factor, unit in ((10.0, "nm"), (1e4, "micron"), (1e10, "metre")):
+        if low * factor <= edges[-1] and high * factor >= edges[0]:
+            hint = f"; they look like wavelengths in {unit}: convert them to Angstrom"
+            break
+    else:
+        if 0 < low < high < 10 and 10**low <= edges[-1] and 10**high >= edges[0]:
+            hint = "; they look like log10 wavelengths: give 10**loglam"
+    raise InputError(
+        f"wavelengths from {low:.6g} to {high:.6g} lie wholly outside of the model's grid, "
+        f"{edges[0]:.1f} to {edges[-1]:.1f} Angstrom{hint}"
+    )

@@ -1,0 +1,141 @@
+"""Answers of several inputs into one catalogue, with a header that says what made it."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+
+import numpy as np
+
+from qnet._version import __version__
+from qnet.answers import Columns, Rule
+from qnet.errors import QnetWarning
+from qnet.flags import QNFlag, describe
+from qnet.io.catalogue import Card, Catalogue, concatenate
+from qnet.model import Model
+
+#: Columns that come before the others.
+_FIRST_COLUMNS = ("TARGETID", "INPUT_INDEX", "INPUT_ROW")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Part:
+    """Columns of one input, and what its file says of itself.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray
+        Ids, INPUT_ROW, answers, in this order.
+    cards : tuple of (str, str)
+        Versions that the input carries.
+    """
+
+    columns: Columns
+    cards: tuple[tuple[str, str], ...]
+
+    def __len__(self) -> int:
+        return len(self.columns["INPUT_ROW"])
+
+
+def assemble(
+    parts: Sequence[Part], names: Sequence[Sequence[str]], model: Model, rule: Rule
+) -> Catalogue:
+    """One catalogue of the columns of all inputs.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        At least one.
+    names : sequence of sequence of str
+        Files of each part, for the header: INPUT_INDEX counts in this list.
+    model : Model
+    rule : Rule
+
+    Returns
+    -------
+    Catalogue
+    """
+    first_file = np.cumsum([0, *(len(group) for group in names)])[:-1]
+    columns = concatenate(
+        [
+            {**part.columns, "INPUT_INDEX": np.full(len(part), first, dtype=np.int32)}
+            for part, first in zip(parts, first_file, strict=True)
+        ]
+    )
+    answers = list(parts[0].columns)
+    answers = answers[answers.index("INPUT_ROW") + 1 :]
+    ids = [name for name in columns if name not in answers and name not in _FIRST_COLUMNS]
+    return Catalogue(
+        {name: columns[name] for name in (*_FIRST_COLUMNS, *ids, *answers)},
+        tuple(
+            _header(
+                model,
+                rule,
+                [name for group in names for name in group],
+                [part.cards for part in parts],
+            )
+        ),
+    )
+
+
+def _header(
+    model: Model,
+    rule: Rule,
+    inputs: Sequence[str],
+    cards: Sequence[tuple[tuple[str, str], ...]],
+) -> Iterator[Card]:
+    """Cards that say what made the catalogue and how to read it."""
+    yield Card("MODEL", model.name, "name@version of the model")
+    yield Card("MODELSHA", model.sha256, "SHA-256 of its weights file")
+    yield Card("STRATEGY", f"QuasarNET: {rule}", "what makes IS_QSO")
+    yield Card("CTHRESH", rule.c_threshold, "threshold of the line confidences")
+    yield Card("MINLINES", rule.min_lines, "lines needed above it")
+    yield Card("PMIX", "none", "class mix that P_QSO assumes; none: no P_QSO")
+    for prefix, rest_prefix, lines in (
+        ("LINE", "REST", model.lines),
+        ("BAL", "BREST", model.lines_bal),
+    ):
+        for number, line in enumerate(lines):
+            yield Card(f"{prefix}{number}", line, "line of column number " + str(number))
+            yield Card(f"{rest_prefix}{number}", model.rest[line], "[Angstrom] rest wavelength")
+    for flag in QNFlag:
+        bit = flag.value.bit_length() - 1
+        yield Card(f"QNBIT{bit:02d}", str(flag.name), describe(flag))
+    for number, (name, release) in enumerate(_dependencies(cards)):
+        yield Card(f"DEPNAM{number:02d}", name)
+        yield Card(f"DEPVER{number:02d}", release)
+    for number, path in enumerate(inputs):
+        yield Card(f"IN{number:06d}", path)
+
+
+def _dependencies(
+    cards: Sequence[tuple[tuple[str, str], ...]],
+) -> list[tuple[str, str]]:
+    """Versions of what made the catalogue, then those that the inputs carry.
+
+    A package of the inputs that qnet uses too, in another version, is kept as ``input:name``; of
+    inputs that disagree the first is kept, with a warning.
+    """
+    own = {
+        "qnet": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "fitsio": version("fitsio"),
+    }
+    carried: dict[str, str] = {}
+    differing = []
+    for name, release in dict.fromkeys(pair for part in cards for pair in part):
+        key = f"input:{name}" if own.get(name, release) != release else name
+        if carried.setdefault(key, release) != release:
+            differing.append(name)
+    if differing:
+        warnings.warn(
+            "the inputs were made with different versions of "
+            f"{', '.join(dict.fromkeys(differing))}: the header keeps the first of each",
+            QnetWarning,
+            stacklevel=2,
+        )
+    return [*own.items(), *((name, value) for name, value in carried.items() if name not in own)]

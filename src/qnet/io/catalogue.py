@@ -195,10 +195,11 @@ def read_catalogue(path: PathLike) -> Table:
             columns = fits.table(EXTNAME, fits.columns(EXTNAME))
             header = fits.header(EXTNAME)
         cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
-        columns = {
-            name: text_column(column) if column.dtype.kind in "SU" else column
-            for name, column in columns.items()
-        }
+        for number, (name, column) in enumerate(columns.items(), start=1):
+            if column.dtype.kind in "SU":
+                columns[name] = text_column(column)
+            elif header.get(f"TDIM{number}") == "(1)":
+                columns[name] = column.reshape(len(column), 1)
         return Catalogue(columns, cards).to_table()
     try:
         return Table.read(path, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}.get(kind, kind))
@@ -230,6 +231,10 @@ def _write_fits(catalogue: Catalogue, path: Path) -> None:
                 header=header,
                 units=[_UNITS.get(column, "") for column in names],
             )
+            # Columns of one line (one BAL line, say) stay two-dimensional: astropy honours it.
+            for number, column in enumerate(data, start=1):
+                if column.shape[1:] == (1,):
+                    fits[EXTNAME].write_key(f"TDIM{number}", "(1)")
             fits[EXTNAME].write_checksum()
     except OSError as error:
         raise FileError(f"{path}: could not be written ({error})") from error

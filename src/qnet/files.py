@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,7 +101,8 @@ def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
         As `check_output`; also when nothing was written.
     """
     final = check_output(path, overwrite)
-    partial = final.with_name(f".qnet-{os.getpid()}-{final.name}.partial{final.suffix}")
+    # A name of plain characters, which libraries do not interpret; the suffix says the format.
+    partial = final.with_name(f".qnet-{secrets.token_hex(8)}.partial{final.suffix}")
     try:
         yield partial
         if not partial.exists():

@@ -68,14 +68,14 @@ def read_legacy(
         check_weights(architecture, arrays)
     except InputError as error:
         raise WeightsError(f"{file}: {error}") from error
-    except (OSError, RuntimeError) as error:
-        raise WeightsError(
-            f"{file}: is damaged, cut short or no HDF5 file ({_first_line(error)}); {_EXPECTED} "
-            "was expected"
-        ) from error
     except _NOT_QUASARNET as error:
         raise WeightsError(
             f"{file}: its model_config is not that of a QuasarNET network ({error!r}); {_EXPECTED} "
+            "was expected"
+        ) from error
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(
+            f"{file}: is damaged, cut short or no HDF5 file ({_first_line(error)}); {_EXPECTED} "
             "was expected"
         ) from error
     return WeightsFile(

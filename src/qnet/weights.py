@@ -132,9 +132,10 @@ def read_weights(path: PathLike) -> WeightsFile:
             architecture = Architecture.from_dict(header["stages"]["lines"])
             names = set(stream.keys())
             # Only the arrays of the architecture are read: safetensors has checked their sizes.
-            arrays = {
-                name: stream.get_tensor(name) for name in architecture.shapes() if name in names
-            }
+            shapes = architecture.shapes()
+            if unnamed := sorted(names - set(shapes)):
+                raise InputError(f"holds arrays that its architecture does not have: {unnamed}")
+            arrays = {name: stream.get_tensor(name) for name in shapes if name in names}
         check_weights(architecture, arrays)
     except InputError as error:
         raise WeightsError(f"{file}: {error}") from error

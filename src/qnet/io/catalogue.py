@@ -202,16 +202,22 @@ def read_catalogue(path: PathLike) -> Table:
                 columns[name] = column.reshape(len(column), 1)
         return Catalogue(columns, cards).to_table()
     try:
-        return Table.read(path, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}.get(kind, kind))
+        table = Table.read(path, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}.get(kind, kind))
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: cannot be read as a catalogue in {kind} ({error})") from error
+    # Empty text comes back masked.
+    for name in table.colnames:
+        if table[name].dtype.kind == "U" and hasattr(table[name], "filled"):
+            table[name] = table[name].filled("")
+    return table
 
 
 def _write_fits(catalogue: Catalogue, path: Path) -> None:
     """Write the table HDU."""
     import fitsio
 
-    names = list(catalogue.columns)
+    # fitsio writes no column of zero width: those of a model without BAL lines.
+    names = [name for name, column in catalogue.columns.items() if 0 not in column.shape[1:]]
     data = [_fits_column(catalogue.columns[name]) for name in names]
     dtype = [
         (name, column.dtype, column.shape[1:]) for name, column in zip(names, data, strict=True)

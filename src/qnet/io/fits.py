@@ -125,7 +125,12 @@ class FitsFile:
         """Header of an HDU."""
         with self._faults(key):
             header = self._hdu(key).read_header()
-            return {name: header[name] for name in header if name}
+            values = {name: header[name] for name in header if name}
+        # Trailing blanks of a text card mean nothing in FITS.
+        return {
+            name: value.rstrip() if isinstance(value, str) else value
+            for name, value in values.items()
+        }
 
     def image(self, key: str | int, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
         """Image of an HDU, native-endian.

@@ -1,0 +1,276 @@
+"""The installed command, end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qnet
+from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
+
+LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
+
+#: The command that the package installs, beside the interpreter.
+COMMAND = str(Path(sys.executable).with_name("qnet"))
+
+
+def run(*arguments, **options):
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False, **options
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def spectra(tmp_path):
+    """Folder with five spec files."""
+    flux, ivar = make_spectra(10**LOGLAM, np.linspace(1, 3, 5))
+    for row in range(5):
+        write(tmp_path / f"spec-{row}.fits", boss_spec(LOGLAM, flux[row], ivar[row]))
+    return tmp_path
+
+
+def files(folder):
+    return sorted(folder.glob("spec-*.fits"))
+
+
+def test_a_catalogue_from_the_shell_is_that_from_python(spectra, small_weights):
+    output = spectra / "cat.fits"
+    done = run("classify", *files(spectra), "-o", output, "--model", small_weights)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    table = qnet.read_catalogue(output)
+    assert done.stdout == (
+        f"qnet: {table['IS_QSO'].sum()} quasars ({table['IS_BAL'].sum()} BAL) in 5 spectra of 5 "
+        f"files -> {output}\n"
+    )
+    expected = qnet.classify(files(spectra), model=small_weights)
+    assert table.colnames == expected.colnames
+    for name in expected.colnames:
+        np.testing.assert_array_equal(table[name], expected[name], err_msg=name)
+    for key, value in expected.meta.items():
+        assert table.meta[key] == value, key
+
+
+def test_all_options_together(spectra, small_weights):
+    done = run(
+        "classify",
+        *files(spectra),
+        "-o",
+        spectra / "cat.ecsv",
+        "--model",
+        small_weights,
+        "--c-threshold",
+        "0.3",
+        "--min-lines",
+        "2",
+        "--rows",
+        "0:1",
+        "--coadd",
+        "none",
+        "--workers",
+        "2",
+        "--targets",
+        "all",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    table = qnet.read_catalogue(spectra / "cat.ecsv")
+    expected = (table["C_LINES"] > 0.3).sum(axis=1) >= 2
+    np.testing.assert_array_equal(table["IS_QSO"], expected)
+
+
+def test_targets_and_ids_from_the_shell(tmp_path, small_weights):
+    ids = fibermap([11, 12, -13, 14])
+    path = write(tmp_path / "coadd.fits", desi_coadd(desi_set([1.0, 2.0, 2.5, 3.0]), ids))
+    for options, answered in (
+        (["--targets", "qso"], [2]),
+        (["--targetids", "12,14", "-13"], [1, 2, 3]),
+        (["--rows", "0", "2:4"], [0, 2, 3]),
+    ):
+        output = tmp_path / "cat.fits"
+        done = run(
+            "classify", path, "-o", output, "--model", small_weights, "--overwrite", *options
+        )
+        assert done.returncode == 0, done.stderr
+        table = qnet.read_catalogue(output)
+        assert np.flatnonzero(np.isfinite(table["ZBEST"])).tolist() == answered
+
+
+def test_a_list_of_inputs_in_a_file(spectra, small_weights):
+    listing = spectra / "list.txt"
+    listing.write_text("\n".join(map(str, files(spectra))) + "\n")
+    done = run("classify", f"@{listing}", "-o", spectra / "cat.fits", "--model", small_weights)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(qnet.read_catalogue(spectra / "cat.fits")) == 5
+
+
+def test_bad_inputs_are_reported_and_the_rest_is_written(spectra, small_weights):
+    (spectra / "bad.fits").write_text("nothing")
+    output = spectra / "cat.fits"
+    done = run(
+        "classify",
+        *files(spectra),
+        spectra / "bad.fits",
+        spectra / "none.fits",
+        "-o",
+        output,
+        "--model",
+        small_weights,
+    )
+    assert done.returncode == 1
+    errors = done.stderr.splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith(f"qnet: error: {spectra}/bad.fits: cannot be read as FITS")
+    assert errors[1].startswith(f"qnet: error: {spectra}/none.fits: no such file")
+    assert "in 5 spectra of 5 files, 2 files failed ->" in done.stdout
+    assert len(qnet.read_catalogue(output)) == 5
+
+
+def test_nothing_is_written_when_every_input_fails(spectra, small_weights):
+    output = spectra / "cat.fits"
+    done = run("classify", spectra / "none.fits", "-o", output, "--model", small_weights)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "none of the 1 file(s) could be classified" in done.stderr
+    assert not output.exists()
+
+
+def test_an_existing_output_is_kept_unless_asked(spectra, small_weights):
+    output = spectra / "cat.fits"
+    output.write_text("precious")
+    arguments = ["classify", *files(spectra), "-o", output, "--model", small_weights]
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"qnet: error: {output}: exists already; ask for overwriting to replace it\n"
+    )
+    assert output.read_text() == "precious"
+    assert run(*arguments, "--overwrite").returncode == 0
+    assert len(qnet.read_catalogue(output)) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required"),
+        (["clasify"], "invalid choice"),
+        (["classify", "a.fits"], "required: -o/--output"),
+        (["classify", "a.fits", "-o", "b.txt", "--model", "W"], "must end in one of .fits, .fits"),
+        (["classify", "a.fits", "-o", "no/b.fits", "--model", "W"], "its folder no does not exist"),
+        (["classify", "a.fits", "-o", "b.fits"], "no weights ship with this version"),
+        (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--min-lines", "0"], "at least 1"),
+        (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--p-threshold", "1"], "P_QSO"),
+        (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--rows", "1:x"], "range of rows"),
+        (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--targetids", "x"], "an integer"),
+        (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--workers", "0"], "at least 1"),
+        (["model"], "ACTION"),
+    ],
+)
+def test_wrong_usage(tmp_path, small_weights, arguments, message):
+    arguments = [str(small_weights) if word == "W" else word for word in arguments]
+    done = run(*arguments, cwd=tmp_path)
+    if message == "its folder no does not exist":
+        assert done.returncode == 1
+    else:
+        assert done.returncode == 2
+    assert message in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_progress_on_a_terminal_only(spectra, small_weights):
+    arguments = ["classify", *map(str, files(spectra)), "-o", str(spectra / "cat.fits")]
+    arguments += ["--model", str(small_weights), "--overwrite"]
+    assert run(*arguments).stderr == ""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 80))
+    done = subprocess.run(
+        [COMMAND, *arguments], stderr=follower, stdout=subprocess.PIPE, check=False
+    )
+    os.close(follower)
+    shown = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert done.returncode == 0
+    assert "5/5" in shown
+
+
+def test_an_interrupt_leaves_no_catalogue(spectra, small_weights):
+    """SIGINT in the middle of a run: status 130, one sentence, no output, no leftovers."""
+    many = files(spectra) * 4000
+    listing = spectra / "list.txt"
+    listing.write_text("\n".join(map(str, many)) + "\n")
+    before = set(os.listdir(spectra))
+    with subprocess.Popen(
+        [
+            *(COMMAND, "-v", "classify", f"@{listing}", "-o", str(spectra / "cat.fits")),
+            *("--model", str(small_weights)),
+        ],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # The command is at work when its main module has been loaded and files are open.
+        while process.poll() is None and "fitsio" not in _maps(process.pid):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1] == "qnet: error: interrupted; no output was written"
+    assert "Traceback" not in err
+    assert set(os.listdir(spectra)) == before
+
+
+def _maps(pid):
+    """Libraries that a process has loaded."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return ""
+
+
+def test_model_inspect_and_convert(tmp_path, small_weights):
+    output = tmp_path / "small.safetensors"
+    done = run(
+        *("model", "convert", small_weights, "-o", output, "--name", "tiny"),
+        *("--model-version", "3", "--licence", "CC0-1.0"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"qnet: tiny@3 -> {output}\n"
+    assert qnet.load_model(output).name == "tiny@3"
+    again = run("model", "convert", small_weights, "-o", output)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+    text = run("model", "inspect", output).stdout
+    for word in ("tiny@3", "CC0-1.0", "443 pixels", "LYA 1215.67", "Halpha 6562.8", "-0.1 + 1.2 x"):
+        assert word in text
+    description = json.loads(run("model", "inspect", output, "--json").stdout)
+    assert description["architecture"]["grid"]["npix"] == 443
+    assert description["architecture"]["lines_bal"] == ["CIV(1548)"]
+    assert description["sha256"] == qnet.load_model(output).sha256
+
+
+def test_version_and_help():
+    assert run("--version").stdout == f"qnet {qnet.__version__}\n"
+    for words in ([], ["classify"], ["model"], ["model", "inspect"], ["model", "convert"]):
+        done = run(*words, "--help")
+        assert done.returncode == 0
+        assert "usage: qnet" in done.stdout
+
+
+def test_the_real_spectra_through_the_command(shared_data, four_layer, tmp_path):
+    names = sorted((shared_data / "boss_dr12").glob("spec-*.fits"))
+    done = run("classify", *names, "-o", tmp_path / "cat.fits", "--model", four_layer)
+    assert done.returncode == 0
+    assert "qnet: 25 quasars" in done.stdout
+    assert "in 40 spectra of 40 files" in done.stdout

@@ -1,0 +1,250 @@
+"""Small random networks as Keras writes them, and the forward pass in plain loops."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+
+import h5py
+import numpy as np
+
+RESCALE_CODE = b"\xe3code" + struct.pack("<d", -0.1) + b"g" + struct.pack("<d", 1.2) + b"tail"
+
+
+def _layer(kind, name, inputs, **config):
+    return {
+        "class_name": kind,
+        "name": name,
+        "config": {"name": name, **config},
+        "inbound_nodes": [[[source, 0, 0, {}] for source in inputs]] if inputs else [],
+    }
+
+
+def keras_config(
+    *,
+    nlayers=4,
+    filters=8,
+    units=8,
+    nboxes=13,
+    nheads=7,
+    npix=443,
+    width=10,
+    stride=2,
+    padding="valid",
+    first_norm=0,
+    rescale=True,
+    lambda_code=RESCALE_CODE,
+    lambda_name="lambda_{}",
+    offset_activation="sigmoid",
+    dropout=True,
+    epsilon=1e-3,
+):
+    """The model_config of a QuasarNET network, as Keras 2 writes it."""
+
+    def norm_name(index):
+        number = index + first_norm
+        return "batch_normalization" + (f"_{number}" if number else "")
+
+    layers = [_layer("InputLayer", "input_1", [], batch_input_shape=[None, npix, 1])]
+    last = "input_1"
+    for index in range(nlayers):
+        conv, norm, relu = f"conv_{index + 1}", norm_name(index), f"activation_{index}"
+        layers += [
+            _layer(
+                "Conv1D",
+                conv,
+                [last],
+                filters=filters,
+                kernel_size=[width],
+                strides=[stride],
+                padding=padding,
+                data_format="channels_last",
+                dilation_rate=[1],
+                groups=1,
+                activation="linear",
+                use_bias=True,
+            ),
+            _layer("BatchNormalization", norm, [conv], axis=[2], epsilon=epsilon),
+            _layer("Activation", relu, [norm], activation="relu"),
+        ]
+        last = relu
+        if dropout:
+            layers.append(_layer("Dropout", f"dropout_{index}", [last], rate=0.2))
+            last = f"dropout_{index}"
+    norm = norm_name(nlayers)
+    layers += [
+        _layer("Flatten", "flatten", [last], data_format="channels_last"),
+        _layer("Dense", "fc_common", ["flatten"], units=units, activation="linear"),
+        _layer("BatchNormalization", norm, ["fc_common"], axis=[1], epsilon=epsilon),
+        _layer("Activation", "fc_activation", [norm], activation="relu"),
+    ]
+    # Keras sorts layers by depth, not by head.
+    for head in range(nheads):
+        layers.append(
+            _layer(
+                "Dense",
+                f"fc_offset_{head}",
+                ["fc_activation"],
+                units=nboxes,
+                activation=offset_activation,
+            )
+        )
+    for head in range(nheads):
+        layers.append(
+            _layer("Dense", f"fc_box_{head}", ["fc_activation"], units=nboxes, activation="sigmoid")
+        )
+        offset = f"fc_offset_{head}"
+        if rescale:
+            name = lambda_name.format(head) if head or "{}" in lambda_name else lambda_name
+            code = base64.encodebytes(lambda_code).decode()
+            layers.append(
+                _layer(
+                    "Lambda",
+                    name,
+                    [offset],
+                    function=[code, None, None],
+                    function_type="lambda",
+                    module="quasarnet.models",
+                )
+            )
+            offset = name
+        layers.append(_layer("Concatenate", f"conc_box_{head}", [f"fc_box_{head}", offset]))
+    return {
+        "class_name": "Functional",
+        "config": {
+            "name": "QuasarNET",
+            "layers": layers,
+            "input_layers": [["input_1", 0, 0]],
+            "output_layers": [[f"conc_box_{head}", 0, 0] for head in range(nheads)],
+        },
+    }
+
+
+def random_arrays(config, seed=0):
+    """Random float32 weights of every layer, by layer name and array name."""
+    rng = np.random.default_rng(seed)
+    layers = {layer["name"]: layer for layer in config["config"]["layers"]}
+    length = layers["input_1"]["config"]["batch_input_shape"][1]
+    channels, arrays = 1, {}
+    for name, layer in layers.items():
+        kind, options = layer["class_name"], layer["config"]
+        if kind == "Conv1D":
+            width, stride = options["kernel_size"][0], options["strides"][0]
+            shape = (width, channels, options["filters"])
+            same = options["padding"] == "same"
+            length = -(-length // stride) if same else (length - width) // stride + 1
+            channels = options["filters"]
+        elif kind == "Dense":
+            shape = (length * channels if name == "fc_common" else channels, options["units"])
+            if name == "fc_common":
+                channels = options["units"]
+        elif kind == "BatchNormalization":
+            arrays[name] = {
+                "gamma": rng.uniform(0.5, 1.5, channels),
+                "beta": rng.normal(0, 0.3, channels),
+                "moving_mean": rng.normal(0, 0.3, channels),
+                "moving_variance": rng.uniform(0.2, 2.0, channels),
+            }
+            continue
+        else:
+            continue
+        scale = 1 / np.sqrt(np.prod(shape[:-1]))
+        arrays[name] = {
+            "kernel": rng.normal(0, 1.5 * scale, shape),
+            "bias": rng.normal(0, 0.1, shape[-1]),
+        }
+    return {
+        layer: {name: array.astype(np.float32) for name, array in found.items()}
+        for layer, found in arrays.items()
+    }
+
+
+def write_keras(path, config, arrays, *, grid=None, suffix=":0"):
+    """Write a .h5 file in the layout of Keras 2."""
+    with h5py.File(path, "w") as stream:
+        stream.attrs["model_config"] = json.dumps(config)
+        stream.attrs["keras_version"] = "2.9.0"
+        stream.attrs["backend"] = "tensorflow"
+        group = stream.create_group("model_weights")
+        for layer in config["config"]["layers"]:
+            group.create_group(layer["name"])
+        for layer, found in arrays.items():
+            inner = group[layer].create_group(layer)
+            for name, array in found.items():
+                inner[name + suffix] = array
+        if grid is not None:
+            stream["model_grid"] = grid
+    return path
+
+
+def write_legacy(path, *, seed=0, grid=None, suffix=":0", **options):
+    """Write a small random QuasarNET network as Keras 2 would; options as `keras_config`."""
+    config = keras_config(**options)
+    return write_keras(path, config, random_arrays(config, seed), grid=grid, suffix=suffix)
+
+
+def naive_forward(config, arrays, X):
+    """The network in float64, one spectrum, one output pixel and one layer at a time."""
+    layers = config["config"]["layers"]
+    inputs = {
+        layer["name"]: [source[0] for source in layer["inbound_nodes"][0]]
+        for layer in layers
+        if layer["inbound_nodes"]
+    }
+    outputs = []
+    for spectrum in np.asarray(X, dtype=np.float64):
+        values = {}
+        for layer in sorted(layers, key=lambda layer: _depth(layer["name"], inputs)):
+            name = layer["name"]
+            feeds = [values[source] for source in inputs.get(name, [])]
+            values[name] = _apply(layer, arrays.get(name), feeds, spectrum)
+        outputs.append([values[out[0]] for out in config["config"]["output_layers"]])
+    return np.array(outputs).transpose(1, 0, 2)
+
+
+def _depth(name, inputs):
+    return 1 + max((_depth(source, inputs) for source in inputs.get(name, [])), default=0)
+
+
+def _apply(layer, arrays, feeds, spectrum):
+    kind, options = layer["class_name"], layer["config"]
+    if kind == "InputLayer":
+        return spectrum[:, None]
+    if kind == "Conv1D":
+        return _convolve(feeds[0], arrays, options)
+    if kind == "BatchNormalization":
+        # The deviation in float32, as TensorFlow and QuasarNP compute it.
+        deviation = np.sqrt(arrays["moving_variance"] + np.float32(options["epsilon"]))
+        scaled = (feeds[0] - arrays["moving_mean"]) / deviation
+        return scaled * arrays["gamma"] + arrays["beta"]
+    if kind == "Dense":
+        value = feeds[0] @ arrays["kernel"].astype(np.float64) + arrays["bias"]
+        return 1 / (1 + np.exp(-value)) if options["activation"] == "sigmoid" else value
+    if kind == "Activation":
+        return np.maximum(feeds[0], 0)
+    if kind == "Flatten":
+        return feeds[0].ravel()
+    if kind == "Lambda":
+        return -0.1 + 1.2 * feeds[0]
+    if kind == "Concatenate":
+        return np.concatenate(feeds)
+    return feeds[0]
+
+
+def _convolve(values, arrays, options):
+    kernel = arrays["kernel"].astype(np.float64)
+    width, stride = options["kernel_size"][0], options["strides"][0]
+    npix = len(values)
+    before = 0
+    length = (npix - width) // stride + 1
+    if options["padding"] == "same":
+        length = -(-npix // stride)
+        before = max((length - 1) * stride + width - npix, 0) // 2
+    out = np.zeros((length, kernel.shape[2])) + arrays["bias"]
+    for pixel in range(length):
+        for tap in range(width):
+            place = pixel * stride + tap - before
+            if 0 <= place < npix:
+                out[pixel] += values[place] @ kernel[tap]
+    return out

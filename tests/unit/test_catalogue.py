@@ -1,0 +1,153 @@
+"""The catalogue as a file and back."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import qnet
+from qnet.errors import FileError, InputError, OutputExistsError
+from qnet.io.catalogue import Card, Catalogue, concatenate
+
+COLUMNS = {
+    "TARGETID": np.array([39633297352951412, -5, 7], dtype=np.int64),
+    "TARGET_RA": np.array([1.5, 2.5, np.nan]),
+    "OBJTYPE": np.array(["TGT", "", "SKY"]),
+    "ZBEST": np.array([2.345678901234, np.nan, 0.1]),
+    "IS_QSO": np.array([True, False, False]),
+    "C_LINES": np.arange(6, dtype=np.float32).reshape(3, 2) / 7,
+    "C_LINES_BAL": np.array([[0.25], [np.nan], [0.5]], dtype=np.float32),
+    "QN_FLAG": np.array([0, 1 << 17, 3], dtype=np.int32),
+}
+HEADER = (
+    Card("MODEL", "name@1", "a model"),
+    Card("MODELSHA", "f" * 64),
+    Card("CTHRESH", 0.5),
+    Card("MINLINES", 1),
+    Card("REST0", 1215.67),
+    Card("IN000000", "a/rather/long/" + "folder/" * 20 + "name.fits"),
+)
+
+
+@pytest.fixture
+def catalogue():
+    return Catalogue(COLUMNS, HEADER)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv", ".parquet"])
+def test_a_catalogue_survives_writing_and_reading(tmp_path, catalogue, suffix):
+    path = qnet.write_catalogue(catalogue, tmp_path / f"cat{suffix}")
+    found = qnet.read_catalogue(path)
+    assert found.colnames == list(COLUMNS)
+    for name, column in COLUMNS.items():
+        values = np.asarray(found[name])
+        np.testing.assert_array_equal(values, column, err_msg=name)
+        assert values.shape == column.shape
+        if column.dtype.kind != "U":
+            assert values.dtype == column.dtype
+    assert {card.key: found.meta[card.key] for card in HEADER} == {
+        card.key: card.value for card in HEADER
+    }
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_astropy_reads_the_fits_file_with_units_and_shapes(tmp_path, catalogue):
+    qnet.write_catalogue(catalogue, tmp_path / "cat.fits")
+    table = Table.read(tmp_path / "cat.fits", hdu="QNET")
+    assert table["C_LINES"].shape == (3, 2)
+    assert table["C_LINES_BAL"].shape == (3, 1)
+    assert str(table["TARGET_RA"].unit) == "deg"
+    assert table["IS_QSO"].dtype == bool
+    assert table.meta["MODEL"] == "name@1"
+
+
+def test_a_table_can_be_written_as_classify_returns_it(tmp_path, catalogue):
+    for kind in ("fits", "ecsv"):
+        qnet.write_catalogue(catalogue.to_table(), tmp_path / f"cat.{kind}")
+        found = qnet.read_catalogue(tmp_path / f"cat.{kind}")
+        np.testing.assert_array_equal(found["C_LINES"], COLUMNS["C_LINES"])
+        assert found.meta["MODEL"] == "name@1"
+
+
+def test_csv_has_a_column_per_line(tmp_path, catalogue):
+    qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
+    lines = (tmp_path / "cat.csv").read_text().splitlines()
+    assert lines[0] == (
+        "TARGETID,TARGET_RA,OBJTYPE,ZBEST,IS_QSO,C_LINES_0,C_LINES_1,C_LINES_BAL_0,QN_FLAG"
+    )
+    assert lines[1].startswith("39633297352951412,1.5,TGT,2.345678901234,True,0.0,0.14285")
+
+
+def test_no_rows_and_no_bal_lines(tmp_path):
+    for count, nbal in ((0, 1), (3, 0), (0, 0)):
+        columns = {name: column[:count] for name, column in COLUMNS.items()}
+        columns["C_LINES_BAL"] = np.zeros((count, nbal), dtype=np.float32)
+        path = tmp_path / f"{count}-{nbal}.fits"
+        qnet.write_catalogue(Catalogue(columns, HEADER), path)
+        assert len(qnet.read_catalogue(path)) == count
+
+
+def test_an_existing_file_is_kept_unless_asked(tmp_path, catalogue):
+    path = tmp_path / "cat.fits"
+    path.write_text("precious")
+    with pytest.raises(OutputExistsError, match=r"cat.fits: exists already"):
+        qnet.write_catalogue(catalogue, path)
+    assert path.read_text() == "precious"
+    qnet.write_catalogue(catalogue, path, overwrite=True)
+    assert len(qnet.read_catalogue(path)) == 3
+
+
+def test_names_that_fits_libraries_would_interpret(tmp_path, catalogue):
+    folder = tmp_path / "a [b] (c)"
+    folder.mkdir()
+    for name in ("cat[1].fits", "cat+3.fits", "a b.fits"):
+        qnet.write_catalogue(catalogue, folder / name)
+        assert len(qnet.read_catalogue(folder / name)) == 3
+    assert sorted(os.listdir(folder)) == ["a b.fits", "cat+3.fits", "cat[1].fits"]
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path, catalogue, monkeypatch):
+    import fitsio
+
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(fitsio.FITS, "write", fail)
+    with pytest.raises(FileError, match=r"could not be written \(disk full\)"):
+        qnet.write_catalogue(catalogue, tmp_path / "cat.fits")
+    assert os.listdir(tmp_path) == []
+
+
+def test_suffixes_and_files_that_are_no_catalogue(tmp_path, catalogue):
+    with pytest.raises(InputError, match=r"cat.txt: the name of a catalogue must end in one of"):
+        qnet.write_catalogue(catalogue, tmp_path / "cat.txt")
+    Table({"A": [1]}).write(tmp_path / "other.fits")
+    with pytest.raises(FileError, match=r"other.fits: lacks the table QNET of a qnet catalogue"):
+        qnet.read_catalogue(tmp_path / "other.fits")
+    (tmp_path / "bad.ecsv").write_text("# %ECSV 1.0\nnonsense")
+    with pytest.raises(FileError, match=r"bad.ecsv: cannot be read as a catalogue in ecsv"):
+        qnet.read_catalogue(tmp_path / "bad.ecsv")
+
+
+def test_inputs_with_other_columns_are_filled():
+    merged = concatenate(
+        [
+            {"TARGETID": np.array([1, 2]), "PLATE": np.array([7, 7], "i4"), "Z": np.zeros(2)},
+            {
+                "TARGETID": np.array([3]),
+                "DESI_TARGET": np.array([4]),
+                "OBJTYPE": np.array(["TGT"]),
+                "TARGET_RA": np.array([1.5]),
+            },
+        ]
+    )
+    assert merged["TARGETID"].tolist() == [1, 2, 3]
+    assert merged["PLATE"].tolist() == [7, 7, -1]
+    assert merged["PLATE"].dtype == np.int32
+    assert merged["DESI_TARGET"].tolist() == [0, 0, 4]
+    assert merged["OBJTYPE"].tolist() == ["", "", "TGT"]
+    np.testing.assert_array_equal(merged["TARGET_RA"], [np.nan, np.nan, 1.5])
+    np.testing.assert_array_equal(merged["Z"], [0, 0, np.nan])

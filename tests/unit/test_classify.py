@@ -1,0 +1,251 @@
+"""Spectra in memory and in files to a catalogue, with a small random network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qnet
+from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
+from qnet.answers import answer, choose_rule
+from qnet.errors import FileError, InputError, QnetWarning
+from qnet.flags import QNFlag
+from qnet.lines import SPEED_OF_LIGHT
+
+WAVE = np.arange(3700.0, 9500.0, 4.0)
+TARGETIDS = [39627600000000000, 39627600000000001, -7, 39627600000000003, 39627600000000004]
+
+
+@pytest.fixture
+def arrays():
+    return WAVE, *make_spectra(WAVE, np.linspace(0.5, 3, 5))
+
+
+@pytest.fixture
+def coadd(tmp_path):
+    ids = fibermap(TARGETIDS, objtype=["TGT", "TGT", "SKY", "TGT", "TGT"], status=[0, 0, 0, 8, 0])
+    return write(tmp_path / "coadd.fits", desi_coadd(desi_set(np.linspace(0.5, 3, 5)), ids))
+
+
+def rows_of(table):
+    """Rows that have an answer."""
+    return np.flatnonzero(np.isfinite(table["ZBEST"])).tolist()
+
+
+@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
+def test_every_bad_row_stays_where_it_was(arrays, small_model):
+    wave, flux, ivar = arrays
+    good = qnet.classify(wave, flux, ivar, model=small_model)
+    bad = np.repeat(flux, 2, axis=0), np.repeat(ivar, 2, axis=0)
+    bad[0][1], bad[1][3], bad[0][5], bad[1][7], bad[0][9] = np.nan, 0, 4.2, np.nan, 0.0
+    table = qnet.classify(wave, *bad, model=small_model)
+    assert rows_of(table) == [0, 2, 4, 6, 8]
+    reasons = {
+        1: {"NODATA", "BADPIX", "SPARSE"},
+        3: {"NODATA", "SPARSE"},
+        5: {"CONSTANT"},
+        7: {"NODATA", "BADPIX", "SPARSE"},
+        9: {"CONSTANT", "LOW_SNR"},
+    }
+    for row, names in reasons.items():
+        assert set(qnet.flag_names(table["QN_FLAG"][row])) == names
+        assert not table["IS_QSO"][row]
+        assert not table["IS_BAL"][row]
+        for name in ("C_LINES", "Z_LINES", "C_LINES_BAL", "Z_LINES_BAL"):
+            assert np.isnan(table[name][row]).all()
+        assert table["LINE_OBSERVED"][row] == 0
+    for name in ("ZBEST", "C_LINES", "Z_LINES", "QN_FLAG", "SNR", "IS_QSO"):
+        np.testing.assert_allclose(table[name][::2], good[name], rtol=0, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
+def test_what_an_imported_network_cannot_say_is_nan(arrays, small_model):
+    table = qnet.classify(*arrays, model=small_model)
+    for name in ("ZERR", "Z2", "P2", "P_QSO", "P_BAL", "ZERR_LINES"):
+        assert np.isnan(table[name]).all(), name
+    assert table["C_LINES_BAL"].shape == (5, 1)
+    assert table["TARGETID"].tolist() == table["INPUT_ROW"].tolist() == [0, 1, 2, 3, 4]
+    assert table.meta["MODEL"] == "small@imported"
+    assert table.meta["STRATEGY"] == "QuasarNET: at least 1 line(s) with c > 0.5"
+
+
+@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
+@pytest.mark.parametrize(("c_threshold", "min_lines"), [(0.5, 1), (0.8, 1), (0.3, 3), (0.9, 6)])
+def test_the_rule_counts_lines_above_the_threshold(arrays, small_model, c_threshold, min_lines):
+    table = qnet.classify(*arrays, model=small_model, c_threshold=c_threshold, min_lines=min_lines)
+    expected = (table["C_LINES"] > c_threshold).sum(axis=1) >= min_lines
+    np.testing.assert_array_equal(table["IS_QSO"], expected)
+    bal = expected & (table["C_LINES_BAL"] > c_threshold).any(axis=1)
+    np.testing.assert_array_equal(table["IS_BAL"], bal)
+    assert (table.meta["CTHRESH"], table.meta["MINLINES"]) == (c_threshold, min_lines)
+
+
+def test_flags_of_lines_follow_their_definitions(small_model):
+    flux, ivar = make_spectra(WAVE, np.linspace(0.3, 3.5, 60), seed=3)
+    ivar[::2, 300:700] = 0
+    spectra = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(60))
+    columns = answer(spectra, small_model, choose_rule(small_model, c_threshold=0.999))
+    observed = np.zeros((60, small_model.grid.npix), bool)
+    for row in range(60):
+        bins = small_model.grid.bins(WAVE[ivar[row] > 0])
+        observed[row, bins[bins >= 0]] = True
+    counts = {QNFlag.LINE_UNOBSERVED: 0, QNFlag.DISAGREE: 0}
+    for row in range(60):
+        c, z, zbest = (columns[name][row] for name in ("C_LINES", "Z_LINES", "ZBEST"))
+        best = int(np.argmax(c))
+        assert zbest == pytest.approx(z[best], abs=1e-6)
+        seen = 0
+        for number, line in enumerate(small_model.lines):
+            pixel = int(small_model.grid.bins(small_model.rest[line] * (1 + zbest)))
+            seen |= int(pixel >= 0 and observed[row, pixel]) << number
+        assert columns["LINE_OBSERVED"][row] == seen
+        contrary = any(
+            c[line] > 0.999 and SPEED_OF_LIGHT * abs(z[line] - zbest) / (1 + zbest) > 6000
+            for line in range(len(c))
+        )
+        for flag, expected in (
+            (QNFlag.LINE_UNOBSERVED, not seen & (1 << best)),
+            (QNFlag.DISAGREE, contrary),
+        ):
+            assert bool(columns["QN_FLAG"][row] & flag) == expected
+            counts[flag] += expected
+    assert all(0 < count < 60 for count in counts.values()), counts
+
+
+def test_sky_and_bad_fibres_have_answers_but_are_no_quasars(coadd, small_model):
+    table = qnet.classify(coadd, model=small_model, c_threshold=0.0)
+    assert rows_of(table) == [0, 1, 2, 3, 4]
+    assert table["IS_QSO"].tolist() == [True, True, False, False, True]
+    assert table["QN_FLAG"][2] & QNFlag.NOT_TARGET
+    assert table["QN_FLAG"][3] & QNFlag.BAD_FIBER
+
+
+@pytest.mark.parametrize(
+    ("options", "answered"),
+    [
+        ({"targets": "qso"}, [2]),
+        ({"targetids": [39627600000000001, -7]}, [1, 2]),
+        ({"rows": [4, 0]}, [0, 4]),
+        ({"rows": np.array([1])}, [1]),
+        ({"rows": [0, 1], "targetids": [39627600000000001]}, [1]),
+        ({"rows": []}, []),
+    ],
+)
+def test_rows_that_were_not_asked_for_stay_nan_and_flagged(coadd, small_model, options, answered):
+    everything = qnet.classify(coadd, model=small_model)
+    table = qnet.classify(coadd, model=small_model, **options)
+    assert rows_of(table) == answered
+    assert table["TARGETID"].tolist() == TARGETIDS
+    unasked = np.setdiff1d(np.arange(5), answered)
+    assert (table["QN_FLAG"][unasked] & QNFlag.NOT_TARGET).all()
+    assert not table["IS_QSO"][unasked].any()
+    assert np.isnan(table["SNR"][unasked]).all()
+    np.testing.assert_allclose(
+        table["C_LINES"][answered], everything["C_LINES"][answered], rtol=0, atol=2e-6
+    )
+    np.testing.assert_array_equal(table["QN_FLAG"][answered], everything["QN_FLAG"][answered])
+
+
+def test_ids_that_are_in_no_input_are_named(coadd, small_model):
+    with pytest.warns(QnetWarning, match=r"TARGETID\(s\) in no input: 12, 13"):
+        qnet.classify(coadd, model=small_model, targetids=[13, 12, TARGETIDS[0]])
+
+
+def test_exposures_are_joined_by_target(tmp_path, small_model):
+    targetids = [11, 12, 11, -5, -5, 12]
+    cameras = desi_set([1.0, 2.0, 1.0, 3.0, 3.0, 2.0])
+    ids = fibermap(targetids, status_name="FIBERSTATUS", EXPID=np.arange(6, dtype=np.int32))
+    path = write(tmp_path / "spectra.fits", desi_coadd(cameras, ids))
+    table = qnet.classify(path, model=small_model, coadd="target")
+    assert table["TARGETID"].tolist() == [11, 12, -5, -5]
+    assert table["INPUT_ROW"].tolist() == [0, 1, 3, 4]
+    single = qnet.classify(path, model=small_model)
+    assert (table["SNR"][:2] > 1.2 * single["SNR"][:2]).all()
+    np.testing.assert_allclose(table["ZBEST"][2:], single["ZBEST"][3:5], atol=2e-6)
+    with pytest.raises(InputError, match="rows cannot be selected when exposures are joined"):
+        qnet.classify(path, model=small_model, coadd="target", rows=[1])
+
+
+def test_files_of_several_surveys_in_one_catalogue(tmp_path, coadd, small_model):
+    loglam = 3.5563 + 4e-4 * np.arange(1100)
+    flux, ivar = make_spectra(10**loglam, [2.0])
+    spec = write(tmp_path / "spec.fits", boss_spec(loglam, flux[0], ivar[0]))
+    table = qnet.classify([spec, str(coadd)], model=small_model)
+    assert len(table) == 6
+    assert table["INPUT_INDEX"].tolist() == [0, 1, 1, 1, 1, 1]
+    assert table["INPUT_ROW"].tolist() == [0, 0, 1, 2, 3, 4]
+    assert table["FIBER"].tolist() == [-1, 2500, 2501, 2502, 2503, 2504]
+    assert table["TARGETID"][1:].tolist() == TARGETIDS
+    assert (table["PLATE"][1:] == -1).all()
+    assert table.meta["IN000000"] == str(spec)
+    assert table.meta["IN000001"] == str(coadd)
+    numbers = [key[6:] for key in table.meta if key.startswith("DEPNAM")]
+    cards = {table.meta[f"DEPNAM{number}"]: table.meta[f"DEPVER{number}"] for number in numbers}
+    assert cards["qnet"] == qnet.__version__
+    assert cards["SPECPROD"] == "fuji"
+    assert cards["desispec"] == "0.51.4"
+    assert table.meta["QNBIT16"] == "NOT_TARGET"
+
+
+def test_several_processes_give_the_same(tmp_path, small_model):
+    loglam = 3.5563 + 4e-4 * np.arange(1100)
+    flux, ivar = make_spectra(10**loglam, np.linspace(1, 3, 9))
+    files = [
+        write(tmp_path / f"spec-{row}.fits", boss_spec(loglam, flux[row], ivar[row]))
+        for row in range(9)
+    ]
+    one = qnet.classify(files, model=small_model)
+    two = qnet.classify(files, model=small_model, workers=2)
+    for name in one.colnames:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+    assert one.meta == two.meta
+
+
+def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
+    bad = tmp_path / "bad.fits"
+    bad.write_text("nothing")
+    with pytest.raises(FileError, match=r"bad.fits: cannot be read as FITS") as caught:
+        qnet.classify([coadd, bad], model=small_model)
+    assert str(caught.value).count("bad.fits") == 1
+    with pytest.raises(FileError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not \[9\]"):
+        qnet.classify(coadd, model=small_model, rows=[9])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"p_threshold": 0.5}, "needs a model with a calibrated P_QSO, which small@imported does"),
+        ({"p_threshold": 0.5, "min_lines": 2}, "cannot be given with c_threshold or min_lines"),
+        ({"c_threshold": 1.5}, r"c_threshold must be in 0 \.\. 1, not 1.5"),
+        ({"c_threshold": float("nan")}, "c_threshold must be in"),
+        ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
+        ({"min_lines": 7}, "min_lines is 7, but model small@imported has 6 lines"),
+        ({"targets": "lrg"}, "targets must be one of all, qso, not 'lrg'"),
+        ({"coadd": "all"}, "coadd must be one of none, target, not 'all'"),
+        ({"workers": 0}, "workers must be at least 1, not 0"),
+        ({"air": True}, "air=True is for arrays, tables and specutils objects, not for files"),
+    ],
+)
+def test_options_that_are_not_legal(coadd, small_model, options, message):
+    with pytest.raises(InputError, match=message):
+        qnet.classify(coadd, model=small_model, **options)
+
+
+@pytest.mark.parametrize("source", [3, None, [], {}, [1, "a"]])
+def test_sources_that_are_no_spectra(small_model, source):
+    with pytest.raises(InputError, match=r"spectra must be a path|no input files|must hold"):
+        qnet.classify(source, model=small_model)
+
+
+def test_quasar_targets_need_a_target_column(arrays, small_model):
+    spectra = qnet.io.from_arrays(*arrays, targetid=np.arange(5))
+    with pytest.raises(InputError, match="the spectra have no target column"):
+        qnet.classify(spectra, model=small_model, targets="qso")
+
+
+def test_one_spectrum_as_vectors(arrays, small_model):
+    wave, flux, ivar = arrays
+    table = qnet.classify(wave, flux[0], ivar[0], model=small_model)
+    assert len(table) == 1
+    with pytest.raises(InputError, match="an array of wavelengths must come with flux and ivar"):
+        qnet.classify(wave, model=small_model)

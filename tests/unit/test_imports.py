@@ -1,0 +1,69 @@
+"""Importing costs nothing, and predicting needs nothing heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import qnet
+import qnet.compat
+import qnet.io
+from makers import desi_coadd, desi_set, fibermap, write
+
+HEAVY = ("tensorflow", "keras", "torch", "jax", "matplotlib", "scipy.optimize", "pandas", "dask")
+
+
+def modules_after(program, *arguments):
+    """Modules that a fresh interpreter has loaded after running a program."""
+    program += "\nimport sys; print('\\n'.join(sorted(sys.modules)), file=sys.__stdout__)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_qnet_loads_next_to_nothing():
+    loaded = modules_after("import qnet")
+    assert "qnet" in loaded
+    for name in (*HEAVY, "numpy", "astropy", "fitsio", "h5py", "scipy"):
+        assert name not in loaded, name
+
+
+@pytest.mark.parametrize("suffix", ["fits", "ecsv"])
+def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffix):
+    path = write(tmp_path / "coadd.fits", desi_coadd(desi_set([1.0, 2.0]), fibermap([1, 2])))
+    loaded = modules_after(
+        "import sys; from qnet.cli import main\n"
+        "assert main(['classify', sys.argv[1], '--model', sys.argv[2], '-o', sys.argv[3]]) == 0",
+        path,
+        small_weights,
+        tmp_path / f"cat.{suffix}",
+    )
+    assert {"qnet.inference", "fitsio", "h5py"} <= loaded
+    for name in HEAVY:
+        assert name not in loaded, name
+    if suffix == "fits":
+        assert "astropy" not in loaded
+
+
+def test_public_names_are_there():
+    for module in (qnet, qnet.io, qnet.compat):
+        for name in module.__all__:
+            assert getattr(module, name) is not None, name
+        assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError, match="module 'qnet' has no attribute 'clasify'"):
+        _ = qnet.clasify
+    with pytest.raises(AttributeError, match=r"module 'qnet.io' has no attribute 'read'"):
+        _ = qnet.io.read
+
+
+def test_submodules_come_as_attributes():
+    loaded = modules_after("import qnet; qnet.lines.absorber_IGM; qnet.io.wave")
+    assert "qnet.lines" in loaded
+    # Importing the modules in any order leaves the functions in their place.
+    modules_after("import qnet.classification, qnet.survey; assert callable(qnet.classify)")

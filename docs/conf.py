@@ -82,7 +82,9 @@ class FlagTable(SphinxDirective):
     @staticmethod
     def _row(cells: list[str], literal: int | None = None) -> nodes.row:
         """One row; the cell number `literal` is set as code."""
-        kinds = [nodes.literal if number == literal else nodes.inline for number in range(len(cells))]
+        kinds = [
+            nodes.literal if number == literal else nodes.inline for number in range(len(cells))
+        ]
         return nodes.row(
             "",
             *(
@@ -95,7 +97,9 @@ class FlagTable(SphinxDirective):
 def resolve_lazy(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Lead a name that a package imports lazily (qnet.classify) to the module that documents it."""
     target = node.get("reftarget", "")
-    package, _, name = target.rpartition(".") if "." in target else (node.get("py:module"), "", target)
+    package, _, name = (
+        target.rpartition(".") if "." in target else (node.get("py:module"), "", target)
+    )
     homes = getattr(import_module(package), "_HOMES", {}) if package in ("qnet", "qnet.io") else {}
     if name not in homes:
         return None

@@ -185,9 +185,10 @@ def boss_spec(loglam, flux, ivar, *, and_mask=None, row=None, row_name="SPALL", 
     columns = coadd_columns(loglam, flux, ivar, and_mask=and_mask)
     found = one_row(**(BOSS_ROW if row is None else row))
     lines = {"LINENAME": np.array(["Ly_alpha", "C_IV 1549"]), "LINEZ": np.array([2.0, 2.0])}
-    cards = {"TELESCOP": "SDSS 2.5-M", "PLATEID": 7102, "MJD": 56666, "RA": 1.0, "DEC": 2.0}
+    # RA and DEC are where the telescope pointed, not where the fibre is.
+    cards = {"PLATEID": 7102, "MJD": 56666, "FIBERID": 126, "RA": 1.0, "DEC": 2.0}
     return [
-        primary(**cards, RUN2D="v5_7_0"),
+        primary(TELESCOP="SDSS 2.5-M", VERS2D="v5_7_0", RUN2D="v5_7_0", **cards),
         table(columns, coadd),
         table(found, row_name),
         table(lines, "SPZLINE"),
@@ -199,7 +200,7 @@ def sdss5_spec(loglam, flux, ivar, *, and_mask=None, row=None):
     columns = coadd_columns(loglam, flux, ivar, and_mask=and_mask, upper=True)
     lines = {"LINENAME": np.array(["Ly_alpha", "C_IV 1549"]), "LINEZ": np.array([2.0, 2.0])}
     return [
-        primary(TELESCOP="SDSS 2.5-M", RUN2D="v6_1_3", MJD=59146),
+        primary(TELESCOP="SDSS 2.5-M", VERS2D="v6_1_3", RUN2D="v6_1_3", MJD=59146),
         table(columns, "COADD"),
         table(one_row(**(SDSS5_ROW if row is None else row)), "SPALL"),
         table({"Z": np.array([2.0, 2.1]), "CLASS": np.array(["QSO", "STAR"])}, "ZALL"),
@@ -297,8 +298,10 @@ def desi_coadd(cameras, fmap=None, *, masks=None, compress=False, **cards):
     if fmap is not None:
         hdus.append(table(fmap, "FIBERMAP"))
     for name, (wave, flux, ivar) in cameras.items():
-        hdus.append(image(np.asarray(wave, dtype=np.float64), f"{name}_WAVELENGTH"))
-        hdus += [image(flux, f"{name}_FLUX"), image(ivar, f"{name}_IVAR")]
+        wave = np.asarray(wave, dtype=np.float64)
+        hdus.append(image(wave, f"{name}_WAVELENGTH", BUNIT="Angstrom"))
+        hdus.append(image(flux, f"{name}_FLUX", BUNIT="10**-17 erg/(s cm2 Angstrom)"))
+        hdus.append(image(ivar, f"{name}_IVAR", BUNIT="10**+34 (s2 cm4 Angstrom2) / erg2"))
         if masks and name in masks:
             make = compressed if compress else image
             hdus.append(make(masks[name], f"{name}_MASK"))

@@ -1,6 +1,6 @@
 """Draw docs/figures/spectrum.png: one spectrum and the lines that a network finds in it.
 
-    python docs/figures/make_spectrum.py SPECTRUM WEIGHTS OUT.png
+python docs/figures/make_spectrum.py SPECTRUM WEIGHTS OUT.png
 """
 
 import argparse

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from qnet._version import __version__
-from qnet.errors import FileError, QnetError
+from qnet.errors import FileError, InputError, QnetError
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.CRITICAL, format="qnet: %(message)s"
+        level=logging.INFO if arguments.verbose else logging.CRITICAL + 1,
+        format="qnet: %(message)s",
     )
     command: Callable[[argparse.Namespace], int] = arguments.command
     with warnings.catch_warnings():
@@ -53,9 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return INTERRUPTED
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser for which blank lines of an argument file are no arguments."""
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """Argument of a line."""
+        return [arg_line.strip()] if arg_line.strip() else []
+
+
 def _parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="qnet",
         description="Find quasars and their redshifts in survey spectra.",
         epilog="An argument @FILE is replaced by the lines of FILE.",
@@ -73,7 +83,6 @@ def _add_classify(commands: Any) -> None:
     """The command ``qnet classify``."""
     parser = commands.add_parser(
         "classify",
-        fromfile_prefix_chars="@",
         help="spectra in, quasar catalogue out",
         description="Classify spectra and write a catalogue with a row for every input spectrum.",
     )
@@ -159,6 +168,8 @@ def _classify(arguments: argparse.Namespace) -> int:
 
     catalogue_format(arguments.output)
     check_output(arguments.output, arguments.overwrite)
+    if os.path.realpath(arguments.output) in map(os.path.realpath, arguments.inputs):
+        raise InputError(f"{arguments.output}: is an input: give the catalogue another name")
     model = load_model(arguments.model)
     rule = choose_rule(
         model,
@@ -186,14 +197,15 @@ def _classify(arguments: argparse.Namespace) -> int:
         _complain(failure.message)
     failed = sum(len(failure.paths) for failure in failures)
     if not catalogue.columns:
-        _complain(f"none of the {len(arguments.inputs)} file(s) could be classified")
+        _complain(f"none of the {_count(len(arguments.inputs), 'input')} could be classified")
         return FAILED
     write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
+    spectra, files = len(catalogue), len(arguments.inputs) - failed
     print(
-        f"qnet: {quasars} quasars ({bals} BAL) in {len(catalogue)} spectra of "
-        f"{len(arguments.inputs) - failed} files"
-        + (f", {failed} files failed" if failed else "")
+        f"qnet: {_count(quasars, 'quasar')} ({bals} BAL) in {_count(spectra, 'spectrum')} of "
+        + _count(files, "file")
+        + (f", {_count(failed, 'file')} failed" if failed else "")
         + f" -> {arguments.output}"
     )
     return FAILED if failures else OK
@@ -262,6 +274,12 @@ def _convert(arguments: argparse.Namespace) -> int:
     write_weights(arguments.output, weights, overwrite=arguments.overwrite)
     print(f"qnet: {weights.name}@{weights.version} -> {arguments.output}")
     return OK
+
+
+def _count(number: int, noun: str) -> str:
+    """A number and its noun."""
+    plural = "spectra" if noun == "spectrum" else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def _with_rest(lines: Sequence[str], rest: Any) -> str:

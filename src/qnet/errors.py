@@ -4,6 +4,8 @@ Every message is one sentence that names the argument, file, HDU or column, what
 was expected.
 """
 
+from __future__ import annotations
+
 
 class QnetError(Exception):
     """Base of every error that qnet raises on purpose."""
@@ -35,3 +37,20 @@ class OutputExistsError(QnetError, FileExistsError):
 
 class QnetWarning(UserWarning):
     """Something the user should know about an answer that was given all the same."""
+
+
+def with_source(error: Exception, source: str) -> str:
+    """Message of an error, with the file that it is about in front, once.
+
+    Parameters
+    ----------
+    error : Exception
+    source : str
+        The file; '' where there is none.
+
+    Returns
+    -------
+    str
+    """
+    message = str(error)
+    return message if not source or message.startswith(source) else f"{source}: {message}"

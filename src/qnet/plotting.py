@@ -106,6 +106,7 @@ def _mark_line(
     style = "-" if confidence > threshold else "--"
     ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
     left, right = ax.get_xlim()
+    flip = wave > right - _LABEL_DISTANCE * (right - left)
     if confidence < _LABEL_CONFIDENCE or not left <= wave <= right:
         return
     near = {level for place, level in drawn if abs(place - wave) < _LABEL_DISTANCE * (right - left)}
@@ -115,11 +116,11 @@ def _mark_line(
         f"{name}\n$c$ = {confidence:.3f}",
         (wave, 0.98 - 0.12 * level),
         xycoords=("data", "axes fraction"),
-        ha="right" if wave > right - _LABEL_DISTANCE / 2 * (right - left) else "left",
+        ha="right" if flip else "left",
         va="top",
         fontsize=8,
         color=colour,
         alpha=max(alpha, 0.6),
-        xytext=(3, 0),
+        xytext=(-3 if flip else 3, 0),
         textcoords="offset points",
     )

@@ -99,11 +99,12 @@ def _header(
         ("BAL", "BREST", model.lines_bal),
     ):
         for number, line in enumerate(lines):
-            yield Card(f"{prefix}{number}", line, "line of column number " + str(number))
+            yield Card(f"{prefix}{number}", line, f"column {number} of the line columns")
             yield Card(f"{rest_prefix}{number}", model.rest[line], "[Angstrom] rest wavelength")
     for flag in QNFlag:
         bit = flag.value.bit_length() - 1
-        yield Card(f"QNBIT{bit:02d}", str(flag.name), describe(flag))
+        yield Card(f"QNBIT{bit:02d}", str(flag.name), f"bit {bit} of QN_FLAG")
+        yield Card(f"QNDOC{bit:02d}", describe(flag))
     for number, (name, release) in enumerate(_dependencies(cards)):
         yield Card(f"DEPNAM{number:02d}", name)
         yield Card(f"DEPVER{number:02d}", release)

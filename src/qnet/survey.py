@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.answers import Rule, answer
-from qnet.errors import InputError, QnetError, QnetWarning
+from qnet.errors import InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
 from qnet.io.boss import SpAll
 from qnet.io.catalogue import Catalogue
@@ -75,18 +75,13 @@ class Selection:
             return None
         asked: npt.NDArray[np.bool_] = np.ones(len(spectra), dtype=bool)
         if self.targets == "qso":
-            try:
-                asked &= is_qso_target(spectra.ids)
-            except InputError as error:
-                raise InputError(f"{spectra.where()}{error}") from error
+            asked &= is_qso_target(spectra.ids)
         if self.targetids is not None:
             asked &= np.isin(spectra.ids["TARGETID"], list(self.targetids))
         if self.rows is not None:
             beyond = [row for row in self.rows if not 0 <= row < len(spectra)]
             if beyond:
-                raise InputError(
-                    f"{spectra.where()}rows must be in 0 .. {len(spectra) - 1}, not {beyond}"
-                )
+                raise InputError(f"rows must be in 0 .. {len(spectra) - 1}, not {beyond}")
             asked &= np.isin(np.arange(len(spectra)), self.rows)
         return asked
 
@@ -157,8 +152,8 @@ def classify_files(
             warnings.warn(message, QnetWarning, stacklevel=2)
         if isinstance(result, str):
             failures.append(Failure(tuple(group_names), result))
-            logger.error(result)
             continue
+        logger.info("%s: %d spectra", ", ".join(group_names), len(result))
         parts.append(result)
         names.append(group_names)
     if not parts:
@@ -243,6 +238,9 @@ def _classify_group(
             result = str(error)
         except MemoryError:
             result = f"{paths[0]}: is too large for this machine's memory"
+        except Exception as error:  # one file must not end a run over many
+            logger.debug("unexpected error in %s", paths[0], exc_info=True)
+            result = f"{paths[0]}: cannot be classified ({type(error).__name__}: {error})"
     return result, [str(warning.message) for warning in caught]
 
 
@@ -252,9 +250,7 @@ def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Sel
     try:
         answers = answer(batch, model, rule, selection.asked(batch))
     except InputError as error:
-        prefix = spectra.where()
-        message = str(error)
-        raise InputError(message if message.startswith(prefix) else prefix + message) from error
+        raise InputError(with_source(error, ", ".join(spectra.source))) from error
     return Part({**batch.ids, "INPUT_ROW": batch.row, **answers}, spectra.cards)
 
 

@@ -109,7 +109,7 @@ def test_targets_and_ids_from_the_shell(tmp_path, small_weights):
 
 def test_a_list_of_inputs_in_a_file(spectra, small_weights):
     listing = spectra / "list.txt"
-    listing.write_text("\n".join(map(str, files(spectra))) + "\n")
+    listing.write_text("\n\n".join(map(str, files(spectra))) + "\n\n")
     done = run("classify", f"@{listing}", "-o", spectra / "cat.fits", "--model", small_weights)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(qnet.read_catalogue(spectra / "cat.fits")) == 5
@@ -142,7 +142,7 @@ def test_nothing_is_written_when_every_input_fails(spectra, small_weights):
     done = run("classify", spectra / "none.fits", "-o", output, "--model", small_weights)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "none of the 1 file(s) could be classified" in done.stderr
+    assert "none of the 1 input could be classified" in done.stderr
     assert not output.exists()
 
 
@@ -158,6 +158,15 @@ def test_an_existing_output_is_kept_unless_asked(spectra, small_weights):
     assert output.read_text() == "precious"
     assert run(*arguments, "--overwrite").returncode == 0
     assert len(qnet.read_catalogue(output)) == 5
+
+
+def test_an_input_is_never_overwritten(spectra, small_weights):
+    victim = files(spectra)[0]
+    before = victim.read_bytes()
+    done = run("classify", *files(spectra), "-o", victim, "--model", small_weights, "--overwrite")
+    assert done.returncode == 2
+    assert done.stderr == f"qnet: error: {victim}: is an input: give the catalogue another name\n"
+    assert victim.read_bytes() == before
 
 
 @pytest.mark.parametrize(

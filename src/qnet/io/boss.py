@@ -198,7 +198,7 @@ def read_spcframes(
     for fits in files:
         frame = _frame_label(fits.header(0))
         frames.append(frame)
-        others, _ = _plate_ids(fits, fits.header(0), rows, None, spall)
+        others, _ = _plate_ids(fits, fits.header(0), rows, None, spall or {})
         same = frame[0] == frames[0][0] and frame[1][1:] == frames[0][1][1:]
         if not same or not np.array_equal(others["FIBERID"], ids["FIBERID"]):
             raise FileError(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
+from qnet.errors import FileError, InputError, with_source
 from qnet.files import PathLike
 from qnet.io import boss, desi, objects, prepared
 from qnet.io.fits import FitsFile
@@ -92,7 +92,7 @@ def read_spectra(
             # Shapes and wavelengths are checked where they are not known to come from a file.
             if isinstance(error, _RowError):
                 raise
-            raise FileError(f"{first.path}: {error}") from error
+            raise FileError(with_source(error, str(first.path))) from error
 
 
 class _RowError(InputError):

@@ -1,0 +1,179 @@
+"""What the documentation says: its commands run, and it leaves out no name, column or option."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qnet
+import qnet.compat
+import qnet.io
+from qnet.answers import _empty_columns
+from qnet.flags import QNFlag
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+pytestmark = pytest.mark.skipif(
+    not DOCS.is_dir(), reason=f"the documentation is not here: {DOCS} does not exist"
+)
+
+#: Spectra that the quickstart shows the answers of: two quasars, a star, a quasar at low redshift.
+FIBERS = ("0129", "0208", "0224", "0521")
+
+HOW_TO = ("classify-files", "in-memory", "select-rows", "thresholds", "weights", "quasarnp")
+
+_FENCE = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+#: What a page's script begins with.
+_HEAD = """\
+import subprocess
+import warnings
+
+
+def run_command(line):
+    subprocess.run(line, shell=True, check=True)
+
+
+"""
+
+#: Public names by the module that documents them, beside those of the lists `__all__`.
+_OTHER_NAMES = {
+    "flags": ["QNFlag", "flag_names", "describe"],
+    "lines": ["absorber_IGM", "QUASARNET_LINES", "QUASARNET_LINES_BAL", "rest_wavelengths"],
+    "preprocess": ["rebin", "normalise", "preprocess", "Preprocessed"],
+    "postprocess": ["decode", "process_preds", "Predictions"],
+    "plotting": ["plot_spectrum"],
+    "grid": ["WavelengthGrid", "QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "as_grid"],
+    "weights": ["read_weights", "write_weights", "WeightsFile"],
+    "architecture": ["Architecture", "ConvLayer"],
+}
+
+
+@pytest.fixture
+def workspace(tmp_path, shared_data) -> Path:
+    """A folder as the quickstart describes it: spectra/ and quasarnet.h5."""
+    (tmp_path / "spectra").mkdir()
+    for fiber in FIBERS:
+        name = f"spec-7102-56666-{fiber}.fits"
+        shutil.copy(shared_data / "boss_dr12" / name, tmp_path / "spectra" / name)
+    weights = shared_data / "quasarnet_weights" / "quasarnet_4layer_25filter.h5"
+    shutil.copy(weights, tmp_path / "quasarnet.h5")
+    return tmp_path
+
+
+@pytest.fixture
+def survey_workspace(workspace, shared_data) -> Path:
+    """The same with coadd.fits, as the how-to pages describe it."""
+    shutil.copy(shared_data / "desi_afterburner" / "coadd-x.fits", workspace / "coadd.fits")
+    return workspace
+
+
+def test_quickstart_runs(workspace):
+    """Every block of the quickstart runs, without a warning of qnet."""
+    errors = "from qnet import QnetWarning\n\nwarnings.simplefilter('error', QnetWarning)\n"
+    run_page("tutorials/quickstart.md", workspace, errors)
+    made = {"catalogue.fits", "quasars.fits", "spectrum.png", "quasarnet.safetensors", "again.fits"}
+    assert made <= {path.name for path in workspace.iterdir()}
+    assert len(qnet.read_catalogue(workspace / "catalogue.fits")) == len(FIBERS)
+
+
+@pytest.mark.parametrize("page", HOW_TO)
+def test_how_to_runs(page, survey_workspace):
+    """Every block of a how-to page runs."""
+    if page == "in-memory" and importlib.util.find_spec("specutils") is None:
+        pytest.skip("specutils is not installed")
+    run_page(f"how-to/{page}.md", survey_workspace)
+
+
+def test_all_how_to_pages_are_run():
+    """No page is left out of the test above."""
+    pages = {path.stem for path in (DOCS / "how-to").glob("*.md")} - {"index"}
+    assert pages == set(HOW_TO)
+
+
+def test_api_names_every_public_name():
+    """Each public name stands in the API reference, in full."""
+    text = (DOCS / "reference" / "api.md").read_text()
+    names = [f"qnet.{name}" for name in qnet.__all__]
+    for package in (qnet, qnet.io):
+        names += [f"{package.__name__}.{home}.{name}" for name, home in package._HOMES.items()]
+    names += [f"qnet.{module}.{name}" for module in _OTHER_NAMES for name in _OTHER_NAMES[module]]
+    missing = [name for name in names if not has_word(text, name)]
+    missing += [
+        f"{package.__name__}.{name}"
+        for package in (qnet.io, qnet.compat)
+        for name in package.__all__
+        if not has_word(text, name)
+    ]
+    assert not missing
+
+
+def test_names_of_the_api_exist():
+    """Each name that the API reference documents can be imported from where it says."""
+    text = (DOCS / "reference" / "api.md").read_text()
+    documented = re.findall(r"^\.\. auto(?!module)\w+:: (\S+)\.(\w+)$", text, re.MULTILINE)
+    assert documented
+    for module, name in documented:
+        assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
+
+
+def test_catalogue_page_describes_every_column(small_model):
+    """Each column that qnet makes, and the table of the flags."""
+    text = (DOCS / "reference" / "catalogue.md").read_text()
+    columns = ["TARGETID", "INPUT_INDEX", "INPUT_ROW", *_empty_columns(0, small_model)]
+    assert not [name for name in columns if f"| `{name}` |" not in text]
+    assert "```{qnflag-table}" in text or all(f"`{flag.name}`" in text for flag in QNFlag)
+
+
+@pytest.mark.parametrize("command", ["classify", "model inspect", "model convert"])
+def test_cli_page_names_every_option(command):
+    """Each option of a command stands in its section."""
+    page = (DOCS / "reference" / "cli.md").read_text()
+    section = page.split(f"## qnet {command}\n")[1].split("\n## ")[0]
+    help_text = run(f"qnet {command} --help", Path.cwd()).stdout
+    options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_text)) - {"--help"}
+    assert options
+    assert not [name for name in sorted(options) if not has_word(section, name)]
+
+
+def run_page(name: str, folder: Path, setup: str = "") -> None:
+    """Run the console and python blocks of a page in a folder, in their order, as one script."""
+    script = folder / "page.py"
+    script.write_text(_HEAD + setup + "\n" + page_script(DOCS / name))
+    run(f"{sys.executable} page.py", folder)
+
+
+def page_script(page: Path) -> str:
+    """The blocks of a page as Python: each console line that begins with `$ ` becomes a call."""
+    parts = []
+    for language, text in _FENCE.findall(page.read_text()):
+        if language == "console":
+            lines = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+            text = "".join(f"run_command({line!r})\n" for line in lines)
+        parts.append(text)
+    assert parts, f"{page} has no blocks"
+    return "\n".join(parts)
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder; fail with its output unless it exits with status 0."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        command, shell=True, cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def has_word(text: str, word: str) -> bool:
+    """Whether a name stands in a text, not as a part of another."""
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) is not None

@@ -112,12 +112,22 @@ class Spectra:
         if not self.cameras:
             raise InputError("spectra need at least one camera")
         nspec = len(self.cameras[0].flux)
+        ids = {name: np.asarray(column) for name, column in self.ids.items()}
+        if "TARGETID" not in ids:
+            raise InputError(f"{self.where()}spectra need a TARGETID column")
+        if ids["TARGETID"].dtype.kind not in "iu" or ids["TARGETID"].ndim != 1:
+            raise InputError(
+                f"{self.where()}TARGETID must be an integer per spectrum, not of type "
+                f"{ids['TARGETID'].dtype} and shape {ids['TARGETID'].shape}"
+            )
+        ids["TARGETID"] = ids["TARGETID"].astype(np.int64)
+        object.__setattr__(self, "ids", ids)
         defaults = {"flag": np.zeros(nspec, np.int32), "row": np.arange(nspec, dtype=np.int32)}
         for field, default in defaults.items():
             value = np.asarray(getattr(self, field), dtype=np.int32)
             object.__setattr__(self, field, value if value.size else default)
         counts = {f"camera {camera.name}": len(camera.flux) for camera in self.cameras}
-        counts |= {f"column {name}": len(column) for name, column in self.ids.items()}
+        counts |= {f"column {name}": len(column) for name, column in ids.items()}
         counts |= {"flag": len(self.flag), "row": len(self.row)}
         wrong = {name: count for name, count in counts.items() if count != nspec}
         if wrong:
@@ -125,8 +135,6 @@ class Spectra:
                 f"{self.where()}the numbers of spectra disagree: camera {self.cameras[0].name} has "
                 f"{nspec}, but {', '.join(f'{name} has {count}' for name, count in wrong.items())}"
             )
-        if "TARGETID" not in self.ids:
-            raise InputError(f"{self.where()}spectra need a TARGETID column")
 
     def __len__(self) -> int:
         return len(self.row)
@@ -305,10 +313,9 @@ def _coadd_camera(
 ) -> Camera:
     """Inverse-variance sum of the sorted rows between each of `starts`."""
     flux = camera.flux[order].astype(np.float64)
-    ivar = camera.ivar[order] * weight[:, None]
-    with np.errstate(invalid="ignore"):
-        good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
-    ivar = np.where(good, ivar, 0.0)
+    ivar = camera.ivar[order].astype(np.float64)
+    good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+    ivar = np.where(good, ivar, 0.0) * weight[:, None]
     total = np.add.reduceat(ivar, starts, axis=0)
     summed = np.add.reduceat(np.where(good, flux, 0.0) * ivar, starts, axis=0)
     mean = np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)

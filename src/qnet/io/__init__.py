@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from qnet.io.boss import read_spall
     from qnet.io.catalogue import read_catalogue, write_catalogue
-    from qnet.io.objects import from_arrays, from_specutils, from_table
+    from qnet.io.objects import from_arrays, from_table
     from qnet.io.reader import read_spectra
+    from qnet.io.specutils import from_specutils
 
     #: Left edges [Angstrom] of QuasarNET's log grid.
     wave: npt.NDArray[np.float64]
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "from_arrays": "objects",
-    "from_specutils": "objects",
+    "from_specutils": "specutils",
     "from_table": "objects",
     "read_catalogue": "catalogue",
     "read_spall": "boss",

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from qnet.errors import FileError, QnetWarning
 from qnet.files import PathLike
 from qnet.flags import QNFlag
-from qnet.io.fits import FitsFile, text_column
+from qnet.io.columns import float_column, id_column, integer_column
+from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
 Rows = npt.NDArray[np.int64] | None
@@ -45,9 +46,8 @@ _SPEC_IDS: Mapping[str, tuple[str, ...]] = {
 #: Columns that only SDSS-V has; FIELD means something else in older files.
 _SDSS5_ONLY = ("FIELD", "CATALOGID", "SDSS_ID", "TARGET_INDEX", "OBS")
 
-_FLOAT_IDS = ("TARGET_RA", "TARGET_DEC")
-
-_TEXT_IDS = ("OBJTYPE", "OBS")
+#: Of the header's cards these are the telescope's, not the object's.
+_TELESCOPE_CARDS = ("RA", "DEC", "OBJTYPE")
 
 #: Target columns of BOSS and eBOSS.
 _TARGET_COLUMNS = (
@@ -103,12 +103,15 @@ def read_spec(fits: FitsFile) -> Spectra:
     coadd = "COADD" if "COADD" in fits else 1
     masked = ["AND_MASK"] if "AND_MASK" in fits.columns(coadd) else []
     data = fits.table(coadd, ["LOGLAM", "FLUX", "IVAR", *masked])
+    loglam = float_column(data["LOGLAM"], "LOGLAM", fits.path)
     ivar = data["IVAR"]
     if masked:
+        if data["AND_MASK"].dtype.kind not in "iu":
+            raise FileError(f"{fits.path}: column AND_MASK holds no integers")
         ivar = np.where(data["AND_MASK"] & COMBINEREJ, ivar.dtype.type(0), ivar)
     ids = _spec_ids(fits)
     return Spectra(
-        cameras=(Camera("coadd", _wave(data["LOGLAM"]), data["FLUX"][None], ivar[None]),),
+        cameras=(Camera("coadd", _wave(loglam), data["FLUX"][None], ivar[None]),),
         ids=ids,
         flag=_sky_flag(ids, 1),
         survey="SDSS",
@@ -148,10 +151,10 @@ def read_spplate(
     """
     header = fits.header(0)
     ids, rows = _plate_ids(fits, header, rows, fibers, spall)
-    try:
-        start, step = float(header["COEFF0"]), float(header["COEFF1"])
-    except KeyError as error:
-        raise FileError(f"{fits.path}: the header of HDU 0 lacks the card {error}") from error
+    start, step = (
+        float(float_column(np.array([header.get(card)]), card, fits.path)[0])
+        for card in ("COEFF0", "COEFF1")
+    )
     flux, ivar = _frame_arrays(fits, rows)
     wave = _wave(start + step * np.arange(flux.shape[1]))
     return Spectra(
@@ -264,7 +267,8 @@ def _is_frame(fits: FitsFile) -> bool:
 
 def _frame_arrays(fits: FitsFile, rows: Rows) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Flux and ivar of an spPlate or spCFrame; ivar 0 where the COMBINEREJ bit is set."""
-    flux, ivar, mask = (fits.image(hdu, rows) for hdu in (0, 1, 2))
+    flux, ivar = fits.image(0, rows), fits.image(1, rows)
+    mask = fits.image(2, rows, integers=True)
     return flux, np.where(mask & COMBINEREJ, ivar.dtype.type(0), ivar)
 
 
@@ -275,47 +279,42 @@ def _frame_label(header: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _wave(loglam: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Wavelengths [Angstrom] from their decimal logarithms, raised in float64."""
-    return np.power(10.0, loglam.astype(np.float64))
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        return np.power(10.0, loglam.astype(np.float64))
 
 
 def _spec_ids(fits: FitsFile) -> dict[str, npt.NDArray[Any]]:
     """Ids of a spec file, from its one-row table, or from the header where that lacks them."""
     table = next((name for name in ("SPALL", "SPECOBJ") if name in fits), None)
     row = table or (2 if fits.is_table(2) and fits.nrows(2) == 1 else None)
+    if row is not None and fits.nrows(row) != 1:
+        raise FileError(f"{fits.path}: HDU {row} has {fits.nrows(row)} rows, but 1 was expected")
     have = [] if row is None else fits.columns(row)
     header = fits.header(0)
-    values: dict[str, Any] = {}
     sdss5 = "CATALOGID" in have or "SDSS_ID" in have
+    columns: dict[str, str] = {}
+    values: dict[str, npt.NDArray[Any]] = {}
     for name, candidates in _SPEC_IDS.items():
         if name in _SDSS5_ONLY and not sdss5:
             continue
         column = next((candidate for candidate in candidates if candidate in have), None)
-        if column is not None and row is not None:
-            values[name] = fits.table(row, [column])[column][0]
-        elif column := next((candidate for candidate in candidates if candidate in header), None):
-            values[name] = header[column]
-    if row is not None:
-        targets = [name for name in _TARGET_COLUMNS if name in have]
-        found = fits.table(row, targets) if targets else {}
-        values |= {name: np.int64(column[0]) for name, column in found.items()}
-    ids = {name: _id_column(fits, name, value) for name, value in values.items()}
+        if column is not None:
+            columns[name] = column
+        else:
+            cards = [card for card in candidates if card not in _TELESCOPE_CARDS]
+            card = next((card for card in cards if header.get(card) is not None), None)
+            if card is not None:
+                values[name] = np.array([header[card]])
+    columns |= {name: name for name in _TARGET_COLUMNS if name in have}
+    if row is not None and columns:
+        found = fits.table(row, list(columns.values()))
+        values |= {name: found[column] for name, column in columns.items()}
+    ids = {name: id_column(value, name, fits.path) for name, value in values.items()}
     source = "CATALOGID" if sdss5 else "THING_ID"
     if source not in ids:
         _warn_no_id(fits, source)
         ids[source] = np.full(1, NO_ID, dtype=np.int64)
     return {"TARGETID": ids[source].astype(np.int64), **ids}
-
-
-def _id_column(fits: FitsFile, name: str, value: Any) -> npt.NDArray[Any]:
-    """One id as a column of one row."""
-    if name in _TEXT_IDS:
-        return text_column(np.array([value]))
-    try:
-        return np.array([float(value) if name in _FLOAT_IDS else int(value)])
-    except (TypeError, ValueError) as error:
-        raise FileError(
-            f"{fits.path}: {name} holds {value!r}, but a number was expected"
-        ) from error
 
 
 def _plate_ids(
@@ -345,8 +344,8 @@ def _plate_ids(
         rows = np.array([place[fiber] for fiber in fibers], dtype=np.int64)
     if rows is not None:
         plugmap = {name: column[rows] for name, column in plugmap.items()}
-    plate, mjd = (int(header.get(card, NO_ID)) for card in ("PLATEID", "MJD"))
-    fiber = plugmap.pop("FIBERID").astype(np.int32)
+    plate, mjd = (_integer_card(fits, header, card) for card in ("PLATEID", "MJD"))
+    fiber = integer_column(plugmap.pop("FIBERID"), "FIBERID", fits.path).astype(np.int32)
     if spall is None:
         _warn_no_id(fits, "THING_ID")
         spall = {}
@@ -359,9 +358,15 @@ def _plate_ids(
         "FIBERID": fiber,
         "THING_ID": np.array(thing_id, dtype=np.int64),
     }
-    for name, column in plugmap.items():
-        ids[renamed.get(name, name)] = text_column(column) if name in _TEXT_IDS else column
+    for column, values in plugmap.items():
+        name = renamed.get(column, column)
+        ids[name] = id_column(values, name, fits.path)
     return ids, rows
+
+
+def _integer_card(fits: FitsFile, header: Mapping[str, Any], card: str) -> int:
+    """An integer card; NO_ID where the header does not have it."""
+    return int(integer_column(np.array([header.get(card, NO_ID)]), card, fits.path)[0])
 
 
 def _warn_no_id(fits: FitsFile, name: str) -> None:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike, atomic_write, check_output
-from qnet.io.fits import FitsFile, plain_name, text_column
+from qnet.io.columns import text_column
+from qnet.io.fits import FitsFile, plain_name
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -197,7 +198,7 @@ def read_catalogue(path: PathLike) -> Table:
         cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
         for number, (name, column) in enumerate(columns.items(), start=1):
             if column.dtype.kind in "SU":
-                columns[name] = text_column(column)
+                columns[name] = text_column(column, name, Path(path))
             elif header.get(f"TDIM{number}") == "(1)":
                 columns[name] = column.reshape(len(column), 1)
         return Catalogue(columns, cards).to_table()

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, QnetWarning
 from qnet.flags import QNFlag
-from qnet.io.fits import FitsFile, text_column
+from qnet.io.columns import id_column
+from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
 Rows = npt.NDArray[np.int64] | None
@@ -20,8 +21,8 @@ Rows = npt.NDArray[np.int64] | None
 #: The three cameras of a DESI spectrograph, blue to red.
 CAMERAS = ("B", "R", "Z")
 
-#: Camera HDUs by name; older coadds have the three cameras in one, BRZ.
-_FLUX_HDU = re.compile(r"(B|R|Z|BRZ)_FLUX")
+#: HDUs of a camera by name; older coadds have the three cameras in one, BRZ.
+_CAMERA_HDU = re.compile(r"(B|R|Z|BRZ)_(FLUX|IVAR|WAVELENGTH)")
 
 #: Columns of the FIBERMAP that a catalogue carries, where the file has them.
 _ID_COLUMNS = (
@@ -49,7 +50,20 @@ _TILE_CARDS = {"TILEID": "TILEID", "NIGHT": "LASTNIGHT", "PETAL": "PETAL_LOC"}
 
 def is_spectra(fits: FitsFile) -> bool:
     """Whether a file has the HDUs of a DESI coadd or spectra file."""
-    return any(_FLUX_HDU.fullmatch(name) for name in fits.names)
+    return any(_CAMERA_HDU.fullmatch(name) for name in fits.names)
+
+
+def camera_names(fits: FitsFile) -> list[str]:
+    """Cameras of a coadd or spectra file, in the order of their flux HDUs."""
+    matches = [match for name in fits.names if (match := _CAMERA_HDU.fullmatch(name))]
+    first_flux = sorted(matches, key=lambda match: match[2] != "FLUX")
+    return list(dict.fromkeys(match[1] for match in first_flux))
+
+
+def count_spectra(fits: FitsFile) -> int:
+    """Number of rows of a coadd, spectra or cframe file; 0 where there is no flux."""
+    flux = "FLUX" if is_cframe(fits) else f"{camera_names(fits)[0]}_FLUX"
+    return (*fits.shape(flux), 0)[0]
 
 
 def is_cframe(fits: FitsFile) -> bool:
@@ -81,15 +95,22 @@ def read_desi(fits: FitsFile, rows: Rows = None, *, use_mask: bool = True) -> Sp
     FileError
         An HDU or column is missing, or sizes disagree.
     """
-    names = [name.removesuffix("_FLUX") for name in fits.names if _FLUX_HDU.fullmatch(name)]
+    names = camera_names(fits)
+    if use_mask and any(f"{name}_MASK" in fits for name in names):
+        lacking = [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]
+        if lacking:
+            raise FileError(
+                f"{fits.path}: lacks {', '.join(lacking)}, though other cameras have a MASK; is it "
+                "whole?"
+            )
     cameras = [
         _camera(fits, name, {part: f"{name}_{part}" for part in _PARTS}, rows, use_mask)
         for name in names
     ]
-    nspec = fits.shape(f"{names[0]}_FLUX")[0]
+    nspec = count_spectra(fits)
     ids = _ids(fits, nspec, rows)
-    flag = _row_flags(ids)
-    if "BRZ" not in names and set(names) != set(CAMERAS):
+    flag = row_flags(ids)
+    if not has_all_cameras(names):
         flag |= QNFlag.CAMERA_MISSING
     return Spectra(
         cameras=tuple(cameras),
@@ -124,25 +145,25 @@ def read_cframes(files: Sequence[FitsFile], rows: Rows = None, *, use_mask: bool
     """
     first = files[0]
     cameras, frames = [], []
-    nspec = first.shape("FLUX")[0]
+    nspec = count_spectra(first)
     ids = _ids(first, nspec, rows)
     for fits in files:
         header = fits.header("FLUX")
         frame = (header.get("EXPID"), str(header.get("CAMERA", "?")).strip().lower())
         frames.append(frame)
-        name = frame[1][:1].upper()
-        cameras.append(_camera(fits, name, {part: part for part in _PARTS}, rows, use_mask))
         same = frame[0] == frames[0][0] and frame[1][1:] == frames[0][1][1:]
-        others = _ids(fits, fits.shape("FLUX")[0], rows)["TARGETID"]
-        if not same or not np.array_equal(others, ids["TARGETID"]):
+        if not same or count_spectra(fits) != nspec or not _same_targets(fits, first):
             raise FileError(
                 f"{fits.path}: is not of one set with {first.path}: exposure {frame[0]}, camera "
-                f"{frame[1]} beside exposure {frames[0][0]}, camera {frames[0][1]}"
+                f"{frame[1]}, {count_spectra(fits)} spectra beside exposure {frames[0][0]}, camera "
+                f"{frames[0][1]}, {nspec} spectra, or other TARGETIDs"
             )
+        name = frame[1][:1].upper()
+        cameras.append(_camera(fits, name, {part: part for part in _PARTS}, rows, use_mask))
     if len({camera for _, camera in frames}) != len(frames):
         raise FileError(f"{first.path}: a camera is there twice in its set of cframes")
-    flag = _row_flags(ids)
-    if {camera.name for camera in cameras} != set(CAMERAS):
+    flag = row_flags(ids)
+    if not has_all_cameras([camera.name for camera in cameras]):
         flag |= QNFlag.CAMERA_MISSING
     if isinstance(frames[0][0], int):
         ids["EXPID"] = np.full(len(flag), frames[0][0], dtype=np.int32)
@@ -177,30 +198,26 @@ def _camera(
     fits: FitsFile, name: str, hdus: Mapping[str, str], rows: Rows, use_mask: bool
 ) -> Camera:
     """One camera, pixels with a non-zero MASK given ivar 0."""
+    masked = use_mask and hdus["MASK"] in fits
+    shape = fits.shape(hdus["FLUX"])
+    if hdus["FLUX"] in fits and len(shape) != 2:
+        raise FileError(f"{fits.path}: HDU {hdus['FLUX']} has shape {shape}, not (nspec, npix)")
+    for part in ("IVAR", "MASK") if masked else ("IVAR",):
+        other = fits.shape(hdus[part])
+        if hdus[part] in fits and hdus["FLUX"] in fits and other != shape:
+            raise FileError(
+                f"{fits.path}: HDU {hdus[part]} has shape {other}, but {hdus['FLUX']} has {shape}"
+            )
     wave = fits.image(hdus["WAVELENGTH"]).astype(np.float64)
     flux = fits.image(hdus["FLUX"], rows)
     ivar = fits.image(hdus["IVAR"], rows)
-    shapes = {"IVAR": ivar.shape}
-    mask = None
-    if use_mask and hdus["MASK"] in fits:
-        mask = fits.image(hdus["MASK"], rows)
-        shapes["MASK"] = mask.shape
-    if flux.ndim != 2:
-        raise FileError(
-            f"{fits.path}: HDU {hdus['FLUX']} has shape {flux.shape}, not (nspec, npix)"
-        )
-    for part, shape in shapes.items():
-        if shape != flux.shape:
-            raise FileError(
-                f"{fits.path}: HDU {hdus[part]} has shape {shape}, but {hdus['FLUX']} has "
-                f"{flux.shape}"
-            )
-    if wave.shape != flux.shape[1:]:
+    if wave.shape != shape[1:]:
         raise FileError(
             f"{fits.path}: HDU {hdus['WAVELENGTH']} has shape {wave.shape}, but {hdus['FLUX']} has "
-            f"{flux.shape[1]} pixels"
+            f"{shape[1]} pixels"
         )
-    if mask is not None:
+    if masked:
+        mask = fits.image(hdus["MASK"], rows, integers=True)
         ivar = np.where(mask == 0, ivar, ivar.dtype.type(0))
     return Camera(name, wave, flux, ivar)
 
@@ -219,8 +236,7 @@ def _ids(fits: FitsFile, nspec: int, rows: Rows) -> dict[str, npt.NDArray[Any]]:
             f"{fits.path}: HDU FIBERMAP has {fits.nrows('FIBERMAP')} rows, but there are {nspec} "
             "spectra"
         )
-    wanted = [name for name in _ID_COLUMNS if name in have]
-    wanted += [name for name in have if _TARGET_COLUMN.fullmatch(name)]
+    wanted = id_names(have)
     if "TARGETID" not in wanted:
         wanted.insert(0, "TARGETID")  # its absence is an error that `table` words
     ids = fits.table("FIBERMAP", wanted, rows)
@@ -231,14 +247,31 @@ def _ids(fits: FitsFile, nspec: int, rows: Rows) -> dict[str, npt.NDArray[Any]]:
             card: name for card, name in _TILE_CARDS.items() if card in header and name not in ids
         }
     for card, name in cards.items():
-        ids[name] = np.full(selected, header[card])
-    return {
-        name: text_column(values) if values.dtype.kind in "SU" else values
-        for name, values in ids.items()
-    }
+        if header[card] is not None:
+            ids[name] = np.full(selected, header[card])
+    return {name: id_column(values, name, fits.path) for name, values in ids.items()}
 
 
-def _row_flags(ids: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
+def _same_targets(fits: FitsFile, first: FitsFile) -> bool:
+    """Whether two files have the same TARGETIDs in the same rows, as far as they have any."""
+    if fits is first or "FIBERMAP" not in fits or "FIBERMAP" not in first:
+        return True
+    ours, theirs = (file.table("FIBERMAP", ["TARGETID"])["TARGETID"] for file in (fits, first))
+    return np.array_equal(ours, theirs)
+
+
+def id_names(columns: list[str]) -> list[str]:
+    """Those columns of a FIBERMAP that a catalogue carries: ids and target bits."""
+    targets = [name for name in columns if _TARGET_COLUMN.fullmatch(name)]
+    return [name for name in _ID_COLUMNS if name in columns] + targets
+
+
+def has_all_cameras(names: Sequence[str]) -> bool:
+    """Whether the cameras B, R and Z are there, or their coadd BRZ."""
+    return "BRZ" in names or set(CAMERAS) <= set(names)
+
+
+def row_flags(ids: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
     """QN_FLAG bits of sky and unassigned fibres, and of bad fibre status."""
     flag = np.zeros(len(ids["TARGETID"]), dtype=np.int32)
     if "OBJTYPE" in ids:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,17 @@ _PLAIN_NAME = re.compile(r"[\w./-]+", re.ASCII)
 
 #: Signature of gzip files, whose size on disk says nothing about what they hold.
 _GZIP = b"\x1f\x8b"
+
+#: Bytes of a gzip file that are decompressed at a time, to check it.
+_BLOCK = 1 << 20
+
+#: Cards of the empty first HDU that stands before a compressed primary image.
+_SHELL_CARDS = frozenset(
+    ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
+)
+
+#: How the header of every HDU but the first begins.
+_HDU_START = b"XTENSION"
 
 
 class FitsFile:
@@ -118,8 +131,8 @@ class FitsFile:
         return [name.upper() for name in self._hdu(key).get_colnames()]
 
     def nrows(self, key: str | int) -> int:
-        """Number of rows of a table."""
-        return int(self._hdu(key).get_nrows())
+        """Number of rows of a table; 0 where there is no such table."""
+        return int(self._hdu(key).get_nrows()) if self.is_table(key) else 0
 
     def header(self, key: str | int = 0) -> Mapping[str, Any]:
         """Header of an HDU."""
@@ -132,7 +145,13 @@ class FitsFile:
             for name, value in values.items()
         }
 
-    def image(self, key: str | int, rows: npt.NDArray[np.int64] | None = None) -> npt.NDArray[Any]:
+    def image(
+        self,
+        key: str | int,
+        rows: npt.NDArray[np.int64] | None = None,
+        *,
+        integers: bool = False,
+    ) -> npt.NDArray[Any]:
         """Image of an HDU, native-endian.
 
         Parameters
@@ -141,26 +160,37 @@ class FitsFile:
             Name or index of the HDU.
         rows : ndarray of int, optional
             Rows (first axis) to read; all when None.
+        integers : bool
+            Whether it must hold integers, as masks do.
 
         Raises
         ------
         FileError
-            The HDU is not there, not an image, or damaged.
+            The HDU is not there, not an image, of the wrong type, or damaged.
         """
         if not self._has(key) or self.is_table(key) or not self.shape(key):
             raise FileError(
                 f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
             )
+        shape = self.shape(key)
+        if rows is not None and len(shape) != 2:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
+            )
         with self._faults(key):
             hdu = self._hdu(key)
-            if rows is None:
+            if 0 in shape or (rows is not None and len(rows) == 0):
+                nrows = shape[0] if rows is None else len(rows)
+                data = np.zeros((nrows, *shape[1:]), dtype=np.int32 if integers else np.float32)
+            elif rows is None:
                 data = hdu.read()
-            elif len(rows) == 0:
-                data = np.empty((0, *self.shape(key)[1:]), dtype=hdu[0:1, :].dtype)
             else:
                 low, high = int(rows.min()), int(rows.max())
                 data = hdu[low : high + 1, :][rows - low]
-            return _native(data)
+            data = _native(data)
+        if integers and data.dtype.kind not in "iub":
+            raise FileError(f"{self.path}: HDU {self._label(key)} holds {data.dtype}, not integers")
+        return data
 
     def table(
         self, key: str | int, columns: list[str], rows: npt.NDArray[np.int64] | None = None
@@ -194,7 +224,7 @@ class FitsFile:
             )
         with self._faults(key):
             hdu = self._hdu(key)
-            # Row by row would follow the caller's order; fitsio sorts rows, so index afterwards.
+            # fitsio returns selected rows sorted, so select afterwards.
             data = {name.upper(): np.atleast_1d(hdu.read_column(name)) for name in columns}
             if rows is not None:
                 data = {name: values[rows] for name, values in data.items()}
@@ -226,25 +256,52 @@ class FitsFile:
 
     def _drop_fpack_shell(self) -> None:
         """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
-        if len(self._hdus) > 1 and not self._hdus[0].get_info().get("dims"):
-            info = self._hdus[1].get_info()
-            if info.get("is_compressed_image") and info["extname"] in ("", "COMPRESSED_IMAGE"):
+        if len(self._hdus) < 2 or self._hdus[0].get_info().get("dims"):
+            return
+        if self._hdus[1].get_info().get("is_compressed_image"):
+            cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
+            if not cards:
                 del self._hdus[0]
 
     def _check_length(self) -> None:
-        """Raise if the file is shorter than its headers say."""
-        size = self.path.stat().st_size
-        with open(self.path, "rb") as stream:
-            if stream.read(len(_GZIP)) == _GZIP:
-                return
-        for index, hdu in enumerate(self._hdus):
-            end = hdu.get_info().get("data_end", 0)
-            if end > size:
-                name = hdu.get_extname().strip() or f"number {index}"
-                raise FileError(
-                    f"{self.path}: is cut short: HDU {name} should end at byte {end}, but the file "
-                    f"has {size}"
-                )
+        """Raise if the file is shorter than its headers say, or ends within a header."""
+        places = [hdu.get_info().get("data_end", 0) for hdu in self._hdus]
+        end = max(places, default=0)
+        try:
+            size, beyond = _measure(self.path, end)
+        except (EOFError, OSError, zlib.error) as error:
+            raise FileError(f"{self.path}: is cut short or damaged ({_reason(error)})") from error
+        if end > size:
+            index = next(index for index, place in enumerate(places) if place > size)
+            name = self._hdus[index].get_extname().strip() or f"number {index}"
+            raise FileError(
+                f"{self.path}: is cut short: HDU {name} should end at byte {places[index]}, but "
+                f"the file has {size}"
+            )
+        if beyond.startswith(_HDU_START):
+            raise FileError(
+                f"{self.path}: is cut short or damaged: the HDU that begins at byte {end} cannot "
+                "be read"
+            )
+
+
+def _measure(path: Path, end: int) -> tuple[int, bytes]:
+    """Size of a file's content, and the bytes that follow byte `end`; gzip files are checked whole.
+
+    The C library reads a gzip file that is cut short as far as it goes, and the first of several
+    members only: what it says of such a file is not to be trusted.
+    """
+    with open(path, "rb") as stream:
+        if stream.read(len(_GZIP)) != _GZIP:
+            stream.seek(end)
+            return path.stat().st_size, stream.read(len(_HDU_START))
+    size, beyond = 0, b""
+    with gzip.open(path, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            if size + len(block) > end and len(beyond) < len(_HDU_START):
+                beyond += block[max(end - size, 0) :][: len(_HDU_START)]
+            size += len(block)
+    return size, beyond
 
 
 @contextlib.contextmanager
@@ -275,11 +332,6 @@ def plain_name(path: Path) -> Iterator[str]:
         link = Path(folder, "file.fits")
         link.symlink_to(name)
         yield str(link)
-
-
-def text_column(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A column of strings without trailing blanks."""
-    return np.char.strip(values.astype(str))
 
 
 def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:

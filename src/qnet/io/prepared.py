@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, GridError
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.io.fits import FitsFile, text_column
+from qnet.io.columns import id_column, text_column
+from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
@@ -46,12 +47,13 @@ def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> 
     if fits.nrows(1) != nspec:
         raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
     data = fits.image(0, rows)
-    ids: dict[str, npt.NDArray[Any]] = {
-        name: text_column(column) if column.dtype.kind in "SU" else column
-        for name, column in fits.table(1, fits.columns(1), rows).items()
-        if column.ndim == 1
-    }
-    ids["TARGETID"] = ids["TARGETID"].astype(np.int64)
+    ids: dict[str, npt.NDArray[Any]] = {}
+    for name, column in fits.table(1, fits.columns(1), rows).items():
+        if name == "TARGETID":
+            ids[name] = id_column(column, name, fits.path)
+        elif column.ndim == 1:
+            text = column.dtype.kind in "SU"
+            ids[name] = text_column(column, name, fits.path) if text else column
     return Spectra(
         cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :]),),
         ids=ids,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, InputError, with_source
 from qnet.files import PathLike
-from qnet.io import boss, desi, objects, prepared
+from qnet.io import boss, desi, objects, prepared, specutils
 from qnet.io.fits import FitsFile
 from qnet.spectra import Spectra
 
@@ -109,7 +109,7 @@ def _read(
     """Find the layout and read."""
     first = files[0]
     if desi.is_cframe(first):
-        index = _row_index(first, rows, first.shape("FLUX")[0])
+        index = _row_index(first, rows, desi.count_spectra(first))
         for fits in files:
             _require(fits, desi.is_cframe(fits), first)
         _no_fibers(first, fibers)
@@ -129,8 +129,7 @@ def _read(
         return boss.read_spplate(first, index, fibers=fibers, spall=spall)
     _no_fibers(first, fibers)
     if desi.is_spectra(first):
-        name = next(name for name in first.names if name.endswith("_FLUX"))
-        index = _row_index(first, rows, (*first.shape(name), 0)[0])
+        index = _row_index(first, rows, desi.count_spectra(first))
         return desi.read_desi(first, index, use_mask=use_mask)
     if boss.is_spec(first):
         spectra = boss.read_spec(first)
@@ -167,6 +166,10 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
         The object is none of these.
     """
     if flux is not None or ivar is not None:
+        if isinstance(source, Spectra) or objects.is_table(source) or specutils.is_spectrum(source):
+            raise InputError(
+                f"flux and ivar go with an array wave, not with a {type(source).__name__}"
+            )
         return objects.from_arrays(source, flux, ivar, air=air)
     if isinstance(source, Spectra):
         if air:
@@ -176,10 +179,10 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
         return source
     if objects.is_table(source):
         return objects.from_table(source, air=air)
-    if objects.is_spectrum(source):
-        return objects.from_specutils(source, air=air)
-    if isinstance(source, Sequence) and source and all(map(objects.is_spectrum, source)):
-        return objects.from_specutils(source, air=air)
+    if specutils.is_spectrum(source):
+        return specutils.from_specutils(source, air=air)
+    if isinstance(source, Sequence) and source and all(map(specutils.is_spectrum, source)):
+        return specutils.from_specutils(source, air=air)
     if isinstance(source, np.ndarray):
         raise InputError("an array of wavelengths must come with flux and ivar")
     raise InputError(

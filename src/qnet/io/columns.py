@@ -1,0 +1,120 @@
+"""Table columns as the numbers or text that they should be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import FileError
+
+#: Id columns that hold text or real numbers; all others hold integers.
+_TEXT_IDS = frozenset({"OBJTYPE", "OBS", "SURVEY", "PROGRAM"})
+_FLOAT_IDS = frozenset({"TARGET_RA", "TARGET_DEC"})
+
+
+def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
+    """An id column of a catalogue, checked to hold what its name says.
+
+    Parameters
+    ----------
+    values : ndarray, shape (nrows,) or (nrows, 1)
+    name : str
+        Name of the column in the catalogue: TARGETID (int64), TARGET_RA, OBJTYPE, ...
+    path : Path
+        Its file, for the message.
+
+    Returns
+    -------
+    ndarray, shape (nrows,)
+
+    Raises
+    ------
+    FileError
+        It does not.
+    """
+    if name in _TEXT_IDS:
+        return text_column(values, name, path)
+    if name in _FLOAT_IDS:
+        return float_column(values, name, path)
+    checked = integer_column(values, name, path)
+    keep = values.dtype.kind == "i" and name != "TARGETID"
+    return checked.astype(values.dtype) if keep else checked
+
+
+def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.int64]:
+    """A column as int64.
+
+    Parameters
+    ----------
+    values : ndarray, shape (nrows,) or (nrows, 1)
+        Integers, or floats or text that are integers.
+    name : str
+        Name of the column, for the message.
+    path : Path
+        Its file, for the message.
+
+    Returns
+    -------
+    ndarray of int64, shape (nrows,)
+
+    Raises
+    ------
+    FileError
+        A value is no integer, or a row holds several.
+    """
+    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if column.ndim == 1:
+        try:
+            if column.dtype.kind in "SU":
+                return np.array([int(text) for text in column.astype(str)], dtype=np.int64)
+            if column.dtype.kind in "iub" or np.array_equal(column, np.rint(column)):
+                return _checked_int64(column)
+        except (ValueError, TypeError, OverflowError):
+            pass
+    raise FileError(
+        f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but an integer per "
+        "row was expected"
+    )
+
+
+def float_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.float64]:
+    """A column as float64; as `integer_column`."""
+    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if column.ndim == 1 and column.dtype.kind in "fiuSU":
+        try:
+            return column.astype(np.float64)
+        except ValueError:
+            pass
+    raise FileError(
+        f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but a number per "
+        "row was expected"
+    )
+
+
+def text_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
+    """A column as text without trailing blanks; as `integer_column`."""
+    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if column.ndim != 1:
+        raise FileError(
+            f"{path}: column {name} holds {_first(values)}, but one text per row was expected"
+        )
+    return np.char.strip(column.astype(str))
+
+
+def _checked_int64(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """The column as int64, if nothing is lost."""
+    with np.errstate(invalid="ignore"):
+        whole = column.astype(np.int64)
+    if not np.array_equal(whole.astype(column.dtype), column) or (
+        column.dtype.kind == "u" and (whole < 0).any()
+    ):
+        raise OverflowError("out of the range of int64")
+    return whole
+
+
+def _first(values: npt.NDArray[Any]) -> str:
+    """First value of a column, for messages."""
+    return repr(values[:1].tolist()[0]) if len(values) else "nothing"

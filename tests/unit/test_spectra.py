@@ -1,0 +1,320 @@
+"""The container: selecting, stacking and joining rows, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qnet.errors import InputError
+from qnet.flags import QNFlag
+from qnet.spectra import Camera, Spectra, check_wave, stack
+
+WAVES = {"B": np.linspace(3600.0, 5800.0, 23), "R": np.linspace(5760.0, 7620.0, 19)}
+
+
+def batch(targetids, *, seed=0, flag=None, waves=WAVES, dtype=np.float32):
+    """Cameras of random pixels, some of them without weight, NaN or infinite."""
+    rng = np.random.default_rng(seed)
+    nspec = len(targetids)
+    cameras = []
+    for name, wave in waves.items():
+        shape = (nspec, wave.shape[-1])
+        flux = rng.normal(1.0, 1.0, shape).astype(dtype)
+        ivar = rng.uniform(0.5, 2.0, shape).astype(dtype)
+        kind = rng.integers(0, 12, shape)
+        ivar[kind == 0] = 0
+        ivar[kind == 1] = -1
+        flux[kind == 2] = np.nan
+        flux[kind == 3] = np.inf
+        ivar[kind == 4] = np.nan
+        cameras.append(Camera(name, wave, flux, ivar))
+    ids = {
+        "TARGETID": np.asarray(targetids, np.int64),
+        "NAME": np.array([f"row {row}" for row in range(nspec)], dtype="U8"),
+    }
+    return Spectra(
+        tuple(cameras),
+        ids,
+        flag=np.zeros(nspec, np.int32) if flag is None else flag,
+        survey="DESI",
+        layout="a test",
+        source=("x.fits",),
+        cards=(("SPECPROD", "fuji"),),
+    )
+
+
+def plain_coadd(spectra):
+    """The rows that are joined, in order, and their summed cameras: a loop over pixels."""
+    groups = {}
+    for row, targetid in enumerate(spectra.ids["TARGETID"].tolist()):
+        groups.setdefault(targetid if targetid > 0 else ("alone", row), []).append(row)
+    firsts, cameras = [], {camera.name: ([], []) for camera in spectra.cameras}
+    for rows in groups.values():
+        good = [row for row in rows if not spectra.flag[row] & QNFlag.BAD_FIBER] or rows
+        firsts.append(good[0])
+        for camera in spectra.cameras:
+            npix = camera.flux.shape[1]
+            flux, ivar = np.zeros(npix), np.zeros(npix)
+            for pixel in range(npix):
+                total = weighted = 0.0
+                for row in good:
+                    f, w = float(camera.flux[row, pixel]), float(camera.ivar[row, pixel])
+                    if np.isfinite(f) and np.isfinite(w) and w > 0:
+                        total += w
+                        weighted += w * f
+                flux[pixel] = weighted / total if total else 0.0
+                ivar[pixel] = total
+            cameras[camera.name][0].append(flux)
+            cameras[camera.name][1].append(ivar)
+    return firsts, {name: tuple(map(np.array, pair)) for name, pair in cameras.items()}
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([5, 7, 9, 0, -1, -7, 2**62]), st.booleans()),
+        min_size=1,
+        max_size=9,
+    ),
+    st.integers(0, 5),
+)
+def test_coadd_equals_a_plain_loop(rows, seed):
+    targetids, bad = zip(*rows, strict=True)
+    spectra = batch(targetids, seed=seed, flag=np.where(bad, np.int32(QNFlag.BAD_FIBER), 0))
+    firsts, expected = plain_coadd(spectra)
+    joined = spectra.coadd()
+    assert joined.row.tolist() == firsts
+    assert joined.ids["TARGETID"].tolist() == [targetids[row] for row in firsts]
+    assert joined.ids["NAME"].tolist() == [f"row {row}" for row in firsts]
+    assert joined.flag.tolist() == spectra.flag[firsts].tolist()
+    for camera in joined.cameras:
+        flux, ivar = expected[camera.name]
+        np.testing.assert_allclose(camera.flux, flux, rtol=1e-6)
+        np.testing.assert_allclose(camera.ivar, ivar, rtol=1e-6)
+        np.testing.assert_array_equal(camera.wave, WAVES[camera.name])
+
+
+def test_coadd_keeps_the_order_of_first_appearance_and_what_the_file_said():
+    spectra = batch([9, 5, -1, 9, 7, -1, 5])
+    joined = spectra.coadd()
+    assert joined.ids["TARGETID"].tolist() == [9, 5, -1, 7, -1]
+    assert joined.row.tolist() == [0, 1, 2, 4, 5]
+    for name in ("survey", "layout", "source", "cards", "flux_unit"):
+        assert getattr(joined, name) == getattr(spectra, name)
+
+
+def test_coadd_of_a_target_whose_first_exposure_is_bad_stays_in_its_place():
+    bad = int(QNFlag.BAD_FIBER)
+    spectra = batch([9, 5, 9, 5], flag=[bad, 0, 0, bad])
+    joined = spectra.coadd()
+    assert joined.ids["TARGETID"].tolist() == [9, 5]
+    assert joined.row.tolist() == [2, 1]
+    assert joined.flag.tolist() == [0, 0]
+    for ours, camera in zip(joined.cameras, spectra.cameras, strict=True):
+        good = np.isfinite(camera.flux) & np.isfinite(camera.ivar) & (camera.ivar > 0)
+        np.testing.assert_allclose(ours.flux, np.where(good, camera.flux, 0)[[2, 1]], rtol=1e-6)
+
+
+def test_coadd_of_nothing_and_of_singles():
+    nothing = batch([])
+    assert len(nothing.coadd()) == 0
+    singles = batch([3, 1, 2])
+    assert singles.coadd().row.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("ivar", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("bad_row", [0, 1])
+def test_coadd_gives_no_weight_to_ivar_that_is_not_finite(ivar, bad_row):
+    wave = np.array([4000.0, 4001.0])
+    weight = np.array([[2.0, 2.0], [2.0, 2.0]])
+    weight[1, 0] = ivar
+    flags = [0, 0]
+    flags[bad_row] = int(QNFlag.BAD_FIBER)
+    flux = np.array([[1.0, 1.0], [5.0, 5.0]])
+    both = Spectra((Camera("c", wave, flux, weight),), {"TARGETID": np.array([5, 5])}, flag=flags)
+    (camera,) = both.coadd().cameras
+    expected = [[5.0, 5.0]] if bad_row == 0 else [[1.0, 1.0]]
+    if bad_row == 0:
+        expected[0][0] = 0.0
+    np.testing.assert_array_equal(camera.flux, expected)
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype"), [(1e-17, np.float32), (1e-17, np.float64), (1e-19, np.float64)]
+)
+def test_coadd_in_small_units(scale, dtype):
+    wave = np.array([4000.0, 4001.0])
+    flux = np.array([[1.0, 1.0], [3.0, 3.0]])
+    ivar = np.array([[1.0, 3.0], [3.0, 1.0]])
+    small = Camera("c", wave, (flux * scale).astype(dtype), (ivar / scale**2).astype(dtype))
+    (camera,) = Spectra((small,), {"TARGETID": np.array([5, 5])}).coadd().cameras
+    np.testing.assert_allclose(camera.flux / scale, [[2.5, 1.5]], rtol=1e-6)
+    np.testing.assert_allclose(camera.ivar * scale**2, [[4.0, 4.0]], rtol=1e-6)
+
+
+def test_coadd_of_rows_on_their_own_wavelengths_is_refused():
+    own = np.stack([WAVES["B"], WAVES["B"] + 1])
+    spectra = batch([5, 5], waves={"b": own})
+    with pytest.raises(InputError, match=r"x\.fits: spectra on wavelengths of their own cannot"):
+        spectra.coadd()
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([2, 0, 0], [2, 0, 0]),
+        (np.array([1], np.uint8), [1]),
+        ([True, False, True, False], [0, 2]),
+        ([], []),
+        (np.array([], np.int64), []),
+        ((3,), [3]),
+        (range(2), [0, 1]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("own", [False, True])
+def test_select(rows, expected, own):
+    waves = {"b": np.stack([WAVES["B"] + row for row in range(4)])} if own else WAVES
+    spectra = batch([9, 5, -1, 7], flag=[0, 1, 2, 4], waves=waves)
+    some = spectra.select(rows)
+    assert len(some) == len(expected)
+    assert some.row.tolist() == expected
+    assert some.flag.tolist() == [[0, 1, 2, 4][row] for row in expected]
+    assert some.ids["TARGETID"].tolist() == [[9, 5, -1, 7][row] for row in expected]
+    for ours, camera in zip(some.cameras, spectra.cameras, strict=True):
+        np.testing.assert_array_equal(ours.flux, camera.flux[expected])
+        np.testing.assert_array_equal(ours.ivar, camera.ivar[expected])
+        if own:
+            np.testing.assert_array_equal(ours.wave, camera.wave[expected])
+    assert some.select([]).source == ("x.fits",)
+
+
+def test_rows_of_a_selection_are_those_of_the_file():
+    spectra = batch([9, 5, -1, 7]).select([3, 1]).select([1])
+    assert spectra.row.tolist() == [1]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_stack_pads_at_the_red_end_without_weight(own):
+    parts = []
+    for number, npix in enumerate((30, 12, 30)):
+        wave = np.linspace(4000.0, 9000.0, npix) + number
+        wave = np.stack([wave, wave + 0.5]) if own else wave
+        parts.append(batch([10 + number, -number], seed=number, waves={"c": wave}))
+    whole = stack(parts, layout="a stack")
+    (camera,) = whole.cameras
+    assert camera.flux.shape == camera.wave.shape == (6, 30)
+    assert whole.ids["TARGETID"].tolist() == [10, 0, 11, -1, 12, -2]
+    assert whole.row.tolist() == list(range(6))
+    assert whole.source == ("x.fits",) * 3
+    assert whole.layout == "a stack"
+    for number, part in enumerate(parts):
+        (old,) = part.cameras
+        npix = old.flux.shape[1]
+        rows = slice(2 * number, 2 * number + 2)
+        np.testing.assert_array_equal(camera.flux[rows, :npix], old.flux)
+        np.testing.assert_array_equal(camera.ivar[rows, :npix], old.ivar)
+        np.testing.assert_array_equal(
+            camera.wave[rows, :npix], np.broadcast_to(old.wave, (2, npix))
+        )
+        assert not camera.ivar[rows, npix:].any()
+    check_wave(camera.wave, "stack")
+
+
+def test_stack_of_very_different_lengths():
+    short = batch([1], waves={"c": np.array([9999.0, 10000.0])})
+    long = batch([2], waves={"c": np.linspace(3600.0, 10000.0, 200_000)})
+    (camera,) = stack([short, long]).cameras
+    assert np.isfinite(camera.wave).all()
+    assert not camera.ivar[0, 2:].any()
+
+
+def test_stack_keeps_the_columns_that_all_have():
+    one = batch([1], waves={"c": WAVES["B"]})
+    other = dataclasses.replace(one, ids={"TARGETID": np.array([2]), "PLATE": np.array([7])})
+    assert list(stack([one, other]).ids) == ["TARGETID"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [([], "no spectra to stack"), ([batch([1])], "only spectra with one camera")],
+)
+def test_stack_refuses(parts, message):
+    with pytest.raises(InputError, match=message):
+        stack(parts)
+
+
+ONES = np.ones((2, 5))
+WAVE = np.arange(5.0) + 4000
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((WAVE, ONES[0], ONES[0]), r"flux must be \(nspec, npix\), not of shape \(5,\)"),
+        ((WAVE, ONES[None], ONES[None]), r"flux must be \(nspec, npix\)"),
+        ((WAVE, ONES, ONES[:1]), r"flux \(2, 5\) and ivar \(1, 5\) must have the same shape"),
+        ((WAVE[:4], ONES, ONES), r"wave must have shape \(5,\) or \(2, 5\) .* not \(4,\)"),
+        ((WAVE[:1], ONES[:, :0], ONES[:, :0]), "wave must have shape"),
+        ((WAVE[:0], ONES[:, :0], ONES[:, :0]), "wave holds no pixel"),
+        ((WAVE[::-1], ONES, ONES), "wave must increase, but pixels 0 and 1 hold 4004 and 4003"),
+        ((np.repeat(WAVE, 2)[:5], ONES, ONES), "pixels 0 and 1 hold 4000 and 4000"),
+        ((np.stack([WAVE, WAVE[::-1]]), ONES, ONES), "pixels 0 and 1 hold 4004 and 4003"),
+        ((WAVE * np.nan, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
+        ((WAVE * np.inf, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
+        ((WAVE - 4000, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
+        ((-WAVE[::-1], ONES, ONES), "wave holds NaN, infinite, zero or negative"),
+        ((WAVE, ONES.astype(complex), ONES), "must be numbers, not of type complex128"),
+        ((WAVE, ONES, ONES.astype(str)), "must be numbers, not of type"),
+        ((WAVE, ONES.astype(object), ONES), "must be numbers, not of type object"),
+    ],
+)
+def test_camera_refuses(arrays, message):
+    with pytest.raises(InputError, match=message):
+        Camera("blue", *arrays)
+
+
+CAMERA = Camera("c", WAVE, ONES, ONES)
+IDS = {"TARGETID": np.array([1, 2])}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cameras": ()}, "at least one camera"),
+        ({"ids": {}}, r"x\.fits: spectra need a TARGETID column"),
+        ({"ids": {"TARGETID": np.array([1])}}, r"camera c has 2, but column TARGETID has 1"),
+        ({"ids": IDS | {"PLATE": np.arange(3)}}, r"x\.fits: .*but column PLATE has 3"),
+        ({"flag": np.zeros(3, int)}, "but flag has 3"),
+        ({"row": np.zeros(1, int)}, "but row has 1"),
+        ({"cameras": (CAMERA, CAMERA.select(np.array([0])))}, "but camera c has 1"),
+        ({"ids": {"TARGETID": np.array([1.5, 2.0])}}, "TARGETID"),
+        ({"ids": {"TARGETID": np.array(["a", "b"])}}, "TARGETID"),
+        ({"ids": {"TARGETID": np.ones((2, 2), int)}}, "TARGETID"),
+    ],
+)
+def test_spectra_refuse(options, message):
+    with pytest.raises(InputError, match=message):
+        Spectra(**({"cameras": (CAMERA,), "ids": IDS, "source": ("x.fits",)} | options))
+
+
+@pytest.mark.parametrize(
+    "ids", [[1, 2], (1, 2), np.array([1, 2], ">i4"), np.array([1, 2], np.uint64)], ids=repr
+)
+def test_targetids_become_int64(ids):
+    spectra = Spectra((CAMERA,), {"TARGETID": ids})
+    assert spectra.select([1]).ids["TARGETID"].tolist() == [2]
+    assert spectra.ids["TARGETID"].dtype == np.int64
+    assert spectra.ids["TARGETID"].dtype.isnative
+
+
+def test_repr_and_defaults():
+    spectra = Spectra([CAMERA], IDS)
+    assert repr(spectra) == "<Spectra: 2 spectra, arrays; c (5 pixels)>"
+    assert spectra.where() == ""
+    assert spectra.flag.dtype == spectra.row.dtype == np.int32
+    assert spectra.row.tolist() == [0, 1]
+    assert isinstance(spectra.cameras, tuple)

@@ -14,7 +14,7 @@ from qnet.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model import Model
 from qnet.postprocess import Predictions
-from qnet.preprocess import Preprocessed, preprocess
+from qnet.preprocess import Preprocessed
 from qnet.spectra import Spectra
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -116,7 +116,7 @@ def answer(
     if len(rows) == 0:
         return columns
     batch = spectra if len(rows) == nspec else spectra.select(rows)
-    data = preprocess(batch.cameras, model.grid)
+    data = model.preprocess(batch)
     predictions = model.decode(model.predict(data.X))
     for name, values in _answers(batch, model, rule, data, predictions).items():
         columns[name][rows] = values

@@ -16,6 +16,8 @@ from qnet.grid import WavelengthGrid, as_grid
 from qnet.inference import CHUNK_SIZE, Network
 from qnet.legacy import read_legacy
 from qnet.postprocess import Predictions, decode
+from qnet.preprocess import Preprocessed, preprocess
+from qnet.spectra import Spectra
 from qnet.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
 
 
@@ -79,6 +81,25 @@ class Model:
         """Boxes per line."""
         return self.architecture.nboxes
 
+    def preprocess(self, spectra: Spectra) -> Preprocessed:
+        """Rebin spectra onto the model's grid and normalise them.
+
+        Parameters
+        ----------
+        spectra : Spectra
+
+        Returns
+        -------
+        Preprocessed
+            Its `X` is what `predict` takes; rows that cannot be normalised are NaN.
+
+        Raises
+        ------
+        InputError
+            No wavelength lies on the model's grid.
+        """
+        return preprocess(spectra.cameras, self.grid)
+
     def predict(
         self,
         X: npt.ArrayLike,
@@ -92,7 +113,7 @@ class Model:
         Parameters
         ----------
         X : array_like, shape (nspec, npix) or (nspec, npix, 1)
-            Spectra on the model's grid, as `qnet.preprocess.preprocess` makes them. A row that
+            Spectra on the model's grid, as `preprocess` makes them. A row that
             holds NaN gives a row of NaN, and touches no other.
         batch_size : int, optional
             Spectra held in memory at a time, as activations.

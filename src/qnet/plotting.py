@@ -8,7 +8,6 @@ import numpy as np
 
 from qnet.errors import InputError
 from qnet.model import Model
-from qnet.preprocess import preprocess
 from qnet.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def plot_spectrum(
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])
-    data = preprocess(one.cameras, model.grid)
+    data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
     found = model.decode(model.predict(data.X))

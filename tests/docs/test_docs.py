@@ -16,6 +16,7 @@ import pytest
 import qnet
 import qnet.compat
 import qnet.io
+from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
 from qnet.answers import _empty_columns
 from qnet.flags import QNFlag
 
@@ -59,7 +60,7 @@ _OTHER_NAMES = {
 
 @pytest.fixture
 def workspace(tmp_path, shared_data) -> Path:
-    """A folder as the quickstart describes it: spectra/ and quasarnet.h5."""
+    """A folder as the quickstart describes it, of real spectra: spectra/ and quasarnet.h5."""
     (tmp_path / "spectra").mkdir()
     for fiber in FIBERS:
         name = f"spec-7102-56666-{fiber}.fits"
@@ -70,14 +71,28 @@ def workspace(tmp_path, shared_data) -> Path:
 
 
 @pytest.fixture
+def made_workspace(tmp_path, small_weights) -> Path:
+    """The same of made-up spectra and a small random network: it needs no sample data."""
+    (tmp_path / "spectra").mkdir()
+    for number, fiber in enumerate(FIBERS):
+        flux, ivar = make_spectra(10**BOSS_LOGLAM, [1.0 + number / 2], seed=number)
+        name = f"spec-7102-56666-{fiber}.fits"
+        write(tmp_path / "spectra" / name, boss_spec(BOSS_LOGLAM, flux[0], ivar[0]))
+    shutil.copy(small_weights, tmp_path / "quasarnet.h5")
+    return tmp_path
+
+
+@pytest.fixture
 def survey_workspace(workspace, shared_data) -> Path:
     """The same with coadd.fits, as the how-to pages describe it."""
     shutil.copy(shared_data / "desi_afterburner" / "coadd-x.fits", workspace / "coadd.fits")
     return workspace
 
 
-def test_quickstart_runs(workspace):
+@pytest.mark.parametrize("spectra", ["made_workspace", "workspace"])
+def test_quickstart_runs(spectra, request):
     """Every block of the quickstart runs, without a warning of qnet."""
+    workspace = request.getfixturevalue(spectra)
     errors = "from qnet import QnetWarning\n\nwarnings.simplefilter('error', QnetWarning)\n"
     run_page("tutorials/quickstart.md", workspace, errors)
     made = {"catalogue.fits", "quasars.fits", "spectrum.png", "quasarnet.safetensors", "again.fits"}

@@ -1,0 +1,139 @@
+"""Targets from redshifts: the inverse of `qnet.postprocess`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import InputError
+from qnet.grid import WavelengthGrid, as_grid
+from qnet.lines import rest_wavelengths
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Names of the columns of the class vector Y, in their order.
+CLASSES: tuple[str, ...] = ("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD")
+
+#: Columns of Y that mean quasar.
+QSO_CLASSES: tuple[int, ...] = (CLASSES.index("QSO_LZ"), CLASSES.index("QSO_HZ"))
+
+
+def box_offset(
+    z: npt.ArrayLike,
+    line: str = "LYA",
+    nboxes: int = 13,
+    *,
+    wave: npt.ArrayLike | WavelengthGrid | None = None,
+    rest: Mapping[str, float] | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Box and offset vectors of a line.
+
+    The box of pos = nboxes * p / npix, p the fractional pixel of the line, is 1 and its offset
+    pos - floor(pos) (Busca & Balland 2018, section 3; QuasarNET's code).
+
+    Parameters
+    ----------
+    z : array_like, shape (nspec,)
+        Redshifts.
+    line : str
+        Name of the line.
+    nboxes : int
+        Number of boxes that the grid is divided into.
+    wave : array_like of shape (npix,) or WavelengthGrid, optional
+        The grid [Angstrom]. QuasarNET's log grid when None.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom]. QuasarNET's when None.
+
+    Returns
+    -------
+    box, offset : ndarray of float64, shape (nspec, nboxes)
+        Zero but for the box of the line: 1, and the offset in it. All zero where the line falls
+        outside [wave[0], wave[-1]], and for a redshift of NaN.
+
+    Raises
+    ------
+    InputError
+        The line is unknown, z is not one-dimensional, or nboxes is not positive.
+    """
+    redshift = np.asarray(z, dtype=np.float64)
+    if redshift.ndim != 1:
+        raise InputError(f"z must be one-dimensional, not of shape {redshift.shape}")
+    if nboxes < 1:
+        raise InputError(f"nboxes must be at least 1, not {nboxes!r}")
+    (wavelength,) = rest_wavelengths([line], rest)
+    index, place = as_grid(wave).to_box((1 + redshift) * wavelength, nboxes)
+    rows = np.flatnonzero(index >= 0)
+    box, offset = np.zeros((2, len(redshift), nboxes))
+    box[rows, index[rows]] = 1.0
+    offset[rows, index[rows]] = place[rows]
+    return box, offset
+
+
+def objective(
+    z: npt.ArrayLike,
+    Y: npt.ArrayLike,
+    bal: npt.ArrayLike,
+    lines: Sequence[str] = ("LYA",),
+    lines_bal: Sequence[str] = ("CIV(1548)",),
+    nboxes: int = 13,
+    *,
+    wave: npt.ArrayLike | WavelengthGrid | None = None,
+    rest: Mapping[str, float] | None = None,
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Targets and weights to train a network on, as QuasarNET's function of this name.
+
+    Parameters
+    ----------
+    z : array_like, shape (nspec,)
+        True redshifts.
+    Y : array_like, shape (nspec, 5)
+        One-hot classes: STAR, GALAXY, QSO_LZ, QSO_HZ, BAD.
+    bal : array_like, shape (nspec,)
+        1 for a BAL quasar, -1 for a sure non-BAL, 0 where it is not known.
+    lines, lines_bal : sequence of str
+        Emission and BAL lines, in the order of the network's outputs.
+    nboxes : int
+        Boxes per line.
+    wave : array_like of shape (npix,) or WavelengthGrid, optional
+        The network's grid [Angstrom]. QUASARNET'S LOG GRID when None.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom]. QuasarNET's when None.
+
+    Returns
+    -------
+    target : list of ndarray, each of shape (nspec, 2 * nboxes)
+        Per line the boxes, then the offsets. Boxes are zero unless the object is a quasar, and in a
+        BAL line also where it is a sure non-BAL; offsets stay.
+    sample_weight : list of ndarray, each of shape (nspec,)
+        1, but 0 in the BAL lines where it is not known whether there is one.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, or a line is unknown.
+    """
+    grid = as_grid(wave)
+    redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
+    is_bal = np.asarray(bal)
+    nspec = len(redshift)
+    if classes.shape != (nspec, len(CLASSES)) or is_bal.shape != (nspec,):
+        raise InputError(
+            f"z {redshift.shape}, Y {classes.shape} and bal {is_bal.shape} must have shapes "
+            f"({nspec},), ({nspec}, {len(CLASSES)}) and ({nspec},)"
+        )
+    is_qso = np.isin(classes.argmax(axis=1), QSO_CLASSES)
+    target, sample_weight = [], []
+    for line, is_bal_line in [(line, False) for line in lines] + [
+        (line, True) for line in lines_bal
+    ]:
+        box, offset = box_offset(redshift, line, nboxes, wave=grid, rest=rest)
+        box[~is_qso] = 0.0
+        weight = np.ones(nspec)
+        if is_bal_line:
+            box[is_bal == -1] = 0.0
+            weight[is_bal == 0] = 0.0
+        target.append(np.concatenate([box, offset], axis=1))
+        sample_weight.append(weight)
+    return target, sample_weight

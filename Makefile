@@ -41,7 +41,7 @@ $(VENV)/.installed: $(SOURCES)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
 	wheel=$$(ls $(VENV)/wheel/*.whl) && \
-	$(VENV)/bin/python -m pip install --quiet "$$wheel[test,docs,dev]"
+	$(VENV)/bin/python -m pip install --quiet "$$wheel[test,train,docs,dev]"
 	touch $@
 
 $(DEMO_VENV)/.installed: $(SOURCES)

@@ -53,6 +53,7 @@ class KerasNetwork:
         lines: Sequence[str] | None,
         lines_bal: Sequence[str] | None,
         grid: WavelengthGrid | None,
+        rest: Mapping[str, float] | None = None,
     ) -> Architecture:
         """The architecture, with what the file does not say filled in."""
         names = tuple(QUASARNET_LINES if lines is None else lines)
@@ -73,13 +74,12 @@ class KerasNetwork:
             grid = known[self.npix]
         if grid.npix != self.npix:
             raise InputError(f"the network takes {self.npix} pixels, but the grid has {grid.npix}")
-        rest = dict(
-            zip((*names, *names_bal), rest_wavelengths((*names, *names_bal)).tolist(), strict=True)
-        )
-        offset = {(head["activation"], head["rescale"]) for head in self.heads}
+        every = (*names, *names_bal)
+        rest = dict(zip(every, rest_wavelengths(every, rest).tolist(), strict=True))
+        offset = {(head["activation"], head["scale"], head["shift"]) for head in self.heads}
         if len(offset) != 1:
             raise InputError("the outputs differ in how they compute their offsets")
-        activation, rescale = offset.pop()
+        activation, scale, shift = offset.pop()
         return Architecture(
             grid=grid,
             lines=names,
@@ -93,8 +93,8 @@ class KerasNetwork:
             units=int(self._config(self.common)["units"]),
             epsilon=float(self._config(self.common_norm)["epsilon"]),
             offset_activation=activation,
-            offset_scale=RESCALE_SCALE if rescale else 1.0,
-            offset_shift=RESCALE_SHIFT if rescale else 0.0,
+            offset_scale=scale,
+            offset_shift=shift,
         )
 
     def array_layers(self) -> Iterator[tuple[str, str]]:
@@ -164,9 +164,9 @@ class KerasNetwork:
                 "offsets was expected"
             )
         box, offset = self.inputs[output]
-        rescale = self._kind(offset) == "Lambda"
-        if rescale:
-            _check_rescale(offset, self._config(offset))
+        scale, shift = 1.0, 0.0
+        if self._kind(offset) in ("Lambda", "Rescaling"):
+            scale, shift = _rescale(offset, self._kind(offset), self._config(offset))
             (offset,) = self.inputs[offset]
         for name in (box, offset):
             if self._kind(name) != "Dense":
@@ -177,7 +177,8 @@ class KerasNetwork:
             "box": box,
             "offset": offset,
             "activation": self._config(offset)["activation"],
-            "rescale": rescale,
+            "scale": scale,
+            "shift": shift,
         }
 
 
@@ -232,8 +233,13 @@ def _inbound(layer: Mapping[str, Any]) -> list[str]:
     return [str(tensor["config"]["keras_history"][0]) for tensor in tensors]
 
 
-def _check_rescale(name: str, config: Mapping[str, Any]) -> None:
-    """Raise unless the stored bytes of a Lambda hold the two doubles of QuasarNET's rescale."""
+def _rescale(name: str, kind: str, config: Mapping[str, Any]) -> tuple[float, float]:
+    """Scale and shift of a Rescaling layer, or of a Lambda.
+
+    A Lambda is QuasarNET's rescale if its stored bytes hold the two doubles; none is ever run.
+    """
+    if kind == "Rescaling":
+        return float(config["scale"]), float(config["offset"])
     constants = [struct.pack("<d", value) for value in (RESCALE_SHIFT, RESCALE_SCALE)]
     for text in _strings(config.get("function")):
         try:
@@ -241,7 +247,7 @@ def _check_rescale(name: str, config: Mapping[str, Any]) -> None:
         except (binascii.Error, ValueError):
             continue
         if all(constant in code for constant in constants):
-            return
+            return RESCALE_SCALE, RESCALE_SHIFT
     raise InputError(
         f"layer {name} is a Lambda other than QuasarNET's rescale "
         f"({RESCALE_SHIFT} + {RESCALE_SCALE} x); qnet runs no code from a file"

@@ -1,10 +1,13 @@
-"""Models: what `load_model` returns."""
+"""Models: what `load_model` returns; `QuasarNET` and `custom_loss` for training.
+
+The latter two are of `qnet.kerasnet`: Keras is imported when they are asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +22,21 @@ from qnet.postprocess import Predictions, decode
 from qnet.preprocess import Preprocessed, preprocess
 from qnet.spectra import Spectra
 from qnet.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
+
+if TYPE_CHECKING:
+    import keras
+
+    from qnet.kerasnet import QuasarNET, custom_loss
+
+__all__ = ["Model", "QuasarNET", "custom_loss", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("QuasarNET", "custom_loss"):
+        from qnet import kerasnet
+
+        return getattr(kerasnet, name)
+    raise AttributeError(f"module 'qnet.model' has no attribute {name!r}")
 
 
 class Model:
@@ -189,6 +207,65 @@ class Model:
             The file may not be written.
         """
         return write_weights(path, self.weights, overwrite=overwrite)
+
+    def to_keras(self) -> keras.Model:
+        """The model in Keras, with its weights, ready to be trained further.
+
+        Returns
+        -------
+        keras.Model
+            Its predictions are those of `predict`. `from_keras` is the inverse.
+
+        Raises
+        ------
+        InputError
+            The network is none that `QuasarNET` can build.
+        """
+        from qnet.kerasnet import build
+
+        return build(self.architecture, self.weights.arrays)
+
+    @classmethod
+    def from_keras(
+        cls,
+        model: keras.Model,
+        *,
+        name: str = "quasarnet",
+        version: str = "1",
+        lines: Sequence[str] | None = None,
+        lines_bal: Sequence[str] | None = None,
+        grid: npt.ArrayLike | WavelengthGrid | None = None,
+        rest: Mapping[str, float] | None = None,
+    ) -> Model:
+        """A model that was made, and perhaps trained, in Keras.
+
+        Parameters
+        ----------
+        model : keras.Model
+            As `QuasarNET` makes it.
+        name, version : str
+            What the model is called.
+        lines, lines_bal : sequence of str, optional
+            Names of the outputs. QuasarNET's when None.
+        grid : array_like of shape (npix,) or WavelengthGrid, optional
+            Left edges of the input's pixels [Angstrom]. QuasarNET's of that length when None.
+        rest : mapping of str to float, optional
+            Rest wavelengths [Angstrom] that the targets were made with. QuasarNET's when None.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        InputError
+            The model is no QuasarNET network, or lines or grid do not fit it.
+        """
+        from qnet.kerasnet import take
+
+        chosen = None if grid is None else as_grid(grid)
+        architecture, arrays = take(model, lines=lines, lines_bal=lines_bal, grid=chosen, rest=rest)
+        return cls(WeightsFile(architecture, arrays, name=name, version=version))
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {', '.join(self.lines)}; BAL {', '.join(self.lines_bal)}>"

@@ -1,0 +1,259 @@
+"""The network and its loss in Keras 3, for training. Importing this module imports Keras.
+
+Written with ``keras.ops``, so that it runs on the TensorFlow, JAX and torch backends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from qnet.architecture import BATCH_NORM, Architecture
+from qnet.errors import InputError
+from qnet.grid import WavelengthGrid
+from qnet.kerasgraph import RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
+
+#: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
+EPSILON = 1e-7
+
+#: Offset activations by QuasarNET's names: Keras activation, and whether it is rescaled.
+_OFFSETS: Mapping[str, tuple[str, bool]] = {
+    "rescaled_sigmoid": ("sigmoid", True),
+    "sigmoid": ("sigmoid", False),
+    "linear": ("linear", False),
+}
+
+
+def QuasarNET(
+    input_shape: tuple[int, int],
+    boxes: int = 13,
+    nlines: int = 1,
+    reg_conv: float = 0.0,
+    reg_fc: float = 0.0,
+    offset_activation_function: str = "rescaled_sigmoid",
+    nlayers: int = 4,
+    *,
+    filters: int = 100,
+    width: int = 10,
+    strides: int = 2,
+    padding: str = "valid",
+    units: int = 100,
+    dropout: float = 0.0,
+) -> keras.Model:
+    """The network of Busca & Balland (2018, section 3), untrained.
+
+    Parameters
+    ----------
+    input_shape : (int, int)
+        (npix, 1).
+    boxes : int
+        Boxes per line.
+    nlines : int
+        Number of outputs: emission lines, then BAL lines.
+    reg_conv, reg_fc : float
+        L2 regularisation of the kernels of the convolutions and of the dense layers.
+    offset_activation_function : {'rescaled_sigmoid', 'sigmoid', 'linear'}
+        Activation of the offsets; the rescaled sigmoid is -0.1 + 1.2 sigmoid.
+    nlayers : int
+        Number of convolutions.
+    filters, width, strides : int
+        Number of filters, width and step of each convolution.
+    padding : {'valid', 'same'}
+        Padding of the convolutions.
+    units : int
+        Width of the common dense layer.
+    dropout : float
+        Share of the activations dropped after each convolution, in training.
+
+    Returns
+    -------
+    keras.Model
+        A functional model with an output (nspec, 2 * boxes) per line. It holds no Lambda layer, so
+        that it is reloaded from a .keras file in safe mode.
+
+    Raises
+    ------
+    InputError
+        The activation is unknown, or the input too short for the convolutions.
+    """
+    if offset_activation_function not in _OFFSETS:
+        raise InputError(
+            f"offset_activation_function must be one of {', '.join(_OFFSETS)}, not "
+            f"{offset_activation_function!r}"
+        )
+    activation, rescaled = _OFFSETS[offset_activation_function]
+    inputs = keras.Input(shape=input_shape)
+    x = inputs
+    for index in range(1, nlayers + 1):
+        x = layers.Conv1D(
+            filters,
+            width,
+            strides=strides,
+            padding=padding,
+            kernel_initializer="glorot_uniform",
+            kernel_regularizer=keras.regularizers.L2(reg_conv),
+            name=f"conv_{index}",
+        )(x)
+        x = layers.BatchNormalization(name=f"batch_normalization_{index}")(x)
+        x = layers.Activation("relu", name=f"activation_{index}")(x)
+        if dropout:
+            x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
+        if x.shape[1] < 1:
+            raise InputError(f"{input_shape[0]} pixels are too few for {nlayers} convolutions")
+    x = layers.Flatten(name="flatten")(x)
+
+    def dense(size: int, kind: str, name: str, source: Any) -> Any:
+        regularizer = keras.regularizers.L2(reg_fc)
+        return layers.Dense(size, activation=kind, kernel_regularizer=regularizer, name=name)(
+            source
+        )
+
+    x = dense(units, "linear", "fc_common", x)
+    x = layers.BatchNormalization(name=f"batch_normalization_{nlayers + 1}")(x)
+    x = layers.Activation("relu", name="fc_activation")(x)
+    outputs = []
+    for line in range(nlines):
+        box = dense(boxes, "sigmoid", f"fc_box_{line}", x)
+        offset = dense(boxes, activation, f"fc_offset_{line}", x)
+        if rescaled:
+            offset = layers.Rescaling(RESCALE_SCALE, RESCALE_SHIFT, name=f"rescale_{line}")(offset)
+        outputs.append(layers.Concatenate(name=f"conc_box_{line}")([box, offset]))
+    return keras.Model(inputs, outputs, name="QuasarNET")
+
+
+@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
+def custom_loss(y_true: Any, y_pred: Any) -> Any:
+    """QuasarNET's loss of one line (Busca & Balland 2018, section 4; QuasarNET's code).
+
+    Cross-entropy of the boxes that hold the line and of those that do not, each divided by its
+    count, plus the squared error of the offset in the box of the line.
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor, shape (nspec, 2 * nboxes)
+        Boxes, then offsets, as `qnet.objective.objective` and the network give them.
+
+    Returns
+    -------
+    tensor, shape (nspec,)
+        Of each spectrum; Keras weights and averages them.
+    """
+    nboxes = y_pred.shape[-1] // 2
+    y_true = ops.cast(y_true, y_pred.dtype)
+    box, offset = y_true[:, :nboxes], y_true[:, nboxes:]
+    found, place = y_pred[:, :nboxes], y_pred[:, nboxes:]
+    inside = ops.sum(box, axis=-1) + EPSILON
+    outside = ops.sum(1 - box, axis=-1) + EPSILON
+    log_yes = ops.log(ops.clip(found, EPSILON, 1 - EPSILON))
+    log_no = ops.log(ops.clip(1 - found, EPSILON, 1 - EPSILON))
+    loss = -ops.sum(box * log_yes, axis=-1) / inside
+    loss = loss - ops.sum((1 - box) * log_no, axis=-1) / outside
+    return loss + ops.sum(box * ops.square(offset - place), axis=-1) / inside
+
+
+def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) -> keras.Model:
+    """A Keras model with an architecture and its weights; `take` is the inverse.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    arrays : mapping of str to ndarray
+        The arrays of `Architecture.shapes`.
+
+    Returns
+    -------
+    keras.Model
+
+    Raises
+    ------
+    InputError
+        The convolutions differ from one another, or the offsets are rescaled in another way.
+    """
+    first = architecture.convs[0]
+    if any(conv != first for conv in architecture.convs):
+        raise InputError("a network whose convolutions differ cannot be built in Keras by qnet")
+    rescale = (architecture.offset_scale, architecture.offset_shift)
+    kinds = {
+        ("sigmoid", (RESCALE_SCALE, RESCALE_SHIFT)): "rescaled_sigmoid",
+        ("sigmoid", (1.0, 0.0)): "sigmoid",
+        ("linear", (1.0, 0.0)): "linear",
+    }
+    kind = kinds.get((architecture.offset_activation, rescale))
+    if kind is None:
+        raise InputError(
+            f"offsets of {rescale[1]:g} + {rescale[0]:g} {architecture.offset_activation} cannot "
+            "be built in Keras by qnet"
+        )
+    model = QuasarNET(
+        (architecture.grid.npix, 1),
+        architecture.nboxes,
+        architecture.nlines,
+        offset_activation_function=kind,
+        nlayers=len(architecture.convs),
+        filters=first.filters,
+        width=first.width,
+        strides=first.stride,
+        padding=first.padding,
+        units=architecture.units,
+    )
+    network = KerasNetwork(json.loads(model.to_json()))
+    epsilons = [*(conv.epsilon for conv in architecture.convs), architecture.epsilon]
+    for name, epsilon in zip((*network.conv_norms, network.common_norm), epsilons, strict=True):
+        model.get_layer(name).epsilon = epsilon
+    for ours, theirs in network.array_layers():
+        model.get_layer(theirs).set_weights([arrays[f"{ours}.{part}"] for part in _parts(ours)])
+    return model
+
+
+def take(
+    model: keras.Model,
+    *,
+    lines: Sequence[str] | None = None,
+    lines_bal: Sequence[str] | None = None,
+    grid: WavelengthGrid | None = None,
+    rest: Mapping[str, float] | None = None,
+) -> tuple[Architecture, dict[str, npt.NDArray[Any]]]:
+    """Architecture and weights of a Keras model; `build` is the inverse.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `QuasarNET` makes it.
+    lines, lines_bal : sequence of str, optional
+        Names of the outputs. QuasarNET's when None.
+    grid : WavelengthGrid, optional
+        Grid of the input. QuasarNET's of the input's length when None.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom]. QuasarNET's when None.
+
+    Returns
+    -------
+    architecture : Architecture
+    arrays : dict of str to ndarray
+
+    Raises
+    ------
+    InputError
+        The model is no QuasarNET network, or lines or grid do not fit it.
+    """
+    try:
+        network = KerasNetwork(json.loads(model.to_json()))
+        architecture = network.architecture(lines, lines_bal, grid, rest)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"the Keras model is no QuasarNET network ({error!r})") from error
+    arrays = {}
+    for ours, theirs in network.array_layers():
+        for part, values in zip(_parts(ours), model.get_layer(theirs).get_weights(), strict=True):
+            arrays[f"{ours}.{part}"] = np.asarray(values)
+    return architecture, arrays
+
+
+def _parts(layer: str) -> tuple[str, ...]:
+    """Arrays of a layer, in Keras's order."""
+    return BATCH_NORM if layer.startswith("bn_") else ("kernel", "bias")

@@ -1,0 +1,241 @@
+"""The network and its loss in Keras, on the backend that KERAS_BACKEND names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qnet
+from networks import write_legacy
+from qnet.errors import InputError
+from qnet.grid import QUASARNET_LINEAR_GRID
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
+from qnet.objective import CLASSES, objective
+
+# What the backends warn of is not ours.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+EPSILON = 1e-7
+
+
+@pytest.fixture(scope="module")
+def keras():
+    """Keras, on its backend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("keras")
+        pytest.importorskip(module.backend.backend())
+    return module
+
+
+@pytest.fixture(scope="module")
+def training_set():
+    """Input, targets and weights of a few made-up spectra."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(64, 443)).astype(np.float32)
+    Y = np.eye(len(CLASSES))[rng.integers(0, 5, 64)]
+    bal = rng.integers(-1, 2, 64)
+    z = rng.uniform(0, 4, 64)
+    return X, *objective(z, Y, bal, QUASARNET_LINES, QUASARNET_LINES_BAL)
+
+
+def small(model_module, **options):
+    """A small network."""
+    sizes = {"nlines": 7, "filters": 6, "units": 8}
+    return model_module.QuasarNET((443, 1), **(sizes | options))
+
+
+def predict(keras_model, X):
+    return [np.asarray(out) for out in keras_model.predict(X[:, :, None], verbose=0)]
+
+
+def test_layers_and_size_of_the_published_network(keras):
+    network = qnet.model.QuasarNET((443, 1), nlines=7)
+    names = {layer.name for layer in network.layers}
+    assert {"conv_1", "conv_4", "fc_common", "fc_box_0", "fc_box_6", "fc_offset_6"} <= names
+    assert "conv_5" not in names
+    assert network.count_params() == 521_882
+    assert [out.shape for out in network.outputs] == [(None, 26)] * 7
+    assert not any(type(layer).__name__ == "Lambda" for layer in network.layers)
+
+
+def reference_loss(y_true, y_pred):
+    """The loss in plain loops over spectra and boxes."""
+    nboxes = y_pred.shape[1] // 2
+    losses = []
+    for truth, pred in zip(y_true.astype(float), y_pred.astype(float), strict=True):
+        box, found = truth[:nboxes], pred[:nboxes]
+        inside, outside = box.sum() + EPSILON, (1 - box).sum() + EPSILON
+        loss = 0.0
+        for i in range(nboxes):
+            loss -= box[i] * np.log(np.clip(found[i], EPSILON, 1 - EPSILON)) / inside
+            loss -= (1 - box[i]) * np.log(np.clip(1 - found[i], EPSILON, 1 - EPSILON)) / outside
+            loss += box[i] * (truth[nboxes + i] - pred[nboxes + i]) ** 2 / inside
+        losses.append(loss)
+    return np.array(losses)
+
+
+def test_the_loss_equals_plain_loops(keras, training_set):
+    _, target, _ = training_set
+    rng = np.random.default_rng(0)
+    pred = rng.uniform(size=target[0].shape).astype(np.float32)
+    pred[0, :13], pred[1, :13] = 0.0, 1.0
+    found = keras.ops.convert_to_numpy(
+        qnet.model.custom_loss(
+            keras.ops.convert_to_tensor(target[0].astype(np.float32)),
+            keras.ops.convert_to_tensor(pred),
+        )
+    )
+    assert found.shape == (64,)
+    np.testing.assert_allclose(found, reference_loss(target[0], pred), rtol=2e-4, atol=1e-6)
+
+
+def test_the_gradient_of_the_loss_equals_finite_differences(keras, training_set):
+    """Of one gradient step of one dense layer, whose gradient is that of the loss."""
+    _, target, _ = training_set
+    rng = np.random.default_rng(1)
+    pred = rng.uniform(0.1, 0.9, (64, 26)).astype(np.float32)
+    start = rng.uniform(-0.01, 0.01, 26).astype(np.float32)
+    inputs = keras.Input((26,))
+    layer = keras.layers.Dense(26, kernel_initializer="identity", name="shift")
+    model = keras.Model(inputs, layer(inputs))
+    layer.set_weights([np.eye(26, dtype=np.float32), start])
+    rate = 1e-2
+    model.compile(optimizer=keras.optimizers.SGD(rate), loss=qnet.model.custom_loss)
+    model.fit(pred, target[0], batch_size=64, epochs=1, verbose=0)
+    gradient = (start - layer.get_weights()[1]) / rate
+    step = 1e-4
+    for index in range(26):
+        shift = np.zeros(26)
+        shift[index] = step
+        high, low = (
+            reference_loss(target[0], pred.astype(float) + start + sign * shift).mean()
+            for sign in (1, -1)
+        )
+        assert gradient[index] == pytest.approx((high - low) / (2 * step), rel=2e-2, abs=2e-3)
+
+
+def test_compile_and_fit_as_in_the_tutorial(keras, training_set, tmp_path):
+    X, target, sample_weight = training_set
+    lines, lines_bal = list(QUASARNET_LINES), list(QUASARNET_LINES_BAL)
+    keras.utils.set_random_seed(1)
+    model = small(qnet.model)
+    loss = [qnet.model.custom_loss] * (len(lines) + len(lines_bal))
+    model.compile(optimizer=keras.optimizers.Adam(1e-2), loss=loss, metrics=[])
+    history = model.fit(
+        X[:, :, None], target, epochs=30, batch_size=32, sample_weight=sample_weight, verbose=0
+    )
+    assert history.history["loss"][-1] < 0.8 * history.history["loss"][0]
+    preds = model.predict(X[:, :, None], verbose=0)
+    c_line, *_ = qnet.process_preds(preds, lines, lines_bal, verbose=False)
+    assert c_line.shape == (6, 64)
+    # The trained model is a qnet model, to the rounding of single precision.
+    trained = qnet.Model.from_keras(model, name="trained", version="3")
+    assert trained.name == "trained@3"
+    np.testing.assert_allclose(trained.predict(X), preds, rtol=0, atol=2e-5)
+    trained.save(tmp_path / "trained.safetensors")
+    again = qnet.load_model(tmp_path / "trained.safetensors").to_keras()
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(predict(again, X), preds, rtol=0, atol=2e-6)
+
+
+def test_a_keras_file_reloads_in_safe_mode(keras, training_set, tmp_path):
+    X, _, _ = training_set
+    model = small(qnet.model)
+    model.compile(optimizer="adam", loss=[qnet.model.custom_loss] * 7)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(predict(again, X), predict(model, X))
+    assert again.loss[0] is qnet.model.custom_loss
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"offset_activation_function": "sigmoid"},
+        {"offset_activation_function": "linear"},
+        {"nlayers": 6, "padding": "same", "dropout": 0.2},
+        {"nlayers": 2, "width": 7, "strides": 3, "boxes": 29},
+        {"reg_conv": 1e-3, "reg_fc": 1e-2},
+    ],
+    ids=str,
+)
+def test_a_model_converts_and_back_without_loss(keras, options):
+    keras.utils.set_random_seed(5)
+    network = small(qnet.model, **options)
+    for layer in network.layers:  # moving statistics other than zero and one
+        if layer.name.startswith("batch_normalization"):
+            rng = np.random.default_rng(len(layer.name))
+            shapes = [values.shape for values in layer.get_weights()]
+            layer.set_weights([rng.uniform(0.5, 1.5, shape) for shape in shapes])
+    model = qnet.Model.from_keras(network)
+    X = np.random.default_rng(0).normal(size=(20, 443)).astype(np.float32)
+    np.testing.assert_allclose(model.predict(X), predict(network, X), rtol=0, atol=2e-5)
+    back = model.to_keras()
+    for ours, theirs in zip(back.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_allclose(predict(back, X), predict(network, X), rtol=0, atol=2e-6)
+
+
+def test_lines_and_grid_travel_with_a_trained_model(keras):
+    network = qnet.model.QuasarNET((458, 1), nlines=2, filters=4, units=4)
+    rest = {**absorber_IGM, "Halpha": 6564.61}
+    model = qnet.Model.from_keras(network, lines=["Halpha"], lines_bal=["CIV(1548)"], rest=rest)
+    assert model.grid == QUASARNET_LINEAR_GRID
+    assert model.rest == {"Halpha": 6564.61, "CIV(1548)": 1548.2049}
+    with pytest.raises(InputError, match="the network has 2 outputs, but 6 lines"):
+        qnet.Model.from_keras(network)
+
+
+def test_networks_that_keras_cannot_have(keras, tmp_path):
+    with pytest.raises(InputError, match="must be one of rescaled_sigmoid, sigmoid, linear, not"):
+        small(qnet.model, offset_activation_function="relu")
+    with pytest.raises((InputError, ValueError)):
+        qnet.model.QuasarNET((40, 1), nlines=1)
+    other = keras.Sequential([keras.Input((443,)), keras.layers.Dense(3)])
+    with pytest.raises(InputError, match=r"no QuasarNET network|expected convolutions"):
+        qnet.Model.from_keras(other)
+
+
+@pytest.mark.parametrize("stem", ["quasarnet_4layer_25filter", "quasarnet_6layer_100filter"])
+def test_imported_weights_give_the_golden_predictions_in_keras(keras, shared_data, golden, stem):
+    weights = shared_data / "quasarnet_weights" / f"{stem}.h5"
+    network = qnet.load_model(weights).to_keras()
+    expected = golden(weights)
+    for sample in ("boss", "desi"):
+        found = predict(network, expected[f"{sample}_X"].astype(np.float32))
+        np.testing.assert_allclose(found, expected[f"{sample}_pred"], rtol=0, atol=2e-5)
+
+
+def test_imported_batch_norms_keep_their_epsilon(keras, tmp_path):
+    model = qnet.load_model(write_legacy(tmp_path / "model.h5", epsilon=0.05))
+    X = np.random.default_rng(0).normal(size=(4, 443)).astype(np.float32)
+    np.testing.assert_allclose(predict(model.to_keras(), X), model.predict(X), rtol=0, atol=2e-5)
+
+
+@pytest.mark.skipif(os.environ.get("QNET_NESTED") == "1", reason="this is the nested run")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_same_on_another_backend(backend):
+    """All tests of this file on another backend, in a fresh interpreter."""
+    pytest.importorskip("keras")
+    probe = subprocess.run([sys.executable, "-c", f"import {backend}"], check=False)
+    if probe.returncode:
+        pytest.skip(f"the backend {backend} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "QNET_NESTED": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout

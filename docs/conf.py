@@ -31,6 +31,8 @@ myst_heading_anchors = 3
 
 autosummary_generate = False
 autodoc_typehints = "none"
+# The reference is built without Keras.
+autodoc_mock_imports = ["keras"]
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 nitpicky = True

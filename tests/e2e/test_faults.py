@@ -63,17 +63,21 @@ def _cut_in_header(name):
     return make
 
 
+def with_card(content, name, key, value):
+    """The bytes of a FITS file with one card of one named HDU changed."""
+    end = content.index(f"EXTNAME = '{name:<8}'".encode())
+    place = content.rindex(b"XTENSION", 0, end)
+    place = content.index(f"{key:<8}= ".encode(), place)
+    card = f"{key:<8}= {value:>20}".ljust(80).encode()
+    return content[:place] + card + content[place + 80 :]
+
+
 def _card(name, key, value, pack=bytes):
     """A coadd with one card of one HDU that is not true."""
 
     def make(folder):
-        content = _coadd(folder).read_bytes()
-        end = content.index(f"EXTNAME = '{name:<8}'".encode())
-        place = content.rindex(b"XTENSION", 0, end)
-        place = content.index(f"{key:<8}= ".encode(), place)
-        card = f"{key:<8}= {value:>20}".ljust(80).encode()
         path = folder / "bad.fits"
-        path.write_bytes(pack(content[:place] + card + content[place + 80 :]))
+        path.write_bytes(pack(with_card(_coadd(folder).read_bytes(), name, key, value)))
         return path
 
     return make
@@ -211,6 +215,32 @@ def test_fault_alone_is_status_1_and_no_output(tmp_path, broken, weights, fault)
     assert len(named) == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("FIBERMAP", "TFIELDS", 999999),
+        ("FIBERMAP", "TFIELDS", -3),
+        ("B_MASK", "ZTILE1", 0),
+        ("B_MASK", "ZNAXIS2", 0),
+        ("B_MASK", "ZNAXIS2", "'"),
+        ("B_MASK", "TFIELDS", 999999),
+    ],
+)
+def test_header_that_crashes_the_c_library_fails_alone(tmp_path, weights, name, key, value):
+    """Divisions by zero and tables of gigabytes: in a process of its own, in case it dies."""
+    masks = {name: np.zeros(flux.shape, np.int32) for name, (_, flux, _) in CAMERAS.items()}
+    content = _coadd(tmp_path, masks=masks, compress=True).read_bytes()
+    bad = tmp_path / "bad.fits"
+    bad.write_bytes(with_card(content, name, key, value))
+    good = write(tmp_path / "spec.fits", SPEC)
+    output = tmp_path / "out.fits"
+    done = run("classify", bad, good, "-o", output, "--model", weights, timeout=60)
+    assert done.returncode == 1
+    (line,) = errors(done)
+    assert str(bad) in line
+    assert len(qnet.read_catalogue(output)) == 1
 
 
 @pytest.mark.parametrize("workers", [1, 3])

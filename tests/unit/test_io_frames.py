@@ -100,6 +100,13 @@ def test_cframes_that_do_not_belong_together(tmp_path, cameras, names, options, 
         read_spectra(first + second)
 
 
+@pytest.mark.parametrize("expid", [2**31, -(2**40)])
+def test_cframe_with_an_exposure_number_out_of_range_is_an_error(tmp_path, cameras, expid):
+    paths = cframes(tmp_path, {"B": cameras["B"]}, EXPID=expid)
+    with pytest.raises(FileError, match=r"cframe-b5.*EXPID"):
+        read_spectra(paths)
+
+
 def test_cframes_of_other_lengths_do_not_belong_together(tmp_path, cameras):
     first = cframes(tmp_path, {"B": cameras["B"]})
     wave, flux, ivar = cameras["R"]

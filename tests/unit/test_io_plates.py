@@ -128,6 +128,8 @@ def test_rows_and_fibers_that_are_not_there(tmp_path, four, asked, error, messag
     ("cards", "message"),
     [
         ({"PLATEID": "none"}, "PLATEID"),
+        ({"PLATEID": 2**31}, "PLATEID"),
+        ({"MJD": -(2**62)}, "MJD"),
         ({"PLATEID": None}, "PLATEID"),
         ({"COEFF0": "none"}, "COEFF0"),
         ({"COEFF1": None}, "COEFF1"),

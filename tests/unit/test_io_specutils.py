@@ -173,16 +173,22 @@ def test_uncertainty_of_any_kind_and_unit(specutils, uncertainty):
     check(as_spectra(spectrum(specutils, uncertainty=uncertainty)))
 
 
-@pytest.mark.parametrize("unit", ["nm", "um", "Hz"])
-def test_spectral_axis_in_any_unit_and_direction(specutils, unit):
+@pytest.mark.parametrize("unit", ["AA", "nm", "um", "Hz", "eV"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_spectral_axis_in_any_unit_and_direction(specutils, unit, order):
     wave = (WAVE * units.AA).to(unit, units.spectral())
-    spectra = as_spectra(spectrum(specutils, wave))
-    check(spectra)
-
-
-def test_masked_pixels_have_no_weight(specutils):
-    mask = np.arange(len(WAVE)) % 7 == 0
-    check(as_spectra(spectrum(specutils, mask=mask)), ivar=np.where(mask, 0, IVAR))
+    mask = np.arange(len(WAVE)) % 7 == 2
+    mask[:50] = True
+    reverse = slice(None, None, order)
+    for given, ivar in ((None, IVAR), (mask[reverse], np.where(mask, 0, IVAR))):
+        theirs = spectrum(
+            specutils,
+            wave[reverse],
+            FLUX[reverse] * UNIT,
+            uncertainty=InverseVariance(IVAR[reverse]),
+            mask=given,
+        )
+        check(as_spectra(theirs), ivar=ivar)
 
 
 def test_spectrum_without_uncertainty_warns(specutils):

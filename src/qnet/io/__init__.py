@@ -18,28 +18,36 @@ if TYPE_CHECKING:
     from qnet.io.objects import from_arrays, from_table
     from qnet.io.reader import read_spectra
     from qnet.io.specutils import from_specutils
+    from qnet.io.training import read_data
+    from qnet.io.truth import TruthRecord, read_truth
 
     #: Left edges [Angstrom] of QuasarNET's log grid.
     wave: npt.NDArray[np.float64]
 
 __all__ = [
+    "TruthRecord",
     "from_arrays",
     "from_specutils",
     "from_table",
     "read_catalogue",
+    "read_data",
     "read_spall",
     "read_spectra",
+    "read_truth",
     "wave",
     "write_catalogue",
 ]
 
 _HOMES = {
+    "TruthRecord": "truth",
     "from_arrays": "objects",
     "from_specutils": "specutils",
     "from_table": "objects",
     "read_catalogue": "catalogue",
+    "read_data": "training",
     "read_spall": "boss",
     "read_spectra": "reader",
+    "read_truth": "truth",
     "write_catalogue": "catalogue",
 }
 

@@ -1,0 +1,265 @@
+"""Truth tables: classes and redshifts by visual inspection, or of a simulation."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import FileError
+from qnet.files import PathLike, check_input
+from qnet.io.columns import float_column, integer_column, text_column
+from qnet.io.fits import FitsFile
+
+logger = logging.getLogger(__name__)
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+#: CLASS_PERSON of the BOSS supersets (Paris et al. 2017, A&A 597, A79), by spectral type.
+CLASS_PERSON: Mapping[str, int] = {"STAR": 1, "QSO": 3, "GALAXY": 4}
+
+#: CLASS_PERSON of a BAL quasar, and of an object that was not inspected.
+CLASS_BAL, CLASS_NONE = 30, 0
+
+#: Z_CONF_PERSON of a sure class and redshift, and of one that is not.
+SURE, UNSURE = 3, 1
+
+#: Averaged VI_QUALITY from which DESI's inspectors were sure (Alexander et al. 2023, AJ 165, 124).
+DESI_SURE_QUALITY = 2.5
+
+#: BAL_PROB of DR16Q above which a quasar is a BAL; negative where that was not looked for.
+BAL_PROBABILITY = 0.5
+
+
+class TruthRecord(NamedTuple):
+    """What is known of one object, in the terms of the BOSS supersets.
+
+    Attributes
+    ----------
+    z_vi : float
+        Redshift.
+    class_person : int
+        1 star, 3 quasar, 30 BAL quasar, 4 galaxy, 0 not inspected.
+    z_conf_person : int
+        3 is sure.
+    bal_flag_vi : int
+        Whether broad absorption was seen.
+    bi_civ : float
+        Balnicity of CIV [km/s]; NaN where nothing is known of broad absorption.
+    plate, mjd, fiberid : int
+        Of the observation; -1 where there is none.
+    """
+
+    z_vi: float
+    class_person: int
+    z_conf_person: int
+    bal_flag_vi: int
+    bi_civ: float
+    plate: int = -1
+    mjd: int = -1
+    fiberid: int = -1
+
+
+def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
+    """Read truth tables: BOSS and eBOSS supersets, DESI visual inspection, simulated truth.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        FITS files with the table in HDU 1, or CSV files. The layout is found by the columns, in any
+        letter case: THING_ID, Z_VI, CLASS_PERSON, Z_CONF_PERSON (DR12Q) or Z_CONF (DR16Q);
+        TARGETID, VI_Z, VI_QUALITY and VI_SPECTYPE or VI_CLASS (DESI); TARGETID, TRUEZ,
+        TRUESPECTYPE (simulated).
+
+    Returns
+    -------
+    dict of int to TruthRecord
+        By THING_ID or TARGETID. Objects without an id (-1) are left out, and counted in the log.
+
+    Raises
+    ------
+    MissingFileError, FileError
+        A file is not there, of none of the layouts, or two rows of one id contradict one another.
+    """
+    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    truth: dict[int, TruthRecord] = {}
+    for path in paths:
+        for targetid, record in _read_table(Path(path)):
+            known = truth.setdefault(targetid, record)
+            if str(_answer(known)) != str(_answer(record)):  # as text: NaN agrees with NaN
+                raise FileError(
+                    f"{path}: id {targetid} stands twice with different truth: {known} and {record}"
+                )
+    return truth
+
+
+def _answer(record: TruthRecord) -> tuple[float, int, int]:
+    """What two rows of one object must agree in."""
+    return record.z_vi, record.class_person, record.z_conf_person
+
+
+def _read_table(path: Path) -> Iterable[tuple[int, TruthRecord]]:
+    """Ids and records of one file."""
+    columns = _read_columns(path)
+    for id_name, needed, reader in _LAYOUTS:
+        if id_name in columns and all(any(n in columns for n in names) for names in needed):
+            targetid = integer_column(columns[id_name], id_name, path)
+            records = reader(columns, path)
+            kept = targetid != -1
+            if not kept.all():
+                logger.info("%s: %d rows without an id are left out", path, (~kept).sum())
+            return (
+                (int(number), record)
+                for number, record, keep in zip(targetid, records, kept, strict=True)
+                if keep
+            )
+    wanted = "; ".join(
+        f"{id_name} with {', '.join('/'.join(names) for names in needed)}"
+        for id_name, needed, _ in _LAYOUTS
+    )
+    raise FileError(
+        f"{path}: is no truth table that qnet knows: it has the columns {sorted(columns)[:20]}, "
+        f"but one of these sets was expected: {wanted}"
+    )
+
+
+def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """All columns of a FITS or CSV table, by their names in upper case."""
+    if path.suffix.lower() == ".csv":
+        check_input(path, "a truth table")
+        try:
+            with open(path, newline="", encoding="utf-8") as stream:
+                header, *rows = list(csv.reader(stream))
+        except (ValueError, csv.Error) as error:
+            raise FileError(f"{path}: cannot be read as a CSV table ({error})") from error
+        if any(len(row) != len(header) for row in rows):
+            raise FileError(f"{path}: a row has another number of fields than its header")
+        table = np.array(rows, dtype=str).reshape(len(rows), len(header))
+        return {name.strip().upper(): table[:, i] for i, name in enumerate(header)}
+    with FitsFile(path) as fits:
+        columns = fits.table(1, [name for name in fits.columns(1) if name in _EVERY_COLUMN])
+        return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
+
+
+def _boss(columns: Columns, path: Path) -> list[TruthRecord]:
+    """Rows of a BOSS or eBOSS superset."""
+    confidence = "Z_CONF_PERSON" if "Z_CONF_PERSON" in columns else "Z_CONF"
+    bi_civ = _floats(columns, "BI_CIV", path, default=0.0)
+    if "BAL_FLAG_VI" in columns:
+        flag = integer_column(columns["BAL_FLAG_VI"], "BAL_FLAG_VI", path) != 0
+    else:
+        probability = _floats(columns, "BAL_PROB", path, default=-1.0)
+        flag = probability > BAL_PROBABILITY
+        bi_civ = np.where(probability < 0, np.nan, bi_civ)
+    return _records(
+        float_column(columns["Z_VI"], "Z_VI", path),
+        integer_column(columns["CLASS_PERSON"], "CLASS_PERSON", path),
+        integer_column(columns[confidence], confidence, path),
+        flag,
+        bi_civ,
+        *(_integers(columns, name, path) for name in ("PLATE", "MJD", "FIBERID")),
+    )
+
+
+def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
+    """Rows of a table of DESI's visual inspection, or of prospect's file of one inspector."""
+    name = "VI_SPECTYPE" if "VI_SPECTYPE" in columns else "VI_CLASS"
+    spectype = np.char.upper(text_column(columns[name], name, path))
+    redshift = text_column(columns["VI_Z"], "VI_Z", path)
+    quality = _empty_to(columns["VI_QUALITY"], "VI_QUALITY", "-1", path)
+    # prospect leaves empty what the inspector agreed with redrock in.
+    if "REDROCK_SPECTYPE" in columns:
+        redrock = np.char.upper(text_column(columns["REDROCK_SPECTYPE"], "REDROCK_SPECTYPE", path))
+        spectype = np.where(spectype == "", redrock, spectype)
+    if "REDROCK_Z" in columns:
+        redshift = np.where(
+            redshift == "", text_column(columns["REDROCK_Z"], "REDROCK_Z", path), redshift
+        )
+    inspected = quality >= 0
+    classes = np.where(inspected, _classes(spectype), CLASS_NONE)
+    confidence = np.where(inspected, np.where(quality >= DESI_SURE_QUALITY, SURE, UNSURE), 0)
+    z = _empty_to(redshift, "VI_Z", "nan", path)
+    unknown = np.full(len(z), np.nan)
+    return _records(z, classes, confidence, np.zeros(len(z)), unknown)
+
+
+def _simulated(columns: Columns, path: Path) -> list[TruthRecord]:
+    """Rows of a simulation's truth."""
+    spectype = np.char.upper(text_column(columns["TRUESPECTYPE"], "TRUESPECTYPE", path))
+    z = float_column(columns["TRUEZ"], "TRUEZ", path)
+    return _records(
+        z,
+        _classes(spectype),
+        np.full(len(z), SURE),
+        _floats(columns, "BAL_FLAG_VI", path, default=0.0) != 0,
+        _floats(columns, "BI_CIV", path, default=np.nan),
+    )
+
+
+#: Id column, columns that must be there (one of each group), and reader, of each layout.
+_LAYOUTS = (
+    ("THING_ID", (("Z_VI",), ("CLASS_PERSON",), ("Z_CONF_PERSON", "Z_CONF")), _boss),
+    ("TARGETID", (("VI_Z",), ("VI_QUALITY",), ("VI_SPECTYPE", "VI_CLASS")), _desi),
+    ("TARGETID", (("TRUEZ",), ("TRUESPECTYPE",)), _simulated),
+)
+
+#: All columns that any layout uses.
+_EVERY_COLUMN = frozenset(
+    {id_name for id_name, _, _ in _LAYOUTS}
+    | {name for _, needed, _ in _LAYOUTS for names in needed for name in names}
+    | {"BAL_FLAG_VI", "BAL_PROB", "BI_CIV", "PLATE", "MJD", "FIBERID"}
+    | {"REDROCK_Z", "REDROCK_SPECTYPE"}
+)
+
+
+def _records(*columns: npt.NDArray[Any]) -> list[TruthRecord]:
+    """Records from columns in the order of TruthRecord's fields."""
+    kinds = (float, int, int, int, float, int, int, int)
+    lists = [
+        [kind(value) for value in column.tolist()]
+        for kind, column in zip(kinds, columns, strict=False)
+    ]
+    return [TruthRecord(*row) for row in zip(*lists, strict=True)]
+
+
+def _classes(spectype: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """CLASS_PERSON of spectral types; 0 for those that are none of the three."""
+    classes = np.full(len(spectype), CLASS_NONE, dtype=np.int64)
+    for name, number in CLASS_PERSON.items():
+        classes[spectype == name] = number
+    return classes
+
+
+def _empty_to(
+    values: npt.NDArray[Any], name: str, default: str, path: Path
+) -> npt.NDArray[np.float64]:
+    """A column of numbers or text as float64, empty text replaced."""
+    if values.dtype.kind not in "SU":
+        return float_column(values, name, path)
+    text = text_column(values, name, path)
+    return float_column(np.where(text == "", default, text), name, path)
+
+
+def _floats(columns: Columns, name: str, path: Path, default: float) -> npt.NDArray[np.float64]:
+    """A column as float64; the default where the table lacks it."""
+    if name in columns:
+        return float_column(columns[name], name, path)
+    return np.full(_length(columns), default)
+
+
+def _integers(columns: Columns, name: str, path: Path) -> npt.NDArray[np.int64]:
+    """A column as int64; -1 where the table lacks it."""
+    if name in columns:
+        return integer_column(columns[name], name, path)
+    return np.full(_length(columns), -1, dtype=np.int64)
+
+
+def _length(columns: Columns) -> int:
+    """Number of rows."""
+    return max(len(column) for column in columns.values())

@@ -14,7 +14,7 @@ from qnet.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model import Model
 from qnet.postprocess import Predictions
-from qnet.preprocess import Preprocessed
+from qnet.preprocess import Preprocessed, check_overlap, preprocess
 from qnet.spectra import Spectra
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -115,8 +115,10 @@ def answer(
     columns["QN_FLAG"][unasked] |= QNFlag.NOT_TARGET
     if len(rows) == 0:
         return columns
+    # Of all rows: one that lies off the grid is flagged, whichever rows are asked for.
+    check_overlap(spectra.cameras, model.grid)
     batch = spectra if len(rows) == nspec else spectra.select(rows)
-    data = model.preprocess(batch)
+    data = preprocess(batch.cameras, model.grid, require_overlap=False)
     predictions = model.decode(model.predict(data.X))
     for name, values in _answers(batch, model, rule, data, predictions).items():
         columns[name][rows] = values

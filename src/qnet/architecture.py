@@ -36,7 +36,8 @@ class ConvLayer:
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
-        if min(self.filters, self.width, self.stride) < 1:
+        sizes = (self.filters, self.width, self.stride)
+        if not all(type(size) is int for size in sizes) or min(sizes) < 1:
             raise InputError(f"a convolution needs positive filters, width and stride, not {self}")
         if self.padding not in ("valid", "same"):
             raise InputError(f"padding must be 'valid' or 'same', not {self.padding!r}")
@@ -200,6 +201,6 @@ BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def _check_epsilon(epsilon: float) -> None:
-    """Raise unless the number added to a variance is finite and not negative."""
-    if not (math.isfinite(epsilon) and epsilon >= 0):
-        raise InputError(f"a batch normalisation's epsilon must be >= 0, not {epsilon!r}")
+    """Raise unless the number added to a variance is finite and positive."""
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise InputError(f"a batch normalisation's epsilon must be positive, not {epsilon!r}")

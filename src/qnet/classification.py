@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from qnet.answers import choose_rule
@@ -31,7 +32,7 @@ def classify(
     min_lines: int | None = None,
     targets: Literal["all", "qso"] = "all",
     targetids: Iterable[int] | None = None,
-    rows: Iterable[int] | None = None,
+    rows: Iterable[int] | Iterable[bool] | None = None,
     coadd: Literal["none", "target"] = "none",
     air: bool = False,
     spall: SpAll | None = None,
@@ -59,7 +60,7 @@ def classify(
         Which rows to classify: all, or the survey's quasar targets.
     targetids : iterable of int, optional
         Classify only these TARGETIDs.
-    rows : iterable of int, optional
+    rows : iterable of int, or of bool of shape (nspec,), optional
         Classify only these rows of each input.
     coadd : {'none', 'target'}
         'target' joins the exposures of each positive TARGETID of an input into one row.
@@ -80,10 +81,11 @@ def classify(
 
     Raises
     ------
-    FileError
-        A file is not there, damaged or of no known layout.
+    MissingFileError, FileError
+        A file is not there, damaged or of no known layout; of several files that fail, all are
+        named.
     InputError
-        An argument is not legal.
+        An argument is not legal, or does not fit the spectra.
 
     Examples
     --------
@@ -94,10 +96,12 @@ def classify(
     rule = choose_rule(
         chosen, p_threshold=p_threshold, c_threshold=c_threshold, min_lines=min_lines
     )
+    chosen_rows, nrows = _as_rows(rows)
     selection = Selection(
         targets=targets,
-        targetids=None if targetids is None else frozenset(map(int, targetids)),
-        rows=None if rows is None else tuple(map(int, rows)),
+        targetids=None if targetids is None else frozenset(_integers(targetids, "targetids")),
+        rows=chosen_rows,
+        nrows=nrows,
         coadd=coadd,
     )
     paths = _as_paths(source) if flux is None and ivar is None else None
@@ -109,9 +113,36 @@ def classify(
     catalogue, failures = classify_files(
         paths, chosen, rule, selection, spall=spall, workers=workers, progress=progress
     )
+    if len(failures) == 1:
+        raise failures[0].error
     if failures:
-        raise FileError("; ".join(failure.message for failure in failures))
+        message = "; ".join(str(failure.error) for failure in failures)
+        raise FileError(message) from failures[0].error
     return catalogue.to_table()
+
+
+def _as_rows(rows: Iterable[Any] | None) -> tuple[tuple[int, ...] | None, int | None]:
+    """Rows as indices; with the length of the mask where they came as one."""
+    if rows is None:
+        return None, None
+    array = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
+    if array.dtype == bool:
+        return tuple(np.flatnonzero(array).tolist()), len(array)
+    return tuple(_integers(array, "rows")), None
+
+
+def _integers(values: Iterable[Any], what: str) -> list[int]:
+    """The values as integers.
+
+    Raises
+    ------
+    InputError
+        One is none.
+    """
+    array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
+        raise InputError(f"{what} must be integers, not of type {array.dtype}")
+    return [int(value) for value in array]
 
 
 def _as_paths(source: Any) -> list[PathLike] | None:

@@ -53,6 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             _complain("interrupted; no output was written")
             return INTERRUPTED
+        except BrokenPipeError:
+            # The reader of the output went away: nothing is left to say, nor to flush at exit.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            return FAILED
+        except OSError as error:
+            _complain(error)
+            return FAILED
 
 
 class _Parser(argparse.ArgumentParser):
@@ -160,16 +167,12 @@ def _add_model(commands: Any) -> None:
 def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
     from qnet.answers import choose_rule
-    from qnet.files import check_output
     from qnet.io.boss import read_spall
-    from qnet.io.catalogue import catalogue_format, write_catalogue
+    from qnet.io.catalogue import write_catalogue
     from qnet.model import load_model
     from qnet.survey import Selection, classify_files
 
-    catalogue_format(arguments.output)
-    check_output(arguments.output, arguments.overwrite)
-    if os.path.realpath(arguments.output) in map(os.path.realpath, arguments.inputs):
-        raise InputError(f"{arguments.output}: is an input: give the catalogue another name")
+    _check_output(arguments)
     model = load_model(arguments.model)
     rule = choose_rule(
         model,
@@ -194,21 +197,35 @@ def _classify(arguments: argparse.Namespace) -> int:
         progress=True,
     )
     for failure in failures:
-        _complain(failure.message)
-    failed = sum(len(failure.paths) for failure in failures)
+        _complain(failure.error)
     if not catalogue.columns:
         _complain(f"none of the {_count(len(arguments.inputs), 'input')} could be classified")
         return FAILED
     write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
+    failed = sum(len(failure.paths) for failure in failures)
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
-    spectra, files = len(catalogue), len(arguments.inputs) - failed
     print(
-        f"qnet: {_count(quasars, 'quasar')} ({bals} BAL) in {_count(spectra, 'spectrum')} of "
-        + _count(files, "file")
+        f"qnet: {_count(quasars, 'quasar')} ({bals} BAL) in {_count(len(catalogue), 'spectrum')} "
+        f"of {_count(len(arguments.inputs) - failed, 'file')}"
         + (f", {_count(failed, 'file')} failed" if failed else "")
         + f" -> {arguments.output}"
     )
     return FAILED if failures else OK
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Raise, before any work is done, if the output cannot be written or would replace an input."""
+    from qnet.files import check_output
+    from qnet.io.catalogue import check_format
+
+    check_format(arguments.output)
+    try:
+        check_output(arguments.output, arguments.overwrite)
+    except FileError as error:
+        raise InputError(str(error)) from error
+    inputs = [*arguments.inputs, *(path for path in (arguments.spall, arguments.model) if path)]
+    if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
+        raise InputError(f"{arguments.output}: is an input: give the catalogue another name")
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -290,9 +307,12 @@ def _with_rest(lines: Sequence[str], rest: Any) -> str:
 def _integers(text: str) -> list[int]:
     """One integer or several joined by commas."""
     try:
-        return [int(part) for part in text.split(",") if part.strip()]
+        numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
+    return numbers
 
 
 def _row_range(text: str) -> list[int]:
@@ -305,6 +325,8 @@ def _row_range(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a range of rows: expected start:stop"
         ) from error
+    if not 0 <= start < stop:
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
     return list(range(start, stop))
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from qnet.errors import InputError, QnetWarning
 from qnet.files import PathLike
-from qnet.flags import UNCLASSIFIABLE
+from qnet.flags import QNFlag
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
 from qnet.io.reader import read_spectra
 from qnet.lines import absorber_IGM, rest_wavelengths
@@ -92,7 +92,7 @@ def load_desi_coadd(
     Returns
     -------
     X : ndarray of float64, shape (nkept, npix)
-        Spectra with weight and scatter.
+        Spectra with weight; NaN where there is no scatter.
     index : ndarray of int, shape (nkept,)
         Their places among the rows asked for.
 
@@ -126,7 +126,7 @@ def load_desi_exposure(
     Returns
     -------
     X : ndarray of float64, shape (nkept, npix)
-        Spectra with weight and scatter.
+        Spectra with weight; NaN where there is no scatter.
     index : ndarray of int, shape (nkept,)
         Their places among the fibres asked for.
 
@@ -137,7 +137,7 @@ def load_desi_exposure(
     """
     if not 0 <= spec_number <= 9:
         raise InputError(f"spec_number must be in 0 .. 9, not {spec_number!r}")
-    if fibers is not None and np.shape(fibers) != (_NFIBERS,):
+    if fibers is not None and (np.shape(fibers) != (_NFIBERS,) or np.asarray(fibers).dtype != bool):
         raise InputError(f"fibers must be {_NFIBERS} booleans, not of shape {np.shape(fibers)}")
     folder = Path(dir_name)
     frames = [folder / f"cframe-{camera}{spec_number}-{folder.name}.fits" for camera in "brz"]
@@ -193,18 +193,17 @@ def _clamp(
 
 def _read(path: PathLike | Sequence[PathLike], rows: npt.NDArray[np.bool_] | None) -> Spectra:
     """Spectra with MASK unread; ids are the caller's business, so their absence is no news."""
-    index = None if rows is None else np.flatnonzero(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", QnetWarning)
-        return read_spectra(path, rows=index, use_mask=False)
+        return read_spectra(path, rows=rows, use_mask=False)
 
 
 def _normalised(
     spectra: Spectra, grid: WavelengthGrid
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Normalised spectra and where they stood; those that cannot be normalised are left out."""
+    """Normalised spectra and where they stood; those without weight are left out."""
     if len(spectra) == 0:
         return np.zeros((0, grid.npix)), np.zeros(0, dtype=np.int64)
     data = preprocess(spectra.cameras, grid)
-    kept = np.flatnonzero((data.flag & UNCLASSIFIABLE) == 0)
+    kept = np.flatnonzero((data.flag & QNFlag.NODATA) == 0)
     return data.X[kept].astype(np.float64), kept

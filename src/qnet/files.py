@@ -9,7 +9,13 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from qnet.errors import FileError, InputError, MissingFileError, OutputExistsError
+from qnet.errors import (
+    FileError,
+    InputError,
+    MissingFileError,
+    OutputExistsError,
+    QnetError,
+)
 
 PathLike = str | os.PathLike[str]
 
@@ -35,14 +41,19 @@ def check_input(path: PathLike, expected: str) -> Path:
         It is a directory, empty, or not readable.
     """
     file = Path(path)
-    if file.is_dir():
-        raise FileError(f"{file}: is a directory, but {expected} was expected")
-    if not file.exists():
-        raise MissingFileError(f"{file}: no such file; {expected} was expected")
-    if not os.access(file, os.R_OK):
-        raise FileError(f"{file}: no permission to read it")
-    if file.stat().st_size == 0:
-        raise FileError(f"{file}: is empty, but {expected} was expected")
+    try:
+        if file.is_dir():
+            raise FileError(f"{file}: is a directory, but {expected} was expected")
+        if not file.exists():
+            raise MissingFileError(f"{file}: no such file; {expected} was expected")
+        if not os.access(file, os.R_OK):
+            raise FileError(f"{file}: no permission to read it")
+        if file.stat().st_size == 0:
+            raise FileError(f"{file}: is empty, but {expected} was expected")
+    except (OSError, ValueError) as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{file}: cannot be read ({error})") from error
     return file
 
 
@@ -67,14 +78,19 @@ def check_output(path: PathLike, overwrite: bool) -> Path:
         Its folder does not exist or cannot be written to, or the path is a directory.
     """
     file = Path(path)
-    if file.is_dir():
-        raise FileError(f"{file}: is a directory, but the name of an output file was expected")
-    if not file.parent.is_dir():
-        raise FileError(f"{file}: its folder {file.parent} does not exist")
-    if not os.access(file.parent, os.W_OK):
-        raise FileError(f"{file}: no permission to write to its folder {file.parent}")
-    if file.exists() and not overwrite:
-        raise OutputExistsError(f"{file}: exists already; ask for overwriting to replace it")
+    try:
+        if file.is_dir():
+            raise FileError(f"{file}: is a directory, but the name of an output file was expected")
+        if not file.parent.is_dir():
+            raise FileError(f"{file}: its folder {file.parent} does not exist")
+        if not os.access(file.parent, os.W_OK):
+            raise FileError(f"{file}: no permission to write to its folder {file.parent}")
+        if file.exists() and not overwrite:
+            raise OutputExistsError(f"{file}: exists already; ask for overwriting to replace it")
+    except (OSError, ValueError) as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{file}: cannot be written ({error})") from error
     return file
 
 
@@ -112,8 +128,13 @@ def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
         check_output(final, overwrite)
         os.replace(partial, final)
         _sync_folder(final.parent)
+    except OSError as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{final}: could not be written ({error})") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def sha256(path: PathLike) -> str:

@@ -54,7 +54,8 @@ class Network:
         Parameters
         ----------
         X : ndarray, shape (nspec, npix)
-            Normalised spectra. A row that holds NaN gives a row of NaN, and touches no other.
+            Normalised spectra. A row that holds NaN or infinity gives a row of NaN, and touches no
+            other.
         chunk_size : int
             Spectra held in memory at a time, as activations.
 
@@ -66,8 +67,13 @@ class Network:
         arch = self.architecture
         out = np.empty((arch.nlines, len(X), 2 * arch.nboxes), dtype=self.dtype)
         for start in range(0, len(X), chunk_size):
-            chunk = np.asarray(X[start : start + chunk_size], dtype=self.dtype)
-            out[:, start : start + chunk_size] = self._forward(chunk)
+            chunk = np.array(X[start : start + chunk_size], dtype=self.dtype)
+            # A network may leave out pixels at an end: the whole row counts, not what it reads.
+            bad = ~np.isfinite(chunk).all(axis=1)
+            chunk[bad] = 0
+            result = self._forward(chunk)
+            result[:, bad] = np.nan
+            out[:, start : start + chunk_size] = result
         return out
 
     def _forward(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -140,6 +146,8 @@ def check_weights(architecture: Architecture, weights: Weights) -> None:
             raise InputError(f"array {name} has shape {array.shape}, but {shape} was expected")
         if array.dtype.kind != "f" or not np.isfinite(array).all():
             raise InputError(f"array {name} must hold finite floats")
+        if array.dtype.itemsize > 8:
+            raise InputError(f"array {name} must hold float64 or less, not {array.dtype}")
         if name.endswith("moving_variance") and (array < 0).any():
             raise InputError(f"array {name} holds a negative variance")
 

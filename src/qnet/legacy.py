@@ -13,14 +13,22 @@ import numpy.typing as npt
 from qnet.architecture import BATCH_NORM, Architecture
 from qnet.errors import InputError, WeightsError
 from qnet.files import PathLike, sha256
-from qnet.grid import WavelengthGrid
+from qnet.grid import MAX_PIXELS, WavelengthGrid
 from qnet.inference import check_weights
 from qnet.kerasgraph import KerasNetwork
 from qnet.weights import WeightsFile, check_weights_path
 
 _EXPECTED = "a QuasarNET network saved by Keras as .h5"
 
-_NOT_QUASARNET = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+_NOT_QUASARNET = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
 
 
 def read_legacy(
@@ -73,18 +81,23 @@ def read_legacy(
             f"{file}: its model_config is not that of a QuasarNET network ({error!r}); {_EXPECTED} "
             "was expected"
         ) from error
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, MemoryError) as error:
         raise WeightsError(
             f"{file}: is damaged, cut short or no HDF5 file ({_first_line(error)}); {_EXPECTED} "
             "was expected"
         ) from error
+    digest = sha256(file)
     return WeightsFile(
         architecture=architecture,
         arrays=arrays,
         name=file.stem,
         version="imported",
-        provenance={"imported_from": file.name, "keras_version": network.keras_version},
-        sha256=sha256(file),
+        provenance={
+            "imported_from": file.name,
+            "imported_sha256": digest,
+            "keras_version": network.keras_version,
+        },
+        sha256=digest,
     )
 
 
@@ -108,22 +121,45 @@ def _model_grid(stream: Any, npix: int) -> WavelengthGrid | None:
     """Grid of the dataset model_grid, where the file has one."""
     import h5py
 
-    dataset = stream.get("model_grid")
-    if not isinstance(dataset, h5py.Dataset):
+    if "model_grid" not in stream:
         return None
+    dataset = _own_item(stream, "model_grid", h5py.Dataset)
+    if npix > MAX_PIXELS or dataset.dtype.kind not in "fi":
+        raise InputError(f"dataset model_grid of {npix} values of {dataset.dtype} is no grid")
     if dataset.shape != (npix,):
         raise InputError(
             f"dataset model_grid has shape {dataset.shape}, but the network takes {npix} pixels"
         )
+    _check_inside(dataset, "model_grid")
     return WavelengthGrid.from_wave(dataset[()])
+
+
+def _own_item(group: Any, name: str, kind: type) -> Any:
+    """A group or dataset that is in the file itself: links to elsewhere are not followed."""
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{name} is missing, or a link out of the file")
+    item = group[name]
+    if not isinstance(item, kind):
+        raise InputError(f"{name} is not the {kind.__name__.lower()} that was expected")
+    return item
+
+
+def _check_inside(dataset: Any, name: str) -> None:
+    """Raise if a dataset's values are stored outside of the file."""
+    if dataset.external is not None or dataset.is_virtual:
+        raise InputError(f"array {name} lies outside of the file")
 
 
 def _arrays(
     stream: Any, network: KerasNetwork, architecture: Architecture
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays of the architecture, by qnet's names."""
+    import h5py
+
     shapes = architecture.shapes()
-    group = stream["model_weights"]
+    group = _own_item(stream, "model_weights", h5py.Group)
     arrays: dict[str, npt.NDArray[Any]] = {}
     for ours, theirs in network.array_layers():
         found = _layer_arrays(group, theirs)
@@ -144,7 +180,7 @@ def _layer_arrays(group: Any, layer: str) -> dict[str, Any]:
     """Datasets of a layer by their last name without ':0'; no link is followed."""
     import h5py
 
-    if not isinstance(group.get(layer), h5py.Group):
+    if layer not in group:
         raise InputError(f"model_weights lacks the layer {layer}")
     found: dict[str, Any] = {}
 
@@ -152,7 +188,7 @@ def _layer_arrays(group: Any, layer: str) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset):
             found[name.rsplit("/", 1)[-1].split(":")[0]] = item
 
-    group[layer].visititems(visit)
+    _own_item(group, layer, h5py.Group).visititems(visit)
     return found
 
 
@@ -163,8 +199,7 @@ def _read_array(dataset: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[
             f"array {name} has shape {dataset.shape} and type {dataset.dtype}, but floats of shape "
             f"{shape} were expected"
         )
-    if dataset.external is not None or dataset.is_virtual:
-        raise InputError(f"array {name} lies outside of the file")
+    _check_inside(dataset, name)
     return np.asarray(dataset[()])
 
 

@@ -131,8 +131,8 @@ class Model:
         Parameters
         ----------
         X : array_like, shape (nspec, npix) or (nspec, npix, 1)
-            Spectra on the model's grid, as `preprocess` makes them. A row that
-            holds NaN gives a row of NaN, and touches no other.
+            Spectra on the model's grid, as `preprocess` makes them. A row that holds NaN or
+            infinity gives a row of NaN, and touches no other.
         batch_size : int, optional
             Spectra held in memory at a time, as activations.
         verbose : int

@@ -19,9 +19,12 @@ FloatArray = npt.NDArray[Any]
 #: Rows that are rebinned at a time: bounds the float64 copies of the native pixels.
 ROW_BLOCK = 128
 
-#: A spectrum whose scatter is under this share of its mean is constant: it is the rounding of
-#: float32, in which surveys store flux.
-CONSTANT_SCATTER = 4 * float(np.finfo(np.float32).eps)
+#: A spectrum whose scatter is under this share of its mean is constant: it is the rounding of the
+#: flux (surveys store float32), and in float64 of the sums.
+CONSTANT_SCATTER = {4: 4 * float(np.finfo(np.float32).eps), 8: 64 * float(np.finfo(np.float64).eps)}
+
+#: Flux beyond this counts as not finite: its square would leave the range of float64.
+LARGEST_FLUX = 1e150
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,12 +115,15 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
         raise InputError(
             f"flux {flux.shape} and ivar {ivar.shape} must have the same shape (nspec, npix)"
         )
-    dtype = np.float32 if flux.dtype == np.float32 else np.float64
-    X, _ = _normalise(flux.astype(np.float64), ivar.astype(np.float64))
+    dtype = np.dtype(np.float32 if flux.dtype == np.float32 else np.float64)
+    rounding = CONSTANT_SCATTER[dtype.itemsize]
+    X, _ = _normalise(flux.astype(np.float64), ivar.astype(np.float64), rounding)
     return X.astype(dtype)
 
 
-def preprocess(cameras: Sequence[Camera], grid: WavelengthGrid) -> Preprocessed:
+def preprocess(
+    cameras: Sequence[Camera], grid: WavelengthGrid, *, require_overlap: bool = True
+) -> Preprocessed:
     """Rebin all cameras into the same bins, normalise, and flag what is wrong.
 
     Parameters
@@ -126,6 +132,8 @@ def preprocess(cameras: Sequence[Camera], grid: WavelengthGrid) -> Preprocessed:
         Native spectra, the same nspec rows in each.
     grid : WavelengthGrid
         The model's grid.
+    require_overlap : bool
+        Whether spectra that lie wholly outside of the grid are an error, not flagged rows.
 
     Returns
     -------
@@ -137,7 +145,8 @@ def preprocess(cameras: Sequence[Camera], grid: WavelengthGrid) -> Preprocessed:
         No wavelength of any camera lies on the grid. (A single row that lies outside, among others
         that do not, is flagged NODATA.)
     """
-    _check_overlap(cameras, grid)
+    if require_overlap:
+        check_overlap(cameras, grid)
     nspec = len(cameras[0].flux)
     result = Preprocessed(
         X=np.empty((nspec, grid.npix), np.float32),
@@ -165,7 +174,8 @@ def _preprocess_block(
         flag |= np.where(seen, 0, np.int32(QNFlag.CAMERA_MISSING))
     observed = sums.ivar > 0
     flux = sums.mean()
-    X, constant = _normalise(flux, sums.ivar)
+    rounding = min(CONSTANT_SCATTER[camera.flux.dtype.itemsize] for camera in cameras)
+    X, constant = _normalise(flux, sums.ivar, rounding)
     empty = ~observed.any(axis=1)
     # A spectrum without any data lacks all of its cameras: NODATA says it.
     flag[empty] = (flag[empty] & ~np.int32(QNFlag.CAMERA_MISSING)) | QNFlag.NODATA
@@ -213,15 +223,15 @@ class _Sums:
             bins = bins[pixels]
         flux = camera.flux[block, pixels].astype(np.float64)
         ivar = camera.ivar[block, pixels].astype(np.float64)
-        finite = np.isfinite(flux) & np.isfinite(ivar)
         on_grid = bins >= 0
+        with np.errstate(over="ignore", invalid="ignore"):
+            product = flux * ivar
+        finite = np.isfinite(product) & (np.abs(flux) < LARGEST_FLUX) & np.isfinite(ivar)
         # A masked pixel may hold anything: only pixels with weight count as bad.
         bad = (~finite & (ivar != 0) & on_grid).any(axis=1)
         good = finite & (ivar > 0) & on_grid
         ivar = np.where(good, ivar, 0.0)
-        flux = np.where(good, flux, 0.0)
-        flux *= ivar
-        self._accumulate(bins, flux, ivar)
+        self._accumulate(bins, np.where(good, product, 0.0), ivar)
         off_grid = ~np.broadcast_to(on_grid, good.shape).any(axis=1)
         return bad, np.asarray(good.any(axis=1) | off_grid)
 
@@ -251,7 +261,7 @@ class _Sums:
 
 
 def _normalise(
-    flux: npt.NDArray[np.float64], ivar: npt.NDArray[np.float64]
+    flux: npt.NDArray[np.float64], ivar: npt.NDArray[np.float64], rounding: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Normalised float64 flux, NaN rows where it cannot be; and the rows without scatter."""
     # Weights relative to the largest of the row: sums cannot overflow, whatever the flux unit.
@@ -262,7 +272,7 @@ def _normalise(
         mean = (flux * weight).sum(axis=1, keepdims=True) / total
         difference = flux - mean
         scatter = np.sqrt((difference**2 * weight).sum(axis=1, keepdims=True) / total)
-        constant = ~(scatter > CONSTANT_SCATTER * np.abs(mean)) | ~np.isfinite(scatter)
+        constant = ~(scatter > rounding * np.abs(mean)) | ~np.isfinite(scatter)
         X = np.where(constant, np.nan, difference / scatter)
     return X, constant[:, 0]
 
@@ -273,14 +283,26 @@ def _median_snr(
     """Median of flux * sqrt(ivar) over the observed pixels of each row; NaN without any."""
     snr = np.full(len(flux), np.nan, np.float32)
     rows = observed.any(axis=1)
-    values = np.where(observed, flux * np.sqrt(ivar), np.nan)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.where(observed, flux * np.sqrt(ivar), np.nan)
     if rows.any():
         snr[rows] = np.nanmedian(values[rows], axis=1)
     return snr
 
 
-def _check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
-    """Raise if no wavelength of any camera lies on the grid, with the likely reason."""
+def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
+    """Check that some wavelength of some camera lies on a grid.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+    grid : WavelengthGrid
+
+    Raises
+    ------
+    InputError
+        None does; the message names the likely reason, such as another unit.
+    """
     if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
         return
     low = min(float(camera.wave.min()) for camera in cameras)

@@ -17,6 +17,9 @@ from qnet.flags import QNFlag, describe
 from qnet.io.catalogue import Card, Catalogue, concatenate
 from qnet.model import Model
 
+#: Packages whose versions the header states, beside qnet, Python and NumPy.
+_PACKAGES = ("scipy", "astropy", "fitsio", "h5py", "safetensors")
+
 #: Columns that come before the others.
 _FIRST_COLUMNS = ("TARGETID", "INPUT_INDEX", "INPUT_ROW")
 
@@ -27,17 +30,18 @@ class Part:
 
     Attributes
     ----------
-    columns : dict of str to ndarray
-        Ids, INPUT_ROW, answers, in this order.
+    ids, answers : dict of str to ndarray
+        The survey's columns and INPUT_ROW; what the model says.
     cards : tuple of (str, str)
         Versions that the input carries.
     """
 
-    columns: Columns
+    ids: Columns
+    answers: Columns
     cards: tuple[tuple[str, str], ...]
 
     def __len__(self) -> int:
-        return len(self.columns["INPUT_ROW"])
+        return len(self.ids["INPUT_ROW"])
 
 
 def assemble(
@@ -59,17 +63,16 @@ def assemble(
     Catalogue
     """
     first_file = np.cumsum([0, *(len(group) for group in names)])[:-1]
-    columns = concatenate(
+    ids = concatenate(
         [
-            {**part.columns, "INPUT_INDEX": np.full(len(part), first, dtype=np.int32)}
+            {**part.ids, "INPUT_INDEX": np.full(len(part), first, dtype=np.int32)}
             for part, first in zip(parts, first_file, strict=True)
         ]
     )
-    answers = list(parts[0].columns)
-    answers = answers[answers.index("INPUT_ROW") + 1 :]
-    ids = [name for name in columns if name not in answers and name not in _FIRST_COLUMNS]
+    answers = concatenate([part.answers for part in parts])
+    order = [*_FIRST_COLUMNS, *(name for name in ids if name not in _FIRST_COLUMNS)]
     return Catalogue(
-        {name: columns[name] for name in (*_FIRST_COLUMNS, *ids, *answers)},
+        {**{name: ids[name] for name in order}, **answers},
         tuple(
             _header(
                 model,
@@ -124,8 +127,7 @@ def _dependencies(
         "qnet": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "fitsio": version("fitsio"),
-    }
+    } | {name: version(name) for name in _PACKAGES}
     carried: dict[str, str] = {}
     differing = []
     for name, release in dict.fromkeys(pair for part in cards for pair in part):

@@ -99,8 +99,8 @@ class Spectra:
 
     cameras: tuple[Camera, ...]
     ids: Mapping[str, npt.NDArray[Any]]
-    flag: npt.NDArray[np.int32] = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
-    row: npt.NDArray[np.int32] = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
+    flag: npt.NDArray[np.int32] = None  # type: ignore[assignment]  # set in __post_init__
+    row: npt.NDArray[np.int32] = None  # type: ignore[assignment]
     survey: str = ""
     layout: str = "arrays"
     source: tuple[str, ...] = ()
@@ -124,8 +124,9 @@ class Spectra:
         object.__setattr__(self, "ids", ids)
         defaults = {"flag": np.zeros(nspec, np.int32), "row": np.arange(nspec, dtype=np.int32)}
         for field, default in defaults.items():
-            value = np.asarray(getattr(self, field), dtype=np.int32)
-            object.__setattr__(self, field, value if value.size else default)
+            value = getattr(self, field)
+            given = default if value is None else np.asarray(value, dtype=np.int32)
+            object.__setattr__(self, field, given)
         counts = {f"camera {camera.name}": len(camera.flux) for camera in self.cameras}
         counts |= {f"column {name}": len(column) for name, column in ids.items()}
         counts |= {"flag": len(self.flag), "row": len(self.row)}
@@ -161,10 +162,24 @@ class Spectra:
         -------
         Spectra
             In the order asked for.
+
+        Raises
+        ------
+        InputError
+            A row is out of range, or a mask of another length.
         """
         index = np.asarray(rows)
         if index.size == 0:
             index = index.astype(np.int64)
+        fits = index.dtype == bool and index.shape == (len(self),)
+        if not fits and (
+            index.dtype.kind not in "iu"
+            or index.ndim != 1
+            or (index.size and not -len(self) <= index.min() <= index.max() < len(self))
+        ):
+            raise InputError(
+                f"rows must be in 0 .. {len(self) - 1}, or {len(self)} booleans, not {rows!r}"
+            )
         return dataclasses.replace(
             self,
             cameras=tuple(camera.select(index) for camera in self.cameras),
@@ -205,12 +220,15 @@ class Spectra:
         group = np.repeat(np.arange(len(keys)), np.diff(np.append(starts, len(order))))
         weight = np.where(bad[order] & ~bad[first][group], 0.0, 1.0)
         cameras = tuple(_coadd_camera(camera, order, starts, weight) for camera in self.cameras)
+        # The joined pixels are finite: what was masked must be remembered here.
+        masked = np.any([_has_bad_pixels(camera)[order] for camera in self.cameras], axis=0)
+        masked = np.logical_or.reduceat(masked & (weight > 0), starts)
         appearance = np.argsort(np.minimum.reduceat(order, starts), kind="stable")
         joined = dataclasses.replace(
             self,
             cameras=cameras,
             ids={name: column[first] for name, column in self.ids.items()},
-            flag=self.flag[first],
+            flag=self.flag[first] | np.where(masked, np.int32(QNFlag.BADPIX), np.int32(0)),
             row=self.row[first],
         )
         return joined.select(appearance)
@@ -303,6 +321,12 @@ def _native_float(values: npt.ArrayLike) -> npt.NDArray[Any]:
         raise InputError(f"flux and ivar must be numbers, not of type {array.dtype}")
     wide = array.dtype.kind != "f" or array.dtype.itemsize > 4
     return array.astype(np.float64 if wide else np.float32, copy=False)
+
+
+def _has_bad_pixels(camera: Camera) -> npt.NDArray[np.bool_]:
+    """Rows with pixels that are not finite and are not masked by an ivar of 0."""
+    finite = np.isfinite(camera.flux) & np.isfinite(camera.ivar)
+    return np.asarray((~finite & (camera.ivar != 0)).any(axis=1))
 
 
 def _coadd_camera(

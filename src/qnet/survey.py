@@ -7,7 +7,7 @@ import functools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.answers import Rule, answer
-from qnet.errors import InputError, QnetError, QnetWarning, with_source
+from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
 from qnet.io.boss import SpAll
 from qnet.io.catalogue import Catalogue
@@ -27,6 +27,9 @@ from qnet.spectra import Spectra
 from qnet.targets import is_qso_target
 
 logger = logging.getLogger(__name__)
+
+#: Columns of an input, or why there are none; and the warnings that came up.
+Result = tuple[Part | QnetError, list[str]]
 
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
@@ -44,6 +47,8 @@ class Selection:
         Only these TARGETIDs.
     rows : tuple of int or None
         Only these rows of each input.
+    nrows : int or None
+        Where the rows came as a mask: its length, which an input must have.
     coadd : {'none', 'target'}
         'target' joins the exposures of each positive TARGETID into one row.
     """
@@ -51,6 +56,7 @@ class Selection:
     targets: Literal["all", "qso"] = "all"
     targetids: frozenset[int] | None = None
     rows: tuple[int, ...] | None = None
+    nrows: int | None = None
     coadd: Literal["none", "target"] = "none"
 
     def __post_init__(self) -> None:
@@ -78,6 +84,10 @@ class Selection:
             asked &= is_qso_target(spectra.ids)
         if self.targetids is not None:
             asked &= np.isin(spectra.ids["TARGETID"], list(self.targetids))
+        if self.nrows not in (None, len(spectra)):
+            raise InputError(
+                f"rows is a mask of {self.nrows}, but there are {len(spectra)} spectra"
+            )
         if self.rows is not None:
             beyond = [row for row in self.rows if not 0 <= row < len(spectra)]
             if beyond:
@@ -94,12 +104,12 @@ class Failure:
     ----------
     paths : tuple of str
         The file, or the files of the set.
-    message : str
-        Why, in one sentence.
+    error : QnetError
+        Why.
     """
 
     paths: tuple[str, ...]
-    message: str
+    error: QnetError
 
 
 def classify_files(
@@ -150,7 +160,7 @@ def classify_files(
         group_names = [str(path) for path in group]
         for message in messages:
             warnings.warn(message, QnetWarning, stacklevel=2)
-        if isinstance(result, str):
+        if isinstance(result, QnetError):
             failures.append(Failure(tuple(group_names), result))
             continue
         logger.info("%s: %d spectra", ", ".join(group_names), len(result))
@@ -189,11 +199,11 @@ def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selec
 
 
 def _run(
-    work: functools.partial[tuple[Part | str, list[str]]],
+    work: functools.partial[Result],
     groups: Sequence[tuple[Path, ...]],
     workers: int,
     progress: bool,
-) -> Iterator[tuple[Part | str, list[str]]]:
+) -> Iterator[Result]:
     """Results in the order of the groups, from this process or several."""
     from tqdm import tqdm
 
@@ -206,16 +216,40 @@ def _run(
         return
     import multiprocessing
 
-    chunk = max(1, min(_LARGEST_CHUNK, len(groups) // (4 * workers)))
+    size = max(1, min(_LARGEST_CHUNK, len(groups) // (4 * workers)))
+    chunks = [groups[start : start + size] for start in range(0, len(groups), size)]
     # Fresh interpreters: a fork of a process with threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(groups)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+        futures = [pool.submit(_classify_chunk, work, chunk) for chunk in chunks]
         try:
-            yield from bar(pool.map(work, groups, chunksize=chunk))
-        except BrokenProcessPool as error:
-            raise QnetError(
-                "a worker process ended abruptly (out of memory, or killed): use fewer workers"
-            ) from error
+            yield from bar(_gather(chunks, futures))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _classify_chunk(
+    work: functools.partial[Result], groups: Sequence[tuple[Path, ...]]
+) -> list[Result]:
+    """What a worker process is handed at a time."""
+    return [work(group) for group in groups]
+
+
+def _gather(
+    chunks: Sequence[Sequence[tuple[Path, ...]]], futures: Sequence[Future[list[Result]]]
+) -> Iterator[Result]:
+    """Results in their order; failures for the inputs that died with their worker."""
+    for chunk, future in zip(chunks, futures, strict=True):
+        try:
+            yield from future.result()
+        except BrokenProcessPool:
+            for paths in chunk:
+                message = (
+                    f"{paths[0]}: was not classified: a worker process ended abruptly (out of "
+                    "memory, or killed); use fewer workers"
+                )
+                yield FileError(message), []
 
 
 def _classify_group(
@@ -225,33 +259,51 @@ def _classify_group(
     rule: Rule,
     selection: Selection,
     spall: SpAll | None,
-) -> tuple[Part | str, list[str]]:
+) -> Result:
     """Columns of one input, or why there are none; and the warnings that came up."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", QnetWarning)
-        result: Part | str
+        result: Part | QnetError
         try:
             spectra = read_spectra(paths, spall=spall)
             result = _classify_spectra(spectra, model, rule, selection)
         except QnetError as error:
-            result = str(error)
+            result = error
         except MemoryError:
-            result = f"{paths[0]}: is too large for this machine's memory"
+            result = FileError(f"{paths[0]}: is too large for this machine's memory")
         except Exception as error:  # one file must not end a run over many
             logger.debug("unexpected error in %s", paths[0], exc_info=True)
-            result = f"{paths[0]}: cannot be classified ({type(error).__name__}: {error})"
+            result = FileError(
+                f"{paths[0]}: cannot be classified ({type(error).__name__}: {error})"
+            )
+            result.__cause__ = error
     return result, [str(warning.message) for warning in caught]
 
 
 def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Selection) -> Part:
     """Ids and answers of a batch."""
     batch = spectra.coadd() if selection.coadd == "target" else spectra
+    source = ", ".join(spectra.source)
     try:
-        answers = answer(batch, model, rule, selection.asked(batch))
+        asked = selection.asked(batch)
     except InputError as error:
-        raise InputError(with_source(error, ", ".join(spectra.source))) from error
-    return Part({**batch.ids, "INPUT_ROW": batch.row, **answers}, spectra.cards)
+        raise InputError(with_source(error, source)) from error
+    try:
+        answers = answer(batch, model, rule, asked)
+    except InputError as error:
+        # What is wrong with the spectra is the file's fault, where they came from one.
+        kind = FileError if source else InputError
+        raise kind(with_source(error, source)) from error
+    clash = sorted(set(batch.ids) & (set(answers) | {"INPUT_ROW", "INPUT_INDEX"}))
+    if clash:
+        warnings.warn(
+            f"{spectra.where()}column(s) {', '.join(clash)} are left out: answers have these names",
+            QnetWarning,
+            stacklevel=2,
+        )
+    ids = {name: column for name, column in batch.ids.items() if name not in clash}
+    return Part({**ids, "INPUT_ROW": batch.row}, answers, spectra.cards)
 
 
 def _warn_not_found(selection: Selection, columns: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -70,5 +70,7 @@ def is_qso_target(columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.boo
         )
     asked: npt.NDArray[np.bool_] = np.zeros(len(columns[known[0]]), dtype=bool)
     for name in known:
+        if columns[name].dtype.kind not in "iu":
+            raise InputError(f"target column {name} must hold integers, not {columns[name].dtype}")
         asked |= (np.asarray(columns[name], dtype=np.int64) & QSO_TARGET_BITS[name]) != 0
     return asked

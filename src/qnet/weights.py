@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.architecture import Architecture
-from qnet.errors import InputError, WeightsError
+from qnet.errors import FileError, InputError, WeightsError
 from qnet.files import PathLike, atomic_write, check_input, sha256
 from qnet.inference import check_weights
 
@@ -83,6 +83,7 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     OutputExistsError, FileError
         The file may not be written.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     if Path(path).suffix != ".safetensors":
@@ -102,7 +103,10 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
         name: np.ascontiguousarray(weights.arrays[name]) for name in weights.architecture.shapes()
     }
     with atomic_write(path, overwrite=overwrite) as partial:
-        save_file(arrays, partial, metadata={HEADER_KEY: json.dumps(header)})
+        try:
+            save_file(arrays, partial, metadata={HEADER_KEY: json.dumps(header)})
+        except (SafetensorError, KeyError, TypeError) as error:
+            raise FileError(f"{path}: could not be written ({error})") from error
     return Path(path)
 
 
@@ -129,6 +133,7 @@ def read_weights(path: PathLike) -> WeightsFile:
         with safe_open(file, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             header = _parse_header(metadata.get(HEADER_KEY), file)
+            described = _describe(header, file)
             architecture = Architecture.from_dict(header["stages"]["lines"])
             names = set(stream.keys())
             # Only the arrays of the architecture are read: safetensors has checked their sizes.
@@ -139,20 +144,11 @@ def read_weights(path: PathLike) -> WeightsFile:
         check_weights(architecture, arrays)
     except InputError as error:
         raise WeightsError(f"{file}: {error}") from error
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError, MemoryError) as error:
         raise WeightsError(
             f"{file}: is damaged, cut short or no weights file ({error}); {_EXPECTED} was expected"
         ) from error
-    return WeightsFile(
-        architecture=architecture,
-        arrays=arrays,
-        name=str(header.get("name", file.stem)),
-        version=str(header.get("version", "")),
-        licence=str(header.get("licence", "")),
-        notices=tuple(str(notice) for notice in header.get("notices", ())),
-        provenance=dict(header.get("provenance", {})),
-        sha256=sha256(file),
-    )
+    return WeightsFile(architecture, arrays, **described, sha256=sha256(file))
 
 
 def is_hdf5(path: PathLike) -> bool:
@@ -192,3 +188,31 @@ def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
             f"{FORMAT_VERSION}"
         )
     return header
+
+
+def _describe(header: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Name, version, licence, notices and provenance of a header, checked for their kinds."""
+    stages = header["stages"]
+    if set(stages) != {"lines"}:
+        raise InputError(f"has the stages {sorted(stages)}, of which this version knows 'lines'")
+    described = {
+        "name": header.get("name", file.stem),
+        "version": header.get("version", ""),
+        "licence": header.get("licence", ""),
+        "notices": tuple(header.get("notices", ())),
+        "provenance": header.get("provenance", {}),
+    }
+    texts = [described["name"], described["version"], described["licence"]]
+    if not isinstance(header.get("notices", []), list) or not isinstance(
+        described["provenance"], dict
+    ):
+        raise InputError("its notices must be a list and its provenance a mapping")
+    for text in (*texts, *described["notices"]):
+        if not isinstance(text, str) or not all(map(_is_plain, text)):
+            raise InputError(f"its header holds {text!r} where plain text was expected")
+    return described
+
+
+def _is_plain(character: str) -> bool:
+    """Whether a character can be printed, or ends a line."""
+    return character.isprintable() or character in "\n\t"

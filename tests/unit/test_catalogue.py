@@ -132,6 +132,83 @@ def test_suffixes_and_files_that_are_no_catalogue(tmp_path, catalogue):
         qnet.read_catalogue(tmp_path / "bad.ecsv")
 
 
+def test_masks_and_units_of_a_table(tmp_path):
+    from astropy.table import MaskedColumn
+
+    table = Table(
+        {
+            "TARGETID": MaskedColumn(np.uint64([1, 2, 3]), mask=[0, 1, 0]),
+            "DESI_TARGET": MaskedColumn([4, 4, 4], mask=[0, 1, 0]),
+            "D": MaskedColumn([1.0, 2.0, 3.0], mask=[0, 1, 0], unit="km"),
+            "NAME": MaskedColumn(["a", "b", "c"], mask=[0, 1, 0]),
+            "HALF": np.float16([1, 2, 3]),
+        }
+    )
+    found = qnet.read_catalogue(qnet.write_catalogue(table, tmp_path / "t.fits"))
+    assert found["TARGETID"].tolist() == [1, -1, 3]
+    assert found["DESI_TARGET"].tolist() == [4, 0, 4]
+    np.testing.assert_array_equal(found["D"], [1, np.nan, 3])
+    assert found["NAME"].tolist() == ["a", "", "c"]
+    assert str(Table.read(tmp_path / "t.fits")["D"].unit) == "km"
+    table["BAD"] = np.array([None, 1, "x"], dtype=object)
+    with pytest.raises(InputError, match="column BAD holds object, which FITS tables do not have"):
+        qnet.write_catalogue(table, tmp_path / "u.fits")
+    with pytest.raises(InputError, match="catalogue must be an astropy Table, not dict"):
+        qnet.write_catalogue({}, tmp_path / "u.fits")
+    assert os.listdir(tmp_path) == ["t.fits"]
+
+
+def test_text_that_fits_does_not_have_is_escaped(tmp_path):
+    catalogue = Catalogue(
+        {"TARGETID": np.array([1]), "NAME": np.array(["é"])}, (Card("IN000000", "donné/é.fits"),)
+    )
+    found = qnet.read_catalogue(qnet.write_catalogue(catalogue, tmp_path / "c.fits"))
+    assert found.meta["IN000000"] == r"donn\xe9/\xe9.fits"
+    assert found["NAME"][0] == r"\xe9"
+
+
+def test_csv_is_not_read_back(tmp_path, catalogue):
+    path = qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
+    with pytest.raises(FileError, match="has lost the columns' types and the header"):
+        qnet.read_catalogue(path)
+
+
+def test_parquet_without_its_packages_is_refused_before_any_work(tmp_path, catalogue, monkeypatch):
+    monkeypatch.setattr(qnet.io.catalogue, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"cat.parquet: .parquet needs packages .*\[parquet\]"):
+        qnet.write_catalogue(catalogue, tmp_path / "cat.parquet")
+
+
+@pytest.mark.parametrize("suffix", ["fits", "csv", "ecsv"])
+def test_a_full_disk_is_a_file_error(tmp_path, catalogue, suffix):
+    """A limit on the size of files stands for the disk; in a process of its own."""
+    import resource
+    import subprocess
+    import sys
+
+    qnet.write_catalogue(catalogue, tmp_path / "small.ecsv")
+    program = (
+        "import sys, qnet, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "table = qnet.read_catalogue(sys.argv[1])\n"
+        "from astropy.table import vstack\n"
+        "table = vstack([table] * 3000, metadata_conflicts='silent')\n"
+        "try:\n"
+        "    qnet.write_catalogue(table, sys.argv[2])\n"
+        "except qnet.FileError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "small.ecsv", tmp_path / f"big.{suffix}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000)),
+    )
+    assert f"big.{suffix}: could not be written" in done.stdout
+    assert os.listdir(tmp_path) == ["small.ecsv"]
+
+
 def test_inputs_with_other_columns_are_filled():
     merged = concatenate(
         [

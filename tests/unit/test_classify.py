@@ -146,6 +146,63 @@ def test_rows_that_were_not_asked_for_stay_nan_and_flagged(coadd, small_model, o
     np.testing.assert_array_equal(table["QN_FLAG"][answered], everything["QN_FLAG"][answered])
 
 
+def test_rows_as_a_mask(coadd, small_model):
+    mask = np.array([False, True, True, False, False])
+    assert rows_of(qnet.classify(coadd, model=small_model, rows=mask)) == [1, 2]
+    assert rows_of(qnet.classify(coadd, model=small_model, rows=list(mask))) == [1, 2]
+    with pytest.raises(InputError, match="rows is a mask of 4, but there are 5 spectra"):
+        qnet.classify(coadd, model=small_model, rows=mask[:4])
+    for rows in ([1.7], ["a"], [[1, 2]]):
+        with pytest.raises(InputError, match="rows must be integers"):
+            qnet.classify(coadd, model=small_model, rows=rows)
+    with pytest.raises(InputError, match="targetids must be integers"):
+        qnet.classify(coadd, model=small_model, targetids=["a"])
+
+
+def test_a_row_off_the_grid_is_flagged_whichever_rows_are_asked_for(arrays, small_model):
+    wave, flux, ivar = arrays
+    waves = np.stack([wave, wave + 20000])
+    spectra = qnet.io.from_arrays(waves, flux[:2], ivar[:2], targetid=[1, 2])
+    for rows in (None, [1], [0, 1]):
+        table = qnet.classify(spectra, model=small_model, rows=rows)
+        assert table["QN_FLAG"][1] & QNFlag.NODATA
+
+
+def test_columns_that_are_named_like_answers_are_left_out(arrays, small_model):
+    from astropy.table import Table
+
+    wave, flux, ivar = arrays
+    table = Table({"wave": [wave] * 5, "flux": flux, "ivar": ivar})
+    table["TARGETID"], table["ZBEST"], table["MAG"] = np.arange(5), 1.0, 20.0
+    with pytest.warns(
+        QnetWarning, match=r"column\(s\) ZBEST are left out: answers have these names"
+    ):
+        found = qnet.classify(table, model=small_model)
+    assert found.colnames[:5] == ["TARGETID", "INPUT_INDEX", "INPUT_ROW", "MAG", "ZBEST"]
+    assert not (found["ZBEST"] == 1).any()
+
+
+def test_masked_target_bits_are_no_target(arrays, small_model):
+    from astropy.table import MaskedColumn, Table
+
+    wave, flux, ivar = arrays
+    table = Table({"wave": [wave] * 5, "flux": flux, "ivar": ivar, "TARGETID": np.arange(5)})
+    table["DESI_TARGET"] = MaskedColumn([4, 4, 0, 4, 4], mask=[0, 1, 0, 0, 0])
+    found = qnet.classify(table, model=small_model, targets="qso")
+    assert rows_of(found) == [0, 3, 4]
+    assert found["DESI_TARGET"].tolist() == [4, 0, 0, 4, 4]
+
+
+def test_masked_pixels_are_no_bad_pixels(arrays, small_model):
+    wave, flux, ivar = arrays
+    mask = np.broadcast_to(np.arange(len(wave)) % 9 == 0, flux.shape)
+    masked = np.ma.masked_array(flux, mask=mask)
+    table = qnet.classify(
+        qnet.io.from_arrays(wave, masked, ivar, targetid=np.arange(5)), model=small_model
+    )
+    assert not (table["QN_FLAG"] & QNFlag.BADPIX).any()
+
+
 def test_ids_that_are_in_no_input_are_named(coadd, small_model):
     with pytest.warns(QnetWarning, match=r"TARGETID\(s\) in no input: 12, 13"):
         qnet.classify(coadd, model=small_model, targetids=[13, 12, TARGETIDS[0]])
@@ -207,7 +264,11 @@ def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
     with pytest.raises(FileError, match=r"bad.fits: cannot be read as FITS") as caught:
         qnet.classify([coadd, bad], model=small_model)
     assert str(caught.value).count("bad.fits") == 1
-    with pytest.raises(FileError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not \[9\]"):
+    with pytest.raises(FileError, match=r"bad.fits: cannot.*; .*none.fits: no such file"):
+        qnet.classify([coadd, bad, tmp_path / "none.fits"], model=small_model)
+    with pytest.raises(FileNotFoundError, match=r"none.fits: no such file"):
+        qnet.classify(tmp_path / "none.fits", model=small_model)
+    with pytest.raises(InputError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not \[9\]"):
         qnet.classify(coadd, model=small_model, rows=[9])
 
 

@@ -185,6 +185,11 @@ FOREIGN = {
         "output fc_box_0 is a Dense, but the concatenation",
     ),
     "another sum of pixels": (_set("input_1", batch_input_shape=[None, 12, 1]), "too few|pixels"),
+    "an infinite number": (_set("conv_1", filters=float("inf")), "not that of a QuasarNET network"),
+    "an input beyond any grid": (
+        _set("input_1", batch_input_shape=[None, 10**13, 1]),
+        "10000000000000",
+    ),
     "text for a number": (_set("conv_1", filters="many"), "not that of a QuasarNET network"),
 }
 
@@ -235,6 +240,22 @@ def _external(stream):
     group.create_dataset("kernel:0", shape=shape, dtype="f4", external=external)
 
 
+def _linked(stream):
+    stream.copy("model_weights", "elsewhere")
+    del stream["model_weights"]
+    stream["model_weights"] = h5py.ExternalLink(stream.filename, "elsewhere")
+
+
+def _linked_layer(stream):
+    stream.move("model_weights/conv_2", "elsewhere")
+    stream["model_weights/conv_2"] = h5py.SoftLink("/elsewhere")
+
+
+def _external_grid(stream):
+    external = [("/etc/hostname", 0, h5py.h5f.UNLIMITED)]
+    stream.create_dataset("model_grid", shape=(443,), dtype="f8", external=external)
+
+
 def _no_config(stream):
     del stream.attrs["model_config"]
 
@@ -256,6 +277,9 @@ DAMAGES = [
     (_not_finite, r"array fc_box_1.bias must hold finite floats"),
     (_negative, r"array bn_1.moving_variance holds a negative variance"),
     (_external, "conv_2/kernel lies outside of the file"),
+    (_linked, "model_weights is missing, or a link out of the file"),
+    (_linked_layer, "conv_2 is missing, or a link out of the file"),
+    (_external_grid, "array model_grid lies outside of the file"),
     (_no_config, "lacks the attribute model_config"),
     (_bad_json, "is not that of a QuasarNET network"),
     (_deep_json, "is not that of a QuasarNET network"),

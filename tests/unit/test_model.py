@@ -63,6 +63,17 @@ def test_a_nan_row_is_nan_and_touches_no_other(small_model, X):
     assert not found.is_bal(0.0)[[5, 9]].any()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("pixel", [0, 442])
+def test_every_pixel_of_a_row_counts(small_model, X, value, pixel):
+    """Also one that the strides leave out, at the end of the grid."""
+    X[3, pixel] = value
+    for dtype in (np.float32, np.float64):
+        preds = np.array(small_model.predict(X, dtype=dtype))
+        assert np.isnan(preds[:, 3]).all()
+        assert np.isfinite(np.delete(preds, 3, axis=1)).all()
+
+
 @pytest.mark.parametrize(
     ("shape", "options", "message"),
     [

@@ -205,3 +205,26 @@ def test_any_flux_unit_will_do(scale):
     data = run(flux * scale, ivar / scale**2)
     np.testing.assert_allclose(data.X, run(flux, ivar).X, rtol=1e-5)
     assert (data.flag == 0).all()
+
+
+def test_double_precision_sees_a_small_scatter():
+    flux, ivar = spectra(2, np.float64)
+    flux += 1e8
+    assert (run(flux, ivar).flag == 0).all()
+    flat = np.full_like(flux, 1e8 / 3)
+    assert run(flat, ivar * np.linspace(0.1, 3, ivar.shape[1])).flag[0] & QNFlag.CONSTANT
+
+
+def test_flux_beyond_all_bounds_is_a_bad_pixel():
+    flux, ivar = spectra(4, np.float64)
+    flux[0, 50], ivar[1, 50] = 1e200, 1e308
+    flux[1, 50] = 1e10
+    flux[2], ivar[2] = flux[2] * 1e200, ivar[2] * 1e200
+    data = run(flux, ivar)
+    assert data.flag.tolist() == [
+        QNFlag.BADPIX,
+        QNFlag.BADPIX,
+        QNFlag.BADPIX | QNFlag.NODATA | QNFlag.SPARSE,
+        0,
+    ]
+    np.testing.assert_array_equal(data.X[3], run(flux[[3]], ivar[[3]]).X[0])

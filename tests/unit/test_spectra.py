@@ -47,15 +47,26 @@ def batch(targetids, *, seed=0, flag=None, waves=WAVES, dtype=np.float32):
     )
 
 
+def has_bad_pixels(spectra, row):
+    """Whether a row holds numbers that are not finite, and not masked by an ivar of 0."""
+    return any(
+        not (np.isfinite(flux) and np.isfinite(ivar)) and ivar != 0
+        for camera in spectra.cameras
+        for flux, ivar in zip(camera.flux[row], camera.ivar[row], strict=True)
+    )
+
+
 def plain_coadd(spectra):
-    """The rows that are joined, in order, and their summed cameras: a loop over pixels."""
+    """First rows, flags and summed cameras of what is joined: a loop over pixels."""
     groups = {}
     for row, targetid in enumerate(spectra.ids["TARGETID"].tolist()):
         groups.setdefault(targetid if targetid > 0 else ("alone", row), []).append(row)
-    firsts, cameras = [], {camera.name: ([], []) for camera in spectra.cameras}
+    firsts, flags, cameras = [], [], {camera.name: ([], []) for camera in spectra.cameras}
     for rows in groups.values():
         good = [row for row in rows if not spectra.flag[row] & QNFlag.BAD_FIBER] or rows
         firsts.append(good[0])
+        bad_pixels = any(has_bad_pixels(spectra, row) for row in good)
+        flags.append(spectra.flag[good[0]] | (QNFlag.BADPIX if bad_pixels else 0))
         for camera in spectra.cameras:
             npix = camera.flux.shape[1]
             flux, ivar = np.zeros(npix), np.zeros(npix)
@@ -70,7 +81,7 @@ def plain_coadd(spectra):
                 ivar[pixel] = total
             cameras[camera.name][0].append(flux)
             cameras[camera.name][1].append(ivar)
-    return firsts, {name: tuple(map(np.array, pair)) for name, pair in cameras.items()}
+    return firsts, flags, {name: tuple(map(np.array, pair)) for name, pair in cameras.items()}
 
 
 @given(
@@ -84,12 +95,12 @@ def plain_coadd(spectra):
 def test_coadd_equals_a_plain_loop(rows, seed):
     targetids, bad = zip(*rows, strict=True)
     spectra = batch(targetids, seed=seed, flag=np.where(bad, np.int32(QNFlag.BAD_FIBER), 0))
-    firsts, expected = plain_coadd(spectra)
+    firsts, flags, expected = plain_coadd(spectra)
     joined = spectra.coadd()
     assert joined.row.tolist() == firsts
     assert joined.ids["TARGETID"].tolist() == [targetids[row] for row in firsts]
     assert joined.ids["NAME"].tolist() == [f"row {row}" for row in firsts]
-    assert joined.flag.tolist() == spectra.flag[firsts].tolist()
+    assert joined.flag.tolist() == flags
     for camera in joined.cameras:
         flux, ivar = expected[camera.name]
         np.testing.assert_allclose(camera.flux, flux, rtol=1e-6)
@@ -112,10 +123,22 @@ def test_coadd_of_a_target_whose_first_exposure_is_bad_stays_in_its_place():
     joined = spectra.coadd()
     assert joined.ids["TARGETID"].tolist() == [9, 5]
     assert joined.row.tolist() == [2, 1]
-    assert joined.flag.tolist() == [0, 0]
+    assert not (joined.flag & QNFlag.BAD_FIBER).any()
     for ours, camera in zip(joined.cameras, spectra.cameras, strict=True):
         good = np.isfinite(camera.flux) & np.isfinite(camera.ivar) & (camera.ivar > 0)
         np.testing.assert_allclose(ours.flux, np.where(good, camera.flux, 0)[[2, 1]], rtol=1e-6)
+
+
+def test_coadd_remembers_pixels_that_were_masked():
+    """As without joining: not finite and not masked, in an exposure that is used."""
+    wave, ones = np.array([4000.0, 4001.0]), np.ones((6, 2))
+    flux, ivar = ones.copy(), ones.copy()
+    flux[1, 0], ivar[2, 1], flux[4, 0] = np.nan, np.inf, np.nan
+    flux[3, 1], ivar[3, 1] = np.nan, 0
+    flags = np.array([0, 0, 0, 0, QNFlag.BAD_FIBER, 0], np.int32)
+    ids = {"TARGETID": np.array([1, 1, 2, 3, 4, 4])}
+    joined = Spectra((Camera("c", wave, flux, ivar),), ids, flag=flags).coadd()
+    assert joined.flag.tolist() == [QNFlag.BADPIX, QNFlag.BADPIX, 0, 0]
 
 
 def test_coadd_of_nothing_and_of_singles():

@@ -12,7 +12,14 @@ import numpy.typing as npt
 from qnet.errors import FileError, QnetWarning
 from qnet.files import PathLike
 from qnet.flags import QNFlag
-from qnet.io.columns import float_column, id_column, integer_column
+from qnet.io.columns import (
+    NO_ID,
+    float_column,
+    id_column,
+    integer_card,
+    integer_column,
+    row_numbers,
+)
 from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
@@ -23,9 +30,6 @@ SpAll = Mapping[tuple[int, int, int], int]
 
 #: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
 COMBINEREJ = 1 << 25
-
-#: Where an object has no id.
-NO_ID = -1
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _SPEC_IDS: Mapping[str, tuple[str, ...]] = {
@@ -161,7 +165,7 @@ def read_spplate(
         cameras=(Camera("coadd", wave, flux, ivar),),
         ids=ids,
         flag=_sky_flag(ids, len(flux)),
-        row=(np.arange(len(flux)) if rows is None else rows).astype(np.int32),
+        row=row_numbers(len(flux), rows),
         survey="SDSS",
         layout="SDSS spPlate file",
         source=(str(fits.path),),
@@ -224,7 +228,7 @@ def read_spcframes(
         cameras=tuple(cameras),
         ids=ids,
         flag=flag,
-        row=(np.arange(len(flux)) if rows is None else rows).astype(np.int32),
+        row=row_numbers(len(flux), rows),
         survey="SDSS",
         layout="SDSS spCFrame files",
         source=tuple(str(fits.path) for fits in files),
@@ -344,7 +348,9 @@ def _plate_ids(
         rows = np.array([place[fiber] for fiber in fibers], dtype=np.int64)
     if rows is not None:
         plugmap = {name: column[rows] for name, column in plugmap.items()}
-    plate, mjd = (_integer_card(fits, header, card) for card in ("PLATEID", "MJD"))
+    plate, mjd = (
+        integer_card(header.get(card, NO_ID), card, fits.path) for card in ("PLATEID", "MJD")
+    )
     fiber = integer_column(plugmap.pop("FIBERID"), "FIBERID", fits.path).astype(np.int32)
     if spall is None:
         _warn_no_id(fits, "THING_ID")
@@ -362,11 +368,6 @@ def _plate_ids(
         name = renamed.get(column, column)
         ids[name] = id_column(values, name, fits.path)
     return ids, rows
-
-
-def _integer_card(fits: FitsFile, header: Mapping[str, Any], card: str) -> int:
-    """An integer card; NO_ID where the header does not have it."""
-    return int(integer_column(np.array([header.get(card, NO_ID)]), card, fits.path)[0])
 
 
 def _warn_no_id(fits: FitsFile, name: str) -> None:

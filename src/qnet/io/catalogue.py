@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
-from qnet.files import PathLike, atomic_write, check_output
-from qnet.io.columns import text_column
+from qnet.errors import FileError, InputError, QnetError
+from qnet.files import PathLike, atomic_write, check_input, check_output
+from qnet.io.columns import filled, missing_value, text_column
 from qnet.io.fits import FitsFile, plain_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ FORMATS: Mapping[str, str] = {
     ".ecsv": "ecsv",
     ".parquet": "parquet",
 }
+
+#: Formats by astropy's names, where they differ.
+_ASTROPY = {"csv": "ascii.csv", "ecsv": "ascii.ecsv"}
 
 #: Units of columns that have one.
 _UNITS = {"TARGET_RA": "deg", "TARGET_DEC": "deg"}
@@ -51,10 +55,13 @@ class Catalogue:
     ----------
     columns : mapping of str to ndarray, shape (nspec, ...)
     header : tuple of Card
+    units : mapping of str to str
+        Units of columns that have one, in FITS's notation.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     header: tuple[Card, ...] = ()
+    units: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_UNITS))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -64,7 +71,7 @@ class Catalogue:
         from astropy.table import Table
 
         table = Table(dict(self.columns), meta={card.key: card.value for card in self.header})
-        for name, unit in _UNITS.items():
+        for name, unit in self.units.items():
             if name in table.colnames:
                 table[name].unit = unit
         return table
@@ -94,25 +101,38 @@ def concatenate(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, np
         for part, count in zip(parts, counts, strict=True):
             column = part.get(name)
             if column is None:
-                column = np.full((count, *have[0].shape[1:]), _filler(name, have[0]))
+                column = np.full((count, *have[0].shape[1:]), missing_value(name, have[0].dtype))
             pieces.append(column.astype(str) if text else column)
         merged[name] = np.concatenate(pieces)
     return merged
 
 
-def catalogue_format(path: PathLike) -> str:
-    """Format of a catalogue by its suffix.
+def check_format(path: PathLike) -> str:
+    """Format of a catalogue by its suffix, and whether it can be written here.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str
+        'fits', 'csv', 'ecsv' or 'parquet'.
 
     Raises
     ------
     InputError
-        The suffix is none of the legal ones.
+        The suffix is none of the legal ones, or its format needs a package that is not installed.
     """
     name = Path(path).name.lower()
-    for suffix, kind in FORMATS.items():
-        if name.endswith(suffix):
-            return kind
-    raise InputError(f"{path}: the name of a catalogue must end in one of {', '.join(FORMATS)}")
+    kind = next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
+    if kind is None:
+        raise InputError(f"{path}: the name of a catalogue must end in one of {', '.join(FORMATS)}")
+    if kind == "parquet" and not all(map(find_spec, ("pyarrow", "pandas"))):
+        raise InputError(
+            f"{path}: .parquet needs packages that are not installed: install qnet-quasar[parquet]"
+        )
+    return kind
 
 
 def write_catalogue(
@@ -145,8 +165,10 @@ def write_catalogue(
     In .csv a column of several lines becomes a column per line (C_LINES_0, ...), and the header is
     left out; the other formats keep both.
     """
-    kind = catalogue_format(path)
+    kind = check_format(path)
     check_output(path, overwrite)
+    if not isinstance(catalogue, Catalogue) and not hasattr(catalogue, "colnames"):
+        raise InputError(f"catalogue must be an astropy Table, not {type(catalogue).__name__}")
     if kind == "fits":
         whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
         with atomic_write(path, overwrite=overwrite) as partial:
@@ -156,13 +178,7 @@ def write_catalogue(
     if kind == "csv":
         table = _flatten(table)
     with atomic_write(path, overwrite=overwrite) as partial:
-        try:
-            table.write(partial, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}.get(kind, kind))
-        except ImportError as error:
-            raise InputError(
-                f"{path}: writing .{kind} needs a package that is not installed ({error}): install "
-                "qnet-quasar[parquet]"
-            ) from error
+        table.write(partial, format=_ASTROPY.get(kind, kind))
     return Path(path)
 
 
@@ -185,7 +201,12 @@ def read_catalogue(path: PathLike) -> Table:
     """
     from astropy.table import Table
 
-    kind = catalogue_format(path)
+    kind = check_format(path)
+    if kind == "csv":
+        raise FileError(
+            f"{path}: a .csv file has lost the columns' types and the header: read it as a table, "
+            "or write .fits, .ecsv or .parquet"
+        )
     if kind == "fits":
         with FitsFile(path) as fits:
             if EXTNAME not in fits:
@@ -203,8 +224,10 @@ def read_catalogue(path: PathLike) -> Table:
                 columns[name] = column.reshape(len(column), 1)
         return Catalogue(columns, cards).to_table()
     try:
-        table = Table.read(path, format={"csv": "ascii.csv", "ecsv": "ascii.ecsv"}.get(kind, kind))
+        table = Table.read(check_input(path, "a catalogue"), format=_ASTROPY.get(kind, kind))
     except (OSError, ValueError) as error:
+        if isinstance(error, QnetError):
+            raise
         raise FileError(f"{path}: cannot be read as a catalogue in {kind} ({error})") from error
     # Empty text comes back masked.
     for name in table.colnames:
@@ -219,7 +242,7 @@ def _write_fits(catalogue: Catalogue, path: Path) -> None:
 
     # fitsio writes no column of zero width: those of a model without BAL lines.
     names = [name for name, column in catalogue.columns.items() if 0 not in column.shape[1:]]
-    data = [_fits_column(catalogue.columns[name]) for name in names]
+    data = [_fits_column(name, catalogue.columns[name]) for name in names]
     dtype = [
         (name, column.dtype, column.shape[1:]) for name, column in zip(names, data, strict=True)
     ]
@@ -227,7 +250,7 @@ def _write_fits(catalogue: Catalogue, path: Path) -> None:
     for name, column in zip(names, data, strict=True):
         rows[name] = column
     header = [
-        {"name": card.key, "value": card.value, "comment": card.comment}
+        {"name": card.key, "value": _ascii(card.value), "comment": card.comment}
         for card in catalogue.header
     ]
     try:
@@ -236,29 +259,44 @@ def _write_fits(catalogue: Catalogue, path: Path) -> None:
                 rows,
                 extname=EXTNAME,
                 header=header,
-                units=[_UNITS.get(column, "") for column in names],
+                units=[catalogue.units.get(column, "") for column in names],
             )
             # Columns of one line (one BAL line, say) stay two-dimensional: astropy honours it.
             for number, column in enumerate(data, start=1):
                 if column.shape[1:] == (1,):
                     fits[EXTNAME].write_key(f"TDIM{number}", "(1)")
             fits[EXTNAME].write_checksum()
-    except OSError as error:
-        raise FileError(f"{path}: could not be written ({error})") from error
+    except ValueError as error:
+        raise InputError(f"a column or card cannot be written to FITS ({error})") from error
 
 
-def _fits_column(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _ascii(value: Any) -> Any:
+    """A card's value; in text, what FITS does not have is escaped as in Python."""
+    return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _fits_column(name: str, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A column of a type that FITS has; text is ASCII and at least one character wide."""
     if column.dtype.kind in "SU":
-        text = np.char.encode(column.astype(str), "ascii", "replace")
+        text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
         return text.astype(f"S{max(text.dtype.itemsize, 1)}")
+    if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):
+        return column.astype(np.float32 if column.dtype.itemsize < 4 else np.float64)
+    if column.dtype.kind not in "fiub":
+        raise InputError(f"column {name} holds {column.dtype}, which FITS tables do not have")
     return column
 
 
 def _from_table(table: Table) -> Catalogue:
-    """Catalogue from the table that `Catalogue.to_table` made."""
+    """Catalogue of a table; masked values become what `missing_value` says."""
     cards = tuple(_meta_cards(table.meta))
-    return Catalogue({name: np.asarray(table[name]) for name in table.colnames}, cards)
+    columns = {name: filled(table[name], name) for name in table.colnames}
+    units = {
+        name: table[name].unit.to_string("fits")
+        for name in table.colnames
+        if getattr(table[name], "unit", None) is not None
+    }
+    return Catalogue(columns, cards, units)
 
 
 def _meta_cards(meta: Mapping[str, Any]) -> Iterator[Card]:
@@ -277,16 +315,6 @@ def _flatten(table: Table) -> Table:
                 flat.add_column(table[name][:, line], name=f"{name}_{line}", index=position + line)
             flat.remove_column(name)
     return flat
-
-
-def _filler(name: str, like: npt.NDArray[Any]) -> Any:
-    """What a column holds in the rows of an input that lacks it."""
-    if like.dtype.kind in "SU":
-        return ""
-    if like.dtype.kind == "f":
-        return like.dtype.type(np.nan)
-    unknown = 0 if "_TARGET" in name or name.endswith("FIBERSTATUS") or like.dtype == bool else -1
-    return like.dtype.type(unknown)
 
 
 def _is_structural(key: str) -> bool:

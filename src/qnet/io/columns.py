@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 
+#: Where an object has no id.
+NO_ID = -1
+
 #: Id columns that hold text or real numbers; all others hold integers.
 _TEXT_IDS = frozenset({"OBJTYPE", "OBS", "SURVEY", "PROGRAM"})
 _FLOAT_IDS = frozenset({"TARGET_RA", "TARGET_DEC"})
@@ -42,6 +45,33 @@ def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[An
     checked = integer_column(values, name, path)
     keep = values.dtype.kind == "i" and name != "TARGETID"
     return checked.astype(values.dtype) if keep else checked
+
+
+def row_numbers(nspec: int, rows: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int32]:
+    """Row of each spectrum in its file: those selected, or all."""
+    return (np.arange(nspec) if rows is None else rows).astype(np.int32)
+
+
+def missing_value(name: str, dtype: np.dtype[Any]) -> Any:
+    """What a column holds where nothing is known: NaN, '', 0 in bits and status, -1 in ids."""
+    if dtype.kind in "SU":
+        return ""
+    if dtype.kind == "f":
+        return dtype.type(np.nan)
+    bits = "_TARGET" in name or name.endswith("FIBERSTATUS") or dtype.kind == "b"
+    return dtype.type(0) if bits or dtype.kind == "u" else dtype.type(NO_ID)
+
+
+def filled(values: Any, name: str) -> npt.NDArray[Any]:
+    """A column as a plain array, masked values replaced by `missing_value`."""
+    mask = getattr(values, "mask", None)
+    bare = getattr(values, "unmasked", values)
+    data = np.asarray(bare.data if isinstance(bare, np.ma.MaskedArray) else bare)
+    if not isinstance(mask, (np.ndarray, np.bool_)) or not np.any(mask):
+        return data
+    if data.dtype.kind == "u":  # has no place for -1
+        data = data.astype(np.int64)
+    return np.where(mask, missing_value(name, data.dtype), data)
 
 
 def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.int64]:
@@ -78,6 +108,15 @@ def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArr
         f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but an integer per "
         "row was expected"
     )
+
+
+def integer_card(value: Any, name: str, path: Path) -> int:
+    """A header card as an integer that fits into int32; errors as `integer_column`."""
+    number = int(integer_column(np.array([value]), name, path)[0])
+    limits = np.iinfo(np.int32)
+    if not limits.min <= number <= limits.max:
+        raise FileError(f"{path}: card {name} holds {number}, beyond the range of int32")
+    return number
 
 
 def float_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.float64]:

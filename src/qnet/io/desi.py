@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, QnetWarning
 from qnet.flags import QNFlag
-from qnet.io.columns import id_column
+from qnet.io.columns import id_column, integer_card, row_numbers
 from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
@@ -116,7 +116,7 @@ def read_desi(fits: FitsFile, rows: Rows = None, *, use_mask: bool = True) -> Sp
         cameras=tuple(cameras),
         ids=ids,
         flag=flag,
-        row=_row_numbers(nspec, rows),
+        row=row_numbers(nspec, rows),
         survey="DESI",
         layout="DESI coadd or spectra file",
         source=(str(fits.path),),
@@ -165,13 +165,14 @@ def read_cframes(files: Sequence[FitsFile], rows: Rows = None, *, use_mask: bool
     flag = row_flags(ids)
     if not has_all_cameras([camera.name for camera in cameras]):
         flag |= QNFlag.CAMERA_MISSING
-    if isinstance(frames[0][0], int):
-        ids["EXPID"] = np.full(len(flag), frames[0][0], dtype=np.int32)
+    if frames[0][0] is not None:
+        expid = integer_card(frames[0][0], "EXPID", first.path)
+        ids["EXPID"] = np.full(len(flag), expid, dtype=np.int32)
     return Spectra(
         cameras=tuple(cameras),
         ids=ids,
         flag=flag,
-        row=_row_numbers(nspec, rows),
+        row=row_numbers(nspec, rows),
         survey="DESI",
         layout="DESI cframe files",
         source=tuple(str(fits.path) for fits in files),
@@ -229,7 +230,7 @@ def _ids(fits: FitsFile, nspec: int, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         warnings.warn(
             f"{fits.path}: has no FIBERMAP: TARGETID is the row number", QnetWarning, stacklevel=2
         )
-        return {"TARGETID": _row_numbers(nspec, rows).astype(np.int64)}
+        return {"TARGETID": row_numbers(nspec, rows).astype(np.int64)}
     have = fits.columns("FIBERMAP")
     if fits.nrows("FIBERMAP") != nspec:
         raise FileError(
@@ -280,8 +281,3 @@ def row_flags(ids: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
         if name in ids:
             flag[ids[name] != 0] |= QNFlag.BAD_FIBER
     return flag
-
-
-def _row_numbers(nspec: int, rows: Rows) -> npt.NDArray[np.int32]:
-    """Row of each spectrum in its file."""
-    return (np.arange(nspec) if rows is None else rows).astype(np.int32)

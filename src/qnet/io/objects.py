@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qnet.errors import InputError, QnetWarning
 from qnet.io.air import air_to_vacuum
+from qnet.io.columns import filled
 from qnet.io.quantities import angstrom, flux_and_ivar
 from qnet.spectra import Camera, Spectra
 
@@ -23,9 +24,6 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "ivar": ("ivar",),
     "std": ("error", "flux_error", "err", "sigma", "uncertainty"),
 }
-
-#: Where an object has no id.
-_NO_ID = -1
 
 
 def from_arrays(
@@ -131,7 +129,7 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
     ids: dict[str, npt.NDArray[Any]] = {}
     if np.ndim(flux) == 2:
         ids = {
-            name.upper(): _id_column(table[name])
+            name.upper(): filled(table[name], name.upper())
             for name in table.colnames
             if name not in found.values()
             and np.ndim(table[name]) == 1
@@ -143,22 +141,19 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
     return dataclasses.replace(spectra, ids={**spectra.ids, **ids}, layout="astropy Table")
 
 
-def _id_column(column: Any) -> npt.NDArray[Any]:
-    """A column of ids; masked integers are no ids."""
-    if isinstance(column, np.ma.MaskedArray):
-        kind = column.dtype.kind
-        column = column.filled(_NO_ID if kind in "i" else np.nan if kind == "f" else None)
-    return np.asarray(column)
+def row_number_ids(nspec: int) -> npt.NDArray[np.int64]:
+    """Row numbers in place of ids, with a warning for more than one row."""
+    if nspec > 1:
+        warnings.warn(
+            "the arrays come without ids: TARGETID is the row number", QnetWarning, stacklevel=5
+        )
+    return np.arange(nspec, dtype=np.int64)
 
 
 def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> npt.NDArray[np.int64]:
     """Ids as int64; the row numbers, with a warning, where there are none."""
     if targetid is None:
-        if nspec > 1:
-            warnings.warn(
-                "the arrays come without ids: TARGETID is the row number", QnetWarning, stacklevel=5
-            )
-        return np.arange(nspec, dtype=np.int64)
+        return row_number_ids(nspec)
     ids = np.atleast_1d(np.asarray(targetid))
     if ids.dtype.kind not in "iu" or ids.shape != (nspec,) or (ids > np.iinfo(np.int64).max).any():
         raise InputError(

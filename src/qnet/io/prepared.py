@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, GridError
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.io.columns import id_column, text_column
+from qnet.io.columns import id_column, row_numbers, text_column
 from qnet.io.fits import FitsFile
 from qnet.spectra import Camera, Spectra
 
@@ -57,7 +57,7 @@ def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> 
     return Spectra(
         cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :]),),
         ids=ids,
-        row=(np.arange(nspec) if rows is None else rows).astype(np.int32),
+        row=row_numbers(nspec, rows),
         layout="prepared data file",
         source=(str(fits.path),),
     )

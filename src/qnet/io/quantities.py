@@ -11,8 +11,8 @@ from qnet.errors import InputError
 from qnet.spectra import SURVEY_FLUX_UNIT
 
 
-def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any]:
-    """Numbers and unit of an array, Quantity, table column or masked array.
+def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, npt.NDArray[np.bool_] | None]:
+    """Numbers, unit and mask of an array, Quantity, table column or masked array.
 
     Parameters
     ----------
@@ -23,8 +23,10 @@ def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any]:
     Returns
     -------
     numbers : ndarray
-        Masked values are NaN.
+        Whatever stands behind a mask included.
     unit : astropy unit or None
+    mask : ndarray of bool or None
+        Where values are masked; None where none is.
 
     Raises
     ------
@@ -43,9 +45,8 @@ def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any]:
     except ValueError as error:
         raise InputError(f"{name} is no rectangular array of numbers ({error})") from error
     if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
-        wide = numbers.dtype if numbers.dtype.kind == "f" else np.dtype(np.float64)
-        numbers = np.where(mask, wide.type(np.nan), numbers.astype(wide))
-    return numbers, unit
+        return numbers, unit, np.broadcast_to(mask, numbers.shape)
+    return numbers, unit, None
 
 
 def angstrom(wave: Any) -> npt.NDArray[np.float64]:
@@ -65,7 +66,9 @@ def angstrom(wave: Any) -> npt.NDArray[np.float64]:
     InputError
         The unit is none of a wavelength, or the values are no numbers.
     """
-    numbers, unit = plain(wave, "wave")
+    numbers, unit, mask = plain(wave, "wave")
+    if mask is not None:
+        raise InputError("wave holds masked wavelengths")
     try:
         numbers = numbers.astype(np.float64)
     except (ValueError, TypeError) as error:
@@ -107,8 +110,8 @@ def flux_and_ivar(
     InputError
         A unit is no flux per wavelength, or the two do not go together.
     """
-    numbers, unit = plain(flux, "flux")
-    weights, weight_unit = plain(ivar, kind)
+    numbers, unit, mask = plain(flux, "flux")
+    weights, weight_unit, weight_mask = plain(ivar, kind)
     if unit is not None:
         _check_flux_unit(unit)
     if weight_unit is not None and unit is None:
@@ -127,6 +130,9 @@ def flux_and_ivar(
             weights = weights.astype(np.float64) * factor
     if kind != "ivar":
         weights = _inverse(weights, squared=kind == "std")
+    for masked in (mask, weight_mask):
+        if masked is not None and masked.shape == weights.shape:
+            weights = np.where(masked, weights.dtype.type(0), weights)
     return numbers, weights, SURVEY_FLUX_UNIT if unit is None else str(unit)
 
 

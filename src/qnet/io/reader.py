@@ -18,7 +18,7 @@ from qnet.io import boss, desi, objects, prepared, specutils
 from qnet.io.fits import FitsFile
 from qnet.spectra import Spectra
 
-#: What `read_spectra` looks for, in the order in which it does.
+#: What `read_spectra` looks for.
 LAYOUTS = (
     "DESI coadd or spectra (HDUs B_FLUX, R_FLUX or Z_FLUX with _IVAR and _WAVELENGTH)",
     "DESI cframe (HDUs FLUX, IVAR and a 1-D WAVELENGTH)",
@@ -83,6 +83,8 @@ def read_spectra(
     paths: list[PathLike] = [path] if single else list(path)  # type: ignore[list-item,arg-type]
     if not paths:
         raise InputError("path is empty: at least one file was expected")
+    if rows is not None and fibers is not None:
+        raise InputError("rows and fibers cannot both be given: each says which spectra to read")
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FitsFile(name)) for name in paths]
         first = files[0]

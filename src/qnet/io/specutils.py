@@ -15,7 +15,8 @@ from qnet.errors import InputError, QnetWarning
 from qnet.flags import QNFlag
 from qnet.io import desi
 from qnet.io.air import air_to_vacuum
-from qnet.io.columns import id_column
+from qnet.io.columns import filled, id_column
+from qnet.io.objects import row_number_ids
 from qnet.io.quantities import angstrom, flux_and_ivar
 from qnet.spectra import Camera, Spectra, stack
 
@@ -55,23 +56,36 @@ def from_specutils(value: Any, *, air: bool = False) -> Spectra:
         of which qnet would use one.
     """
     if is_spectrum(value):
-        return _one_spectrum(value, air)
+        return _with_ids(_one_spectrum(value, air), [value])
     items = list(value)
     if not items or not all(is_spectrum(item) for item in items):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
     batches = [_one_spectrum(item, air) for item in items]
     bands = [str(_meta(item).get("band", "")).upper() for item in items]
     if all(bands):
-        return _join_bands(batches, bands)
+        return _with_ids(_join_bands(batches, bands), items[:1])
     if any(len(batch) != 1 for batch in batches):
         raise InputError(
             "a list of spectra with several rows each must name each one's camera in meta['band']"
         )
-    joined = stack(batches, layout="specutils list")
-    if not all("THING_ID" in batch.ids for batch in batches):
-        ids = {**joined.ids, "TARGETID": np.arange(len(joined), dtype=np.int64)}
-        joined = dataclasses.replace(joined, ids=ids)
-    return joined
+    return _with_ids(stack(batches, layout="specutils list"), items)
+
+
+def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
+    """The spectra with the ids that the items' meta hold; row numbers where one holds none."""
+    fibermap = _meta(items[0]).get("fibermap")
+    if fibermap is not None and "TARGETID" in fibermap.colnames and len(items) == 1:
+        ids = {
+            name: id_column(filled(fibermap[name], name), name, Path("fibermap"))
+            for name in desi.id_names(list(fibermap.colnames))
+        }
+        return dataclasses.replace(spectra, ids=ids, flag=spectra.flag | desi.row_flags(ids))
+    headers = [_sdss_header(item) for item in items]
+    thing_ids = [header["THING_ID"] for header in headers if "THING_ID" in header]
+    if len(thing_ids) == len(spectra):
+        numbers = np.array([int(thing_id) for thing_id in thing_ids], dtype=np.int64)
+        return dataclasses.replace(spectra, ids={"TARGETID": numbers, "THING_ID": numbers})
+    return dataclasses.replace(spectra, ids={"TARGETID": row_number_ids(len(spectra))})
 
 
 def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
@@ -79,10 +93,7 @@ def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
     flux, ivar, unit = _flux_and_ivar(spectrum)
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     wave = angstrom(spectrum.spectral_axis)
-    if wave.ndim == 1 and len(wave) > 1 and wave[0] > wave[-1]:
-        wave, flux, ivar = wave[::-1], flux[:, ::-1], ivar[:, ::-1]
-    header = _meta(spectrum).get("header", {})
-    sdss = hasattr(header, "get") and str(header.get("TELESCOP", "")).startswith("SDSS")
+    sdss = bool(_sdss_header(spectrum))
     mask = getattr(spectrum, "mask", None)
     if mask is not None:
         masked = np.broadcast_to(np.atleast_2d(mask), flux.shape)
@@ -90,13 +101,13 @@ def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
             _warn_merged_mask(masked, ivar)
         else:
             ivar = np.where(masked, 0.0, ivar).astype(ivar.dtype)
+    if wave.ndim == 1 and len(wave) > 1 and wave[0] > wave[-1]:
+        wave, flux, ivar = wave[::-1], flux[:, ::-1], ivar[:, ::-1]
     if air:
         wave = air_to_vacuum(wave)
-    ids, flag = _ids(spectrum, len(flux), header.get("THING_ID") if sdss else None)
     return Spectra(
         cameras=(Camera("spectrum", wave, flux, ivar),),
-        ids=ids,
-        flag=flag,
+        ids={"TARGETID": np.arange(len(flux))},
         survey="SDSS" if sdss else "",
         layout="specutils Spectrum",
         flux_unit=unit,
@@ -127,23 +138,6 @@ class _WithUnit:
     unit: Any
 
 
-def _ids(
-    spectrum: Any, nspec: int, thing_id: Any
-) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.int32]]:
-    """Ids and flags from what the meta of a Spectrum holds."""
-    fibermap = _meta(spectrum).get("fibermap")
-    if fibermap is not None and "TARGETID" in fibermap.colnames:
-        ids = {
-            name: id_column(np.asarray(fibermap[name]), name, Path("fibermap"))
-            for name in desi.id_names(list(fibermap.colnames))
-        }
-        return ids, desi.row_flags(ids)
-    flag = np.zeros(nspec, dtype=np.int32)
-    if thing_id is not None and nspec == 1:
-        return {name: np.array([int(thing_id)]) for name in ("TARGETID", "THING_ID")}, flag
-    return {"TARGETID": np.arange(nspec, dtype=np.int64)}, flag
-
-
 def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
     """The cameras of the same spectra, from one Spectrum each."""
     if len({len(batch) for batch in batches}) != 1:
@@ -155,7 +149,6 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
         dataclasses.replace(batch.cameras[0], name=band)
         for batch, band in zip(batches, bands, strict=True)
     )
-    # specutils keeps the fibermap with the first band only.
     first = batches[0]
     flag = first.flag | (0 if desi.has_all_cameras(bands) else QNFlag.CAMERA_MISSING)
     return dataclasses.replace(
@@ -169,12 +162,21 @@ def _warn_merged_mask(masked: npt.NDArray[np.bool_], ivar: npt.NDArray[Any]) -> 
         hidden = int((masked & (ivar > 0)).sum())
     if hidden:
         warnings.warn(
-            f"the mask of this SDSS spectrum merges all bits of and_mask, of which qnet drops one "
-            f"(COMBINEREJ): it was left unread, so {hidden} masked pixels keep their weight, "
-            "and the result can differ from that of the file where COMBINEREJ is among them",
+            f"the mask of this SDSS spectrum merges all bits of the survey's, of which qnet uses "
+            f"one (COMBINEREJ of and_mask): it was left unread, so {hidden} masked pixels keep "
+            "their weight, and the result can differ from that of the file where COMBINEREJ is "
+            "among them",
             QnetWarning,
             stacklevel=4,
         )
+
+
+def _sdss_header(spectrum: Any) -> Mapping[str, Any]:
+    """Header of a spectrum of SDSS; empty for any other."""
+    header = _meta(spectrum).get("header", {})
+    if not hasattr(header, "get") or not str(header.get("TELESCOP", "")).startswith("SDSS"):
+        return {}
+    return dict(header)
 
 
 def _meta(spectrum: Any) -> Mapping[str, Any]:

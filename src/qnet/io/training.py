@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike
+from qnet.io.columns import NO_ID
 from qnet.io.fits import FitsFile
 from qnet.io.prepared import is_prepared, read_prepared
 from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
@@ -20,9 +21,6 @@ from qnet.preprocess import normalise
 from qnet.spectra import Spectra
 
 logger = logging.getLogger(__name__)
-
-#: Id of an object that is in no survey catalogue.
-_NO_ID = -1
 
 
 def read_data(
@@ -91,7 +89,7 @@ def read_data(
         batches.append(batch)
     tids = np.concatenate([batch.ids["TARGETID"] for batch in batches])
     kept = _Kept(len(tids))
-    kept.remove("id -1", tids == _NO_ID)
+    kept.remove("id -1", tids == NO_ID)
     if truth is not None:
         kept.remove("not in truth", ~np.isin(tids, list(truth)))
         unseen = [_not_inspected(truth.get(int(tid))) for tid in tids]
@@ -178,7 +176,7 @@ def _pmf(batches: Sequence[Spectra], name: str) -> npt.NDArray[np.int64]:
     """A column of all batches; -1 where a file lacks it."""
     return np.concatenate(
         [
-            np.asarray(batch.ids.get(name, np.full(len(batch), _NO_ID))).astype(np.int64)
+            np.asarray(batch.ids.get(name, np.full(len(batch), NO_ID))).astype(np.int64)
             for batch in batches
         ]
     )

@@ -1,4 +1,4 @@
-"""Models: what `load_model` returns; `QuasarNET` and `custom_loss` for training.
+"""Models: what `load_model` returns; and the names QuasarNET and custom_loss, for training.
 
 The latter two are of `qnet.kerasnet`: Keras is imported when they are asked for.
 """
@@ -219,7 +219,7 @@ class Model:
         Raises
         ------
         InputError
-            The network is none that `QuasarNET` can build.
+            The network is none that `qnet.kerasnet.QuasarNET` can build.
         """
         from qnet.kerasnet import build
 
@@ -242,7 +242,7 @@ class Model:
         Parameters
         ----------
         model : keras.Model
-            As `QuasarNET` makes it.
+            As `qnet.kerasnet.QuasarNET` makes it.
         name, version : str
             What the model is called.
         lines, lines_bal : sequence of str, optional

@@ -223,6 +223,8 @@ def test_fault_alone_is_status_1_and_no_output(tmp_path, broken, weights, fault)
         ("FIBERMAP", "TFIELDS", 999999),
         ("FIBERMAP", "TFIELDS", -3),
         ("B_MASK", "ZTILE1", 0),
+        ("B_MASK", "ZNAXIS2", 0),
+        ("B_MASK", "ZNAXIS2", "'"),
         ("B_MASK", "TFIELDS", 999999),
     ],
 )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 from qnet.files import PathLike, check_input
+from qnet.io.structure import check_structure
 
 #: What fitsio and its C library raise on a damaged file.
 _FITS_FAULTS = (OSError, ValueError, RuntimeError, MemoryError, TypeError, KeyError, IndexError)
@@ -26,19 +25,10 @@ _FITS_FAULTS = (OSError, ValueError, RuntimeError, MemoryError, TypeError, KeyEr
 #: The C library reads other characters in a file's name as part of a selection language.
 _PLAIN_NAME = re.compile(r"[\w./-]+", re.ASCII)
 
-#: Signature of gzip files, whose size on disk says nothing about what they hold.
-_GZIP = b"\x1f\x8b"
-
-#: Bytes of a gzip file that are decompressed at a time, to check it.
-_BLOCK = 1 << 20
-
 #: Cards of the empty first HDU that stands before a compressed primary image.
 _SHELL_CARDS = frozenset(
     ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
 )
-
-#: How the header of every HDU but the first begins.
-_HDU_START = b"XTENSION"
 
 
 class FitsFile:
@@ -56,6 +46,7 @@ class FitsFile:
 
     def __init__(self, path: PathLike) -> None:
         self.path = check_input(path, "a FITS file of spectra")
+        count = check_structure(self.path)
         try:
             with plain_name(self.path) as name:
                 self._fits = fitsio.FITS(name)
@@ -64,17 +55,18 @@ class FitsFile:
             raise FileError(
                 f"{self.path}: cannot be read as FITS ({_reason(error)}); is it whole?"
             ) from error
+        if len(self._hdus) != count:
+            self.close()
+            raise FileError(
+                f"{self.path}: HDU number {len(self._hdus)} of {count} is damaged: it cannot be "
+                "read"
+            )
         self._drop_fpack_shell()
         self._names = {
             hdu.get_extname().strip().upper(): index
             for index, hdu in reversed(list(enumerate(self._hdus)))
             if hdu.get_extname().strip()
         }
-        try:
-            self._check_length()
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -262,46 +254,6 @@ class FitsFile:
             cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
             if not cards:
                 del self._hdus[0]
-
-    def _check_length(self) -> None:
-        """Raise if the file is shorter than its headers say, or ends within a header."""
-        places = [hdu.get_info().get("data_end", 0) for hdu in self._hdus]
-        end = max(places, default=0)
-        try:
-            size, beyond = _measure(self.path, end)
-        except (EOFError, OSError, zlib.error) as error:
-            raise FileError(f"{self.path}: is cut short or damaged ({_reason(error)})") from error
-        if end > size:
-            index = next(index for index, place in enumerate(places) if place > size)
-            name = self._hdus[index].get_extname().strip() or f"number {index}"
-            raise FileError(
-                f"{self.path}: is cut short: HDU {name} should end at byte {places[index]}, but "
-                f"the file has {size}"
-            )
-        if beyond.startswith(_HDU_START):
-            raise FileError(
-                f"{self.path}: is cut short or damaged: the HDU that begins at byte {end} cannot "
-                "be read"
-            )
-
-
-def _measure(path: Path, end: int) -> tuple[int, bytes]:
-    """Size of a file's content, and the bytes that follow byte `end`; gzip files are checked whole.
-
-    The C library reads a gzip file that is cut short as far as it goes, and the first of several
-    members only: what it says of such a file is not to be trusted.
-    """
-    with open(path, "rb") as stream:
-        if stream.read(len(_GZIP)) != _GZIP:
-            stream.seek(end)
-            return path.stat().st_size, stream.read(len(_HDU_START))
-    size, beyond = 0, b""
-    with gzip.open(path, "rb") as stream:
-        while block := stream.read(_BLOCK):
-            if size + len(block) > end and len(beyond) < len(_HDU_START):
-                beyond += block[max(end - size, 0) :][: len(_HDU_START)]
-            size += len(block)
-    return size, beyond
 
 
 @contextlib.contextmanager

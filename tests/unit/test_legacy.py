@@ -236,7 +236,7 @@ def _external(stream):
     group = stream["model_weights/conv_2/conv_2"]
     shape = group["kernel:0"].shape
     del group["kernel:0"]
-    external = [("/etc/hostname", 0, h5py.h5f.UNLIMITED)]
+    external = [(__file__, 0, h5py.h5f.UNLIMITED)]
     group.create_dataset("kernel:0", shape=shape, dtype="f4", external=external)
 
 
@@ -252,7 +252,7 @@ def _linked_layer(stream):
 
 
 def _external_grid(stream):
-    external = [("/etc/hostname", 0, h5py.h5f.UNLIMITED)]
+    external = [(__file__, 0, h5py.h5f.UNLIMITED)]
     stream.create_dataset("model_grid", shape=(443,), dtype="f8", external=external)
 
 

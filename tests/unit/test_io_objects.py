@@ -316,3 +316,35 @@ def test_table_with_a_unit_that_nobody_knows_is_refused_with_its_name():
     table = Table({"wave": Column(WAVE, unit=unit), "flux": FLUX, "ivar": IVAR})
     with pytest.raises(InputError, match="wave has unit Angstroems"):
         as_spectra(table)
+
+
+@pytest.mark.parametrize(
+    ("columns", "bad"),
+    [
+        ({"mask": np.arange(len(WAVE)) % 5 == 0}, np.arange(len(WAVE)) % 5 == 0),
+        ({"MASK": np.arange(len(WAVE)) % 3}, np.arange(len(WAVE)) % 3 != 0),
+        (
+            {"and_mask": np.where(np.arange(len(WAVE)) < 9, 1 << 25, 1 << 3)},
+            np.arange(len(WAVE)) < 9,
+        ),
+    ],
+    ids=["boolean", "integer", "and_mask"],
+)
+def test_mask_columns_of_a_table_are_honoured(columns, bad):
+    (camera,) = from_table(Table({"wave": WAVE, "flux": FLUX, "ivar": IVAR, **columns})).cameras
+    np.testing.assert_array_equal(camera.ivar, [np.where(bad, 0, IVAR)])
+
+
+def test_a_mask_column_of_text_is_refused():
+    table = Table({"wave": WAVE, "flux": FLUX, "ivar": IVAR, "mask": ["x"] * len(WAVE)})
+    with pytest.raises(InputError, match="column mask must hold integers or booleans"):
+        from_table(table)
+
+
+def test_a_table_of_a_spec_file_gives_what_the_file_gives(shared_data):
+    path = sorted((shared_data / "boss_dr12").glob("spec-*.fits"))[0]
+    (ours,) = from_table(Table.read(path, hdu=1)).cameras
+    (file,) = qnet.read_spectra(path).cameras
+    np.testing.assert_array_equal(ours.flux, file.flux)
+    np.testing.assert_array_equal(ours.ivar, file.ivar)
+    np.testing.assert_array_equal(ours.wave, file.wave)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from qnet.errors import InputError, QnetWarning
 from qnet.io.air import air_to_vacuum
+from qnet.io.boss import COMBINEREJ
 from qnet.io.columns import filled
 from qnet.io.quantities import angstrom, flux_and_ivar
 from qnet.spectra import Camera, Spectra
@@ -23,6 +24,8 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "flux": ("flux",),
     "ivar": ("ivar",),
     "std": ("error", "flux_error", "err", "sigma", "uncertainty"),
+    "mask": ("mask",),
+    "and_mask": ("and_mask",),
 }
 
 
@@ -68,13 +71,16 @@ def _from_arrays(
     weights: Any,
     *,
     kind: str = "ivar",
+    mask: npt.NDArray[np.bool_] | None = None,
     targetid: npt.ArrayLike | None = None,
     air: bool = False,
 ) -> Spectra:
-    """As `from_arrays`, with weights of another kind."""
+    """As `from_arrays`, with weights of another kind, and pixels without weight."""
     if flux is None or weights is None:
         raise InputError("flux and ivar must be given with wave")
     flux_array, ivar_array, unit = flux_and_ivar(flux, weights, kind=kind)
+    if mask is not None and mask.shape == ivar_array.shape:
+        ivar_array = np.where(mask, ivar_array.dtype.type(0), ivar_array)
     flux_array, ivar_array = (np.atleast_2d(array) for array in (flux_array, ivar_array))
     wave_array = angstrom(wave)
     if air:
@@ -100,7 +106,8 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
         Columns, in any letter case: wave, wavelength or lambda (or loglam); flux; ivar, or an error
         (error, flux_error, err, sigma). With a flux of (nspec, npix) a row is a spectrum, and
         further one-dimensional columns are carried as ids (TARGETID, THING_ID, ...); with a flux of
-        (npix,) a row is a pixel. Masked values have no weight; a masked id is -1.
+        (npix,) a row is a pixel. Masked values have no weight, nor have pixels with a non-zero mask
+        or with the COMBINEREJ bit of and_mask, where there are such columns; a masked id is -1.
     air : bool
         The wavelengths are in air: convert them to vacuum.
 
@@ -124,7 +131,7 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
             raise InputError(
                 f"the table lacks a column named one of {legal}; it has {table.colnames}"
             )
-    wave = table[found["wave"]] if found["wave"] else np.power(10.0, table[found["loglam"]].data)
+    wave = table[found["wave"]] if found["wave"] else _wave_of(table[found["loglam"]])
     flux, kind = table[found["flux"]], "ivar" if found["ivar"] else "std"
     ids: dict[str, npt.NDArray[Any]] = {}
     if np.ndim(flux) == 2:
@@ -136,9 +143,35 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
             and table[name].dtype.kind in "iufbSU"
         }
     spectra = _from_arrays(
-        wave, flux, table[found[kind]], kind=kind, targetid=ids.pop("TARGETID", None), air=air
+        wave,
+        flux,
+        table[found[kind]],
+        kind=kind,
+        mask=_mask(table, found),
+        targetid=ids.pop("TARGETID", None),
+        air=air,
     )
     return dataclasses.replace(spectra, ids={**spectra.ids, **ids}, layout="astropy Table")
+
+
+def _wave_of(loglam: Any) -> npt.NDArray[np.float64]:
+    """Wavelengths of a column of decimal logarithms, raised in float64."""
+    return np.power(10.0, filled(loglam, "loglam").astype(np.float64))
+
+
+def _mask(table: Any, found: Mapping[str, str | None]) -> npt.NDArray[np.bool_] | None:
+    """Pixels that the mask columns of a table say are bad; None where it has none."""
+    bad = None
+    for kind, bits in (("mask", None), ("and_mask", COMBINEREJ)):
+        name = found[kind]
+        if name is None:
+            continue
+        values = filled(table[name], name)
+        if values.dtype.kind not in "iub":
+            raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
+        these = values != 0 if bits is None else (values & bits) != 0
+        bad = these if bad is None else bad | these
+    return bad
 
 
 def row_number_ids(nspec: int) -> npt.NDArray[np.int64]:

@@ -6,11 +6,11 @@ import dataclasses
 import functools
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_sour
 from qnet.files import PathLike
 from qnet.io.boss import SpAll
 from qnet.io.catalogue import Catalogue
-from qnet.io.reader import group_frames, read_spectra
+from qnet.io.frames import group_frames
+from qnet.io.reader import read_spectra
 from qnet.model import Model
 from qnet.provenance import Part, assemble
 from qnet.spectra import Spectra
@@ -168,9 +169,7 @@ def classify_files(
         names.append(group_names)
     if not parts:
         return Catalogue({}), failures
-    catalogue = assemble(parts, names, model, rule)
-    _warn_not_found(selection, catalogue.columns)
-    return catalogue, failures
+    return _finish(parts, names, model, rule, selection), failures
 
 
 def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selection) -> Catalogue:
@@ -193,9 +192,7 @@ def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selec
     """
     part = _classify_spectra(spectra, model, rule, selection)
     names = list(spectra.source) or [spectra.layout]
-    catalogue = assemble([part], [names], model, rule)
-    _warn_not_found(selection, catalogue.columns)
-    return catalogue
+    return _finish([part], [names], model, rule, selection)
 
 
 def _run(
@@ -306,10 +303,19 @@ def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Sel
     return Part({**ids, "INPUT_ROW": batch.row}, answers, spectra.cards)
 
 
-def _warn_not_found(selection: Selection, columns: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Warn of TARGETIDs that were asked for and are in no input."""
-    missing = sorted((selection.targetids or frozenset()) - set(columns["TARGETID"].tolist()))
+def _finish(
+    parts: Sequence[Part],
+    names: Sequence[Sequence[str]],
+    model: Model,
+    rule: Rule,
+    selection: Selection,
+) -> Catalogue:
+    """The catalogue, with a warning of TARGETIDs that were asked for and are in no input."""
+    catalogue = assemble(parts, names, model, rule)
+    asked = selection.targetids or frozenset()
+    missing = sorted(asked - set(catalogue.columns["TARGETID"].tolist()))
     if missing:
         warnings.warn(
-            f"TARGETID(s) in no input: {', '.join(map(str, missing))}", QnetWarning, stacklevel=2
+            f"TARGETID(s) in no input: {', '.join(map(str, missing))}", QnetWarning, stacklevel=3
         )
+    return catalogue

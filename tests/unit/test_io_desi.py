@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from desifiles import FMAP, IDS, check_arrays
 from makers import (
     DESI_WAVE,
     HEALPIX_CARDS,
@@ -20,9 +21,6 @@ from makers import (
 from qnet.errors import FileError, InputError, QnetWarning
 from qnet.flags import QNFlag
 from qnet.io import read_spectra
-
-IDS = [39627866878511337, -2713437, 39633297352951412]
-FMAP = fibermap(IDS, objtype=["TGT", "SKY   ", "TGT"], status=[0, 0, 8])
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +40,6 @@ def masks(cameras):
         assert mask.any(axis=1).all()
         assert len(wave) == mask.shape[1]
     return made
-
-
-def check_arrays(spectra, cameras, rows=slice(None), masks=None):
-    assert [camera.name for camera in spectra.cameras] == list(cameras)
-    for camera in spectra.cameras:
-        wave, flux, ivar = cameras[camera.name]
-        if masks is not None:
-            ivar = np.where(masks[camera.name] == 0, ivar, np.float32(0))
-        np.testing.assert_array_equal(camera.wave, wave)
-        np.testing.assert_array_equal(camera.flux, flux[rows])
-        np.testing.assert_array_equal(camera.ivar, ivar[rows])
-        assert camera.flux.dtype == camera.ivar.dtype == np.float32
 
 
 @pytest.mark.parametrize(

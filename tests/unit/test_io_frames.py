@@ -7,13 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
+from desifiles import FMAP, IDS, check_arrays
 from makers import desi_cframe, desi_coadd, desi_set, fibermap, write
 from qnet.errors import FileError, InputError
 from qnet.flags import QNFlag
 from qnet.io import read_spectra
-
-IDS = [39627866878511337, -2713437, 39633297352951412]
-FMAP = fibermap(IDS, objtype=["TGT", "SKY   ", "TGT"], status=[0, 0, 8])
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +26,6 @@ def masks(cameras):
         name: (rng.random(flux.shape) < 0.1).astype(np.int32) << 4
         for name, (_, flux, _) in cameras.items()
     }
-
-
-def check_arrays(spectra, cameras, rows=slice(None), masks=None):
-    assert [camera.name for camera in spectra.cameras] == list(cameras)
-    for camera in spectra.cameras:
-        wave, flux, ivar = cameras[camera.name]
-        if masks is not None:
-            ivar = np.where(masks[camera.name] == 0, ivar, np.float32(0))
-        np.testing.assert_array_equal(camera.wave, wave)
-        np.testing.assert_array_equal(camera.flux, flux[rows])
-        np.testing.assert_array_equal(camera.ivar, ivar[rows])
 
 
 def cframes(folder, cameras, fmap=FMAP, *, suffix=".fits", spectrograph=5, masks=None, **cards):

@@ -21,6 +21,7 @@ from qnet.io.columns import (
     row_numbers,
 )
 from qnet.io.fits import FitsFile
+from qnet.io.frames import Frame, check_set
 from qnet.spectra import Camera, Spectra
 
 Rows = npt.NDArray[np.int64] | None
@@ -201,26 +202,17 @@ def read_spcframes(
     first = files[0]
     header = first.header(0)
     ids, rows = _plate_ids(first, header, rows, fibers, spall)
-    cameras, frames = [], []
-    for fits in files:
-        frame = _frame_label(fits.header(0))
-        frames.append(frame)
-        others, _ = _plate_ids(fits, fits.header(0), rows, None, spall or {})
-        same = frame[0] == frames[0][0] and frame[1][1:] == frames[0][1][1:]
-        if not same or not np.array_equal(others["FIBERID"], ids["FIBERID"]):
-            raise FileError(
-                f"{fits.path}: is not of one set with {first.path}: exposure {frame[0]}, camera "
-                f"{frame[1]} beside exposure {frames[0][0]}, camera {frames[0][1]}"
-            )
+    frames = [_frame(fits) for fits in files]
+    check_set(frames)
+    cameras = []
+    for fits, frame in zip(files, frames, strict=True):
         flux, ivar = _frame_arrays(fits, rows)
         loglam = fits.image(3, rows)
         if loglam.shape != flux.shape:
             raise FileError(
                 f"{fits.path}: HDU 3 (loglam) has shape {loglam.shape}, but HDU 0 has {flux.shape}"
             )
-        cameras.append(Camera(frame[1][:1], _wave(loglam), flux, ivar))
-    if len({camera for _, camera in frames}) != len(frames):
-        raise FileError(f"{first.path}: a camera is there twice in its set of spCFrames")
+        cameras.append(Camera(frame.camera[:1], _wave(loglam), flux, ivar))
     flag = _sky_flag(ids, len(flux))
     if {camera.name for camera in cameras} != {"b", "r"}:
         flag |= QNFlag.CAMERA_MISSING
@@ -276,9 +268,12 @@ def _frame_arrays(fits: FitsFile, rows: Rows) -> tuple[npt.NDArray[Any], npt.NDA
     return flux, np.where(mask & COMBINEREJ, ivar.dtype.type(0), ivar)
 
 
-def _frame_label(header: Mapping[str, Any]) -> tuple[Any, str]:
-    """Exposure and camera of an spCFrame."""
-    return header.get("EXPOSURE"), str(header.get("CAMERAS", "?")).strip().lower()
+def _frame(fits: FitsFile) -> Frame:
+    """What an spCFrame says of itself."""
+    header = fits.header(0)
+    camera = str(header.get("CAMERAS", "?")).strip().lower()
+    fibers = fits.table(_PLUGMAP, ["FIBERID"])["FIBERID"].tolist()
+    return Frame(fits.path, header.get("EXPOSURE"), camera, fits.shape(0)[0], fibers)
 
 
 def _wave(loglam: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

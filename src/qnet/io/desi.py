@@ -14,6 +14,7 @@ from qnet.errors import FileError, QnetWarning
 from qnet.flags import QNFlag
 from qnet.io.columns import id_column, integer_card, row_numbers
 from qnet.io.fits import FitsFile
+from qnet.io.frames import Frame, check_set
 from qnet.spectra import Camera, Spectra
 
 Rows = npt.NDArray[np.int64] | None
@@ -144,29 +145,19 @@ def read_cframes(files: Sequence[FitsFile], rows: Rows = None, *, use_mask: bool
         An HDU or column is missing, or the files are not of one exposure and spectrograph.
     """
     first = files[0]
-    cameras, frames = [], []
     nspec = count_spectra(first)
     ids = _ids(first, nspec, rows)
-    for fits in files:
-        header = fits.header("FLUX")
-        frame = (header.get("EXPID"), str(header.get("CAMERA", "?")).strip().lower())
-        frames.append(frame)
-        same = frame[0] == frames[0][0] and frame[1][1:] == frames[0][1][1:]
-        if not same or count_spectra(fits) != nspec or not _same_targets(fits, first):
-            raise FileError(
-                f"{fits.path}: is not of one set with {first.path}: exposure {frame[0]}, camera "
-                f"{frame[1]}, {count_spectra(fits)} spectra beside exposure {frames[0][0]}, camera "
-                f"{frames[0][1]}, {nspec} spectra, or other TARGETIDs"
-            )
-        name = frame[1][:1].upper()
-        cameras.append(_camera(fits, name, {part: part for part in _PARTS}, rows, use_mask))
-    if len({camera for _, camera in frames}) != len(frames):
-        raise FileError(f"{first.path}: a camera is there twice in its set of cframes")
+    frames = [_frame(fits) for fits in files]
+    check_set(frames)
+    cameras = [
+        _camera(fits, frame.camera[:1].upper(), {part: part for part in _PARTS}, rows, use_mask)
+        for fits, frame in zip(files, frames, strict=True)
+    ]
     flag = row_flags(ids)
     if not has_all_cameras([camera.name for camera in cameras]):
         flag |= QNFlag.CAMERA_MISSING
-    if frames[0][0] is not None:
-        expid = integer_card(frames[0][0], "EXPID", first.path)
+    if frames[0].exposure is not None:
+        expid = integer_card(frames[0].exposure, "EXPID", first.path)
         ids["EXPID"] = np.full(len(flag), expid, dtype=np.int32)
     return Spectra(
         cameras=tuple(cameras),
@@ -253,12 +244,14 @@ def _ids(fits: FitsFile, nspec: int, rows: Rows) -> dict[str, npt.NDArray[Any]]:
     return {name: id_column(values, name, fits.path) for name, values in ids.items()}
 
 
-def _same_targets(fits: FitsFile, first: FitsFile) -> bool:
-    """Whether two files have the same TARGETIDs in the same rows, as far as they have any."""
-    if fits is first or "FIBERMAP" not in fits or "FIBERMAP" not in first:
-        return True
-    ours, theirs = (file.table("FIBERMAP", ["TARGETID"])["TARGETID"] for file in (fits, first))
-    return np.array_equal(ours, theirs)
+def _frame(fits: FitsFile) -> Frame:
+    """What a cframe says of itself."""
+    header = fits.header("FLUX")
+    camera = str(header.get("CAMERA", "?")).strip().lower()
+    targets = None
+    if "FIBERMAP" in fits:
+        targets = fits.table("FIBERMAP", ["TARGETID"])["TARGETID"].tolist()
+    return Frame(fits.path, header.get("EXPID"), camera, count_spectra(fits), targets)
 
 
 def id_names(columns: list[str]) -> list[str]:

@@ -62,6 +62,7 @@ class FitsFile:
                 "read"
             )
         self._drop_fpack_shell()
+        self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._names = {
             hdu.get_extname().strip().upper(): index
             for index, hdu in reversed(list(enumerate(self._hdus)))
@@ -128,14 +129,16 @@ class FitsFile:
 
     def header(self, key: str | int = 0) -> Mapping[str, Any]:
         """Header of an HDU."""
-        with self._faults(key):
-            header = self._hdu(key).read_header()
-            values = {name: header[name] for name in header if name}
-        # Trailing blanks of a text card mean nothing in FITS.
-        return {
-            name: value.rstrip() if isinstance(value, str) else value
-            for name, value in values.items()
-        }
+        if key not in self._headers:
+            with self._faults(key):
+                header = self._hdu(key).read_header()
+                values = {name: header[name] for name in header if name}
+            # Trailing blanks of a text card mean nothing in FITS.
+            self._headers[key] = {
+                name: value.rstrip() if isinstance(value, str) else value
+                for name, value in values.items()
+            }
+        return self._headers[key]
 
     def image(
         self,
@@ -216,11 +219,12 @@ class FitsFile:
             )
         with self._faults(key):
             hdu = self._hdu(key)
-            # fitsio returns selected rows sorted, so select afterwards.
-            data = {name.upper(): np.atleast_1d(hdu.read_column(name)) for name in columns}
+            # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
+            table = hdu.read(columns=columns)
             if rows is not None:
-                data = {name: values[rows] for name, values in data.items()}
-            return {name: _native(values) for name, values in data.items()}
+                table = table[rows]
+            found = {name.upper(): _native(table[name]) for name in table.dtype.names}
+            return {name.upper(): found[name.upper()] for name in columns}
 
     def _has(self, key: str | int) -> bool:
         return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)

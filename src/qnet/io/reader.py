@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +24,6 @@ LAYOUTS = (
     "prepared data (an image of flux and ivar and a table with TARGETID)",
     "SDSS spCFrame (images of flux, ivar, mask and loglam)",
     "SDSS spPlate (images of flux, ivar and mask, and COEFF0 in the header)",
-)
-
-#: Names of the files that make one set of spectra, by exposure and spectrograph.
-_FRAME_SETS = (
-    re.compile(r"(?P<kind>cframe)-[brz](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
-    re.compile(r"(?P<kind>spCFrame)-[br](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
 )
 
 
@@ -191,30 +183,6 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
         f"spectra must be a path, arrays (wave, flux, ivar), Spectra, an astropy Table or a "
         f"specutils Spectrum or SpectrumList, not {type(source).__name__}"
     )
-
-
-def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
-    """Group the cframes and spCFrames of one exposure and spectrograph; other files stand alone.
-
-    Parameters
-    ----------
-    paths : sequence of str or path
-        Grouped by their names, as the surveys give them, within a folder.
-
-    Returns
-    -------
-    list of tuple of Path
-        In the order of the first file of each group.
-    """
-    groups: dict[object, list[Path]] = {}
-    for number, name in enumerate(paths):
-        path = Path(name)
-        match = next((m for pattern in _FRAME_SETS if (m := pattern.fullmatch(path.name))), None)
-        key: object = number
-        if match:
-            key = (path.parent, match["kind"], match["spectrograph"], int(match["exposure"]))
-        groups.setdefault(key, []).append(path)
-    return [tuple(group) for group in groups.values()]
 
 
 def _row_index(

@@ -1,4 +1,4 @@
-"""Figures. Functions take and return axes."""
+"""A spectrum with the lines that a network finds in it."""
 
 from __future__ import annotations
 

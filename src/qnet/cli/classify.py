@@ -1,0 +1,124 @@
+"""The command ``qnet classify``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any
+
+from qnet.cli.common import FAILED, OK, complain, count, flat, integers, row_range
+from qnet.errors import FileError, InputError
+
+
+def add_commands(commands: Any) -> None:
+    """The command ``qnet classify``."""
+    parser = commands.add_parser(
+        "classify",
+        help="spectra in, quasar catalogue out",
+        description="Classify spectra and write a catalogue with a row for every input spectrum.",
+    )
+    parser.set_defaults(command=_classify)
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="FITS files of spectra")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet",
+    )
+    parser.add_argument("--model", metavar="M", help="weights file")
+    rule = parser.add_argument_group("what is called a quasar")
+    rule.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
+    rule.add_argument(
+        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
+    )
+    rule.add_argument(
+        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
+    )
+    rows = parser.add_argument_group(
+        "which rows are classified (the others stay in the catalogue, NaN and flagged)"
+    )
+    rows.add_argument(
+        "--targets", choices=("all", "qso"), default="all", help="all, or quasar targets"
+    )
+    rows.add_argument("--targetids", nargs="+", type=integers, metavar="T", help="these TARGETIDs")
+    rows.add_argument(
+        "--rows", nargs="+", type=row_range, metavar="R", help="these rows: 3 or 0:10"
+    )
+    parser.add_argument(
+        "--coadd",
+        choices=("none", "target"),
+        default="none",
+        help="target: join the exposures of each TARGETID into one row",
+    )
+    parser.add_argument(
+        "--spall", metavar="FILE", help="spAll file with the THING_IDs of spPlate, spCFrame files"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that share the files"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+
+
+def _classify(arguments: argparse.Namespace) -> int:
+    """Run ``qnet classify``."""
+    from qnet.answers import choose_rule
+    from qnet.io.boss import read_spall
+    from qnet.io.catalogue import write_catalogue
+    from qnet.model import load_model
+    from qnet.survey import Selection, classify_files
+
+    _check_output(arguments)
+    model = load_model(arguments.model)
+    rule = choose_rule(
+        model,
+        p_threshold=arguments.p_threshold,
+        c_threshold=arguments.c_threshold,
+        min_lines=arguments.min_lines,
+    )
+    selection = Selection(
+        targets=arguments.targets,
+        targetids=flat(arguments.targetids, frozenset),
+        rows=flat(arguments.rows, tuple),
+        coadd=arguments.coadd,
+    )
+    spall = None if arguments.spall is None else read_spall(arguments.spall)[1]
+    catalogue, failures = classify_files(
+        arguments.inputs,
+        model,
+        rule,
+        selection,
+        spall=spall,
+        workers=arguments.workers,
+        progress=True,
+    )
+    for failure in failures:
+        complain(failure.error)
+    if not catalogue.columns:
+        complain(f"none of the {count(len(arguments.inputs), 'input')} could be classified")
+        return FAILED
+    write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
+    failed = sum(len(failure.paths) for failure in failures)
+    quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
+    print(
+        f"qnet: {count(quasars, 'quasar')} ({bals} BAL) in {count(len(catalogue), 'spectrum')} "
+        f"of {count(len(arguments.inputs) - failed, 'file')}"
+        + (f", {count(failed, 'file')} failed" if failed else "")
+        + f" -> {arguments.output}"
+    )
+    return FAILED if failures else OK
+
+
+def _check_output(arguments: argparse.Namespace) -> None:
+    """Raise, before any work is done, if the output cannot be written or would replace an input."""
+    from qnet.files import check_output
+    from qnet.io.catalogue import check_format
+
+    check_format(arguments.output)
+    try:
+        check_output(arguments.output, arguments.overwrite)
+    except FileError as error:
+        raise InputError(str(error)) from error
+    inputs = [*arguments.inputs, *(path for path in (arguments.spall, arguments.model) if path)]
+    if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
+        raise InputError(f"{arguments.output}: is an input: give the catalogue another name")

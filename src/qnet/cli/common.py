@@ -1,0 +1,58 @@
+"""What the commands share: exit statuses, messages, kinds of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+#: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun."""
+    plural = "spectra" if noun == "spectrum" else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def integers(text: str) -> list[int]:
+    """One integer or several joined by commas."""
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
+    return numbers
+
+
+def row_range(text: str) -> list[int]:
+    """A row, several joined by commas, or a range start:stop."""
+    if ":" not in text:
+        return integers(text)
+    try:
+        start, stop = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a range of rows: expected start:stop"
+        ) from error
+    if not 0 <= start < stop:
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
+    return list(range(start, stop))
+
+
+def flat(lists: list[list[int]] | None, kind: Callable[[list[int]], Any]) -> Any:
+    """Lists of integers as one collection; None stays None."""
+    return None if lists is None else kind([value for part in lists for value in part])
+
+
+def complain(message: object) -> None:
+    """Print an error, one line."""
+    print(f"qnet: error: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning, one line."""
+    print(f"qnet: warning: {message}", file=sys.stderr)

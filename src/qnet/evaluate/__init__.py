@@ -1,0 +1,1 @@
+"""How good a catalogue is, against truth: purity, completeness, redshift errors, calibration."""

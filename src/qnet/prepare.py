@@ -1,0 +1,1 @@
+"""Prepared data from any spectra that qnet reads."""

@@ -1,0 +1,1 @@
+"""Seeded mock surveys: quasars, galaxies, stars and sky, put through an instrument."""

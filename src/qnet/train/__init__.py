@@ -1,0 +1,1 @@
+"""Training: data, fitting, checkpoints. Keras is imported when a network is fitted."""

@@ -283,11 +283,19 @@ class WavelengthGrid:
         )
 
 
+#: Shortest and longest wavelength [Angstrom] and step [dex; Angstrom] of QuasarNET's grids by their
+#: spacing: the log one of Busca & Balland 2018, section 2, and the linear one of later networks for
+#: DESI.
+QUASARNET_LIMITS: Mapping[str, tuple[float, float, float]] = {
+    "log": (3600.0, 10000.0, 1e-3),
+    "linear": (3600.0, 9824.8, 13.6),
+}
+
 #: QuasarNET's grid (Busca & Balland 2018, section 2).
-QUASARNET_GRID = WavelengthGrid.log(3600.0, 10000.0, 1e-3)
+QUASARNET_GRID = WavelengthGrid.log(*QUASARNET_LIMITS["log"])
 
 #: The linear grid of later QuasarNET networks for DESI.
-QUASARNET_LINEAR_GRID = WavelengthGrid.linear(3600.0, 9824.8, 13.6)
+QUASARNET_LINEAR_GRID = WavelengthGrid.linear(*QUASARNET_LIMITS["linear"])
 
 
 def as_grid(wave: npt.ArrayLike | WavelengthGrid | None) -> WavelengthGrid:

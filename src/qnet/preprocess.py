@@ -88,6 +88,40 @@ def rebin(
     return mean.astype(camera.flux.dtype), total.astype(camera.ivar.dtype)
 
 
+def rebin_cameras(
+    cameras: Sequence[Camera], grid: WavelengthGrid
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Rebin all cameras of the same spectra into the same bins; as `rebin`.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+        Native spectra, the same nspec rows in each.
+    grid : WavelengthGrid
+        The grid to rebin to.
+
+    Returns
+    -------
+    flux, ivar : ndarray of float64, shape (nspec, npix)
+        A bin without weight has flux 0 and ivar 0.
+
+    Raises
+    ------
+    InputError
+        No wavelength of any camera lies on the grid.
+    """
+    check_overlap(cameras, grid)
+    nspec = len(cameras[0].flux)
+    flux, ivar = np.empty((nspec, grid.npix)), np.empty((nspec, grid.npix))
+    for start in range(0, nspec, ROW_BLOCK):
+        block = slice(start, min(start + ROW_BLOCK, nspec))
+        sums = _Sums(block.stop - block.start, grid)
+        for camera in cameras:
+            sums.add(camera, block)
+        flux[block], ivar[block] = sums.mean(), sums.ivar
+    return flux, ivar
+
+
 def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
     """Subtract the weighted mean of each spectrum and divide by its weighted scatter.
 

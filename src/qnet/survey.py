@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import warnings
@@ -10,12 +9,9 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-import numpy.typing as npt
 
 from qnet.answers import Rule, answer
+from qnet.attempt import Failure, Result, attempt
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
 from qnet.io.boss import SpAll
@@ -24,93 +20,13 @@ from qnet.io.frames import group_frames
 from qnet.io.reader import read_spectra
 from qnet.model import Model
 from qnet.provenance import Part, assemble
+from qnet.selection import Selection
 from qnet.spectra import Spectra
-from qnet.targets import is_qso_target
 
 logger = logging.getLogger(__name__)
 
-#: Columns of an input, or why there are none; and the warnings that came up.
-Result = tuple[Part | QnetError, list[str]]
-
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
-
-
-@dataclasses.dataclass(frozen=True)
-class Selection:
-    """Which rows are asked for, and how exposures are joined.
-
-    Attributes
-    ----------
-    targets : {'all', 'qso'}
-        All rows, or those that the survey targeted as quasar candidates.
-    targetids : frozenset of int or None
-        Only these TARGETIDs.
-    rows : tuple of int or None
-        Only these rows of each input.
-    nrows : int or None
-        Where the rows came as a mask: its length, which an input must have.
-    coadd : {'none', 'target'}
-        'target' joins the exposures of each positive TARGETID into one row.
-    """
-
-    targets: Literal["all", "qso"] = "all"
-    targetids: frozenset[int] | None = None
-    rows: tuple[int, ...] | None = None
-    nrows: int | None = None
-    coadd: Literal["none", "target"] = "none"
-
-    def __post_init__(self) -> None:
-        for name, value, legal in (
-            ("targets", self.targets, ("all", "qso")),
-            ("coadd", self.coadd, ("none", "target")),
-        ):
-            if value not in legal:
-                raise InputError(f"{name} must be one of {', '.join(legal)}, not {value!r}")
-        if self.rows is not None and self.coadd == "target":
-            raise InputError("rows cannot be selected when exposures are joined: give targetids")
-
-    def asked(self, spectra: Spectra) -> npt.NDArray[np.bool_] | None:
-        """Rows that are asked for; None for all of them.
-
-        Raises
-        ------
-        InputError
-            A row is out of range, or there is no target column.
-        """
-        if self.targets == "all" and self.targetids is None and self.rows is None:
-            return None
-        asked: npt.NDArray[np.bool_] = np.ones(len(spectra), dtype=bool)
-        if self.targets == "qso":
-            asked &= is_qso_target(spectra.ids)
-        if self.targetids is not None:
-            asked &= np.isin(spectra.ids["TARGETID"], list(self.targetids))
-        if self.nrows not in (None, len(spectra)):
-            raise InputError(
-                f"rows is a mask of {self.nrows}, but there are {len(spectra)} spectra"
-            )
-        if self.rows is not None:
-            beyond = [row for row in self.rows if not 0 <= row < len(spectra)]
-            if beyond:
-                raise InputError(f"rows must be in 0 .. {len(spectra) - 1}, not {beyond}")
-            asked &= np.isin(np.arange(len(spectra)), self.rows)
-        return asked
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """An input that could not be classified.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        The file, or the files of the set.
-    error : QnetError
-        Why.
-    """
-
-    paths: tuple[str, ...]
-    error: QnetError
 
 
 def classify_files(
@@ -196,11 +112,11 @@ def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selec
 
 
 def _run(
-    work: functools.partial[Result],
+    work: functools.partial[Result[Part]],
     groups: Sequence[tuple[Path, ...]],
     workers: int,
     progress: bool,
-) -> Iterator[Result]:
+) -> Iterator[Result[Part]]:
     """Results in the order of the groups, from this process or several."""
     from tqdm import tqdm
 
@@ -227,15 +143,15 @@ def _run(
 
 
 def _classify_chunk(
-    work: functools.partial[Result], groups: Sequence[tuple[Path, ...]]
-) -> list[Result]:
+    work: functools.partial[Result[Part]], groups: Sequence[tuple[Path, ...]]
+) -> list[Result[Part]]:
     """What a worker process is handed at a time."""
     return [work(group) for group in groups]
 
 
 def _gather(
-    chunks: Sequence[Sequence[tuple[Path, ...]]], futures: Sequence[Future[list[Result]]]
-) -> Iterator[Result]:
+    chunks: Sequence[Sequence[tuple[Path, ...]]], futures: Sequence[Future[list[Result[Part]]]]
+) -> Iterator[Result[Part]]:
     """Results in their order; failures for the inputs that died with their worker."""
     for chunk, future in zip(chunks, futures, strict=True):
         try:
@@ -256,26 +172,13 @@ def _classify_group(
     rule: Rule,
     selection: Selection,
     spall: SpAll | None,
-) -> Result:
+) -> Result[Part]:
     """Columns of one input, or why there are none; and the warnings that came up."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", QnetWarning)
-        result: Part | QnetError
-        try:
-            spectra = read_spectra(paths, spall=spall)
-            result = _classify_spectra(spectra, model, rule, selection)
-        except QnetError as error:
-            result = error
-        except MemoryError:
-            result = FileError(f"{paths[0]}: is too large for this machine's memory")
-        except Exception as error:  # one file must not end a run over many
-            logger.debug("unexpected error in %s", paths[0], exc_info=True)
-            result = FileError(
-                f"{paths[0]}: cannot be classified ({type(error).__name__}: {error})"
-            )
-            result.__cause__ = error
-    return result, [str(warning.message) for warning in caught]
+
+    def work() -> Part:
+        return _classify_spectra(read_spectra(paths, spall=spall), model, rule, selection)
+
+    return attempt(work, str(paths[0]), "classified")
 
 
 def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Selection) -> Part:
@@ -312,10 +215,5 @@ def _finish(
 ) -> Catalogue:
     """The catalogue, with a warning of TARGETIDs that were asked for and are in no input."""
     catalogue = assemble(parts, names, model, rule)
-    asked = selection.targetids or frozenset()
-    missing = sorted(asked - set(catalogue.columns["TARGETID"].tolist()))
-    if missing:
-        warnings.warn(
-            f"TARGETID(s) in no input: {', '.join(map(str, missing))}", QnetWarning, stacklevel=3
-        )
+    selection.warn_missing(catalogue.columns["TARGETID"])
     return catalogue

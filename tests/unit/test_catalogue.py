@@ -10,7 +10,8 @@ from astropy.table import Table
 
 import qnet
 from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.io.catalogue import Card, Catalogue, concatenate
+from qnet.io.catalogue import Catalogue, concatenate
+from qnet.io.tables import Card
 
 COLUMNS = {
     "TARGETID": np.array([39633297352951412, -5, 7], dtype=np.int64),
@@ -174,7 +175,7 @@ def test_csv_is_not_read_back(tmp_path, catalogue):
 
 
 def test_parquet_without_its_packages_is_refused_before_any_work(tmp_path, catalogue, monkeypatch):
-    monkeypatch.setattr(qnet.io.catalogue, "find_spec", lambda name: None)
+    monkeypatch.setattr(qnet.io.tables, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"cat.parquet: .parquet needs packages .*\[parquet\]"):
         qnet.write_catalogue(catalogue, tmp_path / "cat.parquet")
 

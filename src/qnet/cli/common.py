@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from qnet.errors import FileError, InputError
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
+
+#: Exit status after an interrupt, as shells have it.
+INTERRUPTED = 130
 
 
 def count(number: int, noun: str) -> str:
@@ -46,6 +52,20 @@ def row_range(text: str) -> list[int]:
 def flat(lists: list[list[int]] | None, kind: Callable[[list[int]], Any]) -> Any:
     """Lists of integers as one collection; None stays None."""
     return None if lists is None else kind([value for part in lists for value in part])
+
+
+def refuse_output(
+    output: str, overwrite: bool, inputs: Iterable[str | None], what: str = "output"
+) -> None:
+    """Raise, before any work is done, if an output cannot be written or would replace an input."""
+    from qnet.files import check_output
+
+    try:
+        check_output(output, overwrite)
+    except FileError as error:
+        raise InputError(str(error)) from error
+    if os.path.realpath(output) in {os.path.realpath(path) for path in inputs if path}:
+        raise InputError(f"{output}: is an input: give the {what} another name")
 
 
 def complain(message: object) -> None:

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from qnet.io.boss import read_spall
     from qnet.io.catalogue import read_catalogue, write_catalogue
     from qnet.io.objects import from_arrays, from_table
+    from qnet.io.prepared import PreparedWriter
     from qnet.io.reader import read_spectra
+    from qnet.io.results import Result, read_result
     from qnet.io.specutils import from_specutils
+    from qnet.io.superset import BuiltTruth, build_truth, write_truth
+    from qnet.io.tables import Card, write_table
     from qnet.io.training import read_data
     from qnet.io.truth import TruthRecord, read_truth
 
@@ -25,30 +29,46 @@ if TYPE_CHECKING:
     wave: npt.NDArray[np.float64]
 
 __all__ = [
+    "BuiltTruth",
+    "Card",
+    "PreparedWriter",
+    "Result",
     "TruthRecord",
+    "build_truth",
     "from_arrays",
     "from_specutils",
     "from_table",
     "read_catalogue",
     "read_data",
+    "read_result",
     "read_spall",
     "read_spectra",
     "read_truth",
     "wave",
     "write_catalogue",
+    "write_table",
+    "write_truth",
 ]
 
 _HOMES = {
+    "BuiltTruth": "superset",
+    "Card": "tables",
+    "PreparedWriter": "prepared",
+    "Result": "results",
     "TruthRecord": "truth",
+    "build_truth": "superset",
     "from_arrays": "objects",
     "from_specutils": "specutils",
     "from_table": "objects",
     "read_catalogue": "catalogue",
     "read_data": "training",
+    "read_result": "results",
     "read_spall": "boss",
     "read_spectra": "reader",
     "read_truth": "truth",
     "write_catalogue": "catalogue",
+    "write_table": "tables",
+    "write_truth": "superset",
 }
 
 

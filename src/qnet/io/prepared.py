@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, GridError
+from qnet.errors import FileError, GridError, InputError
+from qnet.files import PathLike, as_path, atomic_write, check_output
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.io.catalogue import concatenate
 from qnet.io.columns import id_column, row_numbers, text_column
 from qnet.io.fits import FitsFile
+from qnet.io.tables import Card, append_fits, open_for_writing
 from qnet.spectra import Camera, Spectra
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
 GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
+
+#: Name of the table of ids.
+IDS_EXTNAME = "IDS"
+
+#: Keywords of FITS cards.
+_KEY = re.compile(r"[A-Z0-9_-]{1,8}")
+
+#: Batches of ids that are kept apart before they are joined into one.
+_BATCHES = 256
 
 
 def is_prepared(fits: FitsFile) -> bool:
@@ -42,11 +59,31 @@ def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> 
     FileError
         Sizes disagree, or the grid is not legal.
     """
-    nspec, width = fits.shape(0)
-    grid = _grid(fits, width)
+    grid = prepared_grid(fits)
+    data = fits.image(0, rows)
+    ids = prepared_ids(fits, rows)
+    return Spectra(
+        cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :]),),
+        ids=ids,
+        row=row_numbers(fits.shape(0)[0], rows),
+        layout="prepared data file",
+        source=(str(fits.path),),
+    )
+
+
+def prepared_ids(
+    fits: FitsFile, rows: npt.NDArray[np.int64] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """TARGETID and the survey's ids of a prepared data file.
+
+    Raises
+    ------
+    FileError
+        The table has another number of rows than the image.
+    """
+    nspec = fits.shape(0)[0]
     if fits.nrows(1) != nspec:
         raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
-    data = fits.image(0, rows)
     ids: dict[str, npt.NDArray[Any]] = {}
     for name, column in fits.table(1, fits.columns(1), rows).items():
         if name == "TARGETID":
@@ -54,17 +91,18 @@ def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> 
         elif column.ndim == 1:
             text = column.dtype.kind in "SU"
             ids[name] = text_column(column, name, fits.path) if text else column
-    return Spectra(
-        cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :]),),
-        ids=ids,
-        row=row_numbers(nspec, rows),
-        layout="prepared data file",
-        source=(str(fits.path),),
-    )
+    return ids
 
 
-def _grid(fits: FitsFile, width: int) -> WavelengthGrid:
-    """Grid of the image, from its header; QuasarNET's where that has none."""
+def prepared_grid(fits: FitsFile) -> WavelengthGrid:
+    """Grid of a prepared data file, from its header; QuasarNET's where that has none.
+
+    Raises
+    ------
+    FileError
+        The grid is not legal, or the image has another width.
+    """
+    width = fits.shape(0)[1]
     header = fits.header(0)
     values = {key: header.get(card) for key, card in GRID_CARDS.items()}
     if all(value is None for value in values.values()):
@@ -80,3 +118,202 @@ def _grid(fits: FitsFile, width: int) -> WavelengthGrid:
             f"({grid}) make {2 * grid.npix}"
         )
     return grid
+
+
+class PreparedWriter:
+    """Write a prepared data file batch by batch; `read_prepared` is the inverse.
+
+    A context manager. The file is written under a temporary name in the same folder; on leaving
+    without an error it is flushed and renamed, else removed. The pixels go to disk as they come;
+    the ids are held in memory (of the order of 100 bytes a spectrum).
+
+    Parameters
+    ----------
+    path : str or path
+        File to write, .fits.
+    grid : WavelengthGrid
+        Grid of the spectra; it goes into the header without loss.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    cards : sequence of Card
+        More cards for the header of HDU 0.
+
+    Raises
+    ------
+    InputError
+        The name does not end in .fits.
+    OutputExistsError, FileError
+        The file may not be written, or cannot be (a full disk).
+
+    Attributes
+    ----------
+    nspec : int
+        Spectra written so far.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        grid: WavelengthGrid,
+        *,
+        overwrite: bool = False,
+        cards: Sequence[Card] = (),
+    ) -> None:
+        self.path = as_path(path, "path")
+        check_prepared_name(self.path)
+        check_output(self.path, overwrite)
+        self.grid = grid
+        self.nspec = 0
+        self._overwrite = overwrite
+        self._cards = tuple(cards)
+        self._ids: list[Mapping[str, npt.NDArray[Any]]] = []
+        self._recent: list[Mapping[str, npt.NDArray[Any]]] = []
+        self._open = contextlib.ExitStack()
+        self._fits: Any = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            partial = stack.enter_context(atomic_write(self.path, overwrite=self._overwrite))
+            _write_header(partial, self.grid, self._cards)
+            self._fits = stack.enter_context(open_for_writing(partial, new=False))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
+            self._merge()
+            ids = concatenate(self._ids) if self._ids else {"TARGETID": np.zeros(0, np.int64)}
+            append_fits(self._fits, ids, extname=IDS_EXTNAME)
+            self._fits[0].write_checksum()
+
+    def write(
+        self,
+        flux: npt.ArrayLike,
+        ivar: npt.ArrayLike,
+        ids: Mapping[str, npt.ArrayLike],
+    ) -> None:
+        """Append spectra.
+
+        Parameters
+        ----------
+        flux, ivar : array_like, shape (nspec, npix)
+            Spectra on the grid, as `qnet.rebin` returns them: finite, 0 in bins without weight.
+            They are stored as float32.
+        ids : mapping of str to array_like, shape (nspec,)
+            TARGETID and the survey's ids. A column that only some batches have holds
+            -1, NaN, '' or, in target bits, 0 in the others.
+
+        Raises
+        ------
+        InputError
+            Shapes disagree, TARGETID is missing, or a value is not finite in float32 or an ivar is
+            negative.
+        """
+        if self._fits is None:
+            raise InputError(f"{self.path}: is not open: use the writer in a with statement")
+        columns = {name: np.asarray(column) for name, column in ids.items()}
+        data = self._checked(np.asarray(flux), np.asarray(ivar), columns)
+        if not len(data):
+            return
+        last = self.nspec + len(data)
+        try:
+            self._fits[0].reshape([last, data.shape[1]])
+            self._fits[0].write(data, start=[self.nspec, 0])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FileError(f"{self.path}: could not be written ({error})") from error
+        self.nspec = last
+        self._recent.append(columns)
+        if len(self._recent) >= _BATCHES:
+            self._merge()
+
+    def _checked(
+        self,
+        flux: npt.NDArray[Any],
+        ivar: npt.NDArray[Any],
+        ids: Mapping[str, npt.NDArray[Any]],
+    ) -> npt.NDArray[np.float32]:
+        """Flux and ivar side by side, float32, after all checks."""
+        if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != self.grid.npix:
+            raise InputError(
+                f"flux {flux.shape} and ivar {ivar.shape} must have the shape "
+                f"(nspec, {self.grid.npix}) of the grid"
+            )
+        if "TARGETID" not in ids:
+            raise InputError(f"ids must have TARGETID, not only {sorted(ids)}")
+        wrong = {
+            name: column.shape for name, column in ids.items() if column.shape != flux.shape[:1]
+        }
+        if wrong:
+            raise InputError(
+                f"ids must have the shape {flux.shape[:1]} of the spectra, not {wrong}"
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            data = np.hstack([flux, ivar]).astype(np.float32)
+        bad = np.asarray(
+            ~np.isfinite(data).all(axis=1) | (data[:, self.grid.npix :] < 0).any(axis=1)
+        )
+        if bad.any():
+            raise InputError(
+                f"flux and ivar must be finite in float32 and ivar not negative, but "
+                f"{bad.sum()} of {len(bad)} spectra are not so, the first in row {bad.argmax()}"
+            )
+        return data
+
+    def _merge(self) -> None:
+        """Join the latest batches of ids: many small arrays take more memory than their values."""
+        if self._recent:
+            self._ids.append(concatenate(self._recent))
+            self._recent = []
+
+
+def check_prepared_name(path: Path) -> None:
+    """Check that the name of a prepared data file ends in .fits.
+
+    Raises
+    ------
+    InputError
+        It does not.
+    """
+    if path.suffix.lower() != ".fits":
+        raise InputError(f"{path}: the name of a prepared data file must end in .fits")
+
+
+def _write_header(path: Path, grid: WavelengthGrid, cards: Sequence[Card]) -> None:
+    """A new file with the header of an image without rows yet."""
+    from astropy.io import fits
+
+    header = fits.Header(
+        [
+            ("SIMPLE", True),
+            ("BITPIX", -32),
+            ("NAXIS", 2),
+            ("NAXIS1", 2 * grid.npix, "flux, then ivar"),
+            ("NAXIS2", 0, "spectra"),
+            ("EXTEND", True),
+            ("NPIX", grid.npix, "pixels of the grid"),
+            (GRID_CARDS["spacing"], grid.spacing, "what is constant in the grid"),
+        ]
+    )
+    for name, comment in (("start", "left edge of pixel 0"), ("step", "constant step")):
+        # The libraries round to 16 digits; all digits are needed for the same grid back.
+        digits = repr(float(getattr(grid, name))).upper()
+        header.append(fits.Card.fromstring(f"{GRID_CARDS[name]:8}= {digits:>20} / {comment}"))
+    for card in cards:
+        if not _KEY.fullmatch(card.key):
+            raise InputError(f"card {card.key!r}: 1 to 8 of A-Z, 0-9, - and _ were expected")
+        value = card.value
+        if isinstance(value, str):
+            value = value.encode("ascii", "backslashreplace").decode()
+        try:
+            header.append((card.key, value, card.comment))
+        except ValueError as error:
+            raise InputError(f"card {card.key} cannot be written to FITS ({error})") from error
+    header.tofile(path)

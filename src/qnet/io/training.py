@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,21 +15,25 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike
+from qnet.grid import WavelengthGrid
+from qnet.io.classes import Z_LIM, not_inspected, truth_classes
 from qnet.io.columns import NO_ID
 from qnet.io.fits import FitsFile
-from qnet.io.prepared import is_prepared, read_prepared
-from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
+from qnet.io.prepared import is_prepared, prepared_grid, prepared_ids
+from qnet.io.truth import TruthRecord
 from qnet.objective import CLASSES
 from qnet.preprocess import normalise
-from qnet.spectra import Spectra
 
 logger = logging.getLogger(__name__)
+
+#: Rows of a prepared data file that are read at a time.
+ROWS_PER_BLOCK = 2048
 
 
 def read_data(
     files: PathLike | Sequence[PathLike],
     truth: Mapping[int, TruthRecord] | None = None,
-    z_lim: float = 2.1,
+    z_lim: float = Z_LIM,
     return_pmf: bool = False,
     nspec: int | None = None,
 ) -> tuple[npt.NDArray[Any], ...]:
@@ -74,50 +81,209 @@ def read_data(
     InputError
         There is no file, or nspec is negative.
     """
+    blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
+    columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
+    result = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]
+    if return_pmf:
+        result += [
+            np.concatenate([_pmf(block, name) for block in blocks])
+            for name in ("PLATE", "MJD", "FIBERID")
+        ]
+    return tuple(result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some rows of a prepared data file that can be trained on.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    grid : WavelengthGrid
+        Its grid.
+    nread : int
+        Rows that were read, the removed ones included.
+    rows : ndarray of int64, shape (nkept,)
+        Rows of the file.
+    ids : mapping of str to ndarray, each of shape (nkept,)
+        Columns of the file's table.
+    X : ndarray of float32, shape (nkept, npix)
+        Normalised spectra.
+    flux, ivar : ndarray of float32, shape (nkept, npix), or None
+        The spectra as they are, with 0 for what has no weight.
+    Y, z, bal : ndarray or None
+        As `read_data` gives them; None without truth.
+    """
+
+    path: Path
+    grid: WavelengthGrid
+    nread: int
+    rows: npt.NDArray[np.int64]
+    ids: Mapping[str, npt.NDArray[Any]]
+    X: npt.NDArray[np.float32]
+    flux: npt.NDArray[np.float32] | None = None
+    ivar: npt.NDArray[np.float32] | None = None
+    Y: npt.NDArray[np.float64] | None = None
+    z: npt.NDArray[np.float64] | None = None
+    bal: npt.NDArray[np.float64] | None = None
+
+    @property
+    def tids(self) -> npt.NDArray[np.int64]:
+        """Ids of the rows."""
+        return self.ids["TARGETID"]
+
+
+def iter_data(
+    files: PathLike | Sequence[PathLike],
+    truth: Mapping[int, TruthRecord] | None = None,
+    *,
+    z_lim: float = Z_LIM,
+    nspec: int | None = None,
+    keep_pixels: bool = True,
+) -> Iterator[Block]:
+    """Read prepared data block by block, with the cuts of `read_data`.
+
+    Parameters
+    ----------
+    files, truth, z_lim, nspec
+        As in `read_data`.
+    keep_pixels : bool
+        Whether the blocks hold flux and ivar too.
+
+    Yields
+    ------
+    Block
+        At least one.
+
+    Raises
+    ------
+    FileError, InputError
+        As `read_data`.
+    """
     paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
     if not paths:
         raise InputError("files is empty: at least one prepared data file was expected")
     if nspec is not None and nspec < 0:
         raise InputError(f"nspec must be at least 0, not {nspec!r}")
-    batches: list[Spectra] = []
+    removed: Counter[str] = Counter()
     left = nspec
+    first: WavelengthGrid | None = None
     for path in paths:
-        batch = _read_rows(path, left)
-        left = None if left is None else left - len(batch)
-        if not np.array_equal(batch.cameras[0].wave, (batches or [batch])[0].cameras[0].wave):
-            raise FileError(f"{path}: is on another grid than {paths[0]}")
-        batches.append(batch)
-    tids = np.concatenate([batch.ids["TARGETID"] for batch in batches])
-    kept = _Kept(len(tids))
-    kept.remove("id -1", tids == NO_ID)
+        with FitsFile(path) as fits:
+            grid, ids = _open_prepared(fits)
+            first = first or grid
+            if grid != first:
+                raise FileError(f"{path}: is on another grid ({grid}) than {paths[0]} ({first})")
+            count = fits.shape(0)[0] if left is None else min(left, fits.shape(0)[0])
+            left = None if left is None else left - count
+            for start in range(0, max(count, 1), ROWS_PER_BLOCK):
+                rows = np.arange(start, min(start + ROWS_PER_BLOCK, count))
+                flux, ivar = _pixels(fits, rows, grid.npix)
+                chosen = {name: column[rows] for name, column in ids.items()}
+                yield _block(
+                    fits.path, grid, rows, chosen, flux, ivar, truth, z_lim, keep_pixels, removed
+                )
+    for reason, number in (+removed).items():
+        logger.info("%d spectra %s", number, reason)
+
+
+def read_pixels(
+    path: PathLike, rows: npt.NDArray[np.int64], npix: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Flux and ivar of some rows of a prepared data file.
+
+    Parameters
+    ----------
+    path : str or path
+    rows : ndarray of int64
+        Rows of the file; those that lie together are read fast.
+    npix : int
+        Pixels of its grid.
+
+    Returns
+    -------
+    flux, ivar : ndarray of float32, shape (nrows, npix)
+        0 where a pixel is not finite or has no weight.
+    """
+    with FitsFile(path) as fits:
+        return _pixels(fits, rows, npix)
+
+
+def _open_prepared(fits: FitsFile) -> tuple[WavelengthGrid, dict[str, npt.NDArray[Any]]]:
+    """Grid and ids of a prepared data file, whose sizes agree."""
+    if not is_prepared(fits):
+        raise FileError(
+            f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
+            f"with TARGETID): it holds {fits.describe()}"
+        )
+    return prepared_grid(fits), prepared_ids(fits)
+
+
+def _pixels(
+    fits: FitsFile, rows: npt.NDArray[np.int64], npix: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Flux and ivar of rows; non-finite pixels, and those without weight, have both 0."""
+    data = fits.image(0, rows).astype(np.float32, copy=False)
+    flux, ivar = data[:, :npix], data[:, npix:]
+    bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+    flux[bad], ivar[bad] = 0, 0
+    return flux, ivar
+
+
+def _block(
+    path: Path,
+    grid: WavelengthGrid,
+    rows: npt.NDArray[np.int64],
+    ids: dict[str, npt.NDArray[Any]],
+    flux: npt.NDArray[np.float32],
+    ivar: npt.NDArray[np.float32],
+    truth: Mapping[int, TruthRecord] | None,
+    z_lim: float,
+    keep_pixels: bool,
+    removed: Counter[str],
+) -> Block:
+    """The rows that can be trained on; the others are counted by reason."""
+    kept = _Kept(len(rows), removed)
+    kept.remove("removed: id -1", ids["TARGETID"] == NO_ID)
     if truth is not None:
-        kept.remove("not in truth", ~np.isin(tids, list(truth)))
-        unseen = [_not_inspected(truth.get(int(tid))) for tid in tids]
-        kept.remove("not inspected", np.array(unseen, dtype=bool))
-    ivar = np.concatenate([batch.cameras[0].ivar for batch in batches])
-    X = normalise(np.concatenate([batch.cameras[0].flux for batch in batches]), ivar)
-    kept.remove("without weight", np.asarray(~(ivar > 0).any(axis=1)))
-    kept.remove("without scatter", np.asarray(~np.isfinite(X).all(axis=1)))
-    rows = kept.rows
-    result: list[npt.NDArray[Any]] = [tids[rows], X[rows].astype(np.float32, copy=False)]
+        records = [truth.get(int(tid)) for tid in ids["TARGETID"]]
+        kept.remove("removed: not in truth", np.array([r is None for r in records], dtype=bool))
+        unseen = np.array([r is not None and not_inspected(r) for r in records], dtype=bool)
+        kept.remove("removed: not inspected", unseen)
+    X = normalise(flux, ivar)
+    kept.remove("removed: without weight", np.asarray(~(ivar > 0).any(axis=1)))
+    kept.remove("removed: without scatter", np.asarray(~np.isfinite(X).all(axis=1)))
+    at = kept.rows
+    answers: dict[str, npt.NDArray[Any]] = {}
     if truth is not None:
-        result += _answers([truth[int(tid)] for tid in tids[rows]], z_lim)
-    if return_pmf:
-        result += [_pmf(batches, name)[rows] for name in ("PLATE", "MJD", "FIBERID")]
-    return tuple(result)
+        found = truth_classes([truth[int(tid)] for tid in ids["TARGETID"][at]], z_lim)
+        answers = dict(zip(("Y", "z", "bal"), found, strict=True))
+        unsure = int(answers["Y"][:, CLASSES.index("BAD")].sum())
+        removed["are BAD: neither star, galaxy nor quasar for sure"] += unsure
+    if keep_pixels:
+        answers |= {"flux": flux[at], "ivar": ivar[at]}
+    return Block(
+        path=path,
+        grid=grid,
+        nread=len(rows),
+        rows=rows[at],
+        ids={name: column[at] for name, column in ids.items()},
+        X=X[at].astype(np.float32, copy=False),
+        **answers,
+    )
 
 
 class _Kept:
     """Rows that are kept, with those removed counted by the first reason."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, removed: Counter[str]) -> None:
         self._keep: npt.NDArray[np.bool_] = np.ones(count, dtype=bool)
+        self._removed = removed
 
     def remove(self, reason: str, which: npt.NDArray[np.bool_]) -> None:
         """Remove rows that are still there."""
-        count = int((which & self._keep).sum())
-        if count:
-            logger.info("%d spectra removed: %s", count, reason)
+        self._removed[reason] += int((which & self._keep).sum())
         self._keep &= ~which
 
     @property
@@ -126,57 +292,6 @@ class _Kept:
         return np.flatnonzero(self._keep)
 
 
-def _read_rows(path: PathLike, most: int | None) -> Spectra:
-    """The first rows of a prepared data file; non-finite pixels have flux and ivar 0."""
-    with FitsFile(path) as fits:
-        if not is_prepared(fits):
-            raise FileError(
-                f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
-                f"with TARGETID): it holds {fits.describe()}"
-            )
-        count = fits.shape(0)[0]
-        rows = None if most is None or most >= count else np.arange(most)
-        spectra = read_prepared(fits, rows)
-    camera = spectra.cameras[0]
-    bad = ~(np.isfinite(camera.flux) & np.isfinite(camera.ivar) & (camera.ivar > 0))
-    camera.flux[bad], camera.ivar[bad] = 0, 0
-    return spectra
-
-
-def _not_inspected(record: TruthRecord | None) -> bool:
-    """Whether nobody looked at an object that is in the truth."""
-    return record is not None and record.class_person == CLASS_NONE and record.z_conf_person == 0
-
-
-def _answers(records: Sequence[TruthRecord], z_lim: float) -> list[npt.NDArray[Any]]:
-    """Y, z and bal of the records."""
-    z = np.array([record.z_vi for record in records], dtype=np.float64)
-    person = np.array([record.class_person for record in records], dtype=np.int64)
-    sure = np.array([record.z_conf_person == SURE for record in records], dtype=bool)
-    flag = np.array([record.bal_flag_vi != 0 for record in records], dtype=bool)
-    balnicity = np.array([record.bi_civ for record in records], dtype=np.float64)
-    quasar = sure & np.isin(person, [CLASS_PERSON["QSO"], CLASS_BAL])
-    members = {
-        "STAR": sure & (person == CLASS_PERSON["STAR"]),
-        "GALAXY": sure & (person == CLASS_PERSON["GALAXY"]),
-        "QSO_LZ": quasar & (z < z_lim),
-        "QSO_HZ": quasar & (z >= z_lim),
-    }
-    members["BAD"] = ~np.any(list(members.values()), axis=0)
-    if members["BAD"].any():
-        logger.info(
-            "%d spectra are BAD: neither star, galaxy nor quasar for sure", members["BAD"].sum()
-        )
-    Y = np.stack([members[name] for name in CLASSES], axis=1).astype(np.float64)
-    bal = (flag & (balnicity > 0)).astype(np.float64) - (~flag & (balnicity == 0))
-    return [Y, z, bal]
-
-
-def _pmf(batches: Sequence[Spectra], name: str) -> npt.NDArray[np.int64]:
-    """A column of all batches; -1 where a file lacks it."""
-    return np.concatenate(
-        [
-            np.asarray(batch.ids.get(name, np.full(len(batch), NO_ID))).astype(np.int64)
-            for batch in batches
-        ]
-    )
+def _pmf(block: Block, name: str) -> npt.NDArray[np.int64]:
+    """A column of a block; -1 where the file lacks it."""
+    return np.asarray(block.ids.get(name, np.full(len(block.rows), NO_ID))).astype(np.int64)

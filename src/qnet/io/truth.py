@@ -36,6 +36,12 @@ DESI_SURE_QUALITY = 2.5
 #: BAL_PROB of DR16Q above which a quasar is a BAL; negative where that was not looked for.
 BAL_PROBABILITY = 0.5
 
+#: What else a truth table may say of an object: r and another magnitude, signal-to-noise.
+_EXTRA_COLUMNS = ("RMAG", "MAG", "SNR")
+
+#: Place of r in the bands u, g, r, i, z of SDSS's PSFMAG.
+_R_BAND = 2
+
 
 class TruthRecord(NamedTuple):
     """What is known of one object, in the terms of the BOSS supersets.
@@ -75,7 +81,7 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
         FITS files with the table in HDU 1, or CSV files. The layout is found by the columns, in any
         letter case: THING_ID, Z_VI, CLASS_PERSON, Z_CONF_PERSON (DR12Q) or Z_CONF (DR16Q);
         TARGETID, VI_Z, VI_QUALITY and VI_SPECTYPE or VI_CLASS (DESI); TARGETID, TRUEZ,
-        TRUESPECTYPE (simulated).
+        TRUESPECTYPE (simulated: QSO, GALAXY, STAR, or SKY, which becomes a sure star).
 
     Returns
     -------
@@ -92,16 +98,69 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
     for path in paths:
         for targetid, record in _read_table(Path(path)):
             known = truth.setdefault(targetid, record)
-            if str(_answer(known)) != str(_answer(record)):  # as text: NaN agrees with NaN
+            if answer(known) != answer(record):
                 raise FileError(
                     f"{path}: id {targetid} stands twice with different truth: {known} and {record}"
                 )
     return truth
 
 
-def _answer(record: TruthRecord) -> tuple[float, int, int]:
-    """What two rows of one object must agree in."""
-    return record.z_vi, record.class_person, record.z_conf_person
+def read_truth_columns(
+    files: PathLike | Sequence[PathLike],
+) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
+    """Magnitudes and signal-to-noise of objects, as far as truth tables have them.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        As `read_truth` reads them.
+
+    Returns
+    -------
+    targetid : ndarray of int64, shape (nrows,)
+        Ids, row by row; -1 where there is none.
+    columns : dict of str to ndarray of float64, shape (nrows,)
+        RMAG, MAG, SNR: those that a file has, NaN in the rows of a file that lacks them. RMAG is
+        the r band of PSFMAG (u, g, r, i, z) in supersets, which have no RMAG.
+
+    Raises
+    ------
+    MissingFileError, FileError
+        A file is not there or damaged, has no ids, or a column does not hold numbers.
+    """
+    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    ids: list[npt.NDArray[np.int64]] = []
+    parts: list[dict[str, npt.NDArray[np.float64]]] = []
+    for path in map(Path, paths):
+        columns = _read_columns(path)
+        id_name = next((name for name in ("THING_ID", "TARGETID") if name in columns), None)
+        if id_name is None:
+            raise FileError(f"{path}: lacks the column THING_ID or TARGETID of a truth table")
+        ids.append(integer_column(columns[id_name], id_name, path))
+        psfmag = columns.pop("PSFMAG", np.zeros(0))
+        if psfmag.ndim == 2 and psfmag.shape[1] > _R_BAND:
+            columns.setdefault("RMAG", psfmag[:, _R_BAND])
+        parts.append(
+            {
+                name: _empty_to(columns[name], name, "nan", path)
+                for name in _EXTRA_COLUMNS
+                if name in columns
+            }
+        )
+    lengths = [len(numbers) for numbers in ids]
+    names = [name for name in _EXTRA_COLUMNS if any(name in part for part in parts)]
+    merged = {
+        name: np.concatenate(
+            [part.get(name, np.full(n, np.nan)) for part, n in zip(parts, lengths, strict=True)]
+        )
+        for name in names
+    }
+    return np.concatenate(ids) if ids else np.zeros(0, dtype=np.int64), merged
+
+
+def answer(record: TruthRecord) -> str:
+    """What two rows of one object must agree in; as text, so that NaN agrees with NaN."""
+    return f"{record.z_vi} {record.class_person} {record.z_conf_person}"
 
 
 def _read_table(path: Path) -> Iterable[tuple[int, TruthRecord]]:
@@ -147,16 +206,65 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
 
 
+def bal_columns(
+    columns: Columns, path: Path
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Whether broad absorption was seen, and the balnicity of CIV, of a superset or a DRQ.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (nrows,)
+        BAL_FLAG_VI (DR12Q) or BAL_PROB (DR16Q), and BI_CIV [km/s].
+    path : Path
+        Their file, for messages.
+
+    Returns
+    -------
+    flag : ndarray of bool, shape (nrows,)
+    bi_civ : ndarray of float64, shape (nrows,)
+        NaN where nothing is known of broad absorption.
+    """
+    bi_civ = _floats(columns, "BI_CIV", path, default=0.0)
+    if "BAL_FLAG_VI" in columns:
+        return integer_column(columns["BAL_FLAG_VI"], "BAL_FLAG_VI", path) != 0, bi_civ
+    probability = _floats(columns, "BAL_PROB", path, default=-1.0)
+    return probability > BAL_PROBABILITY, np.where(probability < 0, np.nan, bi_civ)
+
+
+def superset_rows(path: PathLike) -> tuple[npt.NDArray[np.int64], list[TruthRecord]]:
+    """Ids and records of a BOSS or eBOSS superset, row by row.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    thing_id : ndarray of int64, shape (nrows,)
+        -1 where an object has no id.
+    records : list of TruthRecord
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, damaged, or lacks a column.
+    """
+    file = Path(path)
+    columns = _read_columns(file)
+    id_name, needed, reader = _LAYOUTS[0]
+    lacking = [" or ".join(names) for names in ((id_name,), *needed) if not {*names} & {*columns}]
+    if lacking:
+        raise FileError(
+            f"{file}: lacks the column(s) {', '.join(lacking)} of a superset; it has "
+            f"{', '.join(sorted(columns)[:20])}"
+        )
+    return integer_column(columns[id_name], id_name, file), reader(columns, file)
+
+
 def _boss(columns: Columns, path: Path) -> list[TruthRecord]:
     """Rows of a BOSS or eBOSS superset."""
     confidence = "Z_CONF_PERSON" if "Z_CONF_PERSON" in columns else "Z_CONF"
-    bi_civ = _floats(columns, "BI_CIV", path, default=0.0)
-    if "BAL_FLAG_VI" in columns:
-        flag = integer_column(columns["BAL_FLAG_VI"], "BAL_FLAG_VI", path) != 0
-    else:
-        probability = _floats(columns, "BAL_PROB", path, default=-1.0)
-        flag = probability > BAL_PROBABILITY
-        bi_civ = np.where(probability < 0, np.nan, bi_civ)
+    flag, bi_civ = bal_columns(columns, path)
     return _records(
         float_column(columns["Z_VI"], "Z_VI", path),
         integer_column(columns["CLASS_PERSON"], "CLASS_PERSON", path),
@@ -192,6 +300,8 @@ def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
 def _simulated(columns: Columns, path: Path) -> list[TruthRecord]:
     """Rows of a simulation's truth."""
     spectype = np.char.upper(text_column(columns["TRUESPECTYPE"], "TRUESPECTYPE", path))
+    # A sky fibre is no quasar for sure. The classes have no place for it: it goes with the stars.
+    spectype = np.where(spectype == "SKY", "STAR", spectype)
     z = float_column(columns["TRUEZ"], "TRUEZ", path)
     return _records(
         z,
@@ -215,6 +325,7 @@ _EVERY_COLUMN = frozenset(
     | {name for _, needed, _ in _LAYOUTS for names in needed for name in names}
     | {"BAL_FLAG_VI", "BAL_PROB", "BI_CIV", "PLATE", "MJD", "FIBERID"}
     | {"REDROCK_Z", "REDROCK_SPECTYPE"}
+    | {*_EXTRA_COLUMNS, "PSFMAG"}
 )
 
 

@@ -1,0 +1,54 @@
+"""Draw the figure of simulated galaxies and stars, one of each kind, noiseless.
+
+python docs/figures/make_simulated_galaxies_stars.py OUT.png
+"""
+
+import argparse
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from qnet.simulate import galaxies, stars
+from qnet.simulate.frame import observed_wave
+
+#: Columns of panels.
+COLUMNS = 4
+
+
+def main() -> None:
+    """Read the arguments, draw, save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("output", help="PNG file to write")
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(7)
+    panels = []
+    for module, magnitude in ((galaxies, 19.5), (stars, 19.0)):
+        objects = module.make(rng, np.full(1200, magnitude))
+        kinds = objects.truth["TRUESUBTYPE"]
+        for kind in module.KINDS:
+            row = int(np.flatnonzero(kinds == kind)[0])
+            label = kind + (f", z = {objects.truth['TRUEZ'][row]:.2f}" * (module is galaxies))
+            panels.append((label, objects.flux[row], "C0" if module is galaxies else "C3"))
+    rows = -(-len(panels) // COLUMNS)
+    figure, axes = plt.subplots(rows, COLUMNS, figsize=(12, 1.35 * rows), sharex=True)
+    for axis, (label, flux, colour) in zip(axes.ravel(), panels, strict=False):
+        # About the resolution of BOSS; the tallest lines are cut.
+        smooth = gaussian_filter1d(flux, 1.2)
+        axis.plot(observed_wave(), smooth, lw=0.5, color=colour)
+        axis.set_ylim(0, min(smooth.max() * 1.08, 4 * np.median(smooth) + np.quantile(smooth, 0.9)))
+        axis.set_title(label, fontsize=8, pad=2)
+        axis.tick_params(labelsize=6)
+    for axis in axes.ravel()[len(panels) :]:
+        axis.set_axis_off()
+    figure.supxlabel("wavelength [Angstrom, vacuum]", fontsize=8)
+    figure.tight_layout(pad=0.4)
+    figure.savefig(arguments.output, dpi=100, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    main()

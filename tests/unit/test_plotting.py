@@ -8,8 +8,8 @@ import pytest
 
 import qnet
 from makers import make_spectra
-from qnet.errors import InputError
-from qnet.plotting import plot_spectrum
+from qnet.errors import InputError, OutputExistsError
+from qnet.plotting import new_axes, plot_spectrum, save_figure
 
 mpl.use("Agg")
 
@@ -50,12 +50,74 @@ def test_every_line_stands_where_it_was_found(spectra, small_model, ax):
     assert "wavelength" in ax.get_xlabel()
 
 
+def test_lines_are_counted_not_confidences(spectra, small_model, ax):
+    """Many lines of little confidence are no line: what counts is each above the threshold."""
+    found = small_model.decode(small_model.predict(small_model.preprocess(spectra).X))
+    confidences = np.sort(found.c_line[:, 0])
+    threshold = float(confidences[-3:-1].mean())  # two lines are above
+    for min_lines, verdict in ((2, "quasar at z = "), (3, "no quasar, ")):
+        ax.clear()
+        plot_spectrum(spectra, small_model, 0, c_threshold=threshold, min_lines=min_lines, ax=ax)
+        assert verdict in ax.get_title()
+        assert f"2 lines with c > {threshold:g}" in ax.get_title()
+    assert confidences.sum() > 3 * threshold
+
+
+def test_a_quasar_has_its_rest_frame(spectra, small_model, ax):
+    plot_spectrum(spectra, small_model, 1, ax=ax, c_threshold=0.0)
+    zbest = qnet.classify(spectra, model=small_model)["ZBEST"][1]
+    (rest,) = ax.child_axes
+    assert rest.get_xlabel().startswith("rest wavelength")
+    ax.figure.canvas.draw()
+    np.testing.assert_allclose(rest.get_xlim(), np.array(ax.get_xlim()) / (1 + zbest), rtol=1e-5)
+    marks = [line.get_xdata()[0] for line in ax.lines if line.get_ydata()[1] == 0.05]
+    places = np.array([small_model.rest[line] for line in small_model.lines]) * (1 + zbest)
+    inside = (places >= small_model.wave[0]) & (places <= small_model.wave[-1])
+    np.testing.assert_allclose(marks, places[inside], rtol=1e-5)
+    ax.clear()
+    plot_spectrum(spectra, small_model, 1, ax=ax, c_threshold=1.0)
+    assert not ax.child_axes
+
+
+def test_the_band_is_the_noise(spectra, small_model, ax):
+    plot_spectrum(spectra, small_model, 0, ax=ax)
+    (camera,) = spectra.cameras
+    flux, ivar = qnet.rebin(camera.wave, camera.flux[:1], camera.ivar[:1], small_model.grid)
+    weight = ivar[0] / ivar[0].sum()
+    mean = (flux[0] * weight).sum()
+    scatter = np.sqrt(((flux[0] - mean) ** 2 * weight).sum())
+    pixel = 200
+    (band,) = ax.collections
+    path = band.get_paths()[0].vertices
+    inside = path[np.isclose(path[:, 0], small_model.wave[pixel])][:, 1]
+    X = (flux[0, pixel] - mean) / scatter
+    sigma = 1 / np.sqrt(ivar[0, pixel]) / scatter
+    assert np.isclose(inside, X + sigma, rtol=1e-3).any()
+    assert np.isclose(inside, X - sigma, rtol=1e-3).any()
+
+
+def test_figures_are_written_whole_or_not_at_all(spectra, small_model, tmp_path):
+    axes = plot_spectrum(spectra, small_model, ax=new_axes())
+    for suffix, start in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        path = save_figure(axes, tmp_path / f"a.{suffix}")
+        assert path.read_bytes().startswith(start)
+    with pytest.raises(OutputExistsError):
+        save_figure(axes, tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.txt: the name of a figure must end in one of \.png"):
+        save_figure(axes, tmp_path / "a.txt")
+
+
 def test_new_axes_when_none_are_given(spectra, small_model):
+    """Of pyplot, so that notebooks show them."""
     import matplotlib.pyplot as plt
 
     axes = plot_spectrum(spectra, small_model)
     assert axes.get_title().startswith("TARGETID 11: ")
+    assert axes.figure.number in plt.get_fignums()
     plt.close(axes.figure)
+    before = plt.get_fignums()
+    assert plot_spectrum(spectra, small_model, ax=new_axes()).figure is not None
+    assert plt.get_fignums() == before
 
 
 def test_rows_that_cannot_be_drawn(spectra, small_model):

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from qnet.errors import InputError
 from qnet.model import Model
+from qnet.plotting.figure import FIGURE_SIZE, require_matplotlib
+from qnet.postprocess import Predictions
+from qnet.preprocess import rebin_cameras
 from qnet.spectra import Spectra
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008): spectrum, line, BAL line.
-_SPECTRUM, _LINE, _BAL = "#444444", "#D55E00", "#0072B2"
+#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008): spectrum, its error, line,
+#: BAL line, where lines are expected.
+_SPECTRUM, _ERROR, _LINE, _BAL, _EXPECTED = "#333333", "#BBBBBB", "#D55E00", "#0072B2", "#009E73"
 
 #: Lines of less confidence are not labelled.
 _LABEL_CONFIDENCE = 0.1
 
-#: Labels closer than this share of the axis are put at different heights.
-_LABEL_DISTANCE = 0.1
+#: Width and height of a label, as shares of the axes: nearer labels stand below one another.
+_LABEL_WIDTH, _LABEL_HEIGHT = 0.15, 0.09
+
+#: A pixel above the running median of its neighbours by more than this factor is let run out of the
+#: figure: a cosmic ray, or the noise at the edge.
+_SPIKE = 1.6
 
 
 def plot_spectrum(
@@ -29,12 +39,15 @@ def plot_spectrum(
     row: int = 0,
     *,
     c_threshold: float = 0.5,
+    min_lines: int = 1,
     ax: Axes | None = None,
 ) -> Axes:
     """Plot a spectrum as the network sees it, with the lines it finds.
 
     Each line stands where the network puts it, the more opaque the more confident; lines above the
-    threshold are drawn through, others dashed.
+    threshold are drawn through, others dashed. The band behind the spectrum is one standard
+    deviation of the noise to either side. Of a quasar, marks at the bottom show where all lines of
+    the network are at ZBEST, and the upper axis has its rest wavelengths.
 
     Parameters
     ----------
@@ -44,6 +57,8 @@ def plot_spectrum(
         Which of the spectra.
     c_threshold : float
         Confidence above which a line counts as found.
+    min_lines : int
+        Lines that must be found for a quasar.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -54,10 +69,8 @@ def plot_spectrum(
     Raises
     ------
     InputError
-        The row is out of range, or the spectrum cannot be normalised.
+        The row is out of range, the spectrum cannot be normalised, or matplotlib is not installed.
     """
-    import matplotlib.pyplot as plt
-
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])
@@ -65,61 +78,187 @@ def plot_spectrum(
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
     found = model.decode(model.predict(data.X))
+    require_matplotlib()
     if ax is None:
-        _, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
+        import matplotlib.pyplot as plt
+
+        _, ax = plt.subplots(figsize=FIGURE_SIZE, layout="constrained")
     flux = np.where(data.observed[0], data.X[0], np.nan)
-    ax.step(model.wave, flux, where="post", color=_SPECTRUM, lw=0.8)
-    low, high = np.nanpercentile(flux, [0.2, 99.8])
-    ax.set_ylim(low - 0.15 * (high - low), high + 0.45 * (high - low))
-    ax.set_xlim(model.wave[0], model.wave[-1])
-    drawn: list[tuple[float, int]] = []
-    for line, c, z in zip(model.lines, found.c_line[:, 0], found.z_line[:, 0], strict=True):
-        _mark_line(ax, line, model.rest[line] * (1 + z), c, c_threshold, _LINE, drawn)
-    for line, c, z in zip(
-        model.lines_bal, found.c_line_bal[:, 0], found.z_line_bal[:, 0], strict=True
-    ):
-        if c > c_threshold:
-            place = model.rest[line] * (1 + z)
-            _mark_line(ax, f"BAL {line}", place, c, c_threshold, _BAL, drawn)
-    is_qso = bool(found.is_qso(c_threshold)[0])
+    _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
+    levels = _draw_lines(ax, model, found, c_threshold)
+    _set_limits(ax, flux, levels)
+    is_qso = bool(found.is_qso(c_threshold, min_lines)[0])
+    verdict = "no quasar"
+    if is_qso:
+        z = float(found.zbest[0])
+        verdict = f"quasar at z = {z:.4f}"
+        if found.is_bal(c_threshold)[0]:
+            verdict = f"BAL {verdict}"
+        _draw_rest_frame(ax, model, z)
+    count = int((found.c_line[:, 0] > c_threshold).sum())
     ax.set_title(
-        f"TARGETID {one.ids['TARGETID'][0]}: "
-        + (f"quasar at z = {found.zbest[0]:.4f}" if is_qso else "no quasar")
+        f"TARGETID {one.ids['TARGETID'][0]}: {verdict}, {count} line{'' if count == 1 else 's'} "
+        f"with c > {c_threshold:g}"
     )
+    _draw_legend(ax)
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
     ax.set_ylabel("normalised flux")
     return ax
 
 
-def _mark_line(
-    ax: Any,
-    name: str,
-    wave: float,
-    confidence: float,
-    threshold: float,
-    colour: str,
-    drawn: list[tuple[float, int]],
+def _noise(one: Spectra, model: Model, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Standard deviation of each pixel in units of the normalised flux; NaN without weight."""
+    flux, ivar = rebin_cameras(one.cameras, model.grid)
+    seen = ivar[0] > 0
+    # X = (flux - m) / s: s is the ratio of the ranges.
+    scale = np.ptp(flux[0][seen]) / np.ptp(X[seen].astype(np.float64))
+    noise = np.full(len(X), np.nan)
+    noise[seen] = 1 / (np.sqrt(ivar[0][seen]) * scale)
+    return noise
+
+
+def _draw_flux(
+    ax: Axes, model: Model, flux: npt.NDArray[Any], noise: npt.NDArray[np.float64]
 ) -> None:
-    """A vertical line at a wavelength, labelled above the spectrum clear of earlier labels."""
-    alpha = 0.05 + 0.95 * float(confidence)
-    style = "-" if confidence > threshold else "--"
-    ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
-    left, right = ax.get_xlim()
-    flip = wave > right - _LABEL_DISTANCE * (right - left)
-    if confidence < _LABEL_CONFIDENCE or not left <= wave <= right:
-        return
-    near = {level for place, level in drawn if abs(place - wave) < _LABEL_DISTANCE * (right - left)}
-    level = next(level for level in range(len(near) + 1) if level not in near)
-    drawn.append((wave, level))
-    ax.annotate(
-        f"{name}\n$c$ = {confidence:.3f}",
-        (wave, 0.98 - 0.12 * level),
-        xycoords=("data", "axes fraction"),
-        ha="right" if flip else "left",
-        va="top",
-        fontsize=8,
-        color=colour,
-        alpha=max(alpha, 0.6),
-        xytext=(-3 if flip else 3, 0),
-        textcoords="offset points",
+    """The spectrum over the band of its noise."""
+    ax.fill_between(
+        model.wave,
+        flux - noise,
+        flux + noise,
+        step="post",
+        color=_ERROR,
+        lw=0,
+        alpha=0.7,
+        label="1 sigma of the noise",
     )
+    ax.step(model.wave, flux, where="post", color=_SPECTRUM, lw=0.8, label="spectrum")
+    ax.set_xlim(model.wave[0], model.wave[-1])
+
+
+def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
+    """Limits that show the spectrum, spikes aside, between its labels and the marks below."""
+    low, high = np.nanpercentile(flux, [0.5, 99.5])
+    # The median of few pixels keeps narrow lines and leaves out single bad pixels.
+    broad, peak = np.nanmax(_smooth(flux)), np.nanmax(flux)
+    high = max(high, broad, peak if peak < _SPIKE * broad else broad)
+    height = (high - low) / (0.85 - _LABEL_HEIGHT * levels)
+    ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
+
+
+def _smooth(flux: npt.NDArray[Any], width: int = 5) -> npt.NDArray[np.float64]:
+    """Running median, NaN left out."""
+    padded = np.pad(flux.astype(np.float64), width // 2, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
+    some = np.isfinite(windows).any(axis=1)
+    result = np.full(len(flux), np.nan)
+    result[some] = np.nanmedian(windows[some], axis=1)
+    return result
+
+
+def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) -> int:
+    """The emission lines, and the BAL lines above the threshold; labels below one another."""
+    labels = _Labels(ax)
+    for line, c, z in zip(model.lines, found.c_line[:, 0], found.z_line[:, 0], strict=True):
+        labels.mark(line, model.rest[line] * (1 + z), c, z, c_threshold, _LINE)
+    for line, c, z in zip(
+        model.lines_bal, found.c_line_bal[:, 0], found.z_line_bal[:, 0], strict=True
+    ):
+        if c > c_threshold:
+            labels.mark(f"BAL {line}", model.rest[line] * (1 + z), c, z, c_threshold, _BAL)
+    return max((level + 1 for _, level in labels.drawn), default=0)
+
+
+def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
+    """Marks where the network's lines are at a redshift, and an axis of rest wavelengths."""
+    for line in model.lines:
+        place = model.rest[line] * (1 + z)
+        if model.wave[0] <= place <= model.wave[-1]:
+            ax.axvline(place, ymax=0.05, color=_EXPECTED, lw=2.5)
+            ax.annotate(
+                line,
+                (place, 0.02),
+                xycoords=("data", "axes fraction"),
+                xytext=(-4, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontsize=7,
+                color=_EXPECTED,
+            )
+
+    def to_rest(wave: Any) -> Any:
+        return wave / (1 + z)
+
+    def to_observed(wave: Any) -> Any:
+        return wave * (1 + z)
+
+    ax.secondary_xaxis("top", functions=(to_rest, to_observed)).set_xlabel(
+        r"rest wavelength [$\mathrm{\AA}$]"
+    )
+
+
+def _draw_legend(ax: Axes) -> None:
+    """What the colours mean, below the axes."""
+    from matplotlib.lines import Line2D
+
+    handles, _ = ax.get_legend_handles_labels()
+    for colour, style, label in (
+        (_LINE, "-", "line found"),
+        (_LINE, "--", "line below the threshold"),
+        (_BAL, "-", "BAL line found"),
+        (_EXPECTED, "-", "where lines are at ZBEST"),
+    ):
+        handles.append(Line2D([], [], color=colour, ls=style, label=label))
+    ax.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=8,
+        handlelength=1.5,
+    )
+
+
+@dataclasses.dataclass
+class _Labels:
+    """Vertical lines at wavelengths, labelled above the spectrum clear of earlier labels.
+
+    Attributes
+    ----------
+    ax : matplotlib.axes.Axes
+    drawn : list of (float, int)
+        Left end [Angstrom] and level of each label.
+    """
+
+    ax: Axes
+    drawn: list[tuple[float, int]] = dataclasses.field(default_factory=list)
+
+    def mark(
+        self, name: str, wave: float, confidence: float, z: float, threshold: float, colour: str
+    ) -> None:
+        """Draw one."""
+        alpha = 0.05 + 0.95 * float(confidence)
+        style = "-" if confidence > threshold else "--"
+        self.ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
+        left, right = self.ax.get_xlim()
+        span = right - left
+        if confidence < _LABEL_CONFIDENCE or not left <= wave <= right:
+            return
+        flip = wave > right - _LABEL_WIDTH * span
+        start = wave - _LABEL_WIDTH * span if flip else wave
+        near = {level for other, level in self.drawn if abs(other - start) < _LABEL_WIDTH * span}
+        level = next(level for level in range(len(near) + 1) if level not in near)
+        self.drawn.append((start, level))
+        self.ax.annotate(
+            f"{name}\nc = {confidence:.2f}, z = {z:.3f}",
+            (wave, 0.985 - _LABEL_HEIGHT * level),
+            xycoords=("data", "axes fraction"),
+            ha="right" if flip else "left",
+            va="top",
+            fontsize=8,
+            color=colour,
+            alpha=max(alpha, 0.6),
+            xytext=(-3 if flip else 3, 0),
+            textcoords="offset points",
+        )

@@ -1,0 +1,97 @@
+"""The command ``qnet evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from qnet.cli.common import OK, refuse_output
+from qnet.errors import InputError
+
+
+def add_commands(commands: Any) -> None:
+    """The command ``qnet evaluate``."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="catalogues against truth: purity, completeness, redshift errors",
+        description=(
+            "Measure one or several catalogues against truth: purity and completeness, redshift "
+            "errors, calibration, BAL quasars; every number with its interval and definition."
+        ),
+    )
+    parser.set_defaults(command=_evaluate)
+    parser.add_argument(
+        "catalogues",
+        nargs="+",
+        metavar="CATALOGUE",
+        help="catalogues of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE",
+    )
+    parser.add_argument(
+        "--truth", nargs="+", required=True, metavar="T", help="truth tables: FITS or CSV"
+    )
+    rule = parser.add_argument_group("what is called a quasar (default: the catalogue's own rule)")
+    rule.add_argument("--c-threshold", type=float, metavar="C", help="lines of confidence above C")
+    rule.add_argument("--min-lines", type=int, metavar="N", help="at least N such lines")
+    rule.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO or PROB above P")
+    rule.add_argument("--zwarn", action="store_true", help="redrock: a quasar needs ZWARN == 0 too")
+    parser.add_argument(
+        "--dv-max",
+        type=float,
+        metavar="V",
+        help="largest velocity error of a right redshift [km/s] (default 6000)",
+    )
+    parser.add_argument(
+        "--level", type=float, metavar="L", help="confidence level of the intervals (default 0.95)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
+    parser.add_argument("--json", metavar="OUT", help="write all numbers as JSON")
+    parser.add_argument("--plots", metavar="DIR", help="draw figures (PNG) into this folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    """Run ``qnet evaluate``."""
+    _check_outputs(arguments)
+    from qnet.evaluate import compare
+    from qnet.files import atomic_write
+
+    given = {"dv_max": arguments.dv_max, "level": arguments.level, "seed": arguments.seed}
+    comparison = compare(
+        arguments.catalogues,
+        arguments.truth,
+        c_threshold=arguments.c_threshold,
+        min_lines=arguments.min_lines,
+        p_threshold=arguments.p_threshold,
+        need_zwarn=arguments.zwarn,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    if arguments.json is not None:
+        with atomic_write(arguments.json, overwrite=arguments.overwrite) as partial:
+            partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
+    if arguments.plots is not None:
+        from qnet.plotting.evaluation import write_figures
+
+        write_figures(comparison.evaluations, arguments.plots, overwrite=arguments.overwrite)
+    print(comparison.to_text(), end="")
+    return OK
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Raise, before any work is done, if an output may not be written or would replace an input."""
+    inputs = [*arguments.catalogues, *arguments.truth]
+    if arguments.json is not None:
+        refuse_output(arguments.json, arguments.overwrite, inputs)
+    if arguments.plots is None:
+        return
+    from qnet.plotting.evaluation import figure_paths
+    from qnet.plotting.figure import require_matplotlib
+
+    require_matplotlib()
+    folder = Path(arguments.plots)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, but the name of a folder was expected")
+    for path in figure_paths(folder):
+        if folder.is_dir():
+            refuse_output(os.fspath(path), arguments.overwrite, [*inputs, arguments.json])

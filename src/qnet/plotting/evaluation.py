@@ -1,0 +1,265 @@
+"""Figures of evaluations: purity and completeness, redshift errors, confusion, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qnet.errors import FileError
+from qnet.evaluate import Confusion, Evaluation, Scan
+from qnet.files import PathLike, check_output
+from qnet.plotting.figure import new_axes, require_matplotlib, save_figure
+from qnet.plotting.redshifts import as_list, plot_dv, plot_z
+from qnet.plotting.style import BLACK, CYCLE, GREY, SEQUENTIAL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: What is drawn of a scan: attribute, name, line.
+_CURVES = (("purity", "purity", "-"), ("completeness", "completeness", "--"))
+
+#: Figures that `write_figures` makes.
+FIGURES = ("purity_completeness", "dv", "z", "classes", "lines", "calibration")
+
+
+def plot_purity_completeness(
+    evaluations: Evaluation | Scan | Sequence[Evaluation], *, ax: Axes | None = None
+) -> Axes:
+    """Plot purity and completeness against threshold, with bands for the intervals.
+
+    Parameters
+    ----------
+    evaluations : Evaluation, Scan or sequence of Evaluation
+        One scan is drawn with its strict purity. Of an evaluation the first scan is drawn; one
+        without thresholds (redrock) is drawn as two level lines.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw.
+    """
+    ax = new_axes(width=7.5, height=5) if ax is None else ax
+    if isinstance(evaluations, Scan):
+        drawn = [("", evaluations)]
+        level: list[Evaluation] = []
+    else:
+        every = as_list(evaluations)
+        drawn = [(each.name, each.scans[0]) for each in every if each.scans]
+        level = [each for each in every if not each.scans]
+    lowest = [1.0]
+    for number, (name, scan) in enumerate(drawn):
+        single = len(drawn) + len(level) == 1
+        curves = [*_CURVES, ("strict_purity", "strict purity", ":")] if single else _CURVES
+        for at, (attribute, title, line) in enumerate(curves):
+            colour = CYCLE[(at if single else number) % len(CYCLE)]
+            values, low, high = (getattr(scan, attribute + end) for end in ("", "_low", "_high"))
+            label = title if single else f"{name}: {title}"
+            ax.plot(scan.thresholds, values, line, color=colour, label=label, lw=1.8)
+            ax.fill_between(scan.thresholds, low, high, color=colour, alpha=0.1, lw=0)
+            lowest.append(_lowest(low[scan.thresholds >= 0.1]))
+    for number, each in enumerate(level, start=len(drawn)):
+        for attribute, title, line in _CURVES:
+            value = each.metric(attribute).value
+            colour = CYCLE[number % len(CYCLE)]
+            ax.axhline(
+                value, color=colour, ls=line, lw=1, label=f"{each.name}: {title}, no threshold"
+            )
+            lowest.append(value if np.isfinite(value) else 1.0)
+    labels = dict.fromkeys(scan.label for _, scan in drawn)
+    ax.set_xlabel(f"threshold on {' or '.join(labels)}" if labels else "threshold")
+    ax.set_ylabel("purity, completeness")
+    ax.set_xlim(0, 1)
+    span = 1 - min(lowest)
+    ax.set_ylim(max(min(lowest) - 0.2 * span, 0), 1 + 0.03 * span + 0.001)
+    ax.grid(color=GREY, alpha=0.2, lw=0.6)
+    ax.legend(fontsize=9, loc="lower center")
+    return ax
+
+
+def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Plot a table of counts.
+
+    The shade is the share of the true class; of lines, the count over the largest one.
+
+    Parameters
+    ----------
+    table : Confusion
+        `Evaluation.classes` or `Evaluation.lines`.
+    title : str
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(width=5.5, height=4.2) if ax is None else ax
+    if not table.counts.any():
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY}
+        ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, **style)
+        ax.set_axis_off()
+        ax.set_title(title, fontsize=10)
+        return ax
+    square = table.rows == table.columns
+    total = table.counts.max() if square else table.counts.sum(axis=1, keepdims=True)
+    share = np.divide(table.counts, total, out=np.zeros(table.counts.shape), where=total > 0)
+    ax.imshow(share, cmap=SEQUENTIAL, vmin=0, vmax=1.15, aspect="auto")
+    for (row, column), count in np.ndenumerate(table.counts):
+        light = share[row, column] > 0.6
+        ax.text(
+            column,
+            row,
+            str(count) if count else "·",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if light else BLACK,
+        )
+    turn: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if square else {}
+    )
+    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=9, **turn)
+    ax.set_yticks(range(len(table.rows)), table.rows, fontsize=9)
+    ax.set_xlabel("line that it was taken for" if square else "called")
+    ax.set_ylabel("line that was there" if square else "true class")
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.set_title(title, fontsize=10)
+    return ax
+
+
+def plot_calibration(
+    evaluations: Evaluation | Sequence[Evaluation], *, ax: Axes | None = None
+) -> Axes:
+    """Plot the share of true quasars against the mean score of each bin.
+
+    Parameters
+    ----------
+    evaluations : Evaluation or sequence of Evaluation
+        Those without score are left out.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(width=5.8, height=5.5) if ax is None else ax
+    ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
+    for number, each in enumerate(as_list(evaluations)):
+        curve = each.calibration
+        if curve is None:
+            continue
+        some = curve.n > 0
+        error = each.metric("calibration_error", curve.score_name).value
+        label = f"{each.name}: {curve.score_name}, error {error:.3f}, n = {curve.n.sum()}"
+        low = np.maximum(curve.fraction - curve.low, 0)[some]
+        high = np.maximum(curve.high - curve.fraction, 0)[some]
+        ax.errorbar(
+            curve.mean[some],
+            curve.fraction[some],
+            yerr=(low, high),
+            fmt="o-",
+            ms=5,
+            lw=1.2,
+            capsize=2,
+            color=CYCLE[number % len(CYCLE)],
+            label=label,
+        )
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlabel("mean score of the bin")
+    ax.set_ylabel("share of true quasars")
+    ax.grid(color=GREY, alpha=0.2, lw=0.6)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize=8, loc="upper left")
+    return ax
+
+
+def figure_paths(folder: PathLike) -> list[Path]:
+    """The files that `write_figures` writes."""
+    return [Path(folder) / f"{name}.png" for name in FIGURES]
+
+
+def write_figures(
+    evaluations: Sequence[Evaluation], folder: PathLike, *, overwrite: bool = False
+) -> list[Path]:
+    """Draw all figures of some evaluations into a folder.
+
+    Parameters
+    ----------
+    evaluations : sequence of Evaluation
+    folder : str or path
+        Made where it does not exist.
+    overwrite : bool
+        Whether existing figures may be replaced.
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    InputError
+        Matplotlib is not installed.
+    OutputExistsError, FileError
+        The folder cannot be made, or a figure may not be written; then none is.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    every = as_list(evaluations)
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: the folder cannot be made ({error})") from error
+    paths = figure_paths(folder)
+    for path in paths:
+        check_output(path, overwrite)
+    lines = [_without_empty(each.lines) for each in every]
+    drawers: list[tuple[tuple[float, float], int, Callable[[Any, int], Any]]] = [
+        ((7.5, 5), 1, lambda ax, _: plot_purity_completeness(every, ax=ax)),
+        ((7.5, 4.5), 1, lambda ax, _: plot_dv(every, ax=ax)),
+        ((5.8, 5.8), len(every), lambda ax, i: plot_z(every[i], ax=ax)),
+        (
+            (5.5, 4.2),
+            len(every),
+            lambda ax, i: plot_confusion(every[i].classes, title=every[i].name, ax=ax),
+        ),
+        (
+            (6.2, 4.6),
+            len(every),
+            lambda ax, i: plot_confusion(lines[i], title=every[i].name, ax=ax),
+        ),
+        ((5.8, 5.5), 1, lambda ax, _: plot_calibration(every, ax=ax)),
+    ]
+    for path, ((width, height), panels, draw) in zip(paths, drawers, strict=True):
+        figure = Figure(figsize=(width * panels, height), layout="constrained")
+        for number, ax in enumerate(figure.subplots(1, panels, squeeze=False)[0]):
+            draw(ax, number)
+        save_figure(figure.axes[0], path, overwrite=overwrite)
+    return paths
+
+
+def _lowest(values: Any) -> float:
+    """The least finite value; 1 where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.min()) if len(finite) else 1.0
+
+
+def _without_empty(table: Confusion) -> Confusion:
+    """A square table without the lines that do not occur; at least one stays."""
+    keep = np.flatnonzero(table.counts.any(axis=0) | table.counts.any(axis=1))
+    keep = keep if len(keep) else np.array([len(table.rows) - 1])
+    names = tuple(table.rows[at] for at in keep)
+    return Confusion(names, names, table.counts[np.ix_(keep, keep)], table.definition)

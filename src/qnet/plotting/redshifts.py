@@ -1,0 +1,182 @@
+"""Figures of redshift errors: histograms of dv, and ZBEST against true redshift."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qnet.errors import InputError
+from qnet.evaluate import Evaluation
+from qnet.plotting.figure import new_axes
+from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: Pairs of lines that are marked in a plot of redshifts, at most.
+_MOST_PAIRS = 8
+
+#: Width of the bins of dv [km/s].
+_DV_BIN = 200.0
+
+
+def plot_dv(
+    evaluations: Evaluation | Sequence[Evaluation],
+    *,
+    limit: float = 3000.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Plot histograms of the velocity errors of the true quasars called quasars.
+
+    Parameters
+    ----------
+    evaluations : Evaluation or sequence of Evaluation
+    limit : float
+        [km/s] End of the axis; what lies beyond is counted in the legend.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        There is nothing to draw, or the limit is not positive.
+    """
+    if not limit > 0:
+        raise InputError(f"limit must be a positive velocity in km/s, not {limit!r}")
+    ax = new_axes(width=7.5, height=4.5) if ax is None else ax
+    edges = np.linspace(-limit, limit, 2 * max(round(limit / _DV_BIN), 1) + 1)
+    for number, each in enumerate(as_list(evaluations)):
+        sample = each.sample
+        dv = sample.dv[sample.called & sample.quasar]
+        dv = dv[np.isfinite(dv)]
+        beyond = int((np.abs(dv) > limit).sum())
+        middle, scatter = (each.metric(name, "ZBEST").value for name in ("dv_median", "dv_nmad"))
+        label = (
+            f"{each.name}: n = {len(dv)}, median {middle:.0f}, NMAD {scatter:.0f} km/s, "
+            f"{beyond} beyond {limit:.0f}"
+        )
+        colour = CYCLE[number % len(CYCLE)]
+        count, _ = np.histogram(dv, edges)
+        ax.stairs(count, edges, color=colour, lw=1.6, label=label)
+        ax.stairs(count, edges, color=colour, alpha=0.12, fill=True)
+        ax.axvline(middle, color=colour, lw=1, ls=":")
+    ax.axvline(0, color=GREY, lw=0.8, zorder=0)
+    ax.set_xlim(-limit, limit)
+    ax.set_ylim(0, 1.3 * max(ax.get_ylim()[1], 1) / 1.05)
+    ax.set_xlabel(r"$\Delta v = c\,(z_\mathrm{best} - z)/(1 + z)$ [km/s]")
+    ax.set_ylabel(f"quasars per {edges[1] - edges[0]:.0f} km/s")
+    ax.legend(fontsize=8, loc="upper left")
+    return ax
+
+
+def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
+    """Plot ZBEST against true redshift, of what is called a quasar.
+
+    Thin lines are the places of a line taken for another, for the pairs that occur.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(width=5.8, height=5.5) if ax is None else ax
+    sample = evaluation.sample
+    z, zbest = sample.z, sample.result.zbest
+    judged = sample.called & ~sample.bad
+    groups = (
+        (judged & sample.quasar & sample.right, "quasar, right", CYCLE[0], "o", 14),
+        (judged & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
+        (judged & ~sample.quasar, "no quasar", ORANGE, "^", 30),
+    )
+    drawn = z[judged], zbest[judged]
+    finite = np.concatenate([values[np.isfinite(values)] for values in drawn])
+    end = 1.05 * (1 + float(finite.max(initial=1.0))) - 1
+    ends = np.array([0.0, end])
+    ax.plot(ends, ends, color=GREY, lw=0.8, zorder=0)
+    _mark_confusions(ax, evaluation, ends)
+    for chosen, label, colour, marker, size in groups:
+        style: dict[str, Any] = {"edgecolors": "white", "lw": 0.4} if marker != "x" else {"lw": 1.5}
+        name = f"{label} ({int(chosen.sum())})"
+        ax.scatter(z[chosen], zbest[chosen], s=size, c=colour, marker=marker, label=name, **style)
+    ax.set_xlim(-0.05, end)
+    ax.set_ylim(-0.05, end)
+    ax.set_xlabel("true redshift")
+    ax.set_ylabel("ZBEST")
+    ax.set_title(evaluation.name, fontsize=10)
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+    return ax
+
+
+def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
+    """One or several evaluations as a list.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    every = [evaluations] if isinstance(evaluations, Evaluation) else list(evaluations)
+    if not every:
+        raise InputError("evaluations is empty: at least one was expected")
+    return every
+
+
+def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
+    """Lines where one line is taken for another, for the pairs that occur most; named at the ends.
+
+    Names of places that lie close together are joined.
+    """
+    table, rest = evaluation.lines, evaluation.line_rest
+    pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
+    pairs.sort(key=lambda pair: -table.counts[pair])
+    right: list[tuple[float, str]] = []
+    for row, column in pairs:
+        there, taken = table.rows[row], table.columns[column]
+        if there not in rest or taken not in rest or len(ax.lines) > _MOST_PAIRS:
+            continue
+        ratio = rest[there] / rest[taken]
+        ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
+        last = (1 + ends[1]) * ratio - 1
+        name = f"{there} as {taken}"
+        if last <= ends[1]:
+            right.append((last, name))
+        else:
+            at = (1 + 0.97 * ends[1]) / ratio - 1
+            style: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top"}
+            ax.text(at, 0.97 * ends[1], name, fontsize=6.5, color=GREY, **style)
+    for place, name in _joined(sorted(right), 0.04 * ends[1]):
+        ax.annotate(
+            name,
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 0),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=GREY,
+            va="center",
+        )
+
+
+def _joined(labels: list[tuple[float, str]], distance: float) -> list[tuple[float, str]]:
+    """Labels in ascending order, those nearer than a distance to the last one under it."""
+    joined: list[tuple[float, str]] = []
+    first = -np.inf
+    for place, name in labels:
+        if place - first < distance:
+            low, names = joined[-1]
+            joined[-1] = (low, f"{name}\n{names}")
+        else:
+            joined.append((place, name))
+            first = place
+    return joined

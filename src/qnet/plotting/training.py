@@ -1,0 +1,61 @@
+"""The history of a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qnet.errors import FileError
+from qnet.files import PathLike
+from qnet.io.fits import FitsFile
+from qnet.plotting.figure import new_axes
+from qnet.plotting.style import CYCLE, GREY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
+    """Plot the losses of a training run against the epoch, and mark the best one.
+
+    Parameters
+    ----------
+    path : path
+        ``history.fits`` of a run of `qnet.train.fit`.
+    ax : matplotlib.axes.Axes, optional
+        Axes to draw on; new ones when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, or no history.
+    """
+    with FitsFile(path) as fits:
+        names = fits.columns(1) if len(fits) > 1 else []
+        if not {"EPOCH", "LOSS"} <= set(names):
+            raise FileError(
+                f"{path}: is no history of a training run (a table with EPOCH and LOSS): it holds "
+                f"{fits.describe()}"
+            )
+        history = fits.table(1, names)
+    ax = new_axes() if ax is None else ax
+    epoch = history["EPOCH"]
+    judged = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
+    ax.plot(epoch, history["LOSS"], color=CYCLE[0], lw=2, marker="o", ms=3, label="training")
+    if judged == "VAL_LOSS":
+        ax.plot(epoch, history[judged], color=CYCLE[1], lw=2, marker="s", ms=3, label="validation")
+    best = int(np.argmin(history[judged]))
+    ax.axvline(epoch[best], color=GREY, lw=1, ls=":", zorder=0, label=f"best: epoch {epoch[best]}")
+    ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel("loss per spectrum, summed over the lines")
+    ax.locator_params(axis="x", integer=True)
+    ax.yaxis.set_minor_formatter("{x:.2g}")
+    ax.yaxis.set_major_formatter("{x:.2g}")
+    ax.legend(frameon=False)
+    return ax

@@ -1,0 +1,122 @@
+"""The command ``qnet evaluate``, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from catalogues import mock_survey, write_quasarnet, write_redrock, write_truth
+from qnet.evaluate import compare, evaluate
+from qnet.plotting.evaluation import FIGURES
+from shell import errors, run
+
+
+@pytest.fixture
+def survey(tmp_path):
+    """Folder with truth.fits, qn.fits and rr.fits."""
+    truth, result = mock_survey(150)
+    write_truth(tmp_path / "truth.fits", truth)
+    write_quasarnet(tmp_path / "qn.fits", result)
+    write_redrock(tmp_path / "rr.fits", result, zwarn=[4] * 75 + [0] * 75)
+    return tmp_path
+
+
+def test_the_command_says_what_the_library_says(survey):
+    done = run("evaluate", "qn.fits", "--truth", "truth.fits", cwd=survey)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = compare([survey / "qn.fits"], survey / "truth.fits")
+    assert done.stdout == expected.to_text()
+
+
+def test_all_options_together(survey):
+    done = run(
+        *("evaluate", "qn.fits", "rr.fits", "--truth", "truth.fits"),
+        *("--c-threshold", "0.8", "--min-lines", "2", "--zwarn", "--dv-max", "3000"),
+        *("--level", "0.68", "--seed", "5", "--json", "out.json", "--plots", "figures"),
+        cwd=survey,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = compare(
+        [survey / "qn.fits", survey / "rr.fits"],
+        survey / "truth.fits",
+        c_threshold=0.8,
+        min_lines=2,
+        need_zwarn=True,
+        dv_max=3000.0,
+        level=0.68,
+        seed=5,
+    )
+    assert json.loads((survey / "out.json").read_text()) == json.loads(expected.to_json())
+    assert {path.stem for path in (survey / "figures").iterdir()} == set(FIGURES)
+    assert done.stdout == expected.to_text()
+    assert "68 % interval" in done.stdout
+    assert "and ZWARN == 0" in done.stdout
+
+
+def test_a_threshold_on_the_score(survey):
+    done = run("evaluate", "qn.fits", "--truth", "truth.fits", "--p-threshold", "0.5", cwd=survey)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert errors(done) == [
+        "qnet: error: qn.fits: has no P_QSO or PROB, which p_threshold needs",
+    ]
+
+
+def test_outputs_are_refused_before_any_work_is_done(survey):
+    (survey / "out.json").write_text("mine")
+    (survey / "figures").mkdir()
+    (survey / "figures" / "dv.png").write_text("mine")
+    for option in (("--json", "out.json"), ("--plots", "figures")):
+        done = run("evaluate", "none.fits", "--truth", "truth.fits", *option, cwd=survey)
+        assert done.returncode == 2
+        assert "exists already" in errors(done)[0]
+    for option, message in (
+        (("--json", "truth.fits", "--overwrite"), "truth.fits: is an input"),
+        (("--json", "nowhere/out.json"), "its folder nowhere does not exist"),
+        (("--plots", "rr.fits"), "rr.fits: is a file, but the name of a folder was expected"),
+    ):
+        done = run("evaluate", "qn.fits", "--truth", "truth.fits", *option, cwd=survey)
+        assert done.returncode == 2
+        assert message in errors(done)[0]
+    assert (survey / "out.json").read_text() == (survey / "figures" / "dv.png").read_text()
+    done = run(
+        *("evaluate", "qn.fits", "--truth", "truth.fits", "--json", "out.json"),
+        *("--plots", "figures", "--overwrite"),
+        cwd=survey,
+    )
+    assert done.returncode == 0
+    found = evaluate(survey / "qn.fits", survey / "truth.fits")
+    assert json.loads((survey / "out.json").read_text()) == json.loads(found.to_json())
+
+
+def test_files_that_cannot_be_read(survey):
+    (survey / "cut.fits").write_bytes((survey / "qn.fits").read_bytes()[:5000])
+    for catalogue, truth, message in (
+        ("none.fits", "truth.fits", "none.fits: no such file"),
+        ("qn.fits", "none.csv", "none.csv: no such file"),
+        ("cut.fits", "truth.fits", "cut.fits: "),
+        ("truth.fits", "truth.fits", "truth.fits: is no catalogue that qnet knows"),
+        ("qn.fits", "rr.fits", "rr.fits: is no truth table that qnet knows"),
+    ):
+        done = run("evaluate", catalogue, "--truth", truth, "--json", "out.json", cwd=survey)
+        assert done.returncode == 1
+        assert message in errors(done)[0]
+    assert not (survey / "out.json").exists()
+
+
+def test_evaluating_loads_nothing_heavy(survey):
+    program = (
+        "import sys; from qnet.cli import main\n"
+        "assert main(['evaluate', sys.argv[1], '--truth', sys.argv[2]]) == 0\n"
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(survey / "qn.fits"), str(survey / "truth.fits")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in ("tensorflow", "keras", "jax", "matplotlib", "pandas", "scipy.stats", "h5py"):
+        assert f"'{name}'" not in done.stderr, name

@@ -1,0 +1,180 @@
+"""The figures of an evaluation show its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from catalogues import make_result, mock_survey, record
+from qnet.errors import FileError, InputError, OutputExistsError
+from qnet.evaluate import evaluate
+from qnet.plotting import (
+    plot_calibration,
+    plot_confusion,
+    plot_dv,
+    plot_purity_completeness,
+    plot_z,
+)
+from qnet.plotting.evaluation import FIGURES, figure_paths, write_figures
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def evaluations():
+    """Of one catalogue with confidences, and of one with classes and redshifts only."""
+    truth, result = mock_survey(200)
+    bare = make_result(result.zbest, is_qso=result.is_qso, name="bare")
+    return [evaluate(each, truth, nboot=2) for each in (result, bare)]
+
+
+@pytest.fixture
+def ax():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_purity_and_completeness_of_one(evaluations, ax):
+    scan = evaluations[0].scans[0]
+    for drawn in (evaluations[0], scan):
+        ax.clear()
+        assert plot_purity_completeness(drawn, ax=ax) is ax
+        assert labels(ax) == ["purity", "completeness", "strict purity"]
+        names = ("purity", "completeness", "strict_purity")
+        for line, band, name in zip(ax.lines, ax.collections, names, strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), scan.thresholds)
+            np.testing.assert_array_equal(line.get_ydata(), getattr(scan, name))
+            low, high = band.get_datalim(ax.transData).intervaly
+            assert low == np.nanmin(getattr(scan, f"{name}_low"))
+            assert high == np.nanmax(getattr(scan, f"{name}_high"))
+        # All above the smallest thresholds is in view.
+        assert ax.get_ylim()[0] <= np.nanmin(scan.purity_low[10:])
+        assert "line confidence" in ax.get_xlabel()
+
+
+def test_purity_and_completeness_of_several(evaluations, ax):
+    plot_purity_completeness(evaluations, ax=ax)
+    assert labels(ax) == [
+        "made: purity",
+        "made: completeness",
+        "bare: purity, no threshold",
+        "bare: completeness, no threshold",
+    ]
+    level = evaluations[1].metric("completeness").value
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), level)
+    colours = [line.get_color() for line in ax.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+
+
+def test_histograms_of_dv_hold_every_quasar(evaluations, ax):
+    plot_dv(evaluations[0], limit=2000.0, ax=ax)
+    sample = evaluations[0].sample
+    dv = sample.dv[sample.called & sample.quasar]
+    values, edges, _ = ax.patches[0].get_data()
+    inside = np.abs(dv) <= 2000
+    assert values.sum() == inside.sum() < len(dv)
+    np.testing.assert_array_equal(values, np.histogram(dv, edges)[0])
+    (label,) = labels(ax)
+    assert f"n = {len(dv)}," in label
+    assert f"{(~inside).sum()} beyond 2000" in label
+    assert "km/s" in ax.get_xlabel()
+    with pytest.raises(InputError, match="limit must be a positive velocity"):
+        plot_dv(evaluations[0], limit=0.0, ax=ax)
+    with pytest.raises(InputError, match="evaluations is empty"):
+        plot_dv([], ax=ax)
+
+
+def test_redshifts_are_parted_into_right_wrong_and_no_quasar(evaluations, ax):
+    plot_z(evaluations[0], ax=ax)
+    sample = evaluations[0].sample
+    judged = sample.called & ~sample.bad
+    counts = [len(points.get_offsets()) for points in ax.collections]
+    expected = [
+        (judged & sample.quasar & sample.right).sum(),
+        (judged & sample.quasar & ~sample.right).sum(),
+        (judged & ~sample.quasar).sum(),
+    ]
+    assert counts == expected
+    assert sum(counts) == evaluations[0].metric("purity").n
+    assert [int(label.split("(")[1][:-1]) for label in labels(ax)] == expected
+    np.testing.assert_array_equal(
+        ax.collections[1].get_offsets()[:, 0], sample.z[judged & sample.quasar & ~sample.right]
+    )
+
+
+def test_places_of_confused_lines_are_marked(ax):
+    from catalogues import REST
+
+    z = np.array([2.4, 2.0, 1.0, 1.0])
+    zbest = REST[[0, 0, 2, 1]] * (1 + z) / REST[[3, 3, 0, 1]] - 1
+    truth = {n: record("QSO", float(x)) for n, x in enumerate(z, start=1)}
+    c_lines = np.full((4, 6), 0.1)
+    c_lines[np.arange(4), [3, 3, 0, 1]] = 0.9
+    plot_z(evaluate(make_result(zbest, c_lines), truth), ax=ax)
+    names = [text.get_text() for text in ax.texts]
+    assert sorted(names) == ["CIII(1909) as LYA", "LYA as MgII(2796)"]
+    # The first of the marked lines (after the diagonal) runs through its two points.
+    np.testing.assert_allclose(np.interp(z[:2], *ax.lines[1].get_data()), zbest[:2])
+
+
+def test_confusion_tables_show_their_counts(evaluations, ax):
+    table = evaluations[0].classes
+    plot_confusion(table, title="classes", ax=ax)
+    shown = [text.get_text() for text in ax.texts]
+    assert shown == [str(count) if count else "·" for count in table.counts.ravel()]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(table.rows)
+    assert ax.get_title() == "classes"
+    ax.clear()
+    empty = replace(evaluations[0].lines, counts=np.zeros_like(evaluations[0].lines.counts))
+    plot_confusion(empty, ax=ax)
+    assert [text.get_text() for text in ax.texts] == ["no such rows"]
+
+
+def test_calibration_curve(evaluations, ax):
+    plot_calibration(evaluations, ax=ax)
+    curve = evaluations[0].calibration
+    (drawn,) = ax.containers  # the other has no score
+    some = curve.n > 0
+    np.testing.assert_array_equal(drawn[0].get_xdata(), curve.mean[some])
+    np.testing.assert_array_equal(drawn[0].get_ydata(), curve.fraction[some])
+    assert f"n = {curve.n.sum()}" in labels(ax)[0]
+
+
+def test_new_axes_when_none_are_given(evaluations):
+    for axes in (
+        plot_purity_completeness(evaluations),
+        plot_dv(evaluations),
+        plot_z(evaluations[0]),
+        plot_confusion(evaluations[0].lines),
+        plot_calibration(evaluations[1]),
+    ):
+        assert axes.figure is not None
+
+
+def test_all_figures_go_into_a_folder(tmp_path, evaluations):
+    folder = tmp_path / "new" / "figures"
+    paths = write_figures(evaluations, folder)
+    assert paths == figure_paths(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{n}.png" for n in FIGURES)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    before = [path.read_bytes() for path in paths]
+    paths[-1].unlink()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        write_figures(evaluations[:1], folder)
+    assert [path.read_bytes() for path in paths[:-1]] == before[:-1]
+    write_figures(evaluations[:1], folder, overwrite=True)
+    assert paths[0].read_bytes() != before[0]
+    blocked = tmp_path / "file"
+    blocked.write_text("x")
+    with pytest.raises(FileError, match="the folder cannot be made"):
+        write_figures(evaluations, blocked)

@@ -1,0 +1,144 @@
+"""Catalogues of each classifier come out as one kind of result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qnet
+from catalogues import make_result, mock_survey, write_quasarnet, write_redrock, write_squeze
+from makers import desi_coadd, desi_set, fibermap, primary, table, write
+from qnet.errors import FileError, InputError, MissingFileError
+from qnet.io.results import read_result, result_of_table
+from qnet.lines import QUASARNET_LINES
+
+
+@pytest.fixture
+def catalogue(tmp_path, small_model):
+    """A table of five spectra: a sky fibre, a bad fibre and one that was not asked for."""
+    fmap = fibermap(
+        [11, 12, -13, 14, 11], objtype=["TGT", "TGT", "SKY", "TGT", "TGT"], status=[0, 0, 0, 8, 0]
+    )
+    path = write(tmp_path / "coadd.fits", desi_coadd(desi_set([1.0, 1.5, 2, 2.5, 3]), fmap))
+    return qnet.classify(path, model=small_model, rows=[0, 2, 3, 4], c_threshold=0.3, min_lines=2)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv", ".parquet", ".csv"])
+def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
+    path = qnet.write_catalogue(catalogue, tmp_path / f"cat{suffix}")
+    result = qnet.io.read_result(path)
+    expected = result_of_table(catalogue)
+    assert (result.name, result.kind) == (f"cat{suffix}", "qnet")
+    # Sky, and what was not asked for, is not judged; what lies on a bad fibre is no quasar.
+    assert result.left_out == {"NOT_TARGET": 2}
+    np.testing.assert_array_equal(result.targetid, [11, 14, 11])
+    np.testing.assert_array_equal(result.never, [False, True, False])
+    kept = [0, 3, 4]
+    np.testing.assert_array_equal(result.zbest, catalogue["ZBEST"][kept])
+    np.testing.assert_array_equal(result.is_qso, catalogue["IS_QSO"][kept])
+    np.testing.assert_array_equal(result.is_bal, catalogue["IS_BAL"][kept])
+    assert result.score is None
+    assert result.lines == tuple(QUASARNET_LINES)
+    for name in ("c_lines", "z_lines", "c_lines_bal", "snr"):
+        found = getattr(result, name)
+        np.testing.assert_allclose(found, getattr(expected, name), rtol=1e-6, err_msg=name)
+        assert found.dtype == np.float64
+    assert result.c_lines_bal.shape == (3, 1)
+    if suffix != ".csv":  # which has no header
+        assert (result.c_threshold, result.min_lines) == (0.3, 2)
+        assert "at least 2 line(s) with c > 0.3" in result.rule
+        assert result.rest["LYA"] == 1215.67
+
+
+def test_a_score_is_read_where_there_is_one(catalogue):
+    assert result_of_table(catalogue).score is None
+    catalogue["P_QSO"] = np.array([0.9, np.nan, np.nan, 0.2, 0.1])
+    result = result_of_table(catalogue)
+    np.testing.assert_allclose(result.score, [0.9, 0.2, 0.1])
+    assert result.score_name == "P_QSO"
+
+
+@pytest.mark.parametrize(("id_name", "squeeze"), [("THING_ID", False), ("TARGETID", True)])
+def test_quasarnets_file(tmp_path, id_name, squeeze):
+    _, made = mock_survey(20)
+    path = write_quasarnet(tmp_path / "qnAll.fits", made, id_name=id_name, squeeze=squeeze)
+    result = read_result(path, name="QN")
+    assert (result.name, result.kind, result.lines) == ("QN", "quasarnet", tuple(QUASARNET_LINES))
+    for name in ("targetid", "zbest", "is_qso", "c_lines", "z_lines", "c_lines_bal"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(made, name), err_msg=name)
+
+
+@pytest.mark.parametrize("hdu", ["REDSHIFTS", "ZBEST"])
+def test_redrocks_file(tmp_path, hdu):
+    made = make_result([0.5, 2.0, 3.0], is_qso=np.array([False, True, True]))
+    path = write_redrock(tmp_path / "redrock.fits", made, hdu=hdu, zwarn=[0, 4, 0])
+    result = read_result(path)
+    assert result.kind == "redrock"
+    np.testing.assert_array_equal(result.zbest, made.zbest)
+    np.testing.assert_array_equal(result.is_qso, [False, True, True])
+    assert result.c_lines is None
+    strict = read_result(path, need_zwarn=True)
+    np.testing.assert_array_equal(strict.is_qso, [False, False, True])
+    assert "ZWARN" in strict.rule
+
+
+def test_squezes_file_has_one_row_per_spectrum(tmp_path):
+    path = write_squeze(
+        tmp_path / "squeze.fits",
+        [7, 7, 8, 9],
+        [2.0, 1.1, 3.0, 0.4],
+        [0.9, 0.3, 0.5, 0.1],
+        [False, True, False, False],
+    )
+    result = read_result(path)
+    np.testing.assert_array_equal(result.targetid, [7, 8, 9])
+    np.testing.assert_array_equal(result.zbest, [2.0, 3.0, 0.4])
+    np.testing.assert_array_equal(result.is_qso, [True, False, False])
+    np.testing.assert_array_equal(result.score, [0.9, 0.5, 0.1])
+    assert result.left_out == {"DUPLICATED": 1}
+
+
+def test_the_afterburners_file(shared_data):
+    result = read_result(shared_data / "desi_afterburner" / "qso_qn-x-golden.fits")
+    assert (result.kind, len(result), result.is_qso.sum()) == ("desi", 25, 6)
+    answered = np.flatnonzero(np.isfinite(result.zbest))
+    assert len(answered) == 24  # the other spectrum has no weight
+    best = result.c_lines[answered].argmax(axis=1)
+    np.testing.assert_allclose(result.z_lines[answered, best], result.zbest[answered], rtol=1e-6)
+
+
+def test_selecting_rows_takes_every_column():
+    _, made = mock_survey(10)
+    some = made.select(np.array([3, 1]))
+    np.testing.assert_array_equal(some.targetid, [4, 2])
+    np.testing.assert_array_equal(some.c_lines, made.c_lines[[3, 1]])
+    np.testing.assert_array_equal(some.snr, made.snr[[3, 1]])
+    assert (some.lines, some.rule, len(some)) == (made.lines, made.rule, 2)
+
+
+def test_files_that_are_no_catalogue(tmp_path, catalogue):
+    with pytest.raises(MissingFileError, match=r"none\.fits"):
+        read_result(tmp_path / "none.fits")
+    other = write(tmp_path / "other.fits", [primary(), table({"A": np.zeros(2)}, "THINGS")])
+    with pytest.raises(FileError, match=r"other\.fits: is no catalogue .* holds .*THINGS"):
+        read_result(other)
+    lacking = write(
+        tmp_path / "lacking.fits", [primary(), table({"TARGETID": np.arange(2)}, "REDSHIFTS")]
+    )
+    with pytest.raises(FileError, match=r"REDSHIFTS lacks the column\(s\) Z, SPECTYPE"):
+        read_result(lacking)
+    csv = tmp_path / "bare.csv"
+    csv.write_text("TARGETID,ZBEST\n1,2.0\n")
+    with pytest.raises(FileError, match=r"bare\.csv: lacks the column\(s\) IS_QSO"):
+        read_result(csv)
+    csv.write_text("TARGETID,ZBEST,IS_QSO\n1,2.0,maybe\n")
+    with pytest.raises(FileError, match=r"IS_QSO holds .* true or false was expected"):
+        read_result(csv)
+    csv.write_text("TARGETID,ZBEST,IS_QSO\nx,2.0,True\n")
+    with pytest.raises(FileError, match="TARGETID holds 'x'"):
+        read_result(csv)
+    catalogue["C_LINES"] = ["a"] * 5
+    with pytest.raises(FileError, match=r"C_LINES holds .* a number per line"):
+        result_of_table(catalogue)
+    with pytest.raises(InputError, match="must be a path, a Result or an astropy Table, not dict"):
+        result_of_table({"ZBEST": 1})

@@ -35,6 +35,10 @@ class OutputExistsError(QnetError, FileExistsError):
     """An output file exists and overwriting was not asked for."""
 
 
+class TrainingError(QnetError):
+    """A training run went wrong: its loss is not a number."""
+
+
 class QnetWarning(UserWarning):
     """Something the user should know about an answer that was given all the same."""
 

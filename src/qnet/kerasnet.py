@@ -22,6 +22,10 @@ from qnet.kerasgraph import RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
 EPSILON = 1e-7
 
+#: Weight of the offsets in `cross_entropy_loss`, and the miss [boxes] from which it is linear:
+#: chosen on simulated spectra.
+OFFSET_WEIGHT, OFFSET_SCALE = 4.0, 0.02
+
 #: Offset activations by QuasarNET's names: Keras activation, and whether it is rescaled.
 _OFFSETS: Mapping[str, tuple[str, bool]] = {
     "rescaled_sigmoid": ("sigmoid", True),
@@ -155,6 +159,43 @@ def custom_loss(y_true: Any, y_pred: Any) -> Any:
     loss = -ops.sum(box * log_yes, axis=-1) / inside
     loss = loss - ops.sum((1 - box) * log_no, axis=-1) / outside
     return loss + ops.sum(box * ops.square(offset - place), axis=-1) / inside
+
+
+@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
+def cross_entropy_loss(y_true: Any, y_pred: Any) -> Any:
+    """A loss of one line whose confidences are probabilities.
+
+    Binary cross-entropy summed over the boxes, so that a confidence tends to the share of spectra
+    that have the line in that box (`custom_loss` divides each half by its count, which puts 0.5
+    elsewhere), plus `OFFSET_WEIGHT` times the smooth-L1 error of the offset in the box of the line
+    (Girshick 2015, arXiv:1504.08083, eq. 3): quadratic below `OFFSET_SCALE` boxes, linear above.
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor, shape (nspec, 2 * nboxes)
+        As for `custom_loss`.
+
+    Returns
+    -------
+    tensor, shape (nspec,)
+        Of each spectrum; Keras weights and averages them.
+    """
+    nboxes = y_pred.shape[-1] // 2
+    y_true = ops.cast(y_true, y_pred.dtype)
+    box, offset = y_true[:, :nboxes], y_true[:, nboxes:]
+    found, place = y_pred[:, :nboxes], y_pred[:, nboxes:]
+    log_yes = ops.log(ops.clip(found, EPSILON, 1 - EPSILON))
+    log_no = ops.log(ops.clip(1 - found, EPSILON, 1 - EPSILON))
+    miss = ops.abs(offset - place)
+    smooth = ops.where(
+        miss < OFFSET_SCALE, ops.square(miss) / (2 * OFFSET_SCALE), miss - OFFSET_SCALE / 2
+    )
+    loss = -box * log_yes - (1 - box) * log_no + OFFSET_WEIGHT * box * smooth
+    return ops.sum(loss, axis=-1)
+
+
+#: The losses, by the names of `qnet.train.Settings`.
+LOSSES = {"quasarnet": custom_loss, "cross-entropy": cross_entropy_loss}
 
 
 def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) -> keras.Model:

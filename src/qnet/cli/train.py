@@ -1,0 +1,136 @@
+"""The command ``qnet train``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, get_args
+
+from qnet.cli.common import INTERRUPTED, OK, complain, count
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``qnet train``."""
+    from qnet.train.settings import Augmentation, Loss, NetworkOptions, Schedule, Settings
+
+    plain, network, change = Settings(), NetworkOptions(), Augmentation()
+    parser = commands.add_parser(
+        "train",
+        help="train a network on prepared data and truth",
+        description="Train a network on prepared data and truth. The folder OUT gets the weights "
+        "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.set_defaults(command=_train)
+    parser.add_argument(
+        "--data", nargs="+", required=True, metavar="FILE", help="prepared data files"
+    )
+    parser.add_argument("--truth", nargs="+", required=True, metavar="FILE", help="truth tables")
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder of the run")
+    parser.add_argument("--init", metavar="MODEL", help="weights file to start from")
+    parser.add_argument(
+        "--ensemble", type=int, default=1, metavar="N", help="networks, on bootstrap samples"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
+    parser.add_argument(
+        "--distribute", action="store_true", help="use all devices of Keras's backend"
+    )
+    group = parser.add_argument_group("training")
+    _number(group, "--epochs", plain.epochs, "passes over the data")
+    _number(group, "--batch-size", plain.batch_size, "spectra per step")
+    _number(group, "--learning-rate", plain.learning_rate, "of Adam")
+    group.add_argument(
+        "--schedule", choices=get_args(Schedule), default=plain.schedule, help="of the rate"
+    )
+    _number(group, "--weight-decay", plain.weight_decay, "decoupled, as in AdamW")
+    group.add_argument("--loss", choices=get_args(Loss), default=plain.loss, help="loss")
+    _number(group, "--validation", plain.validation, "share of the TARGETIDs kept for validation")
+    group.add_argument(
+        "--patience", type=int, metavar="N", help="stop after N epochs without a better one"
+    )
+    _number(group, "--seed", plain.seed, "seed of weights, split, order and augmentation")
+    _number(group, "--memory", plain.memory, "memory for the spectra [GiB]")
+    _number(group, "--noise", change.noise, "augmentation: noise added, in units of a pixel's own")
+    _number(group, "--tilt", change.tilt, "augmentation: scatter of a smooth factor")
+    _number(group, "--gap", change.gap, "augmentation: probability of a run of dead pixels")
+    group = parser.add_argument_group("network (without --init)")
+    group.add_argument("--lines", nargs="+", default=network.lines, metavar="LINE", help="lines")
+    group.add_argument(
+        "--lines-bal", nargs="*", default=network.lines_bal, metavar="LINE", help="BAL lines"
+    )
+    _number(group, "--boxes", network.boxes, "boxes per line")
+    _number(group, "--layers", network.nlayers, "convolutions")
+    _number(group, "--filters", network.filters, "filters of each")
+    _number(group, "--width", network.width, "width of each [pixels]")
+    _number(group, "--strides", network.strides, "step of each [pixels]")
+    group.add_argument(
+        "--padding", choices=("valid", "same"), default=network.padding, help="padding of each"
+    )
+    _number(group, "--units", network.units, "width of the dense layer")
+    _number(group, "--dropout", network.dropout, "share dropped after each convolution")
+    group = parser.add_argument_group("what the weights file says")
+    group.add_argument("--name", default=plain.name, help="name of the model")
+    group.add_argument(
+        "--model-version", default=plain.version, metavar="V", help="version of the model"
+    )
+    group.add_argument("--licence", default=plain.licence, help="licence of the weights")
+
+
+def _number(group: Any, option: str, default: float, text: str) -> None:
+    """An option that takes a number of the default's kind."""
+    metavar = "N" if isinstance(default, int) else "X"
+    group.add_argument(option, type=type(default), default=default, metavar=metavar, help=text)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Run ``qnet train``."""
+    from qnet.train import Augmentation, NetworkOptions, Settings, fit
+
+    given = vars(arguments)
+    plain = [
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "weight_decay",
+        "loss",
+        "validation",
+        "patience",
+    ]
+    plain += ["seed", "memory", "name", "licence"]
+    shape = ["boxes", "filters", "width", "strides", "padding", "units", "dropout"]
+    settings = Settings(
+        **{name: given[name] for name in plain},
+        version=arguments.model_version,
+        augmentation=Augmentation(noise=arguments.noise, tilt=arguments.tilt, gap=arguments.gap),
+        network=NetworkOptions(
+            lines=tuple(arguments.lines),
+            lines_bal=tuple(arguments.lines_bal),
+            nlayers=arguments.layers,
+            **{name: given[name] for name in shape},
+        ),
+    )
+    try:
+        models = fit(
+            arguments.data,
+            arguments.truth,
+            arguments.output,
+            settings,
+            init=arguments.init,
+            members=arguments.ensemble,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            distribute=arguments.distribute,
+        )
+    except KeyboardInterrupt:
+        complain(f"interrupted; what is done is in {arguments.output}: go on with --resume")
+        return INTERRUPTED
+    for model in models:
+        made = model.weights.provenance
+        row = made["history"][made["epoch"] - 1]
+        losses = ", ".join(f"{key} {row[key]:.4g}" for key in ("loss", "val_loss") if key in row)
+        spectra = count(made["nspec_train"], "spectrum")
+        print(
+            f"qnet: {model.name}: epoch {made['epoch']}, {losses}, {spectra} -> {arguments.output}"
+        )
+    return OK

@@ -1,0 +1,157 @@
+"""The folder of a training run: checkpoints, weights, history."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import FileError, InputError, OutputExistsError
+from qnet.files import atomic_write
+from qnet.io.tables import write_table
+
+if TYPE_CHECKING:
+    import keras
+
+#: What the folder of a run holds.
+BEST, LAST = "best.safetensors", "last.safetensors"
+HISTORY = ("history.fits", "history.csv")
+STATE = "state.json"
+
+_CHECKPOINT = "checkpoint-{:05d}.keras"
+
+
+@dataclasses.dataclass
+class State:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    plan : dict
+        What the run is: settings, and what the data are. A run is resumed by the same plan only.
+    epoch : int
+        Epochs done.
+    history : list of dict
+        A row per epoch.
+    best_epoch : int
+        Epoch of the lowest loss, from 1; 0 before the first.
+    best_loss : float
+        That loss: of validation, or of training where there is no validation.
+    """
+
+    plan: dict[str, Any]
+    epoch: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+
+
+def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the folder of a run, or check that one that is there may be used.
+
+    Raises
+    ------
+    OutputExistsError
+        It holds a run, and neither `resume` nor `overwrite` is asked for.
+    FileError
+        There is nothing to resume, or the folder cannot be made.
+    """
+    held = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).exists()]
+    if resume:
+        if STATE not in held:
+            raise FileError(f"{folder}: holds no run that could be resumed: {STATE} is not there")
+        return
+    if held and not overwrite:
+        raise OutputExistsError(
+            f"{folder}: holds a training run ({held[0]}); ask for resuming or overwriting it"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in held:
+            (folder / name).unlink()
+        _remove_checkpoints(folder, keep=None)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be made ready for a run ({error})") from error
+
+
+def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
+    """Write the network with its optimiser, then the state that names it.
+
+    A run that is killed at any moment leaves a state and the checkpoint that belongs to it.
+    """
+    path = folder / _CHECKPOINT.format(state.epoch)
+    with atomic_write(path, overwrite=True) as partial:
+        model.save(partial)
+    with atomic_write(folder / STATE, overwrite=True) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(state)))
+    _remove_checkpoints(folder, keep=path)
+
+
+def load_checkpoint(folder: Path, plan: Mapping[str, Any]) -> tuple[keras.Model, State]:
+    """The network with its optimiser, and the state, of a run that was stopped.
+
+    Raises
+    ------
+    FileError
+        The state or the checkpoint is damaged.
+    InputError
+        The run was another one.
+    """
+    import keras
+
+    from qnet import kerasnet  # noqa: F401  registers the losses
+
+    file = folder / STATE
+    try:
+        state = State(**json.loads(file.read_text()))
+        was, now = state.plan, json.loads(json.dumps(plan))
+        path = folder / _CHECKPOINT.format(state.epoch)
+    except (OSError, ValueError, TypeError) as error:
+        raise FileError(f"{file}: cannot be read ({error})") from error
+    differing = sorted(_flatten(was).items() ^ _flatten(now).items())
+    if differing:
+        key = differing[0][0]
+        raise InputError(
+            f"{folder}: the run cannot be resumed: its {key} was {_flatten(was).get(key)}, not "
+            f"{_flatten(now).get(key)}"
+        )
+    try:
+        model = keras.saving.load_model(path, safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from error
+    return model, state
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write the rows of the epochs as FITS and CSV."""
+    columns: dict[str, npt.NDArray[Any]] = {
+        name.upper(): np.array(
+            [row[name] for row in history], dtype=np.int32 if name == "epoch" else np.float64
+        )
+        for name in history[0]
+    }
+    for name in HISTORY:
+        write_table(folder / name, columns, extname="HISTORY", overwrite=True)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested values under joined names, as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+def _remove_checkpoints(folder: Path, keep: Path | None) -> None:
+    """Remove all checkpoints but one."""
+    for path in folder.glob(_CHECKPOINT.replace("{:05d}", "*")):
+        if path != keep:
+            path.unlink()

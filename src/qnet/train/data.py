@@ -1,0 +1,256 @@
+"""The spectra that a network is trained on: in memory, or read from disk as they are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.errors import InputError
+from qnet.files import PathLike
+from qnet.grid import WavelengthGrid
+from qnet.io.training import Block, iter_data, read_pixels
+from qnet.io.truth import TruthRecord
+from qnet.preprocess import normalise
+from qnet.train.augment import augment
+from qnet.train.settings import Augmentation
+
+Rows = npt.NDArray[np.int64]
+
+#: Rows of a file that are read together, in the order of the file, when they come from disk.
+RUN_LENGTH = 256
+
+_GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Spectra with their truth.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        Prepared data files.
+    grid : WavelengthGrid
+        Of all of them.
+    nread : tuple of int
+        Rows read of each file, those that were removed included.
+    file, row : ndarray of int64, shape (nspec,)
+        Which file, and which of its rows.
+    tids : ndarray of int64, shape (nspec,)
+        Ids.
+    Y, z, bal : ndarray
+        As `qnet.io.read_data` gives them.
+    X : ndarray of float32, shape (nspec, npix), or None
+        Normalised spectra, where they are held in memory.
+    flux, ivar : ndarray of float32, shape (nspec, npix), or None
+        The spectra as they are, where these are.
+    """
+
+    paths: tuple[Path, ...]
+    grid: WavelengthGrid
+    nread: tuple[int, ...]
+    file: Rows
+    row: Rows
+    tids: Rows
+    Y: npt.NDArray[np.float64]
+    z: npt.NDArray[np.float64]
+    bal: npt.NDArray[np.float64]
+    X: npt.NDArray[np.float32] | None = None
+    flux: npt.NDArray[np.float32] | None = None
+    ivar: npt.NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.tids)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the spectra are held in memory."""
+        return self.X is not None or self.flux is not None
+
+    def held(self, rows: Rows) -> Held:
+        """Spectra of some rows, from memory or read from disk."""
+        if self.X is not None:
+            return Held(rows, X=self.X)
+        if self.flux is not None and self.ivar is not None:
+            return Held(rows, pixels=(self.flux, self.ivar))
+        return Held(np.arange(len(rows)), pixels=self._read(rows))
+
+    def _read(self, rows: Rows) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Flux and ivar of some rows, from disk: rows that lie together in one pass."""
+        flux, ivar = np.empty((2, len(rows), self.grid.npix), np.float32)
+        for index, path in enumerate(self.paths):
+            here = np.flatnonzero(self.file[rows] == index)
+            wanted, place = np.unique(self.row[rows[here]], return_inverse=True)
+            for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > RUN_LENGTH) + 1):
+                if not len(run):
+                    continue
+                at = (wanted[place] >= run[0]) & (wanted[place] <= run[-1])
+                found = np.searchsorted(run, wanted[place][at])
+                run_flux, run_ivar = read_pixels(path, run, self.grid.npix)
+                flux[here[at]], ivar[here[at]] = run_flux[found], run_ivar[found]
+        return flux, ivar
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Held:
+    """Spectra that are in memory, and which of them are meant: normalised, or flux and ivar."""
+
+    index: Rows
+    X: npt.NDArray[np.float32] | None = None
+    pixels: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+
+    def normalised(
+        self, part: slice, augmentation: Augmentation, rng: np.random.Generator | None
+    ) -> npt.NDArray[np.float32]:
+        """Normalised spectra of a part of the rows, augmented where a generator is given."""
+        rows = self.index[part]
+        if self.pixels is None:
+            return self.X[rows]  # type: ignore[index]  # one of the two is there
+        flux, ivar = (values[rows] for values in self.pixels)
+        if rng is not None and augmentation:
+            flux, ivar = augment(flux, ivar, augmentation, rng)
+        X = normalise(flux, ivar).astype(np.float32, copy=False)
+        # What is left of an augmented spectrum may have no scatter: it is flat then, not NaN.
+        return np.nan_to_num(X, copy=False)
+
+
+def load(
+    paths: PathLike | Sequence[PathLike],
+    truth: Mapping[int, TruthRecord],
+    *,
+    memory: float,
+    keep_pixels: bool,
+    z_lim: float = 2.1,
+) -> TrainingData:
+    """Read prepared data and its truth.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        Prepared data files on one grid.
+    truth : mapping of int to TruthRecord
+        From `qnet.io.read_truth`.
+    memory : float
+        Memory for the spectra [GiB]; larger sets stay on disk.
+    keep_pixels : bool
+        Whether flux and ivar are needed, not the normalised spectra only.
+    z_lim : float
+        Redshift that parts the classes QSO_LZ and QSO_HZ.
+
+    Returns
+    -------
+    TrainingData
+
+    Raises
+    ------
+    InputError
+        No spectrum is left to train on.
+    MissingFileError, FileError
+        A file cannot be read, or is on another grid.
+    """
+    files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    twice = [path for path, count in Counter(map(os.path.realpath, files)).items() if count > 1]
+    if twice:
+        raise InputError(f"data files are given twice: {', '.join(twice)}")
+    blocks: list[tuple[int, Block]] = []
+    names: list[Path] = []
+    nread: list[int] = []
+    size = 0.0
+    fits_in = True
+    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels):
+        if not names or names[-1] != block.path:
+            names.append(block.path)
+            nread.append(0)
+        nread[-1] += block.nread
+        size += block.X.nbytes * (2 if keep_pixels else 1) / _GIB
+        if size > memory and fits_in:
+            fits_in = False
+            blocks = [(index, _without_spectra(old)) for index, old in blocks]
+        blocks.append((len(names) - 1, block if fits_in else _without_spectra(block)))
+    kept = [block for _, block in blocks]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(block, name) for block in kept])
+        for name in ("tids", "Y", "z", "bal")
+    }
+    if not len(columns["tids"]):
+        raise InputError(
+            f"no spectrum of {', '.join(map(str, names))} can be trained on: none is in the truth "
+            f"and has data (ids of the truth are like {sorted(truth)[:3]})"
+        )
+    if fits_in:
+        columns |= {
+            name: np.concatenate([getattr(block, name) for block in kept])
+            for name in (("flux", "ivar") if keep_pixels else ("X",))
+        }
+    return TrainingData(
+        paths=tuple(names),
+        grid=kept[0].grid,
+        nread=tuple(nread),
+        file=np.concatenate([np.full(len(b.rows), index) for index, b in blocks]),
+        row=np.concatenate([block.rows for block in kept]),
+        **columns,
+    )
+
+
+def _without_spectra(block: Block) -> Block:
+    """A block's ids and truth alone."""
+    return dataclasses.replace(block, X=block.X[:0], flux=None, ivar=None)
+
+
+def split(data: TrainingData, share: float, seed: int) -> tuple[Rows, Rows]:
+    """Part the spectra into training and validation, all those of a TARGETID on one side.
+
+    Parameters
+    ----------
+    data : TrainingData
+    share : float
+        Of the TARGETIDs that go to validation.
+    seed : int
+
+    Returns
+    -------
+    train, validation : ndarray of int64
+        Indices of spectra, ascending.
+
+    Raises
+    ------
+    InputError
+        There are too few TARGETIDs to part.
+    """
+    targets = np.unique(data.tids)
+    count = round(share * len(targets))
+    if share and not 1 <= count < len(targets):
+        raise InputError(
+            f"{len(targets)} TARGETIDs cannot be parted with a validation share of {share}: "
+            f"{count} would go to validation"
+        )
+    chosen = np.random.default_rng([seed, 0]).permutation(targets)[:count]
+    inside = np.isin(data.tids, chosen)
+    return np.flatnonzero(~inside), np.flatnonzero(inside)
+
+
+def bootstrap(data: TrainingData, rows: Rows, seed: int) -> Rows:
+    """Draw as many TARGETIDs as there are, with replacement, and take all their spectra.
+
+    Parameters
+    ----------
+    data : TrainingData
+    rows : ndarray of int64
+        Spectra to draw from.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64
+        Indices of spectra, ascending, each as often as its TARGETID was drawn.
+    """
+    targets, inverse = np.unique(data.tids[rows], return_inverse=True)
+    drawn = np.random.default_rng([seed, 1]).integers(0, len(targets), len(targets))
+    return np.repeat(rows, np.bincount(drawn, minlength=len(targets))[inverse])

@@ -1,0 +1,356 @@
+"""`fit`: prepared data and truth to a trained network."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qnet._version import __version__
+from qnet.architecture import Architecture
+from qnet.errors import InputError
+from qnet.files import PathLike, sha256
+from qnet.io.truth import read_truth
+from qnet.model import Model, load_model
+from qnet.train.batches import Batches, LineMaker
+from qnet.train.checkpoint import (
+    BEST,
+    LAST,
+    STATE,
+    State,
+    load_checkpoint,
+    open_folder,
+    save_checkpoint,
+    write_history,
+)
+from qnet.train.data import Rows, TrainingData, bootstrap, load, split
+from qnet.train.distribution import Share, distribution, own_folder
+from qnet.train.settings import Settings
+from qnet.weights import write_weights
+
+if TYPE_CHECKING:
+    import keras
+
+Paths = PathLike | Sequence[PathLike]
+
+_GIB = 2**30
+
+
+def fit(
+    data: Paths,
+    truth: Paths,
+    output: PathLike,
+    settings: Settings | None = None,
+    *,
+    init: PathLike | Model | None = None,
+    members: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    distribute: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    progress: bool | None = None,
+) -> list[Model]:
+    """Train a network.
+
+    Keras's global random seed is set from the settings' seed.
+
+    Parameters
+    ----------
+    data : path or sequence of paths
+        Prepared data files, on one grid; the network gets that grid.
+    truth : path or sequence of paths
+        Truth tables, as `qnet.io.read_truth` reads them. Spectra that are not in them, that were
+        not inspected, or that have no data are left out.
+    output : path
+        Folder of the run. After every epoch it holds ``best.safetensors`` and ``last.safetensors``
+        (for `qnet.load_model`), ``history.fits``, ``history.csv`` and a checkpoint; with several
+        members, a folder ``member-NN`` for each.
+    settings : Settings, optional
+        The defaults of `Settings` when None.
+    init : path or Model, optional
+        Start from this model's weights, with its network, lines and rest wavelengths. Its grid must
+        be that of the data.
+    members : int
+        Number of networks. Each of several is trained on its own bootstrap sample of the TARGETIDs,
+        from its own seed, and all are judged on the same validation set.
+    resume : bool
+        Go on with a run that was stopped; settings and data must be the same. Members that are
+        done are not trained again.
+    overwrite : bool
+        Whether a run in the folder may be replaced.
+    distribute : bool
+        Train on all devices of Keras's backend, data parallel, through ``keras.distribution``; on
+        several hosts too where Keras's variables KERAS_DISTRIBUTION_* are set.
+    callbacks : sequence of keras.callbacks.Callback
+        Further callbacks, for each member.
+    progress : bool, optional
+        Whether to show a progress bar; None: on a terminal only.
+
+    Returns
+    -------
+    list of Model
+        The best network of each member: that of the epoch of the lowest validation loss (training
+        loss, where there is no validation).
+
+    Raises
+    ------
+    InputError
+        Nothing is left to train on, a setting is wrong, or a run to resume was another one.
+    OutputExistsError
+        The folder holds a run, and neither `resume` nor `overwrite` is asked for.
+    MissingFileError, FileError
+        A file cannot be read or written.
+    TrainingError
+        The loss is not a number. The checkpoint of the epoch before is kept.
+    """
+    settings = Settings() if settings is None else settings
+    if members < 1:
+        raise InputError(f"members must be at least 1, not {members!r}")
+    if resume and overwrite:
+        raise InputError("resume and overwrite contradict one another")
+    _need_keras()
+    start = init if init is None or isinstance(init, Model) else load_model(init)
+    known = read_truth(truth)
+    spectra = load(
+        data,
+        known,
+        memory=settings.memory,
+        keep_pixels=bool(settings.augmentation),
+        z_lim=settings.z_lim,
+    )
+    if start is not None and start.grid != spectra.grid:
+        raise InputError(
+            f"the data are on another grid ({spectra.grid}) than {start.name} ({start.grid})"
+        )
+    sources = _sources(spectra, truth)
+    trained = []
+    folder = Path(output)
+    train, validation = split(spectra, settings.validation, settings.seed)
+    with distribution(distribute, settings.batch_size) as share:
+        for member in range(1, members + 1):
+            seed = settings.seed if members == 1 else settings.seed + member
+            run = _Run(
+                folder=folder if members == 1 else folder / f"member-{member:02d}",
+                settings=settings,
+                seed=seed,
+                data=spectra,
+                train=train if members == 1 else bootstrap(spectra, train, seed),
+                validation=validation,
+                init=start,
+                sources=sources,
+                share=share,
+                callbacks=callbacks,
+                progress=progress,
+            )
+            begun = (run.folder / STATE).exists() or members == 1
+            trained.append(run.go(resume=resume and begun, overwrite=overwrite))
+    return trained
+
+
+@dataclasses.dataclass
+class _Run:
+    """The training of one network."""
+
+    folder: Path
+    settings: Settings
+    seed: int
+    data: TrainingData
+    train: Rows
+    validation: Rows
+    init: Model | None
+    sources: Mapping[str, Any]
+    share: Share
+    callbacks: Sequence[keras.callbacks.Callback]
+    progress: bool | None
+
+    def go(self, *, resume: bool, overwrite: bool) -> Model:
+        """Train, or go on, to the end."""
+        import keras
+
+        share = self.share
+        with own_folder(self.folder, share, resume=resume) as folder:
+            open_folder(folder, resume=resume, overwrite=overwrite)
+            keras.utils.set_random_seed(self.seed)
+            network = self._new()
+            like = Model.from_keras(network, **self._naming()).architecture
+            batches = self._batches(self.train, self.seed, like, share)
+            if resume:
+                network, state = load_checkpoint(folder, self._plan())
+            else:
+                state = State(self._plan())
+                self._compile(network, batches.steps)
+            if not self._is_done(state):
+                judged = self._batches(self.validation, None, like, share)
+                self._fit(network, like, state, batches, judged, folder)
+            return load_model(folder / BEST)
+
+    def _is_done(self, state: State) -> bool:
+        """Whether a run is at its end: by its epochs, or for want of a better one."""
+        patience = self.settings.patience
+        waited = patience is not None and state.epoch - state.best_epoch >= patience
+        return waited or state.epoch >= self.settings.epochs
+
+    def _fit(
+        self,
+        network: keras.Model,
+        like: Architecture,
+        state: State,
+        batches: Batches,
+        judged: Batches,
+        folder: Path,
+    ) -> None:
+        """Keras's fit, from the state on."""
+        from qnet.train.callbacks import Progress, Recorder, Reseed, StopOnNaN, output_names
+
+        settings = self.settings
+        monitor = "val_loss" if len(judged.rows) else "loss"
+        names = output_names(network.output_names, like.lines, like.lines_bal)
+        network.fit(
+            batches.endless(state.epoch),
+            steps_per_epoch=batches.steps,
+            initial_epoch=state.epoch,
+            epochs=settings.epochs,
+            validation_data=judged.endless(0) if len(judged.rows) else None,
+            validation_steps=judged.steps if len(judged.rows) else None,
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                Reseed(self.seed),
+                StopOnNaN(batches),
+                Recorder(
+                    state,
+                    names,
+                    monitor,
+                    settings.patience,
+                    lambda now, best: self._save(folder, network, now, best),
+                ),
+                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
+                *self.callbacks,
+            ],
+        )
+
+    def _new(self) -> keras.Model:
+        """The network before training."""
+        from qnet.kerasnet import QuasarNET
+
+        if self.init is not None:
+            return self.init.to_keras()
+        return QuasarNET((self.data.grid.npix, 1), **self.settings.network.keras_options())
+
+    def _naming(self) -> dict[str, Any]:
+        """What the network's outputs mean, and what it is called."""
+        source: Any = self.settings.network if self.init is None else self.init
+        return {
+            "name": self.settings.name,
+            "version": self.settings.version,
+            "lines": source.lines,
+            "lines_bal": source.lines_bal,
+            "rest": source.rest,
+            "grid": self.data.grid,
+        }
+
+    def _compile(self, network: keras.Model, steps: int) -> None:
+        """Give the network its loss and optimiser."""
+        from qnet.kerasnet import LOSSES
+        from qnet.train.optimiser import make_optimiser
+
+        network.compile(
+            optimizer=make_optimiser(self.settings, steps),
+            loss=[LOSSES[self.settings.loss]] * len(network.outputs),
+        )
+
+    def _batches(
+        self, rows: Rows, seed: int | None, architecture: Architecture, share: Share
+    ) -> Batches:
+        """Batches of some spectra for a network: whole multiples of the devices."""
+        size = self.settings.batch_size
+        pixels = 2 * self.data.grid.npix * np.dtype(np.float32).itemsize
+        return Batches(
+            data=self.data,
+            rows=rows[: len(rows) - len(rows) % share.devices],
+            size=size,
+            make=LineMaker(architecture, self.settings.augmentation),
+            group=max(size, int(self.settings.memory * _GIB / pixels)),
+            seed=seed,
+            share=(share.process, share.processes),
+        )
+
+    def _plan(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed."""
+        settings = self.settings.to_dict()
+        # A run may go on longer than was planned, where the rate does not depend on its length.
+        for name in ("patience", *(["epochs"] if self.settings.schedule == "constant" else [])):
+            del settings[name]
+        # How much is held in memory decides the order of the spectra, where they are left on disk.
+        if self.data.in_memory:
+            del settings["memory"]
+        return {
+            "settings": settings,
+            "seed": self.seed,
+            "sources": dict(self.sources),
+            "init": None if self.init is None else self.init.sha256,
+        }
+
+    def _save(self, folder: Path, network: keras.Model, state: State, best: bool) -> None:
+        """Write checkpoint, weights and history after an epoch."""
+        model = Model.from_keras(network, **self._naming())
+        weights = dataclasses.replace(
+            model.weights,
+            licence=self.settings.licence,
+            provenance=self._provenance(state),
+        )
+        write_weights(folder / LAST, weights, overwrite=True)
+        if best:
+            write_weights(folder / BEST, weights, overwrite=True)
+        write_history(folder, state.history)
+        save_checkpoint(folder, network, state)
+
+    def _provenance(self, state: State) -> dict[str, Any]:
+        """What made the weights."""
+        import keras
+
+        return {
+            "trained_by": f"qnet {__version__}",
+            "epoch": state.epoch,
+            "sources": dict(self.sources),
+            "nspec_train": len(self.train),
+            "nspec_validation": len(self.validation),
+            "init": None if self.init is None else f"{self.init.name} {self.init.sha256}",
+            "seed": self.seed,
+            "settings": self.settings.to_dict(),
+            "versions": {
+                "qnet": __version__,
+                "keras": keras.__version__,
+                "backend": keras.backend.backend(),
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+            "history": state.history,
+        }
+
+
+def _sources(data: TrainingData, truth: Paths) -> dict[str, Any]:
+    """Names, sizes and hashes of the files."""
+    truths = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
+    return {
+        "data": [
+            {"name": path.name, "sha256": sha256(path), "rows": rows}
+            for path, rows in zip(data.paths, data.nread, strict=True)
+        ],
+        "truth": [{"name": Path(path).name, "sha256": sha256(path)} for path in truths],
+    }
+
+
+def _need_keras() -> None:
+    """Raise, in a sentence, where Keras or its backend is not installed."""
+    try:
+        import keras  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"training needs Keras and a backend ({error}): install qnet-quasar[train]"
+        ) from error

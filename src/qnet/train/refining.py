@@ -1,0 +1,264 @@
+"""Training of the second stage: precise redshifts from guesses. Imports Keras when it trains."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.architecture import RefineArchitecture
+from qnet.errors import InputError
+from qnet.files import PathLike
+from qnet.io.truth import read_truth
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.objective import QSO_CLASSES
+from qnet.refine import rest_frame
+from qnet.train.augment import augment
+from qnet.train.batches import Batch, Batches
+from qnet.train.data import Held, Rows, TrainingData, load, split
+from qnet.train.settings import Augmentation, Settings
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+
+#: Errors [km/s] of the guesses that the stage is trained with, and their shares: those of a line
+#: finder, of a second pass, and a tail out to where the stage gives up.
+GUESS_ERRORS: tuple[tuple[float, float], ...] = ((300.0, 0.4), (1000.0, 0.4), (3000.0, 0.2))
+
+_GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class RefineMaker:
+    """Batches for the second stage: spectra in the frames of guesses, and how far these are off.
+
+    Attributes
+    ----------
+    arch : RefineArchitecture
+        What the input is made for.
+    augmentation : Augmentation
+    """
+
+    arch: RefineArchitecture
+    augmentation: Augmentation
+
+    def __call__(
+        self,
+        data: TrainingData,
+        held: Held,
+        part: slice,
+        rows: Rows,
+        rng: np.random.Generator,
+        training: bool,
+    ) -> Batch:
+        """Spectra in the frames of guesses, and the velocities of the objects in them."""
+        if held.pixels is None:
+            raise InputError("the second stage is trained on flux and ivar")
+        flux, ivar = (values[held.index[part]] for values in held.pixels)
+        if training and self.augmentation:
+            flux, ivar = augment(flux, ivar, self.augmentation, rng)
+        z = data.z[rows]
+        guess = z + draw_errors(rng, len(z), self.arch.max_dv) / SPEED_OF_LIGHT * (1 + z)
+        X, z_frame = rest_frame(flux, ivar, guess, self.arch)
+        dv = SPEED_OF_LIGHT * (z - z_frame) / (1 + z_frame) / self.arch.dv_scale
+        return X, (dv.astype(np.float32)[:, None],), (np.ones(len(z), np.float32),)
+
+
+def draw_errors(rng: np.random.Generator, count: int, largest: float) -> npt.NDArray[np.float64]:
+    """Errors of guesses [km/s], of the mixture `GUESS_ERRORS`, none larger than `largest`."""
+    widths, shares = np.array(GUESS_ERRORS).T
+    error = rng.normal(0, 1, count) * rng.choice(widths, count, p=shares / shares.sum())
+    return np.clip(error, -largest, largest)
+
+
+def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Model:
+    """The second stage in Keras, untrained.
+
+    Parameters
+    ----------
+    arch : RefineArchitecture
+    dropout : float
+        Share of the activations dropped before the dense layer, in training.
+
+    Returns
+    -------
+    keras.Model
+        (nspec, npooled, 2) to (nspec, 2): velocity and the logarithm of its error, in units of
+        ``arch.dv_scale``. `take_refiner` gives its arrays.
+    """
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(shape=(arch.npooled, 2))
+    x = inputs
+    for number, conv in enumerate(arch.convs, start=1):
+        x = layers.Conv1D(
+            conv.filters,
+            conv.width,
+            strides=conv.stride,
+            padding=conv.padding,
+            name=f"refine_conv_{number}",
+        )(x)
+        x = layers.BatchNormalization(epsilon=conv.epsilon, name=f"refine_bn_{number}")(x)
+        x = layers.Activation("relu")(x)
+    x = layers.Flatten()(x)
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    x = layers.Dense(arch.units, name="refine_fc")(x)
+    x = layers.BatchNormalization(epsilon=arch.epsilon, name="refine_bn_fc")(x)
+    x = layers.Activation("relu")(x)
+    outputs = layers.Dense(2, name="refine_out")(x)
+    return keras.Model(inputs, outputs, name="Refiner")
+
+
+def take_refiner(model: keras.Model, arch: RefineArchitecture) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a second stage that was trained in Keras, by their names in a weights file."""
+    arrays = {}
+    for name, shape in arch.shapes().items():
+        layer, part = name.split(".")
+        source = model.get_layer(layer)
+        values = {variable.name: np.asarray(variable) for variable in source.variables}
+        arrays[name] = values[part].reshape(shape)
+    return arrays
+
+
+def laplace_loss(y_true: Any, y_pred: Any) -> Any:
+    """Negative logarithm of a Laplace density of the velocity, but for a constant.
+
+    |y - mu| / b + log b, of the predicted mu and log b: the error that is learned is a typical one,
+    which outliers do not drive.
+
+    Parameters
+    ----------
+    y_true : tensor, shape (nspec, 1)
+    y_pred : tensor, shape (nspec, 2)
+
+    Returns
+    -------
+    tensor, shape (nspec,)
+    """
+    from keras import ops
+
+    log_b = ops.clip(y_pred[:, 1], -6.0, 6.0)
+    return ops.abs(y_true[:, 0] - y_pred[:, 0]) * ops.exp(-log_b) + log_b
+
+
+def fit_refiner(
+    data: PathLike | Sequence[PathLike],
+    truth: PathLike | Sequence[PathLike],
+    arch: RefineArchitecture,
+    settings: Settings,
+    *,
+    dropout: float = 0.0,
+    progress: bool | None = None,
+) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, float]]]:
+    """Train the second stage on the quasars of prepared data.
+
+    Parameters
+    ----------
+    data : path or sequence of paths
+        Prepared data files on ``arch.grid``.
+    truth : path or sequence of paths
+        Truth tables.
+    arch : RefineArchitecture
+    settings : Settings
+        Epochs, batch size, optimiser, augmentation, validation, memory and seed; the rest is of
+        the first stage.
+    dropout : float
+        As `build_refiner` takes it.
+    progress : bool, optional
+        Whether to show a progress bar; None: on a terminal only.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        Of the epoch of the lowest validation loss.
+    history : list of dict
+        The losses by epoch.
+
+    Raises
+    ------
+    InputError
+        The data are on another grid, or hold no quasar.
+    MissingFileError, FileError
+        A file cannot be read.
+    TrainingError
+        The loss is not a number.
+    """
+    import keras
+
+    from qnet.train.callbacks import Progress, StopOnNaN
+    from qnet.train.optimiser import make_optimiser
+
+    spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
+    if spectra.grid != arch.grid:
+        raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
+    sides = [
+        rows[np.isin(spectra.Y[rows].argmax(axis=1), QSO_CLASSES)]
+        for rows in split(spectra, settings.validation, settings.seed)
+    ]
+    if not all(map(len, sides)):
+        raise InputError("the second stage needs quasars to train on, and some for validation")
+    group = max(settings.batch_size, int(settings.memory * _GIB / (8 * arch.grid.npix)))
+    make = RefineMaker(arch, settings.augmentation)
+    batches, judged = (
+        Batches(spectra, rows, settings.batch_size, make, group, seed)
+        for rows, seed in zip(sides, (settings.seed, None), strict=True)
+    )
+    keras.utils.set_random_seed(settings.seed)
+    network = build_refiner(arch, dropout=dropout)
+    network.compile(optimizer=make_optimiser(settings, batches.steps), loss=laplace_loss)
+    best = _Best(arch)
+    done = network.fit(
+        _single(batches.endless(0)),
+        steps_per_epoch=batches.steps,
+        epochs=settings.epochs,
+        validation_data=_single(judged.endless(0)),
+        validation_steps=judged.steps,
+        verbose=0,
+        shuffle=False,
+        callbacks=[
+            StopOnNaN(batches),
+            best.callback(),
+            Progress(settings.epochs, batches.steps, 0, progress),
+        ],
+    )
+    names = list(done.history)
+    return best.arrays, [
+        {name: done.history[name][epoch] for name in names} for epoch in range(len(done.epoch))
+    ]
+
+
+class _Best:
+    """The arrays of the epoch of the lowest validation loss."""
+
+    def __init__(self, arch: RefineArchitecture) -> None:
+        self._arch = arch
+        self._loss = math.inf
+        self.arrays: dict[str, npt.NDArray[Any]] = {}
+
+    def callback(self) -> keras.callbacks.Callback:
+        """What Keras calls after every epoch."""
+        import keras
+
+        def keep(epoch: int, logs: dict[str, float]) -> None:
+            logger.info("epoch %d: %s", epoch + 1, logs)
+            if logs["val_loss"] < self._loss:
+                self._loss = logs["val_loss"]
+                self.arrays = take_refiner(callback.model, self._arch)
+
+        callback = keras.callbacks.LambdaCallback(on_epoch_end=keep)
+        return callback
+
+
+def _single(batches: Any) -> Any:
+    """Batches of a network with one output."""
+    for X, (target,), (weight,) in batches:
+        yield X, target, weight

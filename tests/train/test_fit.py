@@ -1,0 +1,336 @@
+"""`qnet.train.fit`: runs that are repeated, resumed, streamed, stopped and started from a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import warnings
+
+import fitsio
+import numpy as np
+import pytest
+
+import qnet
+from makers import make_spectra, prepared, primary, table, write
+from qnet.errors import FileError, InputError, OutputExistsError, TrainingError
+from qnet.files import sha256
+from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.train import Augmentation, NetworkOptions, Settings, fit
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SMALL = NetworkOptions(lines=("LYA", "CIV(1548)"), filters=4, units=8, nlayers=3)
+QUICK = Settings(epochs=3, batch_size=32, network=SMALL, learning_rate=3e-3, seed=7)
+
+SUPERSET = {"THING_ID": "i4", "Z_VI": "f8", "CLASS_PERSON": "i4", "Z_CONF_PERSON": "i4"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    """Keras, on its backend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("keras")
+        pytest.importorskip(module.backend.backend())
+    return module
+
+
+def make_survey(folder, count=300, grid=QUASARNET_GRID, first=1000, name="data"):
+    """Prepared data, with a target that was observed four times, and a superset."""
+    rng = np.random.default_rng(0)
+    z = rng.uniform(1.8, 3.2, count)
+    flux, ivar = make_spectra(grid.wave, z, seed=1, snr=20.0)
+    ids = np.arange(count) + first
+    ids[1:4] = ids[0]
+    cards = {"QNGRID": grid.spacing, "QNSTART": grid.start, "QNSTEP": grid.step}
+    header = None if grid == QUASARNET_GRID else tuple(cards.values())
+    options = {} if header is None else {"grid": header}
+    data = write(folder / f"{name}.fits", prepared(flux, ivar, {"TARGETID": ids}, **options))
+    quasar = rng.uniform(size=count) < 0.7
+    quasar[1:4], z[1:4] = quasar[0], z[0]
+    columns = {
+        "THING_ID": ids,
+        "Z_VI": z,
+        "CLASS_PERSON": np.where(quasar, 3, 1),
+        "Z_CONF_PERSON": np.full(count, 3),
+        "BAL_FLAG_VI": np.zeros(count),
+        "BI_CIV": np.zeros(count),
+    }
+    return data, write(folder / f"{name}_truth.fits", [primary(), table(columns)])
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return make_survey(tmp_path_factory.mktemp("survey"))
+
+
+def weights(path):
+    """Arrays of a weights file."""
+    return qnet.load_model(path).weights.arrays
+
+
+def assert_same(one, other, **tolerance):
+    """Two runs have the same best and last weights."""
+    for name in ("best.safetensors", "last.safetensors"):
+        first, second = weights(one / name), weights(other / name)
+        assert first.keys() == second.keys()
+        for key in first:
+            np.testing.assert_allclose(first[key], second[key], err_msg=key, **tolerance)
+
+
+@pytest.fixture(scope="module")
+def run(survey, tmp_path_factory):
+    """A run, its folder and its model."""
+    folder = tmp_path_factory.mktemp("run") / "out"
+    (model,) = fit(*survey, folder, QUICK)
+    return folder, model
+
+
+def test_what_a_run_leaves(run, survey):
+    folder, model = run
+    names = {path.name for path in folder.iterdir()}
+    files = {"best.safetensors", "last.safetensors", "history.fits", "history.csv", "state.json"}
+    assert names == files | {"checkpoint-00003.keras"}
+    assert model.lines == ("LYA", "CIV(1548)")
+    assert model.rest["LYA"] == 1215.67
+    assert model.grid == QUASARNET_GRID
+    history = fitsio.read(folder / "history.fits", ext="HISTORY")
+    assert history["EPOCH"].tolist() == [1, 2, 3]
+    assert history["LOSS"][-1] < history["LOSS"][0]
+    parts = ("LOSS_LYA", "LOSS_CIV_1548", "LOSS_BAL_CIV_1548")
+    np.testing.assert_allclose(history["LOSS"], sum(history[name] for name in parts), rtol=1e-4)
+    text = np.genfromtxt(folder / "history.csv", delimiter=",", names=True)
+    for name in history.dtype.names:
+        np.testing.assert_allclose(text[name], history[name], rtol=1e-12)
+    made = model.weights.provenance
+    best = int(history["EPOCH"][np.argmin(history["VAL_LOSS"])])
+    assert made["epoch"] == best
+    assert made["history"][best - 1]["val_loss"] == history["VAL_LOSS"][best - 1]
+    assert made["sources"]["data"] == [
+        {"name": "data.fits", "sha256": sha256(survey[0]), "rows": 300}
+    ]
+    assert made["sources"]["truth"][0]["sha256"] == sha256(survey[1])
+    assert made["seed"] == 7
+    assert made["nspec_train"] + made["nspec_validation"] == 300
+    assert {"qnet", "keras", "backend", "numpy", "python"} <= set(made["versions"])
+
+
+def test_the_trained_network_predicts_without_keras(run, survey):
+    _, model = run
+    truth = qnet.io.read_truth(survey[1])
+    _, X, *_ = qnet.io.read_data(survey[0], truth)
+    ours = model.predict(X)
+    theirs = model.to_keras().predict(X[:, :, None], verbose=0)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+
+
+def test_the_same_seed_gives_the_same_weights(run, survey, tmp_path):
+    fit(*survey, tmp_path / "again", QUICK)
+    assert_same(run[0], tmp_path / "again", rtol=0, atol=0)
+    fit(*survey, tmp_path / "other", dataclasses.replace(QUICK, seed=8))
+    with pytest.raises(AssertionError):
+        assert_same(run[0], tmp_path / "other", rtol=0, atol=0)
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing catches it."""
+
+
+def kill_in(monkeypatch, epoch, step):
+    """End the process' training in the middle of an epoch."""
+    from qnet.train.callbacks import StopOnNaN
+
+    plain = StopOnNaN.on_train_batch_end
+
+    def strike(self, batch, logs=None):
+        if (self._epoch, batch) == (epoch, step):
+            raise Killed
+        plain(self, batch, logs)
+
+    monkeypatch.setattr(StopOnNaN, "on_train_batch_end", strike)
+
+
+CHANGING = dataclasses.replace(
+    QUICK,
+    schedule="one-cycle",
+    weight_decay=1e-3,
+    augmentation=Augmentation(noise=0.5, tilt=0.1, gap=0.3),
+    network=dataclasses.replace(SMALL, dropout=0.2),
+)
+
+
+@pytest.mark.parametrize("settings", [QUICK, CHANGING], ids=["plain", "changing"])
+def test_a_run_that_was_killed_goes_on_to_the_same_end(survey, tmp_path, monkeypatch, settings):
+    fit(*survey, tmp_path / "whole", settings)
+    with monkeypatch.context() as patch:
+        kill_in(patch, 1, 2)
+        with pytest.raises(Killed):
+            fit(*survey, tmp_path / "killed", settings)
+    assert json.loads((tmp_path / "killed" / "state.json").read_text())["epoch"] == 1
+    fit(*survey, tmp_path / "killed", settings, resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "killed", rtol=1e-4, atol=1e-6)
+    whole, killed = (fitsio.read(tmp_path / name / "history.fits") for name in ("whole", "killed"))
+    assert killed["EPOCH"].tolist() == [1, 2, 3]
+    for name in whole.dtype.names:
+        np.testing.assert_allclose(killed[name], whole[name], rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_that_is_done_is_not_trained_again_but_may_be_lengthened(survey, tmp_path):
+    (first,) = fit(*survey, tmp_path / "run", QUICK)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    (again,) = fit(*survey, tmp_path / "run", QUICK, resume=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert again.sha256 == first.sha256
+    longer = dataclasses.replace(QUICK, epochs=4)
+    fit(*survey, tmp_path / "run", longer, resume=True)
+    fit(*survey, tmp_path / "whole", longer)
+    assert_same(tmp_path / "whole", tmp_path / "run", rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_is_resumed_by_its_own_plan_only(survey, tmp_path):
+    fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
+    with pytest.raises(OutputExistsError, match="holds a training run"):
+        fit(*survey, tmp_path / "run", QUICK)
+    with pytest.raises(InputError, match=r"its settings\.batch_size was 32, not 16"):
+        fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, batch_size=16), resume=True)
+    with pytest.raises(FileError, match="holds no run that could be resumed"):
+        fit(*survey, tmp_path / "none", QUICK, resume=True)
+    (tmp_path / "run" / "state.json").write_text('{"plan": 3')
+    with pytest.raises(FileError, match=r"state\.json: cannot be read"):
+        fit(*survey, tmp_path / "run", QUICK, resume=True)
+    fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1), overwrite=True)
+    assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 1
+
+
+def test_streaming_from_disk_sees_every_spectrum_and_learns_the_same(survey, tmp_path):
+    """With room for a batch only, in place of all of them."""
+    streamed = dataclasses.replace(QUICK, memory=1e-6)
+    (model,) = fit(*survey, tmp_path / "disk", streamed)
+    history = fitsio.read(tmp_path / "disk" / "history.fits")
+    assert history["LOSS"][-1] < history["LOSS"][0]
+    fit(*survey, tmp_path / "again", streamed)
+    assert_same(tmp_path / "disk", tmp_path / "again", rtol=0, atol=0)
+    assert model.weights.provenance["nspec_train"] > 200
+
+
+def test_several_files_are_one_set(tmp_path, survey, run):
+    flux, ids = fitsio.read(survey[0], ext=0), fitsio.read(survey[0], ext=1)["TARGETID"]
+    paths = []
+    for number, part in enumerate(np.array_split(np.arange(300), 3)):
+        pixels = np.split(flux[part], 2, axis=1)
+        hdus = prepared(*pixels, {"TARGETID": ids[part]})
+        paths.append(write(tmp_path / f"part{number}.fits", hdus))
+    fit(paths, survey[1], tmp_path / "run", QUICK)
+    assert_same(run[0], tmp_path / "run", rtol=0, atol=0)
+    with pytest.raises(InputError, match="data files are given twice"):
+        fit([paths[0], paths[0]], survey[1], tmp_path / "twice", QUICK)
+
+
+def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
+    from qnet.train.batches import Batches
+
+    fit(*survey, tmp_path / "good", dataclasses.replace(QUICK, epochs=1))
+    good = weights(tmp_path / "good" / "last.safetensors")
+    plain = Batches._batch
+
+    def poisoned(self, held, rows, index, epoch, step):
+        X, target, weight = plain(self, held, rows, index, epoch, step)
+        if self.seed is not None and (epoch, step) == (1, 2):
+            X[3] = np.nan
+        return X, target, weight
+
+    monkeypatch.setattr(Batches, "_batch", poisoned)
+    with pytest.raises(TrainingError, match=r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, "):
+        fit(*survey, tmp_path / "bad", QUICK)
+    left = weights(tmp_path / "bad" / "last.safetensors")
+    for key in good:
+        np.testing.assert_array_equal(good[key], left[key])
+
+
+def test_early_stopping(survey, tmp_path):
+    patient = dataclasses.replace(QUICK, epochs=30, learning_rate=0.5, patience=2)
+    (model,) = fit(*survey, tmp_path / "run", patient)
+    history = fitsio.read(tmp_path / "run" / "history.fits")
+    best = int(history["EPOCH"][np.argmin(history["VAL_LOSS"])])
+    assert len(history) == best + 2 < 30
+    assert model.weights.provenance["epoch"] == best
+    fit(*survey, tmp_path / "run", patient, resume=True)
+    assert len(fitsio.read(tmp_path / "run" / "history.fits")) == len(history)
+
+
+def test_start_from_a_model(run, survey, tmp_path):
+    """A first step of no size leaves the model's own weights; a grid of its own is refused."""
+    folder, model = run
+    still = dataclasses.replace(QUICK, epochs=1, learning_rate=1e-30)
+    (same,) = fit(*survey, tmp_path / "still", still, init=folder / "best.safetensors")
+    assert same.lines == model.lines
+    for key, values in model.weights.arrays.items():
+        if "moving" not in key:
+            np.testing.assert_allclose(same.weights.arrays[key], values, rtol=1e-6, atol=1e-9)
+    assert model.sha256 in same.weights.provenance["init"]
+    grid = WavelengthGrid.log(4000, 9000, 1e-3)
+    other = make_survey(tmp_path, count=60, grid=grid, name="other")
+    with pytest.raises(InputError, match="the data are on another grid"):
+        fit(*other, tmp_path / "bad", still, init=model)
+
+
+def test_members_of_an_ensemble_differ_and_resume_one_by_one(survey, tmp_path):
+    quick = dataclasses.replace(QUICK, epochs=1)
+    models = fit(*survey, tmp_path / "run", quick, members=2)
+    assert len({model.sha256 for model in models}) == 2
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"member-01", "member-02"}
+    used = [model.weights.provenance for model in models]
+    assert used[0]["nspec_validation"] == used[1]["nspec_validation"]
+    again = fit(*survey, tmp_path / "run", quick, members=2, resume=True)
+    assert [model.sha256 for model in again] == [model.sha256 for model in models]
+
+
+def test_nothing_to_train_on(survey, tmp_path):
+    _, truth = make_survey(tmp_path, count=20, first=5_000_000)
+    with pytest.raises(InputError, match=r"no spectrum of .* can be trained on: none is in the"):
+        fit(survey[0], truth, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs must be a whole number, at least 1"),
+        ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"schedule": "steps"}, "schedule must be one of constant, exponential, cosine, one-"),
+        ({"loss": "mse"}, "loss must be one of quasarnet, cross-entropy"),
+        ({"validation": 1.0}, r"validation must be in 0 \.\. 1"),
+        ({"validation": 0.0, "patience": 3}, "patience needs a validation loss"),
+        ({"seed": -1}, "seed must be a whole number"),
+    ],
+)
+def test_settings_that_make_no_sense(change, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(QUICK, **change)
+
+
+def train_in_a_process(survey, folder, **environment):
+    """Run the installed command on JAX, in a process of its own; the history it leaves."""
+    options = "--epochs 2 --filters 4 --units 8 --layers 3 --batch-size 32 --learning-rate 0.003"
+    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o", str(folder)]
+    words += ["--distribute"] if environment else []
+    environment |= {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        words, env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "qnet: quasarnet@1: epoch" in done.stdout
+    return fitsio.read(folder / "history.fits")
+
+
+def test_several_devices_share_a_batch(survey, tmp_path):
+    pytest.importorskip("jax")
+    one = train_in_a_process(survey, tmp_path / "one")
+    flags = "--xla_force_host_platform_device_count=2"
+    two = train_in_a_process(survey, tmp_path / "two", XLA_FLAGS=flags)
+    for name in ("LOSS", "VAL_LOSS"):
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3)

@@ -56,27 +56,27 @@ copybutton_only_copy_prompt_lines = True
 class FlagTable(SphinxDirective):
     """The table of the QN_FLAG bits, from `qnet.flags`.
 
-    The option ``unset`` names the bits that no model of this version sets.
+    The option ``calibrated`` names the bits that need a model with a second stage or a calibration.
     """
 
-    option_spec = {"unset": str.split}  # noqa: RUF012
+    option_spec = {"calibrated": str.split}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         """Build the table."""
-        unset = {QNFlag[name] for name in self.options.get("unset", [])}
-        rows = [["bit", "value", "name", "meaning", "set by this version"]]
+        calibrated = {QNFlag[name] for name in self.options.get("calibrated", [])}
+        rows = [["bit", "value", "name", "meaning", "set with"]]
         rows += [
             [
                 str(flag.value.bit_length() - 1),
                 str(flag.value),
                 str(flag.name),
                 describe(flag),
-                "no" if flag in unset else "yes",
+                "a calibrated model" if flag in calibrated else "any model",
             ]
             for flag in QNFlag
         ]
         group = nodes.tgroup(cols=len(rows[0]))
-        group += [nodes.colspec(colwidth=width) for width in (5, 8, 18, 60, 9)]
+        group += [nodes.colspec(colwidth=width) for width in (5, 8, 18, 57, 12)]
         group += nodes.thead("", self._row(rows[0]))
         group += nodes.tbody("", *(self._row(row, literal=2) for row in rows[1:]))
         return [nodes.table("", group)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import qnet
-from networks import write_legacy
+from networks import full_model, write_legacy
 
 # No test depends on the clock: a slow machine is no failure.
 settings.register_profile(
@@ -62,3 +62,9 @@ def small_weights(tmp_path_factory) -> Path:
 def small_model(small_weights) -> qnet.Model:
     """The same, loaded."""
     return qnet.load_model(small_weights)
+
+
+@pytest.fixture(scope="session")
+def two_stage_model(small_model) -> qnet.Model:
+    """A small random model with a second stage and a calibration."""
+    return full_model(small_model)

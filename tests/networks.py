@@ -248,3 +248,83 @@ def _convolve(values, arrays, options):
             if 0 <= place < npix:
                 out[pixel] += values[place] @ kernel[tap]
     return out
+
+
+def random_weights(shapes, seed=0, scale=1.5):
+    """Random float32 arrays of these shapes, as trained ones might be; variances are positive."""
+    rng = np.random.default_rng(seed)
+    arrays = {}
+    for name, shape in shapes.items():
+        if name.endswith(".kernel"):
+            values = rng.normal(0, scale / np.sqrt(np.prod(shape[:-1])), shape)
+        elif name.endswith((".moving_variance", ".gamma")):
+            values = rng.uniform(0.5, 1.5, shape)
+        else:
+            values = rng.normal(0, 0.1, shape)
+        arrays[name] = values.astype(np.float32)
+    return arrays
+
+
+def refine_architecture(**options):
+    """A small second stage on the grid of the shipped one."""
+    from qnet.architecture import ConvLayer, RefineArchitecture
+    from qnet.grid import WavelengthGrid
+
+    values = {
+        "grid": WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
+        "convs": (ConvLayer(4, 8, 4, "valid"), ConvLayer(4, 8, 4, "valid")),
+        "units": 6,
+    }
+    return RefineArchitecture(**{**values, **options})
+
+
+def small_calibration(**options):
+    """A calibration whose numbers are easy to check, of a network that is sure of everything."""
+    from qnet.calibration import Calibration, Table
+    from qnet.evidence import P_BAL_FEATURES, P_QSO_FEATURES
+    from qnet.logistic import Logistic
+
+    def linear(names, centre, coefficients):
+        n = len(names)
+        return Logistic(names, centre, (1.0,) * n, (-99.0,) * n, (99.0,) * n, coefficients, 1)
+
+    values = {
+        "p_qso": linear(P_QSO_FEATURES, (8.4, 7.5, 6.4, 1.1), (0.2, 0.5, 0.3, 0.1, 0.4)),
+        "p_bal": linear(P_BAL_FEATURES, (5.7, 1.1, 5.5), (-0.1, 0.8, 0.0, 0.1)),
+        "mix": {"QSO": 0.4, "STAR": 0.25, "GALAXY": 0.25, "SKY": 0.1},
+        "z_range": (0.05, 3.5),
+        "p_threshold": 0.6,
+        "zerr": Table((-1.0, 0.0, 1.0), (0.0, 8.0), ((2.0,), (0.5,))),
+        "zerr_lines": {"LYA": Table((-14.0, 14.0), (-2.0, 2.0), ((500.0,),))},
+        "ambiguous": 0.9995,
+        "outlier_threshold": 6.0,
+        "joints": ((5760.0, 5800.0), (7520.0, 7620.0)),
+        "skylines": ((5570.0, 5585.0),),
+    }
+    return Calibration(**{**values, **options})
+
+
+def full_model(model, *, refine=None, calibration=None, seed=3, out_scale=0.05):
+    """A model with a second stage and a calibration, random, on the lines of another."""
+    import dataclasses
+
+    import qnet
+
+    refine = refine_architecture() if refine is None else refine
+    calibration = small_calibration() if calibration is None else calibration
+    units = model.architecture.units
+    arrays = {**model.weights.arrays, **random_weights(refine.shapes(), seed)}
+    arrays["refine_out.kernel"] = out_scale * arrays["refine_out.kernel"]
+    if calibration.outlier_threshold is not None:
+        arrays["outlier_mean"] = np.ones(units, np.float32)
+        arrays["outlier_scale"] = np.eye(units, dtype=np.float32)
+    return qnet.Model(
+        dataclasses.replace(
+            model.weights,
+            name="full",
+            version="1.2",
+            arrays=arrays,
+            refine=refine,
+            calibration=calibration,
+        )
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         OutputExistsError,
         QnetError,
         QnetWarning,
+        TrainingError,
         WeightsError,
     )
     from qnet.flags import QNFlag, flag_names
@@ -50,6 +51,7 @@ __all__ = [
     "QnetError",
     "QnetWarning",
     "Spectra",
+    "TrainingError",
     "WavelengthGrid",
     "WeightsError",
     "__version__",
@@ -77,6 +79,7 @@ _HOMES = {
     "QnetError": "errors",
     "QnetWarning": "errors",
     "Spectra": "spectra",
+    "TrainingError": "errors",
     "WavelengthGrid": "grid",
     "WeightsError": "errors",
     "classify": "classification",

@@ -2,84 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import InputError
+from qnet.calibration import Calibration, in_ranges, log_snr, logit, rescale
+from qnet.evidence import features, second_redshift
 from qnet.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model import Model
 from qnet.postprocess import Predictions
 from qnet.preprocess import Preprocessed, check_overlap, preprocess
+from qnet.refine import ROW_BLOCK, fine_spectra
+from qnet.rules import Rule, choose_rule
 from qnet.spectra import Spectra
+
+__all__ = ["Columns", "Rule", "answer", "choose_rule"]
 
 Columns = dict[str, npt.NDArray[Any]]
 
-#: QuasarNET's rule in the tutorial and in DESI's pipeline: one line above one half.
-DEFAULT_C_THRESHOLD = 0.5
-DEFAULT_MIN_LINES = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """What makes a row a quasar.
-
-    Attributes
-    ----------
-    c_threshold : float
-        QuasarNET's rule: at least `min_lines` lines of confidence above this.
-    min_lines : int
-        See `c_threshold`.
-    """
-
-    c_threshold: float = DEFAULT_C_THRESHOLD
-    min_lines: int = DEFAULT_MIN_LINES
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.c_threshold <= 1:
-            raise InputError(f"c_threshold must be in 0 .. 1, not {self.c_threshold!r}")
-        if self.min_lines < 1:
-            raise InputError(f"min_lines must be at least 1, not {self.min_lines!r}")
-
-    def __str__(self) -> str:
-        return f"at least {self.min_lines} line(s) with c > {self.c_threshold:g}"
-
-
-def choose_rule(
-    model: Model,
-    *,
-    p_threshold: float | None = None,
-    c_threshold: float | None = None,
-    min_lines: int | None = None,
-) -> Rule:
-    """The rule for a model, from what the user gave.
-
-    Raises
-    ------
-    InputError
-        `p_threshold` for a model without P_QSO or beside QuasarNET's rule, or a value that is out
-        of range; or more lines are asked for than the model has.
-    """
-    if p_threshold is not None and (c_threshold is not None or min_lines is not None):
-        raise InputError("p_threshold cannot be given with c_threshold or min_lines: choose a rule")
-    if p_threshold is not None:
-        raise InputError(
-            f"p_threshold needs a model with a calibrated P_QSO, which {model.name} does not have: "
-            "give c_threshold and min_lines"
-        )
-    rule = Rule(
-        DEFAULT_C_THRESHOLD if c_threshold is None else c_threshold,
-        DEFAULT_MIN_LINES if min_lines is None else min_lines,
-    )
-    if rule.min_lines > len(model.lines):
-        raise InputError(
-            f"min_lines is {rule.min_lines}, but model {model.name} has {len(model.lines)} lines"
-        )
-    return rule
+FloatArray = npt.NDArray[np.float64]
 
 
 def answer(
@@ -119,8 +63,7 @@ def answer(
     check_overlap(spectra.cameras, model.grid)
     batch = spectra if len(rows) == nspec else spectra.select(rows)
     data = preprocess(batch.cameras, model.grid, require_overlap=False)
-    predictions = model.decode(model.predict(data.X))
-    for name, values in _answers(batch, model, rule, data, predictions).items():
+    for name, values in _answers(batch, model, rule, data).items():
         columns[name][rows] = values
     return columns
 
@@ -151,49 +94,163 @@ def _empty_columns(nspec: int, model: Model) -> Columns:
 
 
 def _answers(
-    spectra: Spectra, model: Model, rule: Rule, data: Preprocessed, found: Predictions
+    spectra: Spectra, model: Model, rule: Rule, data: Preprocessed
 ) -> Mapping[str, npt.NDArray[Any]]:
     """What the model says of rows that were asked for."""
-    flag = spectra.flag | data.flag | _line_flags(model, rule, data, found)
-    is_qso = found.is_qso(rule.c_threshold, rule.min_lines) & ((flag & NEVER_QSO) == 0)
-    return {
-        "ZBEST": found.zbest,
+    preds, distance = model.predict_and_distance(data.X)
+    found = model.decode(preds)
+    columns = _probabilities(model, rule, data, found)
+    flag = spectra.flag | data.flag
+    is_qso = _is_qso(rule, found, columns) & ((flag & NEVER_QSO) == 0)
+    columns |= _redshifts(spectra, model, data, found, is_qso, columns)
+    flag = flag | columns.pop("QN_FLAG") | _line_flags(model, rule, data, found, columns["ZBEST"])
+    if model.calibration is not None:
+        columns["Z2"], columns["P2"] = second_redshift(
+            preds, model.lines, model.grid, model.rest, columns["ZBEST"]
+        )
+        flag |= _calibrated_flags(model, model.calibration, found, columns, distance)
+    return columns | {
         "IS_QSO": is_qso,
-        "IS_BAL": is_qso & found.is_bal(rule.c_threshold),
+        "IS_BAL": is_qso & _is_bal(model, rule, found, columns),
         "C_LINES": found.c_line.T,
         "Z_LINES": found.z_line.T,
         "C_LINES_BAL": found.c_line_bal.T,
         "Z_LINES_BAL": found.z_line_bal.T,
-        "LINE_OBSERVED": _line_observed(model, data, found),
+        "LINE_OBSERVED": _line_observed(model, data, columns["ZBEST"]),
         "SNR": data.snr,
         "GOODFRAC": data.goodfrac,
         "QN_FLAG": flag,
     }
 
 
+def _probabilities(model: Model, rule: Rule, data: Preprocessed, found: Predictions) -> Columns:
+    """P_QSO, P_BAL and ZERR_LINES, as far as the model's calibration has them."""
+    calibration = model.calibration
+    if calibration is None:
+        return {}
+    p_qso = calibration.p_qso.probability(features(calibration.p_qso.names, found, data.snr))
+    if rule.prior_qso is not None:
+        p_qso = rescale(p_qso, rule.prior_qso, calibration.quasar_share)
+    columns = {"P_QSO": p_qso}
+    if calibration.p_bal is not None:
+        p_bal = calibration.p_bal.probability(features(calibration.p_bal.names, found, data.snr))
+        covered = _covers_bal(model, data, found.zbest)
+        columns["P_BAL"] = np.where(covered, p_bal, np.nan)
+    errors = np.full((len(found), len(model.lines)), np.nan)
+    for line, table in calibration.zerr_lines.items():
+        number = model.lines.index(line)
+        velocity = table(logit(found.c_line[number]), log_snr(data.snr))
+        errors[:, number] = velocity / SPEED_OF_LIGHT * (1 + found.z_line[number])
+    return columns | {"ZERR_LINES": errors}
+
+
+def _is_qso(rule: Rule, found: Predictions, columns: Columns) -> npt.NDArray[np.bool_]:
+    """Rows that the rule calls quasars, whatever their flags say."""
+    if rule.p_threshold is None:
+        return found.is_qso(rule.c_threshold, rule.min_lines)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(columns["P_QSO"] > rule.p_threshold)
+
+
+def _is_bal(
+    model: Model, rule: Rule, found: Predictions, columns: Columns
+) -> npt.NDArray[np.bool_]:
+    """Rows that are BAL quasars if they are quasars: by P_BAL, or by QuasarNET's rule."""
+    calibration = model.calibration
+    if calibration is None or calibration.p_bal is None or rule.p_threshold is None:
+        return found.is_bal(rule.c_threshold)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(columns["P_BAL"] > calibration.p_bal_threshold)
+
+
+def _redshifts(
+    spectra: Spectra,
+    model: Model,
+    data: Preprocessed,
+    found: Predictions,
+    is_qso: npt.NDArray[np.bool_],
+    columns: Columns,
+) -> Columns:
+    """ZBEST and ZERR, refined on the candidates; in QN_FLAG the bit NOREFINE."""
+    zbest, zerr = found.zbest.copy(), np.full(len(found), np.nan)
+    flag = np.zeros(len(found), dtype=np.int32)
+    refiner, calibration = model.refiner, model.calibration
+    if refiner is not None:
+        candidate = is_qso.copy()
+        if calibration is not None:
+            with np.errstate(invalid="ignore"):
+                candidate |= columns["P_QSO"] > calibration.refine_floor
+        rows = np.flatnonzero(candidate & np.isfinite(zbest))
+        for start in range(0, len(rows), ROW_BLOCK):
+            block = rows[start : start + ROW_BLOCK]
+            flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.grid)
+            z, error, ok = refiner.refine(flux, ivar, zbest[block])
+            zbest[block], zerr[block] = z, error
+            flag[block[~ok]] |= QNFlag.NOREFINE
+    if calibration is not None and calibration.zerr is not None:
+        zerr *= calibration.zerr(log_snr(data.snr), zbest)
+    return {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag}
+
+
+def _calibrated_flags(
+    model: Model,
+    calibration: Calibration,
+    found: Predictions,
+    columns: Columns,
+    distance: FloatArray,
+) -> npt.NDArray[np.int32]:
+    """The bits that need a calibration: OUTLIER, ZRANGE, AMBIGUOUS, JOINT, SKYLINE."""
+    zbest, flag = columns["ZBEST"], np.zeros(len(found), dtype=np.int32)
+    low, high = calibration.z_range
+    place = _best_place(model, found, zbest)
+    with np.errstate(invalid="ignore"):
+        flag[(zbest < low) | (zbest > high)] |= QNFlag.ZRANGE
+        flag[columns["P2"] > calibration.ambiguous] |= QNFlag.AMBIGUOUS
+        if calibration.outlier_threshold is not None:
+            flag[distance > calibration.outlier_threshold] |= QNFlag.OUTLIER
+    flag[in_ranges(place, calibration.joints)] |= QNFlag.JOINT
+    flag[in_ranges(place, calibration.skylines)] |= QNFlag.SKYLINE
+    return flag
+
+
 def _line_flags(
-    model: Model, rule: Rule, data: Preprocessed, found: Predictions
+    model: Model, rule: Rule, data: Preprocessed, found: Predictions, zbest: FloatArray
 ) -> npt.NDArray[np.int32]:
     """The bits LINE_UNOBSERVED and DISAGREE; none for rows that have no answer."""
     flag = np.zeros(len(found), dtype=np.int32)
-    answered = np.isfinite(found.zbest)
-    best = found.c_line.argmax(axis=0)
-    rest = rest_wavelengths(model.lines, model.rest)
-    place = rest[best] * (1 + found.zbest)
+    answered = np.isfinite(zbest)
+    place = _best_place(model, found, zbest)
     flag[answered & ~_has_data(model, data, place[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
     with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - found.zbest) / (1 + found.zbest)
+        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
         contrary = (found.c_line > rule.c_threshold) & (velocity > DISAGREE_VELOCITY)
     flag[answered & contrary.any(axis=0)] |= QNFlag.DISAGREE
     return flag
 
 
-def _line_observed(model: Model, data: Preprocessed, found: Predictions) -> npt.NDArray[np.int32]:
+def _best_place(model: Model, found: Predictions, zbest: FloatArray) -> FloatArray:
+    """Where the most confident line of each row lies at a redshift [Angstrom]."""
+    rest = rest_wavelengths(model.lines, model.rest)
+    return np.asarray(rest[found.c_line.argmax(axis=0)] * (1 + zbest))
+
+
+def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> npt.NDArray[np.int32]:
     """A bit per emission line whose place at ZBEST has data."""
     rest = rest_wavelengths(model.lines, model.rest)
-    seen = _has_data(model, data, rest * (1 + found.zbest[:, None]))
+    seen = _has_data(model, data, rest * (1 + zbest[:, None]))
     weights: npt.NDArray[np.int32] = np.left_shift(1, np.arange(len(rest), dtype=np.int32))
     return np.asarray((seen * weights).sum(axis=1), dtype=np.int32)
+
+
+def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> npt.NDArray[np.bool_]:
+    """Whether the place of a BAL line lies between the first and the last pixel with weight."""
+    if not model.lines_bal:
+        return np.zeros(len(z), dtype=bool)
+    pixel = model.grid.bins(rest_wavelengths(model.lines_bal, model.rest) * (1 + z[:, None]))
+    first = data.observed.argmax(axis=1)
+    last = data.observed.shape[1] - 1 - data.observed[:, ::-1].argmax(axis=1)
+    inside = (pixel >= first[:, None]) & (pixel <= last[:, None])
+    return np.asarray(inside.any(axis=1) & data.observed.any(axis=1))
 
 
 def _has_data(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from qnet.errors import InputError
-from qnet.grid import WavelengthGrid
+from qnet.grid import MAX_PIXELS, WavelengthGrid
 from qnet.lines import rest_wavelengths
 
 #: A network has no more parameters than this: a bound on what a file may ask for.
@@ -114,18 +117,7 @@ class Architecture:
         if min(self.nboxes, self.units, len(self.convs)) < 1:
             raise InputError("a network needs at least one box, one unit and one convolution")
         _check_epsilon(self.epsilon)
-        length = self.grid.npix
-        for index, conv in enumerate(self.convs, start=1):
-            length = conv.output_length(length)
-            if length < 1:
-                raise InputError(
-                    f"{self.grid.npix} input pixels are too few for convolution {index} of "
-                    f"{len(self.convs)}: nothing is left of them"
-                )
-        if self.nparameters > MAX_PARAMETERS:
-            raise InputError(
-                f"the network asks for {self.nparameters} parameters, above {MAX_PARAMETERS}"
-            )
+        _check_network(self, self.grid.npix)
 
     @property
     def nlines(self) -> int:
@@ -135,10 +127,7 @@ class Architecture:
     @property
     def flat_length(self) -> int:
         """Number of values that reach the dense layer."""
-        length = self.grid.npix
-        for conv in self.convs:
-            length = conv.output_length(length)
-        return length * self.convs[-1].filters
+        return _flat_length(self.convs, self.grid.npix)
 
     @property
     def nparameters(self) -> int:
@@ -147,16 +136,8 @@ class Architecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every array of the weights, by its name in the weights file."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        channels = 1
-        for index, conv in enumerate(self.convs, start=1):
-            shapes[f"conv_{index}.kernel"] = (conv.width, channels, conv.filters)
-            shapes[f"conv_{index}.bias"] = (conv.filters,)
-            shapes |= {f"bn_{index}.{name}": (conv.filters,) for name in BATCH_NORM}
-            channels = conv.filters
-        shapes["fc_common.kernel"] = (self.flat_length, self.units)
-        shapes["fc_common.bias"] = (self.units,)
-        shapes |= {f"bn_common.{name}": (self.units,) for name in BATCH_NORM}
+        shapes = _stack_shapes(self.convs, 1, "conv", "bn")
+        shapes |= _dense_shapes("fc_common", "bn_common", self.flat_length, self.units)
         for line in range(self.nlines):
             for part in ("box", "offset"):
                 shapes[f"fc_{part}_{line}.kernel"] = (self.units, self.nboxes)
@@ -196,8 +177,195 @@ class Architecture:
             raise InputError(f"not a network's architecture: {error!r}") from error
 
 
+@dataclasses.dataclass(frozen=True)
+class RefineArchitecture:
+    """The second stage: a precise redshift from the spectrum in the rest frame of a first guess.
+
+    The observed spectrum, on a fine log grid, is shifted by whole pixels, cut to a window of rest
+    wavelengths, and pooled (`qnet.refine.rest_frame`). Convolutions, flatten, a dense layer with
+    batch normalisation and ReLU, then a linear layer of two: the velocity that the guess is off,
+    and the logarithm of its error.
+
+    Attributes
+    ----------
+    grid : WavelengthGrid
+        Log grid of the observed spectrum.
+    convs : tuple of ConvLayer
+        The convolutions, first to last.
+    units : int
+        Width of the dense layer.
+    rest_min, rest_max : float
+        The window [Angstrom, rest frame]. It begins at the whole pixel nearest to ``rest_min``.
+    pool : int
+        Pixels of the grid that become one.
+    epsilon : float
+        Of the dense layer's batch normalisation.
+    dv_scale : float
+        Unit of the outputs [km/s].
+    clip : float
+        The normalised flux is clipped to -clip .. clip.
+    passes : int
+        How often the stage is applied: each time in the frame of the last redshift.
+    max_dv : float
+        A redshift that ends further than this [km/s] from the first guess is given up.
+    min_share : float
+        A redshift whose window has weight in a smaller share of its pixels is given up.
+
+    Notes
+    -----
+    The defaults are choices of this package; those of a network come with its weights.
+    """
+
+    grid: WavelengthGrid
+    convs: tuple[ConvLayer, ...]
+    units: int
+    rest_min: float = 1140.0
+    rest_max: float = 7060.0
+    pool: int = 4
+    epsilon: float = 1e-3
+    dv_scale: float = 1000.0
+    clip: float = 10.0
+    passes: int = 2
+    max_dv: float = 6000.0
+    min_share: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.grid.spacing != "log":
+            raise InputError("the second stage needs a log grid: it shifts by whole pixels")
+        if not 0 < self.rest_min < self.rest_max < math.inf:
+            raise InputError(
+                f"rest_min and rest_max must be positive and increase [Angstrom], not "
+                f"{self.rest_min!r} and {self.rest_max!r}"
+            )
+        for name in ("pool", "units", "passes"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise InputError(f"{name} must be a positive integer, not {value!r}")
+        for name in ("dv_scale", "clip", "max_dv"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be positive, not {value!r}")
+        if not 0 <= self.min_share <= 1:
+            raise InputError(f"min_share must be in 0 .. 1, not {self.min_share!r}")
+        if not self.convs:
+            raise InputError("the second stage needs at least one convolution")
+        _check_epsilon(self.epsilon)
+        if not 1 <= self.npooled <= MAX_PIXELS:
+            raise InputError(
+                f"the window of the second stage has {self.npooled} pixels of "
+                f"{self.pool} x {self.grid.step:g} dex: 1 to {MAX_PIXELS} were expected"
+            )
+        _check_network(self, self.npooled)
+
+    @property
+    def npooled(self) -> int:
+        """Number of pixels of the network's input."""
+        span = (math.log10(self.rest_max) - math.log10(self.rest_min)) / self.grid.step
+        return int(span) // self.pool
+
+    @property
+    def first_pixel(self) -> int:
+        """Pixel of ``grid``, continued below 0, at which the window begins at redshift 0."""
+        return round((math.log10(self.rest_min) - self.grid.start) / self.grid.step)
+
+    @property
+    def rest_wave(self) -> npt.NDArray[np.float64]:
+        """Left edges of the input's pixels [Angstrom, rest frame], shape (npooled,)."""
+        pixel = self.first_pixel + self.pool * np.arange(self.npooled)
+        return np.asarray(10 ** (self.grid.start + self.grid.step * pixel))
+
+    @property
+    def flat_length(self) -> int:
+        """Number of values that reach the dense layer."""
+        return _flat_length(self.convs, self.npooled)
+
+    @property
+    def nparameters(self) -> int:
+        """Number of values in the weights, moving means and variances included."""
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array of the weights, by its name in the weights file."""
+        shapes = _stack_shapes(self.convs, 2, "refine_conv", "refine_bn")
+        shapes |= _dense_shapes("refine_fc", "refine_bn_fc", self.flat_length, self.units)
+        shapes["refine_out.kernel"] = (self.units, 2)
+        shapes["refine_out.bias"] = (2,)
+        return shapes
+
+    def to_dict(self) -> dict[str, Any]:
+        """The architecture as plain values, for JSON; `from_dict` is the inverse."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RefineArchitecture:
+        """Architecture from the plain values of `to_dict`.
+
+        Raises
+        ------
+        InputError
+            A key is missing, unknown or of the wrong kind, or the network is not legal.
+        """
+        try:
+            plain = dict(values)
+            plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
+            plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
+            missing = {field.name for field in dataclasses.fields(cls)} - set(plain)
+            if missing:
+                raise InputError(f"the second stage's architecture lacks {sorted(missing)}")
+            return cls(**plain)
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"not a second stage's architecture: {error!r}") from error
+
+
 #: The arrays of a batch normalisation, by Keras's names.
 BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+
+
+def _flat_length(convs: Sequence[ConvLayer], npix: int) -> int:
+    """Number of values that are left of `npix` pixels after the convolutions."""
+    for conv in convs:
+        npix = conv.output_length(npix)
+    return npix * convs[-1].filters
+
+
+def _stack_shapes(
+    convs: Sequence[ConvLayer], channels: int, layer: str, norm: str
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of some convolutions, which are counted from 1."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for index, conv in enumerate(convs, start=1):
+        shapes[f"{layer}_{index}.kernel"] = (conv.width, channels, conv.filters)
+        shapes[f"{layer}_{index}.bias"] = (conv.filters,)
+        shapes |= {f"{norm}_{index}.{name}": (conv.filters,) for name in BATCH_NORM}
+        channels = conv.filters
+    return shapes
+
+
+def _dense_shapes(layer: str, norm: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays of a dense layer and its batch normalisation."""
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{layer}.kernel": (inputs, units),
+        f"{layer}.bias": (units,),
+    }
+    return shapes | {f"{norm}.{name}": (units,) for name in BATCH_NORM}
+
+
+def _check_network(architecture: Architecture | RefineArchitecture, npix: int) -> None:
+    """Raise unless every convolution leaves something, and the network is not absurdly large."""
+    length = npix
+    for index, conv in enumerate(architecture.convs, start=1):
+        length = conv.output_length(length)
+        if length < 1:
+            raise InputError(
+                f"{npix} input pixels are too few for convolution {index} of "
+                f"{len(architecture.convs)}: nothing is left of them"
+            )
+    if architecture.nparameters > MAX_PARAMETERS:
+        raise InputError(
+            f"the network asks for {architecture.nparameters} parameters, above {MAX_PARAMETERS}"
+        )
 
 
 def _check_epsilon(epsilon: float) -> None:

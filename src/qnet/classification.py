@@ -15,7 +15,8 @@ from qnet.files import PathLike
 from qnet.io.boss import SpAll
 from qnet.io.reader import as_spectra
 from qnet.model import Model, load_model
-from qnet.survey import Selection, classify_files, classify_memory
+from qnet.selection import Selection
+from qnet.survey import classify_files, classify_memory
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -30,6 +31,7 @@ def classify(
     p_threshold: float | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,
+    prior_qso: float | None = None,
     targets: Literal["all", "qso"] = "all",
     targetids: Iterable[int] | None = None,
     rows: Iterable[int] | Iterable[bool] | None = None,
@@ -49,13 +51,18 @@ def classify(
     flux, ivar : array_like, shape (nspec, npix) or (npix,), optional
         With wavelengths.
     model : Model, str or path, optional
-        The model, or its weights file.
+        The model, its name, or its weights file, as `load_model` takes it. The default when None.
     p_threshold : float, optional
-        Call a row a quasar when P_QSO is above this; only for models that have P_QSO.
+        Call a row a quasar when P_QSO is above this; only for models that have P_QSO. The model's
+        own threshold when None.
     c_threshold : float, optional
-        QuasarNET's rule: at least `min_lines` lines of confidence above this. 0.5 when None.
+        QuasarNET's rule: at least `min_lines` lines of confidence above this. 0.5 when None. Models
+        that have P_QSO are asked for it, unless this or `min_lines` is given.
     min_lines : int, optional
         See `c_threshold`. 1 when None.
+    prior_qso : float, optional
+        Share of quasars among the spectra: P_QSO is rescaled to it (`qnet.calibration.rescale`)
+        from the class mix that the model was calibrated for; only for models that have P_QSO.
     targets : {'all', 'qso'}
         Which rows to classify: all, or the survey's quasar targets.
     targetids : iterable of int, optional
@@ -94,7 +101,11 @@ def classify(
     """
     chosen = model if isinstance(model, Model) else load_model(model)
     rule = choose_rule(
-        chosen, p_threshold=p_threshold, c_threshold=c_threshold, min_lines=min_lines
+        chosen,
+        p_threshold=p_threshold,
+        c_threshold=c_threshold,
+        min_lines=min_lines,
+        prior_qso=prior_qso,
     )
     chosen_rows, nrows = _as_rows(rows)
     selection = Selection(

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.architecture import Architecture
+from qnet.calibration import Calibration
 from qnet.errors import InputError
 from qnet.files import PathLike, as_path
 from qnet.grid import WavelengthGrid, as_grid
@@ -20,6 +21,8 @@ from qnet.inference import CHUNK_SIZE, Network
 from qnet.legacy import read_legacy
 from qnet.postprocess import Predictions, decode
 from qnet.preprocess import Preprocessed, preprocess
+from qnet.refine import Refiner
+from qnet.shipped import resolve
 from qnet.spectra import Spectra
 from qnet.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
 
@@ -53,6 +56,7 @@ class Model:
     def __init__(self, weights: WeightsFile) -> None:
         self.weights = weights
         self._networks: dict[np.dtype[Any], Network] = {}
+        self._refiner: Refiner | None = None
 
     @property
     def architecture(self) -> Architecture:
@@ -98,6 +102,18 @@ class Model:
     def nboxes(self) -> int:
         """Boxes per line."""
         return self.architecture.nboxes
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What turns the network's numbers into P_QSO and the like; None without any."""
+        return self.weights.calibration
+
+    @property
+    def refiner(self) -> Refiner | None:
+        """The second stage, ready to run; None without one."""
+        if self._refiner is None and self.weights.refine is not None:
+            self._refiner = Refiner(self.weights.refine, self.weights.arrays)
+        return self._refiner
 
     def preprocess(self, spectra: Spectra) -> Preprocessed:
         """Rebin spectra onto the model's grid and normalise them.
@@ -164,6 +180,38 @@ class Model:
         parts = [network.predict(spectra[start : start + size], size) for start in bar]
         parts = parts or [network.predict(spectra, size)]
         return list(np.concatenate(parts, axis=1))
+
+    def predict_and_distance(
+        self, X: npt.ArrayLike
+    ) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.float64]]:
+        """Run the network, and say how far each spectrum is from the training data.
+
+        Parameters
+        ----------
+        X : array_like, shape (nspec, npix)
+            As `predict` takes it.
+
+        Returns
+        -------
+        preds : list of ndarray
+            What `predict` returns.
+        distance : ndarray of float64, shape (nspec,)
+            Mahalanobis distance |(a - outlier_mean) outlier_scale| of the activations a of the
+            common layer from those of the training data; NaN for a row of NaN, and in all rows for
+            a model without the two arrays.
+
+        Raises
+        ------
+        InputError
+            X is not of that shape.
+        """
+        preds, common = self._network(np.dtype(np.float32)).run(self._check_input(X))
+        arrays = self.weights.arrays
+        if "outlier_mean" not in arrays:
+            return list(preds), np.full(len(common), np.nan)
+        away = common.astype(np.float64) - arrays["outlier_mean"]
+        distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)
+        return list(preds), np.asarray(distance)
 
     def __call__(self, X: npt.ArrayLike) -> list[npt.NDArray[Any]]:
         """The same as `predict`."""
@@ -304,9 +352,11 @@ def load_model(
 
     Parameters
     ----------
-    path : str or path
+    path : str or path, optional
         A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
-        nothing is executed.
+        nothing is executed; or a model that ships with qnet, as ``name@version``, or by its name
+        alone, which stands for its newest version. A file that is called like a shipped model is
+        loaded as ``./name``. The default of this version of qnet when None.
     lines, lines_bal : sequence of str, optional
         For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
     grid : array_like of shape (npix,) or WavelengthGrid, optional
@@ -320,21 +370,22 @@ def load_model(
     Raises
     ------
     InputError
-        No path was given (no weights ship with this version), or lines or grid for a file that
-        holds its own.
+        None was given and no weights ship with this version, no shipped model has that name, or
+        lines or grid for a file that holds its own.
     MissingFileError, WeightsError
         The file is not there, damaged, or another kind of network.
     """
-    if path is None:
-        raise InputError(
-            "no weights ship with this version of qnet: give the path of a weights file (qnet's "
-            ".safetensors or QuasarNET's .h5)"
-        )
+    overridden = lines is not None or lines_bal is not None or grid is not None
+    shipped = resolve(path)
+    if shipped is not None:
+        if overridden:
+            raise InputError(f"{shipped.label}: holds its own lines and grid, as all that ship do")
+        return Model(shipped.read())
     file = check_weights_path(as_path(path, "model"))
     if is_hdf5(file):
         chosen = None if grid is None else as_grid(grid)
         return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))
     weights = read_weights(file)
-    if lines is not None or lines_bal is not None or grid is not None:
+    if overridden:
         raise InputError(f"{file}: holds its own lines and grid: they cannot be overridden")
     return Model(weights)

@@ -14,7 +14,8 @@ from qnet._version import __version__
 from qnet.answers import Columns, Rule
 from qnet.errors import QnetWarning
 from qnet.flags import QNFlag, describe
-from qnet.io.catalogue import Card, Catalogue, concatenate
+from qnet.io.catalogue import Catalogue, concatenate
+from qnet.io.tables import Card
 from qnet.model import Model
 
 #: Packages whose versions the header states, beside qnet, Python and NumPy.
@@ -93,10 +94,9 @@ def _header(
     """Cards that say what made the catalogue and how to read it."""
     yield Card("MODEL", model.name, "name@version of the model")
     yield Card("MODELSHA", model.sha256, "SHA-256 of its weights file")
-    yield Card("STRATEGY", f"QuasarNET: {rule}", "what makes IS_QSO")
-    yield Card("CTHRESH", rule.c_threshold, "threshold of the line confidences")
-    yield Card("MINLINES", rule.min_lines, "lines needed above it")
-    yield Card("PMIX", "none", "class mix that P_QSO assumes; none: no P_QSO")
+    yield Card("STAGES", ", ".join(model.weights.stages), "stages of the model")
+    yield Card("STRATEGY", str(rule), "what makes IS_QSO")
+    yield from _rule_cards(model, rule)
     for prefix, rest_prefix, lines in (
         ("LINE", "REST", model.lines),
         ("BAL", "BREST", model.lines_bal),
@@ -113,6 +113,26 @@ def _header(
         yield Card(f"DEPVER{number:02d}", release)
     for number, path in enumerate(inputs):
         yield Card(f"IN{number:06d}", path)
+
+
+def _rule_cards(model: Model, rule: Rule) -> Iterator[Card]:
+    """Cards of the rule's numbers, and of what P_QSO assumes."""
+    if rule.p_threshold is not None:
+        yield Card("PTHRESH", rule.p_threshold, "threshold of P_QSO")
+    yield Card("CTHRESH", rule.c_threshold, "threshold of the line confidences")
+    yield Card("MINLINES", rule.min_lines, "lines needed above it, in QuasarNET's rule")
+    calibration = model.calibration
+    mix = (
+        "none"
+        if calibration is None
+        else ", ".join(f"{name} {share:.6g}" for name, share in calibration.mix.items())
+    )
+    yield Card("PMIX", mix, "class mix that P_QSO was calibrated for; none: no P_QSO")
+    if calibration is not None:
+        prior = calibration.quasar_share if rule.prior_qso is None else rule.prior_qso
+        yield Card("PRIORQSO", prior, "share of quasars that P_QSO assumes")
+        yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
+        yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
 
 
 def _dependencies(

@@ -11,16 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.architecture import Architecture
+from qnet.architecture import Architecture, RefineArchitecture
+from qnet.calibration import Calibration
 from qnet.errors import FileError, InputError, WeightsError
+from qnet.evidence import check_features
 from qnet.files import PathLike, atomic_write, check_input, sha256
 from qnet.inference import check_weights
 
 #: What the JSON header says it is.
 FORMAT = "qnet-weights"
 
-#: The newest layout of the header that this version reads and writes.
-FORMAT_VERSION = 1
+#: The newest layout of the header that this version reads and writes. Version 1 knows the stage
+#: 'lines' alone; version 2 adds the stage 'refine', the calibration and the arrays of outliers. A
+#: file is written in the oldest version that can hold it.
+FORMAT_VERSION = 2
+
+#: The stages that each version knows.
+_STAGES: Mapping[int, frozenset[str]] = {
+    1: frozenset({"lines"}),
+    2: frozenset({"lines", "refine"}),
+}
 
 #: The key under which safetensors' string metadata holds the JSON header.
 HEADER_KEY = "qnet"
@@ -37,7 +47,7 @@ class WeightsFile:
     architecture : Architecture
         The network, its grid, lines and rest wavelengths.
     arrays : mapping of str to ndarray
-        The arrays of `Architecture.shapes`.
+        The arrays of ``shapes()``.
     name, version : str
         Of the model; together they identify it.
     licence : str
@@ -48,6 +58,11 @@ class WeightsFile:
         What made the weights: plain values.
     sha256 : str
         Of the file; '' for weights that were never in one.
+    refine : RefineArchitecture, optional
+        The second stage; its arrays are among ``arrays``.
+    calibration : Calibration, optional
+        What the answers mean. Where it has an outlier threshold, ``outlier_mean`` and
+        ``outlier_scale`` are among ``arrays``.
     """
 
     architecture: Architecture
@@ -58,6 +73,40 @@ class WeightsFile:
     notices: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sha256: str = ""
+    refine: RefineArchitecture | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages: 'lines', and 'refine' where there is a second one."""
+        return ("lines",) if self.refine is None else ("lines", "refine")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array, by name: those of each stage, and of the outliers."""
+        shapes = self.architecture.shapes()
+        if self.refine is not None:
+            shapes |= self.refine.shapes()
+        if self.calibration is not None and self.calibration.outlier_threshold is not None:
+            units = self.architecture.units
+            shapes |= {"outlier_mean": (units,), "outlier_scale": (units, units)}
+        return shapes
+
+    def check(self) -> None:
+        """Check that arrays, stages and calibration fit together.
+
+        Raises
+        ------
+        InputError
+            They do not.
+        """
+        if self.calibration is not None:
+            check_features(self.calibration.p_qso.names)
+            if self.calibration.p_bal is not None:
+                check_features(self.calibration.p_bal.names)
+            unknown = sorted(set(self.calibration.zerr_lines) - set(self.architecture.lines))
+            if unknown:
+                raise InputError(f"the calibration has errors of lines it has not: {unknown}")
+        check_weights(self, self.arrays)
 
 
 def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = False) -> Path:
@@ -84,27 +133,31 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
         The file may not be written.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     if Path(path).suffix != ".safetensors":
         raise InputError(f"{path}: a weights file must end in .safetensors")
-    check_weights(weights.architecture, weights.arrays)
+    weights.check()
+    plain = weights.refine is None and weights.calibration is None
+    stages = {"lines": weights.architecture.to_dict()}
+    if weights.refine is not None:
+        stages["refine"] = weights.refine.to_dict()
     header = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 1 if plain else FORMAT_VERSION,
         "name": weights.name,
         "version": weights.version,
         "licence": weights.licence,
         "notices": list(weights.notices),
-        "stages": {"lines": weights.architecture.to_dict()},
+        "stages": stages,
         "provenance": dict(weights.provenance),
     }
-    arrays = {
-        name: np.ascontiguousarray(weights.arrays[name]) for name in weights.architecture.shapes()
-    }
+    if weights.calibration is not None:
+        header["calibration"] = weights.calibration.to_dict()
+    arrays = {name: np.ascontiguousarray(weights.arrays[name]) for name in weights.shapes()}
     with atomic_write(path, overwrite=overwrite) as partial:
         try:
-            save_file(arrays, partial, metadata={HEADER_KEY: json.dumps(header)})
+            partial.write_bytes(save(arrays, metadata={HEADER_KEY: json.dumps(header)}))
         except (SafetensorError, KeyError, TypeError) as error:
             raise FileError(f"{path}: could not be written ({error})") from error
     return Path(path)
@@ -133,22 +186,17 @@ def read_weights(path: PathLike) -> WeightsFile:
         with safe_open(file, framework="numpy") as stream:
             metadata = stream.metadata() or {}
             header = _parse_header(metadata.get(HEADER_KEY), file)
-            described = _describe(header, file)
-            architecture = Architecture.from_dict(header["stages"]["lines"])
-            names = set(stream.keys())
-            # Only the arrays of the architecture are read: safetensors has checked their sizes.
-            shapes = architecture.shapes()
-            if unnamed := sorted(names - set(shapes)):
-                raise InputError(f"holds arrays that its architecture does not have: {unnamed}")
-            arrays = {name: stream.get_tensor(name) for name in shapes if name in names}
-        check_weights(architecture, arrays)
+            weights = _describe(header, file)
+            arrays = _read_arrays(stream, weights.shapes())
+        weights = dataclasses.replace(weights, arrays=arrays)
+        weights.check()
     except InputError as error:
         raise WeightsError(f"{file}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, MemoryError) as error:
         raise WeightsError(
             f"{file}: is damaged, cut short or no weights file ({error}); {_EXPECTED} was expected"
         ) from error
-    return WeightsFile(architecture, arrays, **described, sha256=sha256(file))
+    return dataclasses.replace(weights, sha256=sha256(file))
 
 
 def is_hdf5(path: PathLike) -> bool:
@@ -182,7 +230,7 @@ def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise WeightsError(f"{file}: its header is not that of {FORMAT}")
     version = header.get("format_version")
-    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise WeightsError(
             f"{file}: its format version is {version!r}, but this version of qnet reads up to "
             f"{FORMAT_VERSION}"
@@ -190,11 +238,28 @@ def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
     return header
 
 
-def _describe(header: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """Name, version, licence, notices and provenance of a header, checked for their kinds."""
-    stages = header["stages"]
-    if set(stages) != {"lines"}:
-        raise InputError(f"has the stages {sorted(stages)}, of which this version knows 'lines'")
+def _read_arrays(stream: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of these shapes, each looked at before it is read: nothing else is allocated."""
+    names = set(stream.keys())
+    if unnamed := sorted(names - set(shapes)):
+        raise InputError(f"holds arrays that its architecture does not have: {unnamed}")
+    for name, shape in shapes.items():
+        if name not in names:
+            raise InputError(f"the weights lack the array {name}")
+        found = tuple(stream.get_slice(name).get_shape())
+        if found != shape:
+            raise InputError(f"array {name} has shape {found}, but {shape} was expected")
+    return {name: stream.get_tensor(name) for name in shapes}
+
+
+def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
+    """All that a header says, checked; without the arrays."""
+    stages, version = header["stages"], header["format_version"]
+    if not isinstance(stages, dict) or not {"lines"} <= set(stages) <= _STAGES[version]:
+        known = ", ".join(repr(name) for name in sorted(_STAGES[version]))
+        raise InputError(
+            f"has the stages {sorted(stages)}, of which format version {version} knows {known}"
+        )
     described = {
         "name": header.get("name", file.stem),
         "version": header.get("version", ""),
@@ -210,7 +275,16 @@ def _describe(header: Mapping[str, Any], file: Path) -> dict[str, Any]:
     for text in (*texts, *described["notices"]):
         if not isinstance(text, str) or not all(map(_is_plain, text)):
             raise InputError(f"its header holds {text!r} where plain text was expected")
-    return described
+    refine, calibration = stages.get("refine"), header.get("calibration")
+    if version == 1 and calibration is not None:
+        raise InputError("has a calibration, which format version 1 does not know")
+    return WeightsFile(
+        Architecture.from_dict(stages["lines"]),
+        {},
+        **described,
+        refine=None if refine is None else RefineArchitecture.from_dict(refine),
+        calibration=None if calibration is None else Calibration.from_dict(calibration),
+    )
 
 
 def _is_plain(character: str) -> bool:

@@ -15,7 +15,9 @@ import pytest
 
 import qnet
 import qnet.compat
+import qnet.evaluate
 import qnet.io
+import qnet.train
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
 from qnet.answers import _empty_columns
 from qnet.flags import QNFlag
@@ -29,7 +31,21 @@ pytestmark = pytest.mark.skipif(
 #: Spectra that the quickstart shows the answers of: two quasars, a star, a quasar at low redshift.
 FIBERS = ("0129", "0208", "0224", "0521")
 
-HOW_TO = ("classify-files", "in-memory", "select-rows", "thresholds", "weights", "quasarnp")
+HOW_TO = (
+    "classify-files",
+    "in-memory",
+    "select-rows",
+    "thresholds",
+    "evaluate",
+    "simulate",
+    "training-data",
+    "plot",
+    "weights",
+    "quasarnp",
+)
+
+#: Pages that need Keras, and no data.
+TRAINING = ("tutorials/training", "how-to/train")
 
 _FENCE = re.compile(r"^```(console|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -49,13 +65,46 @@ def run_command(line):
 _OTHER_NAMES = {
     "flags": ["QNFlag", "flag_names", "describe"],
     "lines": ["absorber_IGM", "QUASARNET_LINES", "QUASARNET_LINES_BAL", "rest_wavelengths"],
-    "preprocess": ["rebin", "normalise", "preprocess", "Preprocessed"],
+    "simulate.survey": ["simulate", "Simulation", "Batch"],
+    "simulate.write": ["write_simulation"],
+    "simulate.noise": ["Errors", "observe"],
+    "simulate.instrument": ["make_instrument", "Instrument", "Detector"],
+    "simulate.quasars": ["make"],
+    "simulate.galaxies": ["make"],
+    "simulate.stars": ["make"],
+    "simulate.templates": ["Templates"],
+    "preprocess": ["rebin", "rebin_cameras", "normalise", "preprocess", "Preprocessed"],
     "postprocess": ["decode", "process_preds", "Predictions"],
-    "plotting": ["plot_spectrum"],
-    "grid": ["WavelengthGrid", "QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "as_grid"],
+    "plotting": [
+        "plot_spectrum",
+        "plot_history",
+        "new_axes",
+        "save_figure",
+        "plot_purity_completeness",
+        "plot_dv",
+        "plot_z",
+        "plot_confusion",
+        "plot_calibration",
+    ],
+    "evaluate": list(qnet.evaluate.__all__),
+    "grid": [
+        "WavelengthGrid",
+        "QUASARNET_GRID",
+        "QUASARNET_LINEAR_GRID",
+        "QUASARNET_LIMITS",
+        "as_grid",
+    ],
     "weights": ["read_weights", "write_weights", "WeightsFile"],
-    "architecture": ["Architecture", "ConvLayer"],
-    "kerasnet": ["QuasarNET", "custom_loss"],
+    "architecture": ["Architecture", "ConvLayer", "RefineArchitecture"],
+    "refine": ["Refiner", "rest_frame", "fine_spectra", "whole_pixels"],
+    "calibration": ["Calibration", "Table", "rescale", "logit", "log_snr"],
+    "logistic": ["Logistic"],
+    "evidence": ["features", "second_redshift"],
+    "shipped": ["Shipped", "shipped_models"],
+    "prepare": ["prepare", "Prepared", "Reason"],
+    "attempt": ["Failure"],
+    "kerasnet": ["QuasarNET", "custom_loss", "cross_entropy_loss"],
+    "train": list(qnet.train.__all__),
     "objective": ["objective", "box_offset"],
 }
 
@@ -88,6 +137,7 @@ def made_workspace(tmp_path, small_weights) -> Path:
 def survey_workspace(workspace, shared_data) -> Path:
     """The same with coadd.fits, as the how-to pages describe it."""
     shutil.copy(shared_data / "desi_afterburner" / "coadd-x.fits", workspace / "coadd.fits")
+    shutil.copy(shared_data / "boss_dr12" / "truth_superset.fits", workspace / "truth.fits")
     return workspace
 
 
@@ -110,10 +160,18 @@ def test_how_to_runs(page, survey_workspace):
     run_page(f"how-to/{page}.md", survey_workspace)
 
 
+@pytest.mark.parametrize("page", TRAINING)
+def test_training_pages_run(page, tmp_path):
+    """Every block of a page that trains runs; it simulates what it needs."""
+    if not all(map(importlib.util.find_spec, ("keras", "tensorflow"))):
+        pytest.skip("Keras and TensorFlow are not installed")
+    run_page(f"{page}.md", tmp_path)
+
+
 def test_all_how_to_pages_are_run():
     """No page is left out of the test above."""
     pages = {path.stem for path in (DOCS / "how-to").glob("*.md")} - {"index"}
-    assert pages == set(HOW_TO)
+    assert pages == {*HOW_TO, *(Path(page).stem for page in TRAINING)} - {"training"}
 
 
 def test_api_names_every_public_name():
@@ -152,7 +210,9 @@ def test_catalogue_page_describes_every_column(small_model):
     assert "```{qnflag-table}" in text or all(f"`{flag.name}`" in text for flag in QNFlag)
 
 
-@pytest.mark.parametrize("command", ["classify", "model inspect", "model convert"])
+@pytest.mark.parametrize(
+    "command", ["classify", "model inspect", "model convert", "train", "evaluate", "simulate"]
+)
 def test_cli_page_names_every_option(command):
     """Each option of a command stands in its section."""
     page = (DOCS / "reference" / "cli.md").read_text()
@@ -161,6 +221,13 @@ def test_cli_page_names_every_option(command):
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", help_text)) - {"--help"}
     assert options
     assert not [name for name in sorted(options) if not has_word(section, name)]
+
+
+def test_metrics_page_defines_every_number():
+    """Each number that is measured stands in a table of the page of metrics."""
+    text = (DOCS / "reference" / "metrics.md").read_text()
+    rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
+    assert not [name for name in qnet.evaluate.DEFINITIONS if f"`{name}`" not in rows]
 
 
 def run_page(name: str, folder: Path, setup: str = "") -> None:

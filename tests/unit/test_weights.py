@@ -83,7 +83,10 @@ CHANGES = [
     (lambda header, ours: header.pop("__metadata__"), "without qnet's header"),
     (lambda header, ours: ours.update(format="other"), "its header is not that of qnet-weights"),
     (lambda header, ours: ours.update(format_version=99), "format version is 99, but this version"),
-    (lambda header, ours: ours.update(stages={}), r"has the stages \[\], of which this version"),
+    (
+        lambda header, ours: ours.update(stages={}),
+        r"has the stages \[\], of which format version 1",
+    ),
     (lambda header, ours: ours.update(notices=5), "damaged|notices must be a list"),
     (lambda header, ours: ours.update(notices="abc"), "its notices must be a list"),
     (lambda header, ours: ours.update(provenance=[1]), "its provenance a mapping"),
@@ -127,3 +130,146 @@ def test_a_file_cut_short(saved, share):
 def test_a_self_describing_file_cannot_be_overridden(saved):
     with pytest.raises(InputError, match="holds its own lines and grid"):
         qnet.load_model(saved, lines=["LYA"])
+
+
+@pytest.fixture
+def saved_two(tmp_path, two_stage_model):
+    return two_stage_model.save(tmp_path / "two.safetensors")
+
+
+def header_of(path):
+    found = []
+    rewrite(path, lambda header, ours: found.append(json.loads(json.dumps(ours))))
+    return found[0]
+
+
+def test_all_stages_survive_writing_and_reading(saved_two, two_stage_model):
+    model = qnet.load_model(saved_two)
+    for name in ("architecture", "refine", "calibration", "stages"):
+        assert getattr(model.weights, name) == getattr(two_stage_model.weights, name), name
+    assert set(model.weights.arrays) == set(two_stage_model.weights.arrays)
+    X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
+    for values, expected in zip(
+        model.predict_and_distance(X), two_stage_model.predict_and_distance(X), strict=True
+    ):
+        np.testing.assert_array_equal(values, expected)
+    x = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
+    for values, expected in zip(
+        model.refiner.predict(x), two_stage_model.refiner.predict(x), strict=True
+    ):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_a_file_has_the_oldest_format_that_can_hold_it(saved, saved_two, two_stage_model):
+    assert header_of(saved)["format_version"] == 1
+    assert set(header_of(saved)["stages"]) == {"lines"}
+    assert header_of(saved_two)["format_version"] == 2
+    for change in ({"refine": None}, {"calibration": None}):
+        weights = dataclasses.replace(two_stage_model.weights, **change)
+        write_weights(saved_two, weights, overwrite=True)
+        assert header_of(saved_two)["format_version"] == 2
+        found = read_weights(saved_two)
+        assert (found.refine, found.calibration) == (weights.refine, weights.calibration)
+
+
+def test_a_file_of_one_stage_may_say_version_two(saved, small_model):
+    rewrite(saved, lambda header, ours: ours.update(format_version=2, calibration=None))
+    model = qnet.load_model(saved)
+    assert model.architecture == small_model.architecture
+    assert (model.refiner, model.calibration) == (None, None)
+
+
+def _refine(**values):
+    return lambda header, ours: ours["stages"]["refine"].update(values)
+
+
+def _calibration(**values):
+    return lambda header, ours: ours["calibration"].update(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda header, ours: ours.update(format_version=1), "of which format version 1 knows"),
+        (lambda header, ours: ours.update(format_version=True), "its format version is True"),
+        (lambda header, ours: ours["stages"].update(third={}), "knows 'lines', 'refine'"),
+        (lambda header, ours: ours["stages"].pop("refine"), "arrays that its architecture does no"),
+        (lambda header, ours: ours["stages"].pop("lines"), r"has the stages \['refine'\]"),
+        (lambda header, ours: ours.update(stages=["lines"]), r"has the stages \['lines'\], of"),
+        (lambda header, ours: ours.update(calibration=[1]), "not a calibration"),
+        (lambda header, ours: ours.update(calibration={}), "the calibration lacks"),
+        (_refine(units=7), r"array refine_fc.kernel has shape \(\d+, 6\), but \(\d+, 7\) was"),
+        (_refine(units=10**9), "parameters, above"),
+        (_refine(pool=0), "pool must be a positive integer"),
+        (_refine(grid={"spacing": "log", "start": 3.5, "step": 1e-9, "npix": 9}), "the window of"),
+        (_refine(grid={"spacing": "linear", "start": 3600, "step": 1, "npix": 9}), "a log grid"),
+        (_refine(other=1), "not a second stage's architecture"),
+        (_calibration(mix={"QSO": 2.0}), "must give QSO a share"),
+        (_calibration(outlier_threshold=None), r"does not have: \['outlier_mean', 'outlier_scale'"),
+        (_calibration(joints=[[1]]), "joints must be made of two numbers"),
+        (_calibration(zerr_lines={"Lya": None}), "not a calibration"),
+        (
+            lambda header, ours: ours["calibration"]["zerr_lines"].update(
+                Lya=ours["calibration"]["zerr"]
+            ),
+            r"errors of lines it has not: \['Lya'\]",
+        ),
+        (
+            lambda header, ours: ours["calibration"]["p_qso"]["names"].__setitem__(0, "colour"),
+            r"unknown feature\(s\) \['colour'\]",
+        ),
+        (
+            lambda header, ours: ours["calibration"]["p_qso"]["coefficients"].pop(),
+            "need 5 coefficients, not 4",
+        ),
+    ],
+)
+def test_headers_of_two_stages_that_do_not_fit(saved_two, change, message):
+    rewrite(saved_two, change)
+    with pytest.raises(WeightsError, match=message) as caught:
+        qnet.load_model(saved_two)
+    assert str(caught.value).startswith(f"{saved_two}: ")
+
+
+def test_nothing_is_written_that_does_not_fit(tmp_path, two_stage_model):
+    weights = two_stage_model.weights
+    for name in ("refine_out.bias", "outlier_scale"):
+        arrays = {key: array for key, array in weights.arrays.items() if key != name}
+        with pytest.raises(InputError, match=f"the weights lack the array {name}"):
+            write_weights(tmp_path / "a.safetensors", dataclasses.replace(weights, arrays=arrays))
+    arrays = {**weights.arrays, "refine_fc.bias": np.full(6, np.nan, np.float32)}
+    with pytest.raises(InputError, match=r"array refine_fc.bias must hold finite floats"):
+        write_weights(tmp_path / "a.safetensors", dataclasses.replace(weights, arrays=arrays))
+    assert os.listdir(tmp_path) == []
+
+
+def test_shapes_are_looked_at_before_arrays_are_read(saved_two, monkeypatch):
+    """A file of the wrong shapes has none of its arrays read."""
+    import safetensors
+
+    rewrite(saved_two, _refine(units=7))
+    read = []
+    opened = safetensors.safe_open
+
+    class Watched:
+        def __init__(self, *args, **kwargs):
+            self.stream = opened(*args, **kwargs)
+
+        def __enter__(self):
+            self.stream.__enter__()
+            return self
+
+        def __exit__(self, *args):
+            return self.stream.__exit__(*args)
+
+        def __getattr__(self, name):
+            return getattr(self.stream, name)
+
+        def get_tensor(self, name):
+            read.append(name)
+            return self.stream.get_tensor(name)
+
+    monkeypatch.setattr(safetensors, "safe_open", Watched)
+    with pytest.raises(WeightsError, match="was expected"):
+        qnet.load_model(saved_two)
+    assert read == []

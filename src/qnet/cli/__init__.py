@@ -10,12 +10,9 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from qnet._version import __version__
-from qnet.cli import classify, weights
-from qnet.cli.common import FAILED, USAGE, complain, show_warning
-from qnet.errors import FileError, QnetError
-
-#: Exit status after an interrupt, as shells have it.
-INTERRUPTED = 130
+from qnet.cli import classify, evaluate, plot, prepare, simulate, train, truth, weights
+from qnet.cli.common import FAILED, INTERRUPTED, USAGE, complain, show_warning
+from qnet.errors import FileError, QnetError, TrainingError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = show_warning
         try:
             return command(arguments)
-        except FileError as error:
+        except (FileError, TrainingError) as error:
             complain(error)
             return FAILED
         except QnetError as error:
@@ -78,6 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"qnet {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (classify, weights):
+    for module in (classify, prepare, train, weights, truth, plot, evaluate, simulate):
         module.add_commands(commands)
     return parser

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any
 
-from qnet.cli.common import FAILED, OK, complain, count, flat, integers, row_range
-from qnet.errors import FileError, InputError
+from qnet.cli.common import FAILED, OK, complain, count, flat, integers, refuse_output, row_range
 
 
 def add_commands(commands: Any) -> None:
@@ -26,9 +24,14 @@ def add_commands(commands: Any) -> None:
         metavar="OUT",
         help="catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet",
     )
-    parser.add_argument("--model", metavar="M", help="weights file")
+    parser.add_argument(
+        "--model", metavar="M", help="weights file, or name of a model that ships with qnet"
+    )
     rule = parser.add_argument_group("what is called a quasar")
     rule.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
+    rule.add_argument(
+        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
+    )
     rule.add_argument(
         "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
     )
@@ -65,16 +68,25 @@ def _classify(arguments: argparse.Namespace) -> int:
     from qnet.answers import choose_rule
     from qnet.io.boss import read_spall
     from qnet.io.catalogue import write_catalogue
+    from qnet.io.tables import check_format
     from qnet.model import load_model
-    from qnet.survey import Selection, classify_files
+    from qnet.selection import Selection
+    from qnet.survey import classify_files
 
-    _check_output(arguments)
+    check_format(arguments.output, "a catalogue")
+    refuse_output(
+        arguments.output,
+        arguments.overwrite,
+        [*arguments.inputs, arguments.spall, arguments.model],
+        "catalogue",
+    )
     model = load_model(arguments.model)
     rule = choose_rule(
         model,
         p_threshold=arguments.p_threshold,
         c_threshold=arguments.c_threshold,
         min_lines=arguments.min_lines,
+        prior_qso=arguments.prior_qso,
     )
     selection = Selection(
         targets=arguments.targets,
@@ -107,18 +119,3 @@ def _classify(arguments: argparse.Namespace) -> int:
         + f" -> {arguments.output}"
     )
     return FAILED if failures else OK
-
-
-def _check_output(arguments: argparse.Namespace) -> None:
-    """Raise, before any work is done, if the output cannot be written or would replace an input."""
-    from qnet.files import check_output
-    from qnet.io.catalogue import check_format
-
-    check_format(arguments.output)
-    try:
-        check_output(arguments.output, arguments.overwrite)
-    except FileError as error:
-        raise InputError(str(error)) from error
-    inputs = [*arguments.inputs, *(path for path in (arguments.spall, arguments.model) if path)]
-    if os.path.realpath(arguments.output) in map(os.path.realpath, inputs):
-        raise InputError(f"{arguments.output}: is an input: give the catalogue another name")

@@ -1,0 +1,108 @@
+"""Features of the calibration, and the second redshift."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qnet.calibration import logit
+from qnet.errors import InputError
+from qnet.evidence import FEATURES, features, second_redshift
+from qnet.grid import QUASARNET_GRID
+from qnet.lines import absorber_IGM
+from qnet.postprocess import Predictions, decode
+
+LINES = ("LYA", "CIV(1548)", "MgII(2796)")
+NBOXES = 13
+
+
+def predictions(c_line, z_line, c_bal=((0.3,),), lines=LINES):
+    c_line, z_line = np.array(c_line, float), np.array(z_line, float)
+    best = c_line.argmax(axis=0)
+    return Predictions(
+        lines,
+        ("CIV(1548)",),
+        c_line,
+        z_line,
+        z_line[best, np.arange(z_line.shape[1])],
+        np.array(c_bal, float),
+        np.ones(np.shape(c_bal)),
+    )
+
+
+def test_features_follow_their_definitions():
+    found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
+    values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0])[0], strict=True))
+    expected = {
+        "logit_c1": logit(0.9),
+        "logit_c2": logit(0.6),
+        "logit_c3": logit(0.2),
+        "logit_agree": logit(0.6),
+        "log_snr": np.log10(3.0),
+        "log_1pz": np.log10(3.2),
+        "logit_bal": logit(0.3),
+        "logit_bal_emission": logit(0.9),
+    }
+    assert values == pytest.approx({name: float(value) for name, value in expected.items()})
+
+
+def test_agreement_needs_another_line_nearby():
+    found = predictions([[0.2], [0.9], [0.6]], [[2.19], [2.2], [2.4]])
+    assert features(["logit_agree"], found, [1.0])[0, 0] == pytest.approx(logit(0.2))
+    found = predictions([[0.2], [0.9], [0.6]], [[1.0], [2.2], [2.4]])
+    assert features(["logit_agree"], found, [1.0])[0, 0] == logit(0.0)
+
+
+def test_with_fewer_lines_the_last_is_repeated():
+    found = predictions([[0.8]], [[2.0]], lines=("LYA",))
+    values = features(["logit_c1", "logit_c2", "logit_c3", "logit_bal_emission"], found, [1.0])
+    assert values[0, :3].tolist() == [pytest.approx(logit(0.8))] * 3
+    assert values[0, 3] == logit(0.0)
+
+
+def test_rows_without_an_answer_are_nan():
+    nan = np.full((3, 1), np.nan)
+    found = predictions(np.hstack([nan, nan + 1]), np.hstack([nan, nan]), [[np.nan, np.nan]])
+    values = features([name for name in FEATURES if name != "log_snr"], found, [1.0, 1.0])
+    assert np.isnan(values).all()
+
+
+def test_an_unknown_feature_is_named():
+    with pytest.raises(InputError, match=r"unknown feature\(s\) \['colour'\]: the legal ones are"):
+        features(["colour"], predictions([[0.8]] * 3, [[2.0]] * 3), [1.0])
+
+
+def made_preds(seed, nspec=50):
+    rng = np.random.default_rng(seed)
+    shape = (len(LINES) + 1, nspec, NBOXES)
+    return list(np.concatenate([rng.uniform(size=shape) ** 2, rng.uniform(0, 1, shape)], axis=2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_second_redshift_is_the_best_of_two_boxes_of_each_line(seed):
+    preds = made_preds(seed)
+    zbest = decode(preds, LINES, ("CIV(1548)",), QUASARNET_GRID).zbest
+    z2, p2 = second_redshift(preds, LINES, QUASARNET_GRID, absorber_IGM, zbest)
+    for row in range(len(zbest)):
+        best = (-1.0, None)
+        for line, pred in zip(LINES, preds, strict=False):
+            for box in sorted(range(NBOXES), key=lambda box: -pred[row, box])[:2]:
+                wave = QUASARNET_GRID.from_box(box, pred[row, NBOXES + box], NBOXES)
+                z = float(wave) / absorber_IGM[line] - 1
+                if z > 0 and 299792.458 * abs(z - zbest[row]) / (1 + zbest[row]) > 6000:
+                    best = max(best, (pred[row, box], z))
+        assert (p2[row], z2[row]) == pytest.approx(best)
+
+
+def test_without_another_redshift_it_is_nan():
+    preds = [np.zeros((2, 2 * NBOXES))]
+    preds[0][:, 5] = 0.9, np.nan
+    zbest = decode(preds, ("LYA",), (), QUASARNET_GRID).zbest
+    assert np.isfinite(zbest[0])
+    assert np.isnan(zbest[1])
+    z2, p2 = second_redshift(preds, ("LYA",), QUASARNET_GRID, absorber_IGM, zbest)
+    assert p2[0] == 0
+    assert np.isnan([z2[1], p2[1]]).all()
+    alone = [np.array([[0.9, 0.5]])]
+    zbest = decode(alone, ("LYA",), (), QUASARNET_GRID).zbest
+    assert np.isnan(second_redshift(alone, ("LYA",), QUASARNET_GRID, absorber_IGM, zbest)).all()

@@ -1,0 +1,352 @@
+"""What a model with a second stage and a calibration says, row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import qnet
+from makers import boss_spec, make_spectra, write
+from networks import full_model, random_weights, refine_architecture, small_calibration
+from qnet.answers import answer, choose_rule
+from qnet.calibration import Table, log_snr, logit, rescale
+from qnet.errors import InputError
+from qnet.evidence import features, second_redshift
+from qnet.flags import QNFlag
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.preprocess import rebin
+from qnet.refine import Refiner
+
+WAVE = np.arange(3700.0, 9500.0, 2.0)
+NSPEC = 60
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    flux, ivar = make_spectra(WAVE, np.linspace(0.3, 3.5, NSPEC), seed=3)
+    ivar[::7, 300:1200] = 0
+    return qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(NSPEC))
+
+
+@pytest.fixture(scope="module")
+def decoded(spectra, two_stage_model):
+    """Preprocessed spectra, raw and decoded predictions."""
+    data = two_stage_model.preprocess(spectra)
+    preds = two_stage_model.predict(data.X)
+    return data, preds, two_stage_model.decode(preds)
+
+
+def columns_of(spectra, model, **options):
+    return answer(spectra, model, choose_rule(model, **options))
+
+
+def has(columns, flag):
+    return (columns["QN_FLAG"] & flag) != 0
+
+
+def test_a_quasar_is_what_has_p_qso_above_the_threshold(spectra, two_stage_model, decoded):
+    data, _, found = decoded
+    calibration = two_stage_model.calibration
+    columns = columns_of(spectra, two_stage_model)
+    p_qso = calibration.p_qso.probability(features(calibration.p_qso.names, found, data.snr))
+    np.testing.assert_allclose(columns["P_QSO"], p_qso, rtol=1e-6)
+    np.testing.assert_array_equal(columns["IS_QSO"], columns["P_QSO"] > 0.6)
+    assert 0 < columns["IS_QSO"].sum() < NSPEC
+    for threshold in (0.0, 0.8, 1.0):
+        other = columns_of(spectra, two_stage_model, p_threshold=threshold)
+        np.testing.assert_array_equal(other["IS_QSO"], other["P_QSO"] > threshold)
+
+
+def test_quasarnets_rule_on_request(spectra, two_stage_model):
+    for options in ({"c_threshold": 0.7}, {"min_lines": 2}):
+        columns = columns_of(spectra, two_stage_model, **options)
+        threshold, number = options.get("c_threshold", 0.5), options.get("min_lines", 1)
+        expected = (columns["C_LINES"] > threshold).sum(axis=1) >= number
+        np.testing.assert_array_equal(columns["IS_QSO"], expected)
+        bal = expected & (columns["C_LINES_BAL"] > threshold).any(axis=1)
+        np.testing.assert_array_equal(columns["IS_BAL"], bal)
+        assert np.isfinite(columns["P_QSO"]).all()
+
+
+def test_another_mix_rescales_the_odds(spectra, two_stage_model):
+    plain = columns_of(spectra, two_stage_model)
+    rare = columns_of(spectra, two_stage_model, prior_qso=0.05)
+    np.testing.assert_allclose(
+        rare["P_QSO"], rescale(plain["P_QSO"].astype(float), 0.05, 0.4), rtol=1e-5
+    )
+    np.testing.assert_array_equal(rare["IS_QSO"], rare["P_QSO"] > 0.6)
+    assert rare["IS_QSO"].sum() < plain["IS_QSO"].sum()
+    same = columns_of(spectra, two_stage_model, prior_qso=0.4)
+    np.testing.assert_allclose(same["P_QSO"], plain["P_QSO"], rtol=1e-6)
+
+
+def test_p_bal_is_said_where_the_line_is_covered(spectra, two_stage_model, decoded):
+    data, _, found = decoded
+    law = two_stage_model.calibration.p_bal
+    columns = columns_of(spectra, two_stage_model)
+    expected = law.probability(features(law.names, found, data.snr))
+    place = 1548.2049 * (1 + found.zbest)
+    edges = two_stage_model.grid.wave
+    for row in range(NSPEC):
+        seen = np.flatnonzero(data.observed[row])
+        inside = edges[seen[0]] <= place[row] < edges[seen[-1] + 1]
+        if inside:
+            assert columns["P_BAL"][row] == pytest.approx(expected[row], rel=1e-5)
+        else:
+            assert np.isnan(columns["P_BAL"][row])
+    bal = columns["IS_QSO"] & (np.nan_to_num(columns["P_BAL"]) > 0.5)
+    np.testing.assert_array_equal(columns["IS_BAL"], bal)
+    assert np.isnan(columns["P_BAL"]).any()
+    assert 0 < bal.sum() < columns["IS_QSO"].sum()
+
+
+def test_candidates_are_refined_and_the_others_are_not(spectra, small_model):
+    calibration = small_calibration(refine_floor=0.5, p_threshold=0.6)
+    model = full_model(small_model, calibration=calibration)
+    columns = columns_of(spectra, model)
+    found = model.decode(model.predict(model.preprocess(spectra).X))
+    candidate = columns["P_QSO"] > 0.5
+    assert (candidate & ~columns["IS_QSO"]).any()
+    assert 0 < candidate.sum() < NSPEC
+    np.testing.assert_array_equal(np.isfinite(columns["ZERR"]), candidate)
+    np.testing.assert_array_equal(columns["ZBEST"][~candidate], found.zbest[~candidate])
+    assert (columns["ZBEST"][candidate] != found.zbest[candidate]).all()
+    np.testing.assert_allclose(columns["Z_LINES"], found.z_line.T, rtol=1e-5)
+    camera = spectra.cameras[0]
+    flux, ivar = rebin(WAVE, camera.flux, camera.ivar, model.refiner.arch.grid)
+    z, zerr, ok = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
+    assert ok.all()
+    np.testing.assert_allclose(columns["ZBEST"][candidate], z, atol=1e-5)
+    factor = calibration.zerr(log_snr(columns["SNR"][candidate]), z)
+    np.testing.assert_allclose(columns["ZERR"][candidate], factor * zerr, rtol=1e-3)
+    # By QuasarNET's rule too, its quasars are candidates.
+    strict = columns_of(spectra, model, c_threshold=0.9995)
+    both = strict["IS_QSO"] | candidate
+    assert (strict["IS_QSO"] & ~candidate).any()
+    np.testing.assert_array_equal(np.isfinite(strict["ZERR"]), both)
+
+
+def test_the_second_redshift_is_away_from_the_first(spectra, two_stage_model, decoded):
+    _, preds, _ = decoded
+    columns = columns_of(spectra, two_stage_model)
+    z2, p2 = second_redshift(
+        preds,
+        two_stage_model.lines,
+        two_stage_model.grid,
+        two_stage_model.rest,
+        columns["ZBEST"],
+    )
+    np.testing.assert_allclose(columns["Z2"], z2, rtol=1e-5)
+    np.testing.assert_allclose(columns["P2"], p2, rtol=1e-5)
+    velocity = SPEED_OF_LIGHT * np.abs(columns["Z2"] - columns["ZBEST"]) / (1 + columns["ZBEST"])
+    assert (velocity > 6000).all()
+    np.testing.assert_array_equal(has(columns, QNFlag.AMBIGUOUS), columns["P2"] > 0.9995)
+    assert 0 < has(columns, QNFlag.AMBIGUOUS).sum() < NSPEC
+
+
+def test_errors_of_lines_come_from_their_tables(spectra, two_stage_model):
+    columns = columns_of(spectra, two_stage_model)
+    expected = 500 / SPEED_OF_LIGHT * (1 + columns["Z_LINES"][:, 0])
+    np.testing.assert_allclose(columns["ZERR_LINES"][:, 0], expected, rtol=1e-6)
+    assert np.isnan(columns["ZERR_LINES"][:, 1:]).all()
+    table = Table((-14, 0, 14), (-2, 2), ((900.0,), (300.0,)))
+    model = full_model(two_stage_model, calibration=small_calibration(zerr_lines={"Hbeta": table}))
+    columns = columns_of(spectra, model)
+    velocity = table(logit(columns["C_LINES"][:, 4]), 0.0)
+    np.testing.assert_allclose(
+        columns["ZERR_LINES"][:, 4],
+        velocity / SPEED_OF_LIGHT * (1 + columns["Z_LINES"][:, 4]),
+        rtol=1e-4,
+    )
+
+
+def test_flags_follow_the_calibration(spectra, small_model):
+    joints = ((3860.0, 3866.0), (5000.0, 6100.0))
+    calibration = small_calibration(
+        joints=joints, skylines=((3865.0, 3900.0),), z_range=(1.0, 2.0), outlier_threshold=6.5
+    )
+    model = full_model(small_model, calibration=calibration)
+    columns = columns_of(spectra, model)
+    z = columns["ZBEST"]
+    rest = np.array([model.rest[line] for line in model.lines])
+    place = rest[columns["C_LINES"].argmax(axis=1)] * (1 + z)
+    _, distance = model.predict_and_distance(model.preprocess(spectra).X)
+    expected = {
+        QNFlag.JOINT: ((place >= 3860) & (place <= 3866)) | ((place >= 5000) & (place <= 6100)),
+        QNFlag.SKYLINE: (place >= 3865) & (place <= 3900),
+        QNFlag.ZRANGE: (z < 1) | (z > 2),
+        QNFlag.OUTLIER: distance > 6.5,
+        QNFlag.NOREFINE: np.zeros(NSPEC, bool),
+    }
+    for flag, rows in expected.items():
+        np.testing.assert_array_equal(has(columns, flag), rows, err_msg=str(flag))
+        assert rows.sum() < NSPEC, flag
+        assert rows.any() or flag is QNFlag.NOREFINE, flag
+
+
+def test_the_distance_is_that_of_mahalanobis(small_model, spectra):
+    model = full_model(small_model)
+    rng = np.random.default_rng(0)
+    units = model.architecture.units
+    arrays = dict(model.weights.arrays)
+    mean, covariance = rng.normal(size=units), np.cov(rng.normal(size=(units, 50)))
+    whiten = np.linalg.cholesky(np.linalg.inv(covariance))
+    arrays["outlier_mean"], arrays["outlier_scale"] = mean, whiten
+    model = qnet.Model(dataclasses.replace(model.weights, arrays=arrays))
+    X = model.preprocess(spectra).X.copy()
+    X[4] = np.nan
+    preds, distance = model.predict_and_distance(X)
+    np.testing.assert_array_equal(preds, model.predict(X))
+    _, common = model._network(np.dtype("f4")).run(X)
+    away = common[0] - mean
+    expected = np.sqrt(away @ np.linalg.inv(covariance) @ away)
+    assert distance[0] == pytest.approx(expected, rel=1e-5)
+    assert np.isnan(distance).tolist() == [row == 4 for row in range(NSPEC)]
+
+
+def test_a_second_stage_that_fails_leaves_the_redshift_of_the_line(spectra, small_model):
+    model = full_model(small_model, refine=refine_architecture(max_dv=1e-6))
+    columns = columns_of(spectra, model)
+    found = model.decode(model.predict(model.preprocess(spectra).X))
+    candidate = columns["P_QSO"] > model.calibration.refine_floor
+    np.testing.assert_array_equal(has(columns, QNFlag.NOREFINE), candidate)
+    np.testing.assert_array_equal(columns["ZBEST"], found.zbest)
+    assert np.isnan(columns["ZERR"]).all()
+
+
+def test_rows_without_an_answer_stay_nan_where_they_were(spectra, two_stage_model):
+    clean = columns_of(spectra, two_stage_model)
+    camera = spectra.cameras[0]
+    flux, ivar = camera.flux.copy(), camera.ivar.copy()
+    flux[3], ivar[8], flux[20] = np.nan, 0, 4.2
+    damaged = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(NSPEC))
+    asked = np.arange(NSPEC) != 30
+    columns = answer(damaged, two_stage_model, choose_rule(two_stage_model), asked)
+    bad = [3, 8, 20, 30]
+    for name in ("ZBEST", "ZERR", "Z2", "P2", "P_QSO", "P_BAL"):
+        assert np.isnan(columns[name][bad]).all(), name
+    assert np.isnan(columns["ZERR_LINES"][bad]).all()
+    assert not columns["IS_QSO"][bad].any()
+    silent = QNFlag.NOREFINE | QNFlag.ZRANGE | QNFlag.OUTLIER | QNFlag.AMBIGUOUS
+    assert not (columns["QN_FLAG"][bad] & (silent | QNFlag.JOINT | QNFlag.SKYLINE)).any()
+    kept = np.setdiff1d(np.arange(NSPEC), bad)
+    for name, values in columns.items():
+        np.testing.assert_allclose(values[kept], clean[name][kept], rtol=2e-4, err_msg=name)
+
+
+def test_a_row_is_the_same_alone(spectra, two_stage_model):
+    everything = columns_of(spectra, two_stage_model)
+    for row in (0, 7, 33):
+        alone = columns_of(spectra.select([row]), two_stage_model)
+        for name, values in alone.items():
+            np.testing.assert_allclose(values[0], everything[name][row], rtol=2e-4, err_msg=name)
+
+
+def test_a_second_stage_without_a_calibration_refines_its_quasars(spectra, two_stage_model):
+    model = qnet.Model(dataclasses.replace(two_stage_model.weights, calibration=None))
+    columns = columns_of(spectra, model)
+    np.testing.assert_array_equal(columns["IS_QSO"], (columns["C_LINES"] > 0.5).sum(axis=1) >= 1)
+    np.testing.assert_array_equal(np.isfinite(columns["ZERR"]), columns["IS_QSO"])
+    for name in ("P_QSO", "P_BAL", "Z2", "P2", "ZERR_LINES"):
+        assert np.isnan(columns[name]).all(), name
+
+
+def test_a_calibration_without_a_second_stage(spectra, two_stage_model):
+    calibration = dataclasses.replace(
+        two_stage_model.calibration, p_bal=None, outlier_threshold=None
+    )
+    weights = dataclasses.replace(two_stage_model.weights, refine=None, calibration=calibration)
+    columns = columns_of(spectra, qnet.Model(weights))
+    full = columns_of(spectra, two_stage_model)
+    np.testing.assert_array_equal(columns["P_QSO"], full["P_QSO"])
+    for name in ("ZERR", "P_BAL"):
+        assert np.isnan(columns[name]).all(), name
+    bal = columns["IS_QSO"] & (columns["C_LINES_BAL"] > 0.5).any(axis=1)
+    np.testing.assert_array_equal(columns["IS_BAL"], bal)
+    assert not has(columns, QNFlag.OUTLIER | QNFlag.NOREFINE).any()
+
+
+def test_the_lines_do_not_change_with_what_follows_them(spectra, small_model, two_stage_model):
+    """A model without calibration is what it was; the first stage of another is the same."""
+    plain, full = (columns_of(spectra, model) for model in (small_model, two_stage_model))
+    for name in ("C_LINES", "Z_LINES", "C_LINES_BAL", "Z_LINES_BAL", "SNR", "GOODFRAC"):
+        np.testing.assert_array_equal(plain[name], full[name])
+    for name in ("ZERR", "Z2", "P2", "P_QSO", "P_BAL", "ZERR_LINES"):
+        assert np.isnan(plain[name]).all(), name
+
+
+def test_the_header_says_what_the_answers_mean(spectra, two_stage_model):
+    meta = qnet.classify(spectra, model=two_stage_model, prior_qso=0.1).meta
+    assert meta["MODEL"] == "full@1.2"
+    assert meta["STAGES"] == "lines, refine"
+    assert meta["STRATEGY"] == "P_QSO > 0.6"
+    assert meta["PTHRESH"] == 0.6
+    assert meta["PMIX"] == "QSO 0.4, STAR 0.25, GALAXY 0.25, SKY 0.1"
+    assert meta["PRIORQSO"] == 0.1
+    assert (meta["ZTRAIN0"], meta["ZTRAIN1"]) == (0.05, 3.5)
+    meta = qnet.classify(spectra, model=two_stage_model, min_lines=2).meta
+    assert meta["STRATEGY"] == "QuasarNET: at least 2 line(s) with c > 0.5"
+    assert "PTHRESH" not in meta
+    assert meta["PRIORQSO"] == 0.4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"p_threshold": 1.5}, r"p_threshold must be in 0 \.\. 1, not 1.5"),
+        ({"prior_qso": 0.0}, "prior_qso must be between 0 and 1, not 0.0"),
+        ({"prior_qso": 1}, "prior_qso must be between 0 and 1"),
+        ({"p_threshold": 0.5, "c_threshold": 0.5}, "choose a rule"),
+    ],
+)
+def test_options_that_are_not_legal(spectra, two_stage_model, options, message):
+    with pytest.raises(InputError, match=message):
+        qnet.classify(spectra, model=two_stage_model, **options)
+
+
+def test_a_prior_needs_a_probability(spectra, small_model):
+    with pytest.raises(InputError, match="prior_qso needs a model with a calibrated P_QSO"):
+        qnet.classify(spectra, model=small_model, prior_qso=0.5)
+
+
+def test_several_processes_and_a_file_give_the_same(tmp_path, two_stage_model):
+    loglam = 3.5563 + 4e-4 * np.arange(1100)
+    flux, ivar = make_spectra(10**loglam, np.linspace(1, 3, 4))
+    files = [
+        write(tmp_path / f"spec-{row}.fits", boss_spec(loglam, flux[row], ivar[row]))
+        for row in range(4)
+    ]
+    saved = two_stage_model.save(tmp_path / "full.safetensors")
+    one = qnet.classify(files, model=two_stage_model)
+    two = qnet.classify(files, model=saved, workers=2)
+    assert np.isfinite(one["ZERR"]).any()
+    for name in one.colnames:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_prepared_data_are_refined_as_the_spectra_they_are_of(small_model):
+    """On a grid of coarse pixels the second stage sees the same spectrum, not a shifted one."""
+    arch = refine_architecture(clip=50.0)
+    model = full_model(small_model, refine=arch)
+    wave = 10 ** np.arange(np.log10(3600.5), np.log10(9990), 1e-4)
+    flux = 2 + np.sin(np.log(wave) * 40)[None] * np.ones((3, 1))
+    ivar = np.full(flux.shape, 4.0)
+    native = qnet.io.from_arrays(wave, flux, ivar, targetid=[1, 2, 3])
+    grid = model.grid
+    binned = rebin(wave, flux, ivar, grid)
+    camera = qnet.Camera("prepared", grid.wave, *binned)
+    coarse = dataclasses.replace(native, cameras=(camera,))
+    first, second = (columns_of(spectra, model, p_threshold=0.0) for spectra in (native, coarse))
+    velocity = SPEED_OF_LIGHT * (first["ZBEST"] - second["ZBEST"]) / (1 + first["ZBEST"])
+    assert (np.abs(velocity) < 30).all()
+    assert np.isfinite(first["ZERR"]).all()
+
+
+def test_the_refiner_is_made_once(two_stage_model):
+    assert two_stage_model.refiner is two_stage_model.refiner
+    assert isinstance(two_stage_model.refiner, Refiner)
+    assert set(random_weights(two_stage_model.weights.refine.shapes())) <= set(
+        two_stage_model.weights.arrays
+    )

@@ -144,7 +144,7 @@ class Simulation:
             cards.append((f"SIM{kind[:5].upper()}", share, f"share of kind {kind}"))
         if self.templates is not None:
             cards.append(("SIMTFRAC", self.template_fraction, "share drawn from templates"))
-            cards.append(("SIMTSHA", self.templates_sha256, "SHA-256 of the templates"))
+            cards.append(("SIMTSHA", self.templates_sha256, ""))
         return cards
 
     def _objects(self, rng: np.random.Generator) -> Objects:

@@ -85,12 +85,13 @@ def features(names: Sequence[str], found: Predictions, snr: npt.ArrayLike) -> Fl
     Parameters
     ----------
     names : sequence of str
-        Out of ``FEATURES``: ``logit_c1`` .. ``logit_c3``, of the three largest line confidences (the
-        last is repeated where there are fewer lines); ``logit_agree``, of the largest confidence
-        among the other lines within 6000 km/s of the most confident one's redshift; ``log_snr``,
-        log10 of the median S/N, clipped to 0.05 .. 100; ``log_1pz``, log10(1 + z) of the most
-        confident line; ``logit_bal``, of the largest BAL confidence; ``logit_bal_emission``, of
-        the emission line of the same name. Confidences are clipped to 1e-6 .. 1 - 1e-6.
+        Out of ``FEATURES``: ``logit_c1`` .. ``logit_c3``, of the three largest line confidences
+        (the last is repeated where there are fewer lines); ``logit_agree``, of the largest
+        confidence among the other lines within 6000 km/s of the most confident one's redshift;
+        ``log_snr``, log10 of the median S/N, clipped to 0.05 .. 100; ``log_1pz``, log10(1 + z) of
+        the most confident line; ``logit_bal``, of the largest BAL confidence;
+        ``logit_bal_emission``, of the emission line of the same name. Confidences are clipped to
+        1e-6 .. 1 - 1e-6.
     found : Predictions
         Of the line finders.
     snr : array_like, shape (nspec,)

@@ -1,0 +1,147 @@
+"""The second stage in Keras: the twin of the one without, its loss, and that it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+
+from qnet.architecture import ConvLayer, RefineArchitecture
+from qnet.errors import InputError
+from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.refine import Refiner, rest_frame
+from qnet.simulate import simulate, write_simulation
+from qnet.train import Augmentation, Settings
+from qnet.train.batches import Batches
+from qnet.train.data import load
+from qnet.train.refining import (
+    GUESS_ERRORS,
+    RefineMaker,
+    build_refiner,
+    draw_errors,
+    fit_refiner,
+    laplace_loss,
+    take_refiner,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
+ARCH = RefineArchitecture(grid=GRID, convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12, pool=2)
+MIX = {"quasar": 0.8, "star": 0.2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    """Keras, on its backend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("keras")
+        pytest.importorskip(module.backend.backend())
+    return module
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """Simulated spectra on the stage's grid, bright ones of SDSS, and their truth."""
+    folder = tmp_path_factory.mktemp("survey")
+    paths = folder / "data.fits", folder / "truth.fits"
+    write_simulation(simulate(500, seed=4, survey="sdss", mix=MIX), *paths, grid=GRID)
+    return paths
+
+
+def with_statistics(network, seed=0):
+    """Batch norms with moving statistics other than zero and one."""
+    rng = np.random.default_rng(seed)
+    for layer in network.layers:
+        if layer.name.startswith("refine_bn"):
+            shapes = [values.shape for values in layer.get_weights()]
+            layer.set_weights([rng.uniform(0.5, 1.5, shape) for shape in shapes])
+    return network
+
+
+def test_the_twin_gives_the_same_answers(keras):
+    keras.utils.set_random_seed(1)
+    network = with_statistics(build_refiner(ARCH, dropout=0.3))
+    arrays = take_refiner(network, ARCH)
+    assert {name: values.shape for name, values in arrays.items()} == ARCH.shapes()
+    X = np.random.default_rng(2).normal(size=(20, ARCH.npooled, 2)).astype(np.float32)
+    dv, log_sigma = Refiner(ARCH, arrays).predict(X)
+    theirs = network.predict(X, verbose=0)
+    np.testing.assert_allclose(np.stack([dv, log_sigma], axis=1), theirs, rtol=0, atol=2e-5)
+
+
+def test_the_loss_is_that_of_a_laplace_density(keras):
+    rng = np.random.default_rng(3)
+    true, pred = rng.normal(size=(50, 1)), rng.normal(size=(50, 2))
+    found = keras.ops.convert_to_numpy(
+        laplace_loss(
+            keras.ops.convert_to_tensor(true.astype(np.float32)),
+            keras.ops.convert_to_tensor(pred.astype(np.float32)),
+        )
+    )
+    width = np.exp(pred[:, 1])
+    density = np.exp(-np.abs(true[:, 0] - pred[:, 0]) / width) / (2 * width)
+    np.testing.assert_allclose(found, -np.log(2 * density), rtol=1e-4, atol=1e-5)
+
+
+def test_guesses_are_off_as_stated():
+    errors = draw_errors(np.random.default_rng(0), 200_000, 1e9)
+    widths, shares = np.array(GUESS_ERRORS).T
+    assert errors.std() == pytest.approx(np.sqrt((shares * widths**2).sum()), rel=0.02)
+    assert np.abs(draw_errors(np.random.default_rng(0), 1000, 500.0)).max() == 500.0
+
+
+def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
+    from qnet.io import read_truth
+
+    data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
+    rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:64]
+    batches = Batches(data, rows, 32, RefineMaker(ARCH, Augmentation()), 64)
+    first, again = next(batches.epoch(0)), next(batches.epoch(0))
+    np.testing.assert_array_equal(first[0], again[0])
+    X, (dv,), (weight,) = first
+    assert X.shape == (32, ARCH.npooled, 2)
+    assert (weight == 1).all()
+    # The frame in which the input was made is a whole pixel away from what dv says.
+    z = data.z[rows[:32]]
+    z_frame = (SPEED_OF_LIGHT * z - ARCH.dv_scale * dv[:, 0]) / (
+        SPEED_OF_LIGHT + ARCH.dv_scale * dv[:, 0]
+    )
+    pixels = np.log10(1 + z_frame) / GRID.step
+    np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
+    same, _ = rest_frame(data.flux[rows[:32]], data.ivar[rows[:32]], z_frame, ARCH)
+    np.testing.assert_array_equal(X, same)
+
+
+def test_it_learns_from_simulated_quasars(survey):
+    settings = Settings(epochs=6, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
+    arrays, history = fit_refiner(*survey, ARCH, settings)
+    assert history[-1]["loss"] < history[0]["loss"] - 0.1
+    best = min(row["val_loss"] for row in history)
+    assert best < history[0]["val_loss"]
+    refiner = Refiner(ARCH, arrays)
+    again, _ = fit_refiner(*survey, ARCH, settings)
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, again[name])
+    assert np.isfinite(refiner.predict(np.zeros((1, ARCH.npooled, 2)))[0]).all()
+
+
+def test_what_cannot_be_trained_on(survey, tmp_path):
+    settings = Settings(epochs=1)
+    other = dataclasses.replace(ARCH, grid=WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
+    with pytest.raises(InputError, match="the data are on the grid"):
+        fit_refiner(*survey, other, settings)
+    with pytest.raises(InputError, match="needs quasars to train on, and some for validation"):
+        fit_refiner(*survey, ARCH, dataclasses.replace(settings, validation=0.0))
+    paths = tmp_path / "stars.fits", tmp_path / "truth.fits"
+    write_simulation(simulate(30, seed=4, mix={"star": 1.0}), *paths, grid=GRID)
+    with pytest.raises(InputError, match="needs quasars to train on"):
+        fit_refiner(*paths, ARCH, settings)
+    coarse = tmp_path / "coarse.fits", tmp_path / "coarse-truth.fits"
+    write_simulation(simulate(30, seed=4), *coarse, grid=QUASARNET_GRID)
+    with pytest.raises(InputError, match="the data are on the grid"):
+        fit_refiner(*coarse, ARCH, settings)

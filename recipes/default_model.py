@@ -57,7 +57,7 @@ SKYLINES = ((5571.0, 5583.0), (5888.0, 5900.0), (6297.0, 6305.0))
 OUTLIER_SHARE = 1e-3
 
 LINES = Settings(
-    epochs=30,
+    epochs=24,
     batch_size=256,
     learning_rate=2e-3,
     schedule="one-cycle",
@@ -67,7 +67,7 @@ LINES = Settings(
     seed=1,
     memory=6.0,
     augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.1),
-    network=NetworkOptions(filters=48, units=64),
+    network=NetworkOptions(filters=32, units=64),
     name="qnet-lines",
     licence="BSD-3-Clause",
 )

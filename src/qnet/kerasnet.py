@@ -95,6 +95,12 @@ def QuasarNET(
     inputs = keras.Input(shape=input_shape)
     x = inputs
     for index in range(1, nlayers + 1):
+        if padding == "valid" and x.shape[1] < width:
+            raise InputError(
+                f"{input_shape[0]} pixels are too few for {nlayers} convolutions of width {width}, "
+                f"stride {strides} and padding 'valid': the input of number {index} is "
+                f"{x.shape[1]} long"
+            )
         x = layers.Conv1D(
             filters,
             width,
@@ -108,8 +114,6 @@ def QuasarNET(
         x = layers.Activation("relu", name=f"activation_{index}")(x)
         if dropout:
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
-        if x.shape[1] < 1:
-            raise InputError(f"{input_shape[0]} pixels are too few for {nlayers} convolutions")
     x = layers.Flatten(name="flatten")(x)
 
     def dense(size: int, kind: str, name: str, source: Any) -> Any:

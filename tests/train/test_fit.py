@@ -19,6 +19,7 @@ from qnet.errors import FileError, InputError, OutputExistsError, TrainingError
 from qnet.files import sha256
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.train import Augmentation, NetworkOptions, Settings, fit
+from qnet.train.checkpoint import BEST, HISTORY, LAST, STATE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -243,7 +244,8 @@ def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
         return X, target, weight
 
     monkeypatch.setattr(Batches, "_batch", poisoned)
-    with pytest.raises(TrainingError, match=r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, "):
+    message = r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, .*checkpoint of the epoch before is kept"
+    with pytest.raises(TrainingError, match=message):
         fit(*survey, tmp_path / "bad", QUICK)
     left = weights(tmp_path / "bad" / "last.safetensors")
     for key in good:
@@ -271,6 +273,7 @@ def test_start_from_a_model(run, survey, tmp_path):
         if "moving" not in key:
             np.testing.assert_allclose(same.weights.arrays[key], values, rtol=1e-6, atol=1e-9)
     assert model.sha256 in same.weights.provenance["init"]
+    assert "network" not in same.weights.provenance["settings"]
     grid = WavelengthGrid.log(4000, 9000, 1e-3)
     other = make_survey(tmp_path, count=60, grid=grid, name="other")
     with pytest.raises(InputError, match="the data are on another grid"):
@@ -288,9 +291,69 @@ def test_members_of_an_ensemble_differ_and_resume_one_by_one(survey, tmp_path):
     assert [model.sha256 for model in again] == [model.sha256 for model in models]
 
 
+def test_nan_in_the_first_epoch_promises_no_checkpoint(survey, tmp_path):
+    wild = dataclasses.replace(QUICK, learning_rate=1e30)
+    with pytest.raises(TrainingError, match="of epoch 1 on") as caught:
+        fit(*survey, tmp_path / "bad", wild)
+    assert "kept" not in str(caught.value)
+
+
+def left_in(folder):
+    return {path.name for path in folder.iterdir()} - {"checkpoint-00001.keras"}
+
+
+def test_one_network_and_several_do_not_share_a_folder(survey, tmp_path):
+    quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
+    fit(*survey, folder, quick, members=3)
+    with pytest.raises(OutputExistsError, match="member-01: holds a training run"):
+        fit(*survey, folder, quick)
+    (folder / "member-03" / "notes.txt").write_text("mine")
+    fit(*survey, folder, quick, members=2, overwrite=True)
+    assert left_in(folder) == {"member-01", "member-02", "member-03"}
+    assert left_in(folder / "member-03") == {"notes.txt"}
+    fit(*survey, folder, quick, overwrite=True)
+    assert left_in(folder) == {BEST, LAST, *HISTORY, STATE, "member-03"}
+    with pytest.raises(InputError, match="run: holds the run of a single network, not of several"):
+        fit(*survey, folder, quick, members=2, resume=True)
+
+
+def test_a_member_killed_before_its_first_checkpoint_begins_anew(survey, tmp_path):
+    quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
+    models = fit(*survey, folder, quick, members=2)
+    (folder / "member-02" / "state.json").unlink()
+    again = fit(*survey, folder, quick, members=2, resume=True)
+    assert [model.sha256 for model in again] == [model.sha256 for model in models]
+
+
+def test_a_folder_that_is_taken_is_refused_before_data_are_read(run, survey, tmp_path):
+    for members in (1, 2):
+        with pytest.raises(OutputExistsError, match="holds a training run"):
+            fit("none.fits", "none.fits", run[0], QUICK, members=members)
+    with pytest.raises(FileError, match=r"data\.fits: is a file, but the folder of a run"):
+        fit("none.fits", "none.fits", survey[0], QUICK, overwrite=True)
+
+
+def test_a_network_that_cannot_be_leaves_the_old_run(run, survey, tmp_path):
+    deep = dataclasses.replace(QUICK, network=dataclasses.replace(SMALL, nlayers=12))
+    before = left_in(run[0])
+    with pytest.raises(InputError, match="443 pixels are too few for 12 convolutions of width 10"):
+        fit(*survey, run[0], deep, overwrite=True)
+    assert left_in(run[0]) == before
+
+
+def test_spectra_left_out_are_counted_by_reason(survey, tmp_path):
+    """300 spectra, and 20 of another survey that the truth does not know."""
+    other, _ = make_survey(tmp_path, count=20, first=5_000_000)
+    quick = dataclasses.replace(QUICK, epochs=1)
+    (model,) = fit([survey[0], other], survey[1], tmp_path / "run", quick)
+    assert model.weights.provenance["removed"] == {"removed: not in truth": 20}
+
+
 def test_nothing_to_train_on(survey, tmp_path):
     _, truth = make_survey(tmp_path, count=20, first=5_000_000)
-    with pytest.raises(InputError, match=r"no spectrum of .* can be trained on: none is in the"):
+    with pytest.raises(
+        InputError, match=r"can be trained on: 300 read, 300 removed: not in truth \(ids"
+    ):
         fit(survey[0], truth, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
 

@@ -226,8 +226,10 @@ def test_lines_and_grid_travel_with_a_trained_model(keras):
 def test_networks_that_keras_cannot_have(keras, tmp_path):
     with pytest.raises(InputError, match="must be one of rescaled_sigmoid, sigmoid, linear, not"):
         small(qnet.model, offset_activation_function="relu")
-    with pytest.raises((InputError, ValueError)):
+    with pytest.raises(InputError, match="40 pixels are too few for 4 convolutions of width 10"):
         qnet.model.QuasarNET((40, 1), nlines=1)
+    with pytest.raises(InputError, match="lines must differ from one another"):
+        qnet.train.NetworkOptions(lines=("LYA", "LYA"))
     other = keras.Sequential([keras.Input((443,)), keras.layers.Dense(3)])
     with pytest.raises(InputError, match=r"no QuasarNET network|expected convolutions"):
         qnet.Model.from_keras(other)

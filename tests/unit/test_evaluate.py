@@ -241,11 +241,15 @@ def test_rules_that_cannot_be():
         ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
         ({"c_threshold": 0.5, "p_threshold": 0.5}, "choose a rule"),
         ({"dv_max": 0.0}, "dv_max must be a positive velocity"),
+        ({"dv_max": float("inf")}, "dv_max must be a positive velocity"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"level": 1.0}, "level must be between 0 and 1"),
         ({"nboot": 0}, "nboot must be at least 1"),
     ):
         with pytest.raises(InputError, match=message):
             Options(**options)
+    with pytest.raises(InputError, match="made: has no rows to evaluate"):
+        evaluate(bare.select(np.zeros(len(bare), dtype=bool)), truth)
     found = evaluate(bare, truth)
     with pytest.raises(InputError, match="has no metric 'purity' of 'nowhere'"):
         found.metric("purity", "nowhere")

@@ -117,6 +117,16 @@ def test_simulated_truth(tmp_path):
     assert truth[2].bi_civ == 0
 
 
+def test_a_csv_file_of_a_spreadsheet(tmp_path):
+    """A byte order mark before the first name and blank lines are no part of the table."""
+    path = tmp_path / "truth.csv"
+    path.write_text("TARGETID,TRUEZ,TRUESPECTYPE\n\n7,1.5,QSO\n\n", encoding="utf-8-sig")
+    assert qnet.io.read_truth(path)[7].z_vi == 1.5
+    path.write_text("\n\n")
+    with pytest.raises(FileError, match=r"truth\.csv: holds blank lines only"):
+        qnet.io.read_truth(path)
+
+
 def test_tables_that_are_no_truth(tmp_path):
     with pytest.raises(MissingFileError, match=r"none\.fits: no such file"):
         qnet.io.read_truth(tmp_path / "none.fits")

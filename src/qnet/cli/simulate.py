@@ -33,7 +33,9 @@ def add_commands(commands: Any) -> None:
         metavar="TRUTH",
         help="truth to write: .fits, .csv, .ecsv or .parquet",
     )
-    parser.add_argument("--seed", type=int, required=True, metavar="S", help="seed of all numbers")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="seed of all numbers (default 0)"
+    )
     parser.add_argument(
         "--noise-seed", type=int, metavar="S", help="seed of the instrument (default: --seed)"
     )

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any, get_args
 
 from qnet.cli.common import INTERRUPTED, OK, complain, count
+from qnet.errors import InputError
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Defaults in the help, as they would be typed, where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if (
+            action.default is None
+            or action.default is False
+            or action.default in ("", argparse.SUPPRESS)
+        ):
+            return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(action.default)})"
+        return super()._get_help_string(action)
 
 
 def add_commands(commands: Any) -> None:
@@ -18,7 +35,7 @@ def add_commands(commands: Any) -> None:
         help="train a network on prepared data and truth",
         description="Train a network on prepared data and truth. The folder OUT gets the weights "
         "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.set_defaults(command=_train)
     parser.add_argument(
@@ -53,7 +70,7 @@ def add_commands(commands: Any) -> None:
     _number(group, "--noise", change.noise, "augmentation: noise added, in units of a pixel's own")
     _number(group, "--tilt", change.tilt, "augmentation: scatter of a smooth factor")
     _number(group, "--gap", change.gap, "augmentation: probability of a run of dead pixels")
-    group = parser.add_argument_group("network (without --init)")
+    group = parser.add_argument_group("network (not with --init)")
     group.add_argument("--lines", nargs="+", default=network.lines, metavar="LINE", help="lines")
     group.add_argument(
         "--lines-bal", nargs="*", default=network.lines_bal, metavar="LINE", help="BAL lines"
@@ -85,6 +102,8 @@ def _number(group: Any, option: str, default: float, text: str) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     """Run ``qnet train``."""
     from qnet.train import Augmentation, NetworkOptions, Settings, fit
+    from qnet.train.checkpoint import member_folder
+    from qnet.train.data import describe
 
     given = vars(arguments)
     plain = [
@@ -110,6 +129,11 @@ def _train(arguments: argparse.Namespace) -> int:
             **{name: given[name] for name in shape},
         ),
     )
+    if arguments.init is not None and settings.network != NetworkOptions():
+        raise InputError(
+            "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
+            "--width, --strides, --padding, --units, --dropout"
+        )
     try:
         models = fit(
             arguments.data,
@@ -123,14 +147,22 @@ def _train(arguments: argparse.Namespace) -> int:
             distribute=arguments.distribute,
         )
     except KeyboardInterrupt:
-        complain(f"interrupted; what is done is in {arguments.output}: go on with --resume")
+        begun = any(Path(arguments.output).glob("**/state.json"))
+        complain(
+            f"interrupted; what is done is in {arguments.output}: go on with --resume"
+            if begun
+            else "interrupted before an epoch was done"
+        )
         return INTERRUPTED
-    for model in models:
+    if removed := models[0].weights.provenance.get("removed"):
+        print(f"qnet: of the spectra, {describe(removed)}")
+    for number, model in enumerate(models, start=1):
         made = model.weights.provenance
         row = made["history"][made["epoch"] - 1]
         losses = ", ".join(f"{key} {row[key]:.4g}" for key in ("loss", "val_loss") if key in row)
         spectra = count(made["nspec_train"], "spectrum")
         print(
-            f"qnet: {model.name}: epoch {made['epoch']}, {losses}, {spectra} -> {arguments.output}"
+            f"qnet: {model.name}: epoch {made['epoch']}, {losses}, {spectra} -> "
+            f"{member_folder(Path(arguments.output), number, len(models))}"
         )
     return OK

@@ -275,6 +275,8 @@ def compare(
 
 def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
     """Everything about one catalogue."""
+    if len(result) == 0:
+        raise InputError(f"{result.name}: has no rows to evaluate")
     sample = match(result, truth, options)
     if len(sample) == 0:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -76,12 +77,14 @@ class Options:
             raise InputError(
                 "p_threshold cannot be given with c_threshold or min_lines: choose a rule"
             )
-        if not self.dv_max > 0:
+        if not (math.isfinite(self.dv_max) and self.dv_max > 0):
             raise InputError(f"dv_max must be a positive velocity in km/s, not {self.dv_max!r}")
         if not 0 < self.level < 1:
             raise InputError(f"level must be between 0 and 1, not {self.level!r}")
         if self.nboot < 1:
             raise InputError(f"nboot must be at least 1, not {self.nboot!r}")
+        if self.seed < 0:
+            raise InputError(f"seed must be at least 0, not {self.seed!r}")
 
     @property
     def of_lines(self) -> bool:

@@ -98,9 +98,10 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
                 removed["THING_ID -1"] += 1
                 continue
             place = f"row {row} of {path}"
-            known, before = found.setdefault(thing_id, (record, place))
-            if before == place:
+            if thing_id not in found:
+                found[thing_id] = (record, place)
                 continue
+            known, before = found[thing_id]
             if answer(known) != answer(record):
                 raise FileError(
                     f"{path}: THING_ID {thing_id} stands twice with different truth: "

@@ -141,6 +141,7 @@ def iter_data(
     z_lim: float = Z_LIM,
     nspec: int | None = None,
     keep_pixels: bool = True,
+    removed: Counter[str] | None = None,
 ) -> Iterator[Block]:
     """Read prepared data block by block, with the cuts of `read_data`.
 
@@ -150,6 +151,8 @@ def iter_data(
         As in `read_data`.
     keep_pixels : bool
         Whether the blocks hold flux and ivar too.
+    removed : Counter, optional
+        Gets the number of spectra by reason, as the log does.
 
     Yields
     ------
@@ -166,7 +169,7 @@ def iter_data(
         raise InputError("files is empty: at least one prepared data file was expected")
     if nspec is not None and nspec < 0:
         raise InputError(f"nspec must be at least 0, not {nspec!r}")
-    removed: Counter[str] = Counter()
+    removed = Counter() if removed is None else removed
     left = nspec
     first: WavelengthGrid | None = None
     for path in paths:

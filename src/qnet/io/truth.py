@@ -193,10 +193,13 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
     if path.suffix.lower() == ".csv":
         check_input(path, "a truth table")
         try:
-            with open(path, newline="", encoding="utf-8") as stream:
-                header, *rows = list(csv.reader(stream))
+            # Spreadsheets write a byte order mark, and blank lines at the end.
+            with open(path, newline="", encoding="utf-8-sig") as stream:
+                header, *rows = [row for row in csv.reader(stream) if row] or [[]]
         except (ValueError, csv.Error) as error:
             raise FileError(f"{path}: cannot be read as a CSV table ({error})") from error
+        if not header:
+            raise FileError(f"{path}: holds blank lines only, but a truth table was expected")
         if any(len(row) != len(header) for row in rows):
             raise FileError(f"{path}: a row has another number of fields than its header")
         table = np.array(rows, dtype=str).reshape(len(rows), len(header))

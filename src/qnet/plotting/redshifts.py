@@ -152,8 +152,15 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
         if last <= ends[1]:
             right.append((last, name))
         else:
+            # Along the line, above it: across, the line would strike it out.
             at = (1 + 0.97 * ends[1]) / ratio - 1
-            style: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top"}
+            style: dict[str, Any] = {
+                "rotation": np.degrees(np.arctan(ratio)),
+                "rotation_mode": "anchor",
+                "transform_rotates_text": True,
+                "ha": "right",
+                "va": "bottom",
+            }
             ax.text(at, 0.97 * ends[1], name, fontsize=6.5, color=GREY, **style)
     for place, name in _joined(sorted(right), 0.04 * ends[1]):
         ax.annotate(

@@ -75,11 +75,19 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop when a loss is not a number, and say which batch it was."""
+    """Stop when a loss is not a number, and say which batch it was.
 
-    def __init__(self, batches: Batches) -> None:
+    Parameters
+    ----------
+    batches : Batches
+    saved : bool
+        Whether a checkpoint is written after every epoch.
+    """
+
+    def __init__(self, batches: Batches, *, saved: bool) -> None:
         super().__init__()
         self._batches = batches
+        self._saved = saved
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -94,9 +102,10 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         rows = self._batches.rows_of(self._epoch, batch)
         targets = self._batches.data.tids[rows]
         names = ", ".join(map(str, targets[:_NAMED])) + (", ..." if len(targets) > _NAMED else "")
+        kept = "; the checkpoint of the epoch before is kept" if self._saved and self._epoch else ""
         raise TrainingError(
             f"the loss is {loss} from batch {batch + 1} of epoch {self._epoch + 1} on (TARGETIDs "
-            f"{names}); the checkpoint of the epoch before is kept; a lower learning rate may help"
+            f"{names}){kept}; a lower learning rate may help"
         )
 
 

@@ -51,6 +51,52 @@ class State:
     best_loss: float = float("inf")
 
 
+def member_folder(folder: Path, member: int, members: int) -> Path:
+    """Folder of one of several networks, counted from 1; of a single one that of the run."""
+    return folder if members == 1 else folder / f"member-{member:02d}"
+
+
+def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -> None:
+    """Check, before any work is done, that a run may use a folder.
+
+    Raises
+    ------
+    OutputExistsError
+        It holds a run, and neither `resume` nor `overwrite` is asked for.
+    InputError
+        It holds a single network, and several are to be resumed.
+    FileError
+        It is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: is a file, but the folder of a run was expected")
+    if resume and members > 1 and _held(folder):
+        raise InputError(f"{folder}: holds the run of a single network, not of several")
+    runs = _runs(folder)
+    if runs and not (resume or overwrite):
+        raise OutputExistsError(
+            f"{runs[0]}: holds a training run ({_held(runs[0])[0]}); ask for resuming or "
+            "overwriting it"
+        )
+
+
+def clear_others(folder: Path, members: int) -> None:
+    """Remove, from a folder that is overwritten, the networks that the new run does not replace.
+
+    Raises
+    ------
+    FileError
+        They cannot be removed.
+    """
+    own = {member_folder(folder, number, members) for number in range(1, members + 1)}
+    for other in _runs(folder):
+        if other in own:
+            continue
+        _remove(other, [*_held(other), *(path.name for path in _checkpoints(other))])
+        if other != folder and not any(other.iterdir()):
+            other.rmdir()
+
+
 def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Make the folder of a run, or check that one that is there may be used.
 
@@ -61,7 +107,7 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     FileError
         There is nothing to resume, or the folder cannot be made.
     """
-    held = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).exists()]
+    held = _held(folder)
     if resume:
         if STATE not in held:
             raise FileError(f"{folder}: holds no run that could be resumed: {STATE} is not there")
@@ -72,11 +118,9 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in held:
-            (folder / name).unlink()
-        _remove_checkpoints(folder, keep=None)
     except OSError as error:
         raise FileError(f"{folder}: cannot be made ready for a run ({error})") from error
+    _remove(folder, [*held, *(path.name for path in _checkpoints(folder))])
 
 
 def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
@@ -89,7 +133,7 @@ def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
         model.save(partial)
     with atomic_write(folder / STATE, overwrite=True) as partial:
         partial.write_text(json.dumps(dataclasses.asdict(state)))
-    _remove_checkpoints(folder, keep=path)
+    _remove(folder, [old.name for old in _checkpoints(folder) if old != path])
 
 
 def load_checkpoint(folder: Path, plan: Mapping[str, Any]) -> tuple[keras.Model, State]:
@@ -150,8 +194,25 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-def _remove_checkpoints(folder: Path, keep: Path | None) -> None:
-    """Remove all checkpoints but one."""
-    for path in folder.glob(_CHECKPOINT.replace("{:05d}", "*")):
-        if path != keep:
-            path.unlink()
+def _held(folder: Path) -> list[str]:
+    """What a folder holds of a run, its checkpoints aside."""
+    return [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The folder and those of several networks in it, as far as they hold a run."""
+    return [path for path in (folder, *sorted(folder.glob("member-*"))) if _held(path)]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """All checkpoints."""
+    return sorted(folder.glob(_CHECKPOINT.replace("{:05d}", "*")))
+
+
+def _remove(folder: Path, names: list[str]) -> None:
+    """Remove files of a run."""
+    try:
+        for name in names:
+            (folder / name).unlink()
+    except OSError as error:
+        raise FileError(f"{folder}: the files of a run cannot be removed ({error})") from error

@@ -47,6 +47,8 @@ class TrainingData:
         Ids.
     Y, z, bal : ndarray
         As `qnet.io.read_data` gives them.
+    removed : mapping of str to int
+        Spectra that are not here, by reason, and those that are BAD.
     X : ndarray of float32, shape (nspec, npix), or None
         Normalised spectra, where they are held in memory.
     flux, ivar : ndarray of float32, shape (nspec, npix), or None
@@ -62,6 +64,7 @@ class TrainingData:
     Y: npt.NDArray[np.float64]
     z: npt.NDArray[np.float64]
     bal: npt.NDArray[np.float64]
+    removed: Mapping[str, int] = dataclasses.field(default_factory=dict)
     X: npt.NDArray[np.float32] | None = None
     flux: npt.NDArray[np.float32] | None = None
     ivar: npt.NDArray[np.float32] | None = None
@@ -164,7 +167,8 @@ def load(
     nread: list[int] = []
     size = 0.0
     fits_in = True
-    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels):
+    removed: Counter[str] = Counter()
+    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=removed):
         if not names or names[-1] != block.path:
             names.append(block.path)
             nread.append(0)
@@ -181,8 +185,9 @@ def load(
     }
     if not len(columns["tids"]):
         raise InputError(
-            f"no spectrum of {', '.join(map(str, names))} can be trained on: none is in the truth "
-            f"and has data (ids of the truth are like {sorted(truth)[:3]})"
+            f"no spectrum of {', '.join(map(str, names))} can be trained on: {sum(nread)} read, "
+            f"{describe(removed) or 'none removed'} (ids of the truth are like "
+            f"{sorted(truth)[:3]})"
         )
     if fits_in:
         columns |= {
@@ -195,8 +200,14 @@ def load(
         nread=tuple(nread),
         file=np.concatenate([np.full(len(b.rows), index) for index, b in blocks]),
         row=np.concatenate([block.rows for block in kept]),
+        removed=dict(+removed),
         **columns,
     )
+
+
+def describe(removed: Mapping[str, int]) -> str:
+    """Reasons and their counts, as text."""
+    return ", ".join(f"{number} {reason}" for reason, number in removed.items() if number)
 
 
 def _without_spectra(block: Block) -> Block:

@@ -71,6 +71,11 @@ def distribution(wanted: bool, batch_size: int) -> Iterator[Share]:
         yield Share(int(os.environ.get(_PROCESS, "0")), processes, devices)
 
 
+def is_first(wanted: bool) -> bool:
+    """Whether this process is the one that writes: the only one, or the first of several."""
+    return not wanted or os.environ.get(_PROCESS, "0") == "0"
+
+
 @contextlib.contextmanager
 def own_folder(folder: Path, share: Share, *, resume: bool) -> Iterator[Path]:
     """The run's folder for the first process; for others one that is thrown away.

@@ -23,13 +23,16 @@ from qnet.train.checkpoint import (
     LAST,
     STATE,
     State,
+    check_folder,
+    clear_others,
     load_checkpoint,
+    member_folder,
     open_folder,
     save_checkpoint,
     write_history,
 )
 from qnet.train.data import Rows, TrainingData, bootstrap, load, split
-from qnet.train.distribution import Share, distribution, own_folder
+from qnet.train.distribution import Share, distribution, is_first, own_folder
 from qnet.train.settings import Settings
 from qnet.weights import write_weights
 
@@ -113,6 +116,9 @@ def fit(
         raise InputError(f"members must be at least 1, not {members!r}")
     if resume and overwrite:
         raise InputError("resume and overwrite contradict one another")
+    folder = Path(output)
+    if is_first(distribute):
+        check_folder(folder, members, resume=resume, overwrite=overwrite)
     _need_keras()
     start = init if init is None or isinstance(init, Model) else load_model(init)
     known = read_truth(truth)
@@ -129,13 +135,14 @@ def fit(
         )
     sources = _sources(spectra, truth)
     trained = []
-    folder = Path(output)
     train, validation = split(spectra, settings.validation, settings.seed)
     with distribution(distribute, settings.batch_size) as share:
+        if overwrite and share.process == 0:
+            clear_others(folder, members)
         for member in range(1, members + 1):
             seed = settings.seed if members == 1 else settings.seed + member
             run = _Run(
-                folder=folder if members == 1 else folder / f"member-{member:02d}",
+                folder=member_folder(folder, member, members),
                 settings=settings,
                 seed=seed,
                 data=spectra,
@@ -147,8 +154,10 @@ def fit(
                 callbacks=callbacks,
                 progress=progress,
             )
+            # A member that was killed before its first checkpoint has nothing to resume.
             begun = (run.folder / STATE).exists() or members == 1
-            trained.append(run.go(resume=resume and begun, overwrite=overwrite))
+            again = overwrite or (resume and not begun)
+            trained.append(run.go(resume=resume and begun, overwrite=again))
     return trained
 
 
@@ -174,9 +183,9 @@ class _Run:
 
         share = self.share
         with own_folder(self.folder, share, resume=resume) as folder:
-            open_folder(folder, resume=resume, overwrite=overwrite)
             keras.utils.set_random_seed(self.seed)
             network = self._new()
+            open_folder(folder, resume=resume, overwrite=overwrite)
             like = Model.from_keras(network, **self._naming()).architecture
             batches = self._batches(self.train, self.seed, like, share)
             if resume:
@@ -221,7 +230,7 @@ class _Run:
             shuffle=False,
             callbacks=[
                 Reseed(self.seed),
-                StopOnNaN(batches),
+                StopOnNaN(batches, saved=True),
                 Recorder(
                     state,
                     names,
@@ -282,7 +291,7 @@ class _Run:
 
     def _plan(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        settings = self.settings.to_dict()
+        settings = self._settings()
         # A run may go on longer than was planned, where the rate does not depend on its length.
         for name in ("patience", *(["epochs"] if self.settings.schedule == "constant" else [])):
             del settings[name]
@@ -310,6 +319,13 @@ class _Run:
         write_history(folder, state.history)
         save_checkpoint(folder, network, state)
 
+    def _settings(self) -> dict[str, Any]:
+        """The settings that were used: a model that is started from has its own network."""
+        settings = self.settings.to_dict()
+        if self.init is not None:
+            del settings["network"]
+        return settings
+
     def _provenance(self, state: State) -> dict[str, Any]:
         """What made the weights."""
         import keras
@@ -318,11 +334,12 @@ class _Run:
             "trained_by": f"qnet {__version__}",
             "epoch": state.epoch,
             "sources": dict(self.sources),
+            "removed": dict(self.data.removed),
             "nspec_train": len(self.train),
             "nspec_validation": len(self.validation),
             "init": None if self.init is None else f"{self.init.name} {self.init.sha256}",
             "seed": self.seed,
-            "settings": self.settings.to_dict(),
+            "settings": self._settings(),
             "versions": {
                 "qnet": __version__,
                 "keras": keras.__version__,

@@ -225,7 +225,7 @@ def fit_refiner(
         verbose=0,
         shuffle=False,
         callbacks=[
-            StopOnNaN(batches),
+            StopOnNaN(batches, saved=False),
             best.callback(),
             Progress(settings.epochs, batches.steps, 0, progress),
         ],

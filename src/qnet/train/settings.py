@@ -79,6 +79,10 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         names = (*self.lines, *self.lines_bal)
         unknown = [name for name in names if name not in self.rest]
+        for kind in ("lines", "lines_bal"):
+            given = getattr(self, kind)
+            if len(set(given)) < len(given):
+                raise InputError(f"{kind} must differ from one another, not {given}")
         if unknown or not self.lines:
             raise InputError(
                 f"lines {names} must be one or more of those with a rest wavelength: "

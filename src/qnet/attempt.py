@@ -66,4 +66,5 @@ def attempt(work: Callable[[], T], path: str, done: str) -> Result[T]:
             logger.debug("unexpected error in %s", path, exc_info=True)
             result = FileError(f"{path}: cannot be {done} ({type(error).__name__}: {error})")
             result.__cause__ = error
-    return result, [str(warning.message) for warning in caught]
+    # The same of every block of rows: said once.
+    return result, list(dict.fromkeys(str(warning.message) for warning in caught))

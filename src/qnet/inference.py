@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -50,7 +51,7 @@ class ConvStack:
         weights: Weights,
         dtype: np.dtype[Any],
     ) -> None:
-        self._convs = [
+        self._layers = [
             (conv, *_fold(weights, layer, norm, conv.epsilon, dtype))
             for conv, (layer, norm) in zip(convs, layers[:-1], strict=True)
         ]
@@ -58,11 +59,23 @@ class ConvStack:
 
     def __call__(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Run (nspec, npix, channels) to (nspec, units)."""
-        nspec = len(activation)
-        for conv, kernel, bias in self._convs:
-            activation = _conv_relu(activation, conv, kernel, bias)
+        nspec, npix, channels = activation.shape
+        plans = _plan([conv for conv, _, _ in self._layers], npix)
+        padded = plans[0].buffer(nspec, channels, activation.dtype)
+        plans[0].inside(padded)[:] = activation[:, : plans[0].npix]
+        for (conv, kernel, bias), plan, following in zip(
+            self._layers, plans, [*plans[1:], None], strict=True
+        ):
+            sums = _convolve(padded, conv, plan, kernel)
+            if following is None:
+                padded = target = np.empty((nspec, plan.length, conv.filters), sums.dtype)
+            else:
+                padded = following.buffer(nspec, conv.filters, sums.dtype)
+                target = following.inside(padded)
+            np.add(sums[:, : target.shape[1]], bias, out=target)
+            np.maximum(target, 0, out=target)
         kernel, bias = self._dense
-        common = np.asarray(activation.reshape(nspec, -1) @ kernel)
+        common = np.asarray(padded.reshape(nspec, -1) @ kernel)
         common += bias
         np.maximum(common, 0, out=common)
         return common
@@ -222,23 +235,74 @@ def _fold(
     return kernel.astype(dtype), bias.astype(dtype)
 
 
-def _conv_relu(
-    activation: npt.NDArray[Any], conv: ConvLayer, kernel: npt.NDArray[Any], bias: npt.NDArray[Any]
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """How a convolution finds its input in memory, and what of its output is used.
+
+    A spectrum is `nrows` rows of `stride` pixels: `before` pixels of padding, `npix` of the input,
+    and zeros.
+    """
+
+    npix: int
+    before: int
+    nrows: int
+    stride: int
+    length: int
+
+    def buffer(self, nspec: int, channels: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Array (nspec, nrows * stride, channels) that is zero outside of the input's pixels."""
+        padded = np.empty((nspec, self.nrows * self.stride, channels), dtype)
+        padded[:, : self.before] = 0
+        padded[:, self.before + self.npix :] = 0
+        return padded
+
+    def inside(self, padded: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The input's pixels of a buffer, a view."""
+        return padded[:, self.before : self.before + self.npix]
+
+
+def _plan(convs: Sequence[ConvLayer], npix: int) -> list[_Plan]:
+    """Plans of convolutions one after the other, of an input of so many pixels."""
+    sizes = [npix]
+    for conv in convs:
+        sizes.append(conv.output_length(sizes[-1]))
+    plans: list[_Plan] = []
+    length = sizes[-1]
+    for conv, size in reversed(list(zip(convs, sizes[:-1], strict=True))):
+        before, _ = conv.pad(size)
+        # Pixels that no window of use reaches are neither kept nor computed.
+        used = min(size, (length - 1) * conv.stride + conv.width - before)
+        # Windows begin at rows; the last one needs the rows that its width covers.
+        nrows = length - 1 + _rows_per_window(conv)
+        plans.insert(0, _Plan(used, before, nrows, conv.stride, length))
+        length = used
+    return plans
+
+
+def _rows_per_window(conv: ConvLayer) -> int:
+    """Rows of `stride` pixels that a window covers, the last one perhaps in part."""
+    return -(-conv.width // conv.stride)
+
+
+def _convolve(
+    padded: npt.NDArray[Any], conv: ConvLayer, plan: _Plan, kernel: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
-    """Convolution and ReLU of (nspec, npix, channels) as one matrix product."""
-    nspec, npix, channels = activation.shape
-    before, after = conv.pad(npix)
-    if before or after:
-        activation = np.pad(activation, ((0, 0), (before, after), (0, 0)))
-    length = conv.output_length(npix)
-    # (nspec, length, channels, width), a view; its windows become the rows of the product.
-    windows = np.lib.stride_tricks.sliding_window_view(activation, conv.width, axis=1)
-    windows = windows[:, : (length - 1) * conv.stride + 1 : conv.stride]
-    rows = windows.transpose(0, 1, 3, 2).reshape(nspec * length, conv.width * channels)
-    out = rows @ kernel
-    out += bias
-    np.maximum(out, 0, out=out)
-    return np.asarray(out.reshape(nspec, length, conv.filters))
+    """Convolution of (nspec, nrows * stride, channels) to (nspec, nrows, filters), without copies.
+
+    In rows of `stride` pixels a window covers m rows, and the windows of every m-th row do not
+    overlap: they are the rows of a matrix that lies in memory already, and m matrix products give
+    all. The spectra of a chunk follow one another without a gap; the last m - 1 windows of each
+    reach into the next, and mean nothing.
+    """
+    nspec, _, channels = padded.shape
+    rows = padded.reshape(nspec * plan.nrows, plan.stride * channels)
+    covered = _rows_per_window(conv)
+    out = np.empty((len(rows), conv.filters), dtype=kernel.dtype)
+    for first in range(covered):
+        count = (len(rows) - first) // covered
+        windows = rows[first : first + count * covered].reshape(count, covered * rows.shape[1])
+        np.matmul(windows[:, : len(kernel)], kernel, out=out[first::covered][:count])
+    return out.reshape(nspec, plan.nrows, conv.filters)
 
 
 def _sigmoid(values: npt.NDArray[Any]) -> None:

@@ -19,6 +19,9 @@ FloatArray = npt.NDArray[Any]
 #: Rows that are rebinned at a time: bounds the float64 copies of the native pixels.
 ROW_BLOCK = 128
 
+#: Rows whose products with ivar are summed at a time: what fits in the cache.
+_SUM_ROWS = 16
+
 #: A spectrum whose scatter is under this share of its mean is constant: it is the rounding of the
 #: flux (surveys store float32), and in float64 of the sums.
 CONSTANT_SCATTER = {4: 4 * float(np.finfo(np.float32).eps), 8: 64 * float(np.finfo(np.float64).eps)}
@@ -249,37 +252,49 @@ class _Sums:
         """
         wave = camera.wave if camera.wave.ndim == 1 else camera.wave[block]
         bins = self.grid.bins(wave)
-        pixels = slice(None)
+        flux, ivar = camera.flux[block], camera.ivar[block]
         if bins.ndim == 1:
             # Wavelengths increase: the pixels on the grid are one run.
             inside = np.flatnonzero(bins >= 0)
-            pixels = slice(inside[0], inside[-1] + 1) if inside.size else slice(0, 0)
-            bins = bins[pixels]
-        flux = camera.flux[block, pixels].astype(np.float64)
-        ivar = camera.ivar[block, pixels].astype(np.float64)
-        on_grid = bins >= 0
-        with np.errstate(over="ignore", invalid="ignore"):
-            product = flux * ivar
-        finite = np.isfinite(product) & (np.abs(flux) < LARGEST_FLUX) & np.isfinite(ivar)
-        # A masked pixel may hold anything: only pixels with weight count as bad.
-        bad = (~finite & (ivar != 0) & on_grid).any(axis=1)
-        good = finite & (ivar > 0) & on_grid
-        ivar = np.where(good, ivar, 0.0)
-        self._accumulate(bins, np.where(good, product, 0.0), ivar)
-        off_grid = ~np.broadcast_to(on_grid, good.shape).any(axis=1)
-        return bad, np.asarray(good.any(axis=1) | off_grid)
+            if inside.size == 0:
+                return np.zeros(len(flux), bool), np.ones(len(flux), bool)
+            pixels = slice(inside[0], inside[-1] + 1)
+            return self._add_runs(bins[pixels], flux[:, pixels], ivar[:, pixels])
+        product, weight, bad, seen = _weigh(flux, ivar, bins >= 0)
+        self._count(bins, product, weight)
+        return bad, seen
 
-    def _accumulate(
-        self, bins: npt.NDArray[np.int64], flux_ivar: FloatArray, ivar: FloatArray
-    ) -> None:
-        """Sum pixels into bins: by runs of equal bins where rows share them, else by counting."""
-        if bins.size == 0:
-            return
-        if bins.ndim == 1:
-            starts = np.flatnonzero(np.diff(bins, prepend=-1))
-            self.ivar[:, bins[starts]] += np.add.reduceat(ivar, starts, axis=1)
-            self.flux_ivar[:, bins[starts]] += np.add.reduceat(flux_ivar, starts, axis=1)
-            return
+    def _add_runs(
+        self, bins: npt.NDArray[np.int64], flux: FloatArray, ivar: FloatArray
+    ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Add pixels whose bins all rows share and none of which is off the grid."""
+        starts = np.flatnonzero(np.diff(bins, prepend=-1))
+        sums = np.empty((2, len(flux), len(starts)))
+        buffer = np.empty((min(_SUM_ROWS, len(flux)), len(bins)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for first in range(0, len(flux), _SUM_ROWS):
+                rows = slice(first, first + _SUM_ROWS)
+                part = buffer[: len(flux[rows])]
+                part[:] = ivar[rows]
+                np.add.reduceat(part, starts, axis=1, out=sums[0, rows])
+                part *= flux[rows]
+                np.add.reduceat(part, starts, axis=1, out=sums[1, rows])
+        bad = np.zeros(len(flux), bool)
+        seen = (sums[0] > 0).any(axis=1)
+        # What is not finite shows in the sums: only such rows are looked at pixel by pixel.
+        doubtful = np.flatnonzero(~(np.isfinite(sums).all(axis=(0, 2)) & _legal(flux, ivar)))
+        if doubtful.size:
+            product, weight, bad[doubtful], seen[doubtful] = _weigh(
+                flux[doubtful], ivar[doubtful], np.ones(bins.shape, bool)
+            )
+            sums[0, doubtful] = np.add.reduceat(weight, starts, axis=1)
+            sums[1, doubtful] = np.add.reduceat(product, starts, axis=1)
+        self.ivar[:, bins[starts]] += sums[0]
+        self.flux_ivar[:, bins[starts]] += sums[1]
+        return bad, seen
+
+    def _count(self, bins: npt.NDArray[np.int64], flux_ivar: FloatArray, ivar: FloatArray) -> None:
+        """Add pixels whose bins differ from row to row, those that are on the grid."""
         nspec, npix = self.ivar.shape
         row, pixel = np.nonzero(bins >= 0)
         flat = row * npix + bins[row, pixel]
@@ -292,6 +307,34 @@ class _Sums:
         return np.divide(
             self.flux_ivar, self.ivar, out=np.zeros_like(self.ivar), where=self.ivar > 0
         )
+
+
+def _legal(flux: FloatArray, ivar: FloatArray) -> npt.NDArray[np.bool_]:
+    """Rows without negative ivar, and without flux that counts as not finite though it is."""
+    legal = ivar.min(axis=1) >= 0
+    if flux.dtype.itemsize > 4:
+        legal &= (flux.max(axis=1) < LARGEST_FLUX) & (flux.min(axis=1) > -LARGEST_FLUX)
+    return np.asarray(legal)
+
+
+def _weigh(
+    flux: FloatArray, ivar: FloatArray, on_grid: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Look at every pixel.
+
+    Product flux * ivar and ivar in float64, 0 where a pixel has no weight; and `bad` and `seen`, as
+    `_Sums.add` returns them.
+    """
+    flux, ivar = flux.astype(np.float64), ivar.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = flux * ivar
+    finite = np.isfinite(product) & (np.abs(flux) < LARGEST_FLUX) & np.isfinite(ivar)
+    # A masked pixel may hold anything: only pixels with weight count as bad.
+    bad = (~finite & (ivar != 0) & on_grid).any(axis=1)
+    good = finite & (ivar > 0) & on_grid
+    off_grid = ~np.broadcast_to(on_grid, good.shape).any(axis=1)
+    seen = np.asarray(good.any(axis=1) | off_grid)
+    return np.where(good, product, 0.0), np.where(good, ivar, 0.0), bad, seen
 
 
 def _normalise(
@@ -315,13 +358,12 @@ def _median_snr(
     flux: FloatArray, ivar: FloatArray, observed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Median of flux * sqrt(ivar) over the observed pixels of each row; NaN without any."""
-    snr = np.full(len(flux), np.nan, np.float32)
-    rows = observed.any(axis=1)
+    rows, count = np.arange(len(flux)), observed.sum(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.where(observed, flux * np.sqrt(ivar), np.nan)
-    if rows.any():
-        snr[rows] = np.nanmedian(values[rows], axis=1)
-    return snr
+        values.sort(axis=1)  # NaN last
+        middle = values[rows, np.maximum(count - 1, 0) // 2] + values[rows, count // 2]
+        return np.asarray(middle / 2, dtype=np.float32)
 
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:

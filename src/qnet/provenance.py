@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import platform
 import warnings
 from collections.abc import Iterator, Sequence
@@ -135,6 +136,10 @@ def _rule_cards(model: Model, rule: Rule) -> Iterator[Card]:
         yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
 
 
+#: Version of a package; the text of its metadata is parsed once in a process.
+_release = functools.cache(version)
+
+
 def _dependencies(
     cards: Sequence[tuple[tuple[str, str], ...]],
 ) -> list[tuple[str, str]]:
@@ -147,7 +152,7 @@ def _dependencies(
         "qnet": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-    } | {name: version(name) for name in _PACKAGES}
+    } | {name: _release(name) for name in _PACKAGES}
     carried: dict[str, str] = {}
     differing = []
     for name, release in dict.fromkeys(pair for part in cards for pair in part):

@@ -157,24 +157,34 @@ def _rest_block(
     flux: FloatArray, ivar: FloatArray, pixels: npt.NDArray[np.int64], arch: RefineArchitecture
 ) -> npt.NDArray[Any]:
     """Some rows of `rest_frame`."""
-    window = arch.first_pixel + np.arange(arch.npooled * arch.pool)
-    place = window + pixels[:, None]
-    inside = (place >= 0) & (place < arch.grid.npix)
-    place = np.clip(place, 0, arch.grid.npix - 1)
     # Relative to the row's largest weight: sums cannot overflow, whatever the unit of the flux.
     largest = ivar.max(axis=1, keepdims=True, initial=0.0)
-    weight = np.divide(ivar, largest, out=np.zeros_like(ivar), where=largest > 0)
-    weight = np.where(inside, np.take_along_axis(weight, place, axis=1), 0.0)
-    shape = (len(flux), arch.npooled, arch.pool)
-    total = weight.reshape(shape).sum(axis=2)
-    weighted = weight * np.take_along_axis(flux, place, axis=1)
+    ivar = np.divide(ivar, largest, out=np.zeros_like(ivar), where=largest > 0)
+    length = arch.npooled * arch.pool
+    weight, weighted = np.zeros((2, len(flux), length))
+    for row, first in enumerate((arch.first_pixel + pixels).tolist()):
+        # Window and spectrum overlap in one run of pixels; outside of it there is no weight.
+        start, stop = max(first, 0), min(first + length, arch.grid.npix)
+        if start < stop:
+            window = slice(start - first, stop - first)
+            weight[row, window] = ivar[row, start:stop]
+            weighted[row, window] = flux[row, start:stop]
+    weighted *= weight
+    total = _pool(weight, arch.pool)
     seen = total > 0
-    pooled = np.divide(
-        weighted.reshape(shape).sum(axis=2), total, out=np.zeros_like(total), where=seen
-    )
+    pooled = np.divide(_pool(weighted, arch.pool), total, out=np.zeros_like(total), where=seen)
     X = np.where(seen, normalise(pooled, total), 0.0)
     scaled = np.clip(np.nan_to_num(X, nan=0.0), -arch.clip, arch.clip)
     return np.stack([scaled, seen], axis=2)
+
+
+def _pool(values: FloatArray, pool: int) -> FloatArray:
+    """Sums of every `pool` neighbours, shape (nspec, npooled)."""
+    # Adding columns is several times faster than a sum over an axis this short.
+    total = values[:, ::pool].copy()
+    for place in range(1, pool):
+        total += values[:, place::pool]
+    return total
 
 
 class Refiner:

@@ -15,9 +15,9 @@ from qnet.attempt import Failure, Result, attempt
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
 from qnet.io.boss import SpAll
-from qnet.io.catalogue import Catalogue
+from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.frames import group_frames
-from qnet.io.reader import read_spectra
+from qnet.io.reader import read_blocks, read_spectra
 from qnet.model import Model
 from qnet.provenance import Part, assemble
 from qnet.selection import Selection
@@ -176,7 +176,17 @@ def _classify_group(
     """Columns of one input, or why there are none; and the warnings that came up."""
 
     def work() -> Part:
-        return _classify_spectra(read_spectra(paths, spall=spall), model, rule, selection)
+        # Rows are counted, and targets joined, over the whole input.
+        whole = selection.rows is not None or selection.coadd == "target"
+        blocks = [read_spectra(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
+        parts = [_classify_spectra(block, model, rule, selection) for block in blocks]
+        if len(parts) == 1:
+            return parts[0]
+        return Part(
+            concatenate([part.ids for part in parts]),
+            concatenate([part.answers for part in parts]),
+            parts[0].cards,
+        )
 
     return attempt(work, str(paths[0]), "classified")
 

@@ -209,8 +209,9 @@ def _camera(
             f"{shape[1]} pixels"
         )
     if masked:
-        mask = fits.image(hdus["MASK"], rows, integers=True)
-        ivar = np.where(mask == 0, ivar, ivar.dtype.type(0))
+        masked_pixels = fits.image(hdus["MASK"], rows, integers=True) != 0
+        if masked_pixels.any():
+            ivar[masked_pixels] = 0
     return Camera(name, wave, flux, ivar)
 
 

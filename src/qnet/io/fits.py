@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 from qnet.files import PathLike, check_input
+from qnet.io.pixels import read_plain
 from qnet.io.structure import check_structure
 
 #: What fitsio and its C library raise on a damaged file.
@@ -63,6 +64,7 @@ class FitsFile:
             )
         self._drop_fpack_shell()
         self._headers: dict[str | int, Mapping[str, Any]] = {}
+        self._shapes: dict[str | int, tuple[int, ...]] = {}
         self._names = {
             hdu.get_extname().strip().upper(): index
             for index, hdu in reversed(list(enumerate(self._hdus)))
@@ -113,9 +115,12 @@ class FitsFile:
 
     def shape(self, key: str | int) -> tuple[int, ...]:
         """Shape of an image; () for a table, an empty HDU or one that is not there."""
-        if not self._has(key) or self.is_table(key):
-            return ()
-        return tuple(int(size) for size in self._hdu(key).get_info().get("dims") or ())
+        if key not in self._shapes:
+            dims: tuple[int, ...] = ()
+            if self._has(key) and not self.is_table(key):
+                dims = tuple(int(size) for size in self._hdu(key).get_info().get("dims") or ())
+            self._shapes[key] = dims
+        return self._shapes[key]
 
     def columns(self, key: str | int) -> list[str]:
         """Names of a table's columns, upper case; none where there is no such table."""
@@ -177,11 +182,8 @@ class FitsFile:
             if 0 in shape or (rows is not None and len(rows) == 0):
                 nrows = shape[0] if rows is None else len(rows)
                 data = np.zeros((nrows, *shape[1:]), dtype=np.int32 if integers else np.float32)
-            elif rows is None:
-                data = hdu.read()
             else:
-                low, high = int(rows.min()), int(rows.max())
-                data = hdu[low : high + 1, :][rows - low]
+                data = self._pixels(hdu, shape, rows)
             data = _native(data)
         if integers and data.dtype.kind not in "iub":
             raise FileError(f"{self.path}: HDU {self._label(key)} holds {data.dtype}, not integers")
@@ -220,11 +222,29 @@ class FitsFile:
         with self._faults(key):
             hdu = self._hdu(key)
             # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
-            table = hdu.read(columns=columns)
-            if rows is not None:
-                table = table[rows]
+            if rows is None or len(rows) == 0:
+                table = hdu.read(columns=columns)
+                table = table if rows is None else table[:0]
+            else:
+                low, high = int(rows.min()), int(rows.max()) + 1
+                table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
             found = {name.upper(): _native(table[name]) for name in table.dtype.names}
             return {name.upper(): found[name.upper()] for name in columns}
+
+    def _pixels(
+        self, hdu: Any, shape: tuple[int, ...], rows: npt.NDArray[np.int64] | None
+    ) -> npt.NDArray[Any]:
+        """Pixels of an image, or of some of its rows."""
+        low, high = (0, shape[0]) if rows is None else (int(rows.min()), int(rows.max()) + 1)
+        offsets = hdu.get_offsets()
+        found = read_plain(
+            self.path, offsets["header_start"], offsets["data_start"], shape, low, high
+        )
+        if found is None:
+            found = hdu.read() if rows is None else hdu[low:high, :]
+        if rows is None or _is_run(rows):
+            return found
+        return np.asarray(found[rows - low])
 
     def _has(self, key: str | int) -> bool:
         return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
@@ -288,6 +308,11 @@ def plain_name(path: Path) -> Iterator[str]:
         link = Path(folder, "file.fits")
         link.symlink_to(name)
         yield str(link)
+
+
+def _is_run(rows: npt.NDArray[np.int64]) -> bool:
+    """Whether rows follow one another."""
+    return bool((np.diff(rows) == 1).all())
 
 
 def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from qnet.files import PathLike
 from qnet.io import boss, desi, objects, prepared, specutils
 from qnet.io.fits import FitsFile
 from qnet.spectra import Spectra
+
+#: Rows of a block of `read_blocks`: flux and ivar of a DESI coadd take 33 MB.
+BLOCK_ROWS = 512
 
 #: What `read_spectra` looks for.
 LAYOUTS = (
@@ -79,14 +82,71 @@ def read_spectra(
         raise InputError("rows and fibers cannot both be given: each says which spectra to read")
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FitsFile(name)) for name in paths]
-        first = files[0]
-        try:
-            return _read(files, rows, fibers, spall, use_mask)
-        except InputError as error:
-            # Shapes and wavelengths are checked where they are not known to come from a file.
-            if isinstance(error, _RowError):
-                raise
-            raise FileError(with_source(error, str(first.path))) from error
+        return _read_named(files, rows, fibers, spall, use_mask)
+
+
+def read_blocks(
+    paths: Sequence[PathLike], *, nrows: int = BLOCK_ROWS, spall: boss.SpAll | None = None
+) -> Iterator[Spectra]:
+    """Read spectra some rows at a time, so that a file may be larger than the memory.
+
+    Parameters
+    ----------
+    paths : sequence of str or path
+        A file, or the frames of one set, as in `read_spectra`.
+    nrows : int
+        Rows of a block.
+    spall : mapping, optional
+        As in `read_spectra`.
+
+    Yields
+    ------
+    Spectra
+        The rows in their order. Layouts that hold at most a plate of spectra come as one block.
+
+    Raises
+    ------
+    MissingFileError, FileError, InputError
+        As `read_spectra`.
+    """
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(FitsFile(name)) for name in paths]
+        nspec = _count_rows(files)
+        if nspec <= nrows:
+            yield _read_named(files, None, None, spall, True)
+            return
+        for first in range(0, nspec, nrows):
+            rows = np.arange(first, min(first + nrows, nspec))
+            yield _read_named(files, rows, None, spall, True)
+
+
+def _count_rows(files: Sequence[FitsFile]) -> int:
+    """Number of rows of a layout that is read in blocks; 0 for the others."""
+    first = files[0]
+    if len(files) > 1 or desi.is_cframe(first) or boss.is_spcframe(first) or boss.is_spplate(first):
+        return 0
+    if desi.is_spectra(first):
+        return desi.count_spectra(first)
+    if boss.is_spec(first) or not prepared.is_prepared(first):
+        return 0
+    return first.shape(0)[0]
+
+
+def _read_named(
+    files: list[FitsFile],
+    rows: npt.ArrayLike | None,
+    fibers: Sequence[int] | None,
+    spall: boss.SpAll | None,
+    use_mask: bool,
+) -> Spectra:
+    """Read; what is wrong with the spectra names the file."""
+    try:
+        return _read(files, rows, fibers, spall, use_mask)
+    except InputError as error:
+        # Shapes and wavelengths are checked where they are not known to come from a file.
+        if isinstance(error, _RowError):
+            raise
+        raise FileError(with_source(error, str(files[0].path))) from error
 
 
 class _RowError(InputError):

@@ -1,0 +1,168 @@
+"""What the benchmarks share: interleaved medians, the machine's own speed, tables, networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import qnet
+from qnet.architecture import Architecture, ConvLayer, RefineArchitecture
+from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
+from qnet.weights import WeightsFile
+
+#: Rows, columns and depth of the matrix product that stands for the machine's speed: about those of
+#: the network's second convolution.
+GEMM_SHAPE = (1000, 100, 1000)
+
+#: Bytes that are read to measure the bandwidth: far more than a cache holds.
+STREAM_BYTES = 1 << 28
+
+
+def published(filters: int, *, units: int = 100, refine: bool = False) -> qnet.Model:
+    """The published network (Busca & Balland 2018) with random weights, of any number of filters.
+
+    With `refine` it gets the second stage that `recipes/default_model.py` trains.
+    """
+    lines = (*QUASARNET_LINES, *QUASARNET_LINES_BAL)
+    rest = dict(zip(lines, map(float, rest_wavelengths(lines)), strict=True))
+    architecture = Architecture(
+        grid=QUASARNET_GRID,
+        lines=tuple(QUASARNET_LINES),
+        lines_bal=tuple(QUASARNET_LINES_BAL),
+        rest=rest,
+        nboxes=13,
+        convs=(ConvLayer(filters, 10, 2, "valid"),) * 4,
+        units=units,
+    )
+    arrays = random_weights(architecture.shapes())
+    weights = WeightsFile(architecture, arrays, name="benchmark", version="1")
+    if refine:
+        stage = RefineArchitecture(
+            grid=WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
+            convs=(ConvLayer(24, 9, 2, "valid"),) * 4,
+            units=64,
+        )
+        arrays = {**arrays, **random_weights(stage.shapes())}
+        weights = dataclasses.replace(weights, arrays=arrays, refine=stage)
+    return qnet.Model(weights)
+
+
+def random_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Weights of the size that trained ones have: the time must not depend on denormal numbers."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for name, shape in shapes.items():
+        if name.endswith(".kernel"):
+            values = rng.normal(0, 1.5 / np.sqrt(np.prod(shape[:-1])), shape)
+        elif name.endswith((".gamma", ".moving_variance")):
+            values = rng.uniform(0.5, 1.5, shape)
+        else:
+            values = rng.normal(0, 0.1, shape)
+        arrays[name] = values.astype(np.float32)
+    return arrays
+
+
+def interleave(
+    cases: Mapping[str, Callable[[], Any]], repeats: int
+) -> dict[str, dict[str, list[float]]]:
+    """Run all cases in turn, `repeats` times after one that does not count.
+
+    Returns wall and processor seconds of each run by case.
+    """
+    times: dict[str, dict[str, list[float]]] = {name: {"wall": [], "cpu": []} for name in cases}
+    for repeat in range(repeats + 1):
+        for name, run in cases.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            if repeat:
+                times[name]["wall"].append(wall)
+                times[name]["cpu"].append(cpu)
+    return times
+
+
+def machine_cases() -> dict[str, Callable[[], Any]]:
+    """The machine's matrix product and its read bandwidth, to be measured among the cases."""
+    rows, columns, depth = GEMM_SHAPE
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(rows, depth)).astype(np.float32)
+    b = rng.normal(size=(depth, columns)).astype(np.float32)
+    out = np.empty((rows, columns), np.float32)
+    stream = np.ones(STREAM_BYTES // 8)
+
+    def gemm() -> None:
+        for _ in range(10):
+            np.matmul(a, b, out=out)
+
+    return {"sgemm": gemm, "read": stream.max}
+
+
+def machine_speed(times: Mapping[str, Mapping[str, list[float]]]) -> dict[str, float]:
+    """GFLOP/s of the matrix product, GB/s of the bandwidth, from processor time."""
+    gemm = statistics.median(times["sgemm"]["cpu"])
+    read = statistics.median(times["read"]["cpu"])
+    return {
+        "sgemm_gflops": 20 * float(np.prod(GEMM_SHAPE)) / gemm / 1e9,
+        "read_gb_per_s": STREAM_BYTES / read / 1e9,
+    }
+
+
+def conditions() -> dict[str, Any]:
+    """What the figures depend on, beside the machine's speed."""
+    return {
+        "processor": _processor(),
+        "cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "qnet": qnet.__version__,
+    }
+
+
+def _processor() -> str:
+    """The processor's name and its widest vector instructions."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    values = dict(
+        (part.strip() for part in line.split(":", 1)) for line in text.splitlines() if ":" in line
+    )
+    vector = "AVX-512" if "avx512f" in values.get("flags", "") else "no AVX-512"
+    return f"{values.get('model name', platform.machine())}, {vector}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    cells = [[_text(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _text(cell: Any) -> str:
+    if not isinstance(cell, float):
+        return str(cell)
+    return f"{cell:.0f}" if cell >= 100 else f"{cell:.3g}"
+
+
+def write_json(path: Path | None, report: Mapping[str, Any]) -> None:
+    """Write the report, if a file was asked for."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=1) + "\n")

@@ -1,25 +1,26 @@
-# make demo   classify sample spectra and show the result
+# make demo   simulate spectra, classify them and compare with the truth
 # make test   the whole test suite, against the built wheel, from an empty folder
 # make docs   the documentation, warnings as errors
 # make lint   ruff, import-linter        make typecheck   mypy
+# make bench  speed of the forward pass and of whole files, one thread, as tables and JSON in BENCH
 #
 # Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter.
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
-SAMPLE_DATA ?= ../shared/data
+BENCH ?= build/bench
 
 ROOT := $(CURDIR)
-SOURCES := pyproject.toml README.md LICENSE $(shell find src -name '*.py')
+SOURCES := pyproject.toml README.md LICENSE $(shell find src -name '*.py' -o -name '*.safetensors')
 
 # Test dependencies that import numpy, TensorFlow or the like must not touch the user's site.
 export PYTHONNOUSERSITE = 1
 
-.PHONY: demo test docs lint typecheck clean
+.PHONY: demo test docs lint typecheck bench clean
 
 demo: $(DEMO_VENV)/.installed
-	@$(DEMO_VENV)/bin/python examples/demo.py --data "$(SAMPLE_DATA)"
+	@$(DEMO_VENV)/bin/python examples/demo.py
 
 test: $(VENV)/.installed
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
@@ -35,6 +36,12 @@ lint: $(VENV)/.installed
 
 typecheck: $(VENV)/.installed
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/.installed
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	$(VENV)/bin/python benchmarks/forward.py --output "$(BENCH)/forward.json"
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	$(VENV)/bin/python benchmarks/endtoend.py --output "$(BENCH)/endtoend.json"
 
 $(VENV)/.installed: $(SOURCES)
 	$(PYTHON) -m venv --clear $(VENV)

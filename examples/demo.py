@@ -1,84 +1,60 @@
-"""Classify the sample spectra and compare with the visual inspection.
+"""Simulate a DESI coadd, classify it with the model that ships, and compare with the truth.
 
-``make demo`` runs this. It needs sample spectra and weights: see the option ``--data``.
+``make demo`` runs this. It needs no data and leaves ``demo-coadd.fits``, ``demo-truth.fits`` and
+``demo-catalogue.fits`` in the folder it is run in.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
 import qnet
+from qnet.evaluate import evaluate
+from qnet.simulate import simulate, write_simulation
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-WEIGHTS = Path("quasarnet_weights", "quasarnet_4layer_25filter.h5")
-OUTPUT = Path("demo-catalogue.fits")
+COADD, TRUTH, CATALOGUE = (Path(f"demo-{name}.fits") for name in ("coadd", "truth", "catalogue"))
 
-#: CLASS_PERSON of quasars and BAL quasars, and Z_CONF_PERSON of a sure inspection (DR12Q superset).
-QUASARS, SURE = (3, 30), 3
+#: The numbers that are printed, by name and what they are of.
+NUMBERS = (("purity", ""), ("strict_purity", ""), ("completeness", ""), ("dv_nmad", "ZBEST"))
 
 
-def main() -> int:
-    """Run the demo; 0 also where there is nothing to run it on."""
+def main() -> None:
+    """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = REPOSITORY.parent / "shared" / "data"
-    parser.add_argument("--data", type=Path, default=default, help=f"folder (default {default})")
-    data = parser.parse_args().data
-    weights, spectra = data / WEIGHTS, sorted((data / "boss_dr12").glob("spec-*.fits"))
-    if not (weights.is_file() and spectra):
-        print(
-            "Until weights ship with qnet, the demo needs the sample spectra and weights in "
-            f"{data}/boss_dr12 and {data}/quasarnet_weights, which are not there."
-        )
-        return 0
-    table = qnet.classify(spectra, model=weights)
-    qnet.write_catalogue(table, OUTPUT, overwrite=True)
-    print_answers(table)
-    print(f"\n{table['IS_QSO'].sum()} quasars in {len(table)} spectra -> {OUTPUT}")
-    truth = data / "boss_dr12" / "truth_superset.fits"
-    if truth.is_file():
-        print(compare(table, Table.read(truth)))
-    return 0
+    parser.add_argument("-n", type=int, default=500, help="spectra (default 500)")
+    parser.add_argument("--seed", type=int, default=0, help="seed (default 0)")
+    parser.add_argument("--rows", type=int, default=20, help="rows to print (default 20)")
+    options = parser.parse_args()
+    simulation = simulate(options.n, seed=options.seed, survey="desi")
+    write_simulation(simulation, COADD, TRUTH, format="coadd", overwrite=True)
+    table = qnet.classify(COADD)
+    qnet.write_catalogue(table, CATALOGUE, overwrite=True)
+    truth = Table.read(TRUTH, hdu=1)
+    print_answers(table[: options.rows], truth)
+    print(f"\n{table['IS_QSO'].sum()} quasars in {len(table)} spectra -> {CATALOGUE}\n")
+    found = evaluate(CATALOGUE, TRUTH)
+    for name, where in NUMBERS:
+        metric = found.metric(name, where) if where else found.metric(name)
+        interval = f"[{metric.low:.4g}, {metric.high:.4g}]"
+        print(f"{name:14} {metric.value:8.4g}  {interval:18} of {metric.n}: {metric.definition}")
 
 
-def print_answers(table: Table) -> None:
-    """Print a line for each spectrum: its id, answer, most confident line and flags."""
-    lines = [table.meta[f"LINE{number}"] for number in range(table["C_LINES"].shape[1])]
-    print(f"{'TARGETID':>10}  IS_QSO   ZBEST  {'best line':10}      c  flags")
-    for row in table:
-        if np.isnan(row["ZBEST"]):
-            answer = f"{'-':>6}  {'-':10}  {'-':>5}"
-        else:
-            best = int(np.argmax(row["C_LINES"]))
-            answer = f"{row['ZBEST']:6.4f}  {lines[best]:10}  {row['C_LINES'][best]:5.3f}"
+def print_answers(table: Table, truth: Table) -> None:
+    """Print a line for each spectrum: what is true, and what the model says."""
+    print(f"{'TARGETID':>20}  {'true':6} {'z':>7}  {'IS_QSO':6} {'P_QSO':>6} {'ZBEST':>7}  flags")
+    for row, known in zip(table, truth, strict=False):
         verdict = "yes" if row["IS_QSO"] else "no"
+        z, p = (f"{value:.4f}" if np.isfinite(value) else "-" for value in row["ZBEST", "P_QSO"])
         flags = ", ".join(qnet.flag_names(row["QN_FLAG"])) or "-"
-        print(f"{row['TARGETID']:10d}  {verdict:6}  {answer}  {flags}")
-
-
-def compare(table: Table, truth: Table) -> str:
-    """One line that compares the answers with sure visual inspections."""
-    truth = truth[truth["Z_CONF_PERSON"] == SURE]
-    place = {int(thing_id): row for row, thing_id in enumerate(truth["THING_ID"])}
-    known = np.array([int(target) in place for target in table["TARGETID"]])
-    rows = [place[int(target)] for target in table["TARGETID"][known]]
-    called = np.asarray(table["IS_QSO"][known])
-    quasar = np.isin(np.asarray(truth["CLASS_PERSON"])[rows], QUASARS)
-    z = np.asarray(truth["Z_VI"])[rows]
-    found = called & quasar
-    line = (
-        f"Visual inspection: {found.sum()} of {quasar.sum()} quasars found, "
-        f"{(called & ~quasar).sum()} of {(~quasar).sum()} others called quasar"
-    )
-    if found.any():
-        shift = np.abs(np.asarray(table["ZBEST"][known]) - z) / (1 + z)
-        line += f", largest |dz|/(1+z) {shift[found].max():.4f}"
-    return line
+        print(
+            f"{row['TARGETID']:20d}  {known['TRUESPECTYPE']!s:6} {known['TRUEZ']:7.4f}  "
+            f"{verdict:6} {p:>6} {z if row['IS_QSO'] else '-':>7}  {flags}"
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

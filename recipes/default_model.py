@@ -48,10 +48,17 @@ FINE_GRID = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
 #: Features of P_QSO.
 P_QSO = ("logit_c1", "logit_c2", "logit_c3", "logit_agree", "log_snr")
 
-#: Camera joints and strong sky lines of the surveys [Angstrom]: DESI's overlaps of cameras, BOSS's;
-#: [OI] 5577 and 6300, NaD.
-JOINTS = ((5760.0, 5800.0), (7520.0, 7620.0), (5900.0, 6400.0))
+#: Camera joints and strong sky lines [Angstrom]: the overlaps of DESI's cameras (that of BOSS's, of
+#: 500 Angstrom, is too wide for a warning to mean anything); [OI] 5577 and 6300, NaD.
+JOINTS = ((5760.0, 5800.0), (7520.0, 7620.0))
 SKYLINES = ((5571.0, 5583.0), (5888.0, 5900.0), (6297.0, 6305.0))
+
+#: What must travel with weights that were trained on spectra drawn from templates.
+NOTICES = (
+    "Trained on simulated spectra, of which 60 % of the objects were drawn from templates: "
+    "redrock-templates (BSD-3-Clause, the redrock developers) and redmonster (BSD, the redmonster "
+    "developers). The weights hold no template.",
+)
 
 #: Share of the calibration sample that lies beyond the distance of an OUTLIER.
 OUTLIER_SHARE = 1e-3
@@ -249,6 +256,7 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
         arrays={**model.weights.arrays, **refine, **outlier},
         refine=REFINE_ARCHITECTURE,
         calibration=calibration,
+        notices=NOTICES,
         provenance=provenance,
     )
     write_weights(output, weights, overwrite=True)

@@ -4,7 +4,7 @@ A rebuild of QuasarNET (Busca & Balland 2018, arXiv:1808.09955) as a library::
 
     import qnet
 
-    table = qnet.classify("coadd-main-dark-10016.fits", model="quasarnet.h5")
+    table = qnet.classify("coadd-main-dark-10016.fits")
 
 The names below are imported when they are first used: importing qnet costs nothing.
 """

@@ -45,7 +45,7 @@ def test_exposures_of_a_target(coadd, small_weights):
         "qnet: warning: coadd.fits: rows 1, 3 are of TARGETID 8: row 1 is shown; --coadd target "
         "joins them\n"
     )
-    done = run("plot", *options, "--coadd", "target", "-o", "two.pdf", "--min-lines", "7")
+    done = run("plot", *options, "--coadd", "target", "-o", "two.pdf", "--c-threshold", "1")
     assert (done.returncode, done.stderr) == (0, "")
     assert "TARGETID 8: no quasar" in done.stdout
 

@@ -31,20 +31,22 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUT", help="figure to write: .png, .pdf or .svg"
     )
-    parser.add_argument("--model", metavar="M", help="weights file")
+    parser.add_argument(
+        "--model",
+        metavar="M",
+        help="weights file, or name of a model that ships (default: the default one)",
+    )
     parser.add_argument(
         "--c-threshold",
         type=float,
-        default=0.5,
         metavar="C",
         help="a line is found above this confidence (default 0.5)",
     )
     parser.add_argument(
         "--min-lines",
         type=int,
-        default=1,
         metavar="N",
-        help="lines that must be found for a quasar (default 1)",
+        help="lines that must be found for a quasar (default: P_QSO says, or 1 line)",
     )
     parser.add_argument(
         "--coadd",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from qnet.answers import answer
 from qnet.errors import InputError
 from qnet.model import Model
 from qnet.plotting.figure import FIGURE_SIZE, require_matplotlib
 from qnet.postprocess import Predictions
 from qnet.preprocess import rebin_cameras
+from qnet.rules import choose_rule
 from qnet.spectra import Spectra
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ def plot_spectrum(
     model: Model,
     row: int = 0,
     *,
-    c_threshold: float = 0.5,
-    min_lines: int = 1,
+    c_threshold: float | None = None,
+    min_lines: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Plot a spectrum as the network sees it, with the lines it finds.
@@ -55,10 +58,11 @@ def plot_spectrum(
     model : Model
     row : int
         Which of the spectra.
-    c_threshold : float
-        Confidence above which a line counts as found.
-    min_lines : int
-        Lines that must be found for a quasar.
+    c_threshold : float, optional
+        Confidence above which a line counts as found; 0.5 when None.
+    min_lines : int, optional
+        Lines that must be found for a quasar; 1 when None. If neither is given, a model with a
+        calibrated P_QSO says by this what is a quasar.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -77,6 +81,8 @@ def plot_spectrum(
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
+    rule = choose_rule(model, c_threshold=c_threshold, min_lines=min_lines)
+    says = {name: column[0] for name, column in answer(one, model, rule).items()}
     found = model.decode(model.predict(data.X))
     require_matplotlib()
     if ax is None:
@@ -85,25 +91,30 @@ def plot_spectrum(
         _, ax = plt.subplots(figsize=FIGURE_SIZE, layout="constrained")
     flux = np.where(data.observed[0], data.X[0], np.nan)
     _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
-    levels = _draw_lines(ax, model, found, c_threshold)
+    levels = _draw_lines(ax, model, found, rule.c_threshold)
     _set_limits(ax, flux, levels)
-    is_qso = bool(found.is_qso(c_threshold, min_lines)[0])
-    verdict = "no quasar"
-    if is_qso:
-        z = float(found.zbest[0])
-        verdict = f"quasar at z = {z:.4f}"
-        if found.is_bal(c_threshold)[0]:
-            verdict = f"BAL {verdict}"
-        _draw_rest_frame(ax, model, z)
-    count = int((found.c_line[:, 0] > c_threshold).sum())
+    if says["IS_QSO"]:
+        _draw_rest_frame(ax, model, float(says["ZBEST"]))
+    count = int((found.c_line[:, 0] > rule.c_threshold).sum())
     ax.set_title(
-        f"TARGETID {one.ids['TARGETID'][0]}: {verdict}, {count} line{'' if count == 1 else 's'} "
-        f"with c > {c_threshold:g}"
+        f"TARGETID {one.ids['TARGETID'][0]}: {_verdict(says)}, {count} "
+        f"line{'' if count == 1 else 's'} with c > {rule.c_threshold:g}"
     )
     _draw_legend(ax)
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
     ax.set_ylabel("normalised flux")
     return ax
+
+
+def _verdict(says: Mapping[str, Any]) -> str:
+    """What a row of the catalogue says, in words."""
+    words = "no quasar"
+    if says["IS_QSO"]:
+        error = f" ± {says['ZERR']:.4f}" if np.isfinite(says["ZERR"]) else ""
+        words = f"{'BAL ' if says['IS_BAL'] else ''}quasar at z = {says['ZBEST']:.4f}{error}"
+    if np.isfinite(says["P_QSO"]):
+        words += f", P_QSO = {says['P_QSO']:.3f}"
+    return words
 
 
 def _noise(one: Spectra, model: Model, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -51,7 +51,8 @@ def classify(
     flux, ivar : array_like, shape (nspec, npix) or (npix,), optional
         With wavelengths.
     model : Model, str or path, optional
-        The model, its name, or its weights file, as `load_model` takes it. The default when None.
+        The model, its name, or its weights file, as `qnet.load_model` takes it. The default when
+        None.
     p_threshold : float, optional
         Call a row a quasar when P_QSO is above this; only for models that have P_QSO. The model's
         own threshold when None.

@@ -171,8 +171,9 @@ def cross_entropy_loss(y_true: Any, y_pred: Any) -> Any:
 
     Binary cross-entropy summed over the boxes, so that a confidence tends to the share of spectra
     that have the line in that box (`custom_loss` divides each half by its count, which puts 0.5
-    elsewhere), plus `OFFSET_WEIGHT` times the smooth-L1 error of the offset in the box of the line
-    (Girshick 2015, arXiv:1504.08083, eq. 3): quadratic below `OFFSET_SCALE` boxes, linear above.
+    elsewhere), plus ``OFFSET_WEIGHT`` times the smooth-L1 error of the offset in the box of the
+    line (Girshick 2015, arXiv:1504.08083, eq. 3): quadratic below ``OFFSET_SCALE`` boxes, linear
+    above.
 
     Parameters
     ----------

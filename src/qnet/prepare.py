@@ -113,8 +113,8 @@ def prepare(
     Parameters
     ----------
     paths : sequence of str or path
-        Files of any layout that `read_spectra` knows. The cframes (spCFrames) of one exposure and
-        spectrograph are one set of spectra.
+        Files of any layout that `qnet.io.read_spectra` knows. The cframes (spCFrames) of one
+        exposure and spectrograph are one set of spectra.
     output : str or path
         Prepared data file to write, .fits.
     grid : WavelengthGrid

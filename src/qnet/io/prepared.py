@@ -121,7 +121,7 @@ def prepared_grid(fits: FitsFile) -> WavelengthGrid:
 
 
 class PreparedWriter:
-    """Write a prepared data file batch by batch; `read_prepared` is the inverse.
+    """Write a prepared data file batch by batch; ``read_prepared`` is the inverse.
 
     A context manager. The file is written under a temporary name in the same folder; on leaving
     without an error it is flushed and renamed, else removed. The pixels go to disk as they come;

@@ -134,7 +134,7 @@ def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -
     Raises
     ------
     InputError, OutputExistsError, FileError
-        As `write_table`.
+        As `qnet.io.tables.write_table`.
     """
     check_truth_name(path)
     return write_table(

@@ -45,7 +45,7 @@ class TemplateSet:
         What the file calls its templates, one for all (redrock: card RRSUBTYP) or one for each
         (redmonster's stars).
     start : float
-        log10 of the first wavelength [Angstrom, vacuum]; the step is `STEP`.
+        log10 of the first wavelength [Angstrom, vacuum]; the step is ``STEP``.
     vectors : ndarray of float32, shape (nvector, npix)
         Flux densities; of redrock, the vectors of a linear combination. Where a file repeats one
         value up to its end, which means no data, the mean of the nearest 50 pixels.
@@ -183,7 +183,7 @@ def _finite(path: Path, hdu: str, data: npt.NDArray[Any], ndim: int) -> FloatArr
 def _on_grid(
     path: Path, image: npt.NDArray[Any], header: Any, *, log: bool
 ) -> tuple[float, npt.NDArray[np.float32]]:
-    """Templates on a grid of step `STEP`, and log10 of its first wavelength."""
+    """Templates on a grid of step ``STEP``, and log10 of its first wavelength."""
     data = _finite(path, "of the templates", image, 2)
     first, step = _number(path, header, "CRVAL1"), _number(path, header, "CDELT1")
     npix = data.shape[1]

@@ -50,7 +50,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
-    """The network that is trained, in the terms of `qnet.model.QuasarNET`.
+    """The network that is trained, in the terms of `qnet.kerasnet.QuasarNET`.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class NetworkOptions:
     rest : mapping of str to float
         Rest wavelengths [Angstrom] by line; those of the lines are used.
     boxes, nlayers, filters, width, strides, padding, units, dropout, reg_conv, reg_fc
-        As `qnet.model.QuasarNET` takes them.
+        As `qnet.kerasnet.QuasarNET` takes them.
     """
 
     lines: tuple[str, ...] = QUASARNET_LINES
@@ -95,7 +95,7 @@ class NetworkOptions:
             raise InputError(f"dropout must be in 0 .. 1, not {self.dropout!r}")
 
     def keras_options(self) -> dict[str, Any]:
-        """Keyword arguments of `qnet.model.QuasarNET`."""
+        """Keyword arguments of `qnet.kerasnet.QuasarNET`."""
         names = ("lines", "lines_bal", "rest")
         options = {k: v for k, v in dataclasses.asdict(self).items() if k not in names}
         return options | {"nlines": len(self.lines) + len(self.lines_bal)}
@@ -117,7 +117,7 @@ class Settings:
     weight_decay : float
         Decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101); 0 is Adam.
     loss : {'quasarnet', 'cross-entropy'}
-        `qnet.model.custom_loss`, or `qnet.kerasnet.cross_entropy_loss`.
+        `qnet.kerasnet.custom_loss`, or `qnet.kerasnet.cross_entropy_loss`.
     validation : float
         Share of the TARGETIDs that is kept out of training; 0 for none.
     patience : int or None

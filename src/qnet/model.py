@@ -196,7 +196,7 @@ class Model:
         preds : list of ndarray
             What `predict` returns.
         distance : ndarray of float64, shape (nspec,)
-            Mahalanobis distance |(a - outlier_mean) outlier_scale| of the activations a of the
+            Mahalanobis distance ``|(a - outlier_mean) outlier_scale|`` of the activations a of the
             common layer from those of the training data; NaN for a row of NaN, and in all rows for
             a model without the two arrays.
 

@@ -1,6 +1,6 @@
 """The numbers that the docs publish of the weights that ship, on simulated spectra.
 
-    python recipes/judge.py FOLDER OUT.json [--model M]
+    python recipes/judge.py FOLDER OUT.json [--model M] [--figures DIR]
 
 FOLDER is that of `recipes/default_model.py`; its sample `test` is read, which nothing was trained,
 calibrated or chosen on, and a second draw of the noise is simulated for repeatability. OUT.json
@@ -10,6 +10,7 @@ holds every number with its interval and sample size; tables in Markdown go to s
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import sys
@@ -178,6 +179,20 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
     }
 
 
+def draw(folder: Path, figures: Path, model: str | None) -> None:
+    """The reliability of P_QSO, and redshifts against the truth."""
+    from qnet.evaluate import evaluate
+    from qnet.plotting import plot_calibration, plot_z, save_figure
+
+    found = []
+    names = [data.stem.removeprefix("test-").upper() for data in files(folder, "test")[0]]
+    for data, truth in zip(*files(folder, "test"), strict=True):
+        found.append(evaluate(qnet.classify(data, model=model), truth))
+    found = [dataclasses.replace(one, name=name) for one, name in zip(found, names, strict=True)]
+    save_figure(plot_calibration(found), figures / "model-reliability.png", overwrite=True)
+    save_figure(plot_z(found[1]), figures / "model-redshifts.png", overwrite=True)
+
+
 def text(number: dict[str, float], digits: int) -> str:
     """A number with its interval."""
     if "low" not in number:
@@ -218,7 +233,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--model")
+    parser.add_argument("--figures", type=Path, help="draw figures into this folder, and stop")
     options = parser.parse_args()
+    if options.figures:
+        draw(options.folder, options.figures, options.model)
+        return
     result = {}
     for data, truth in zip(*files(options.folder, "test"), strict=True):
         name = data.stem.removeprefix("test-")

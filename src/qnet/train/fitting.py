@@ -60,7 +60,8 @@ def fit(
 ) -> list[Model]:
     """Train a network.
 
-    Keras's global random seed is set from the settings' seed.
+    Keras's global random seed is set from the settings' seed, and TensorFlow told to add in one
+    order: with one seed, one machine gives the same weights again.
 
     Parameters
     ----------
@@ -179,11 +180,11 @@ class _Run:
 
     def go(self, *, resume: bool, overwrite: bool) -> Model:
         """Train, or go on, to the end."""
-        import keras
+        from qnet.train.seeds import set_seed
 
         share = self.share
         with own_folder(self.folder, share, resume=resume) as folder:
-            keras.utils.set_random_seed(self.seed)
+            set_seed(self.seed)
             network = self._new()
             open_folder(folder, resume=resume, overwrite=overwrite)
             like = Model.from_keras(network, **self._naming()).architecture

@@ -192,10 +192,9 @@ def fit_refiner(
     TrainingError
         The loss is not a number.
     """
-    import keras
-
     from qnet.train.callbacks import Progress, StopOnNaN
     from qnet.train.optimiser import make_optimiser
+    from qnet.train.seeds import set_seed
 
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     if spectra.grid != arch.grid:
@@ -212,7 +211,7 @@ def fit_refiner(
         Batches(spectra, rows, settings.batch_size, make, group, seed)
         for rows, seed in zip(sides, (settings.seed, None), strict=True)
     )
-    keras.utils.set_random_seed(settings.seed)
+    set_seed(settings.seed)
     network = build_refiner(arch, dropout=dropout)
     network.compile(optimizer=make_optimiser(settings, batches.steps), loss=laplace_loss)
     best = _Best(arch)

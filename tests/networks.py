@@ -328,3 +328,32 @@ def full_model(model, *, refine=None, calibration=None, seed=3, out_scale=0.05):
             calibration=calibration,
         )
     )
+
+
+def verifying_model(model, *, calibration=None, seed=4, **options):
+    """A model with a redshift head and a second stage that verifies, random."""
+    import dataclasses
+
+    import qnet
+    from qnet.logistic import Logistic
+    from qnet.posterior import RedshiftBins
+
+    bins = RedshiftBins(0.05, 6.8, 40)
+    names = ("score", "score2", "logit_quasar", "log_snr")
+    law = Logistic(
+        names, (0.0,) * 4, (1.0,) * 4, (-99.0,) * 4, (99.0,) * 4, (0.3, 0.8, 0.1, 0.4, 0.2), 1
+    )
+    first = Logistic(("logit_quasar",), (6.4,), (1.0,), (-99.0,), (99.0,), (0.0, 1.0), 1)
+    values = {"p_qso": first, "p_verified": law, "candidates": 3, "candidate_floor": 0.02}
+    values |= {"share_exponent": 0.5, "p_threshold": 0.5, "refine_floor": 0.5}
+    values |= calibration or {}
+    whole = full_model(
+        model,
+        refine=refine_architecture(verify=True, **options),
+        calibration=small_calibration(**values),
+    )
+    architecture = dataclasses.replace(whole.architecture, redshifts=bins)
+    head = {k: v for k, v in architecture.shapes().items() if k.startswith("fc_redshift")}
+    arrays = {**whole.weights.arrays, **random_weights(head, seed, scale=0.6)}
+    arrays["refine_out.kernel"] = 4 * arrays["refine_out.kernel"]
+    return qnet.Model(dataclasses.replace(whole.weights, architecture=architecture, arrays=arrays))

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.calibration import Calibration, in_ranges, log_snr, logit, rescale
-from qnet.evidence import features, second_redshift
+from qnet.evidence import Look, features
 from qnet.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model import Model
 from qnet.postprocess import Predictions
 from qnet.preprocess import Preprocessed, check_overlap, preprocess
-from qnet.refine import ROW_BLOCK, fine_spectra
+from qnet.redshifts import judge, posterior_share
 from qnet.rules import Rule, choose_rule
 from qnet.spectra import Spectra
 
@@ -97,18 +97,20 @@ def _answers(
     spectra: Spectra, model: Model, rule: Rule, data: Preprocessed
 ) -> Mapping[str, npt.NDArray[Any]]:
     """What the model says of rows that were asked for."""
-    preds, distance = model.predict_and_distance(data.X)
-    found = model.decode(preds)
-    columns = _probabilities(model, rule, data, found)
+    look = model.look(data.X)
+    found = model.decode(look.preds)
+    columns = _probabilities(model, data, found, look)
+    columns |= judge(
+        spectra, model, data.snr, found, look, columns.get("P_QSO"), _is_qso(rule, found, columns)
+    )
+    if rule.prior_qso is not None and model.calibration is not None:
+        columns["P_QSO"] = rescale(columns["P_QSO"], rule.prior_qso, model.calibration.quasar_share)
     flag = spectra.flag | data.flag
     is_qso = _is_qso(rule, found, columns) & ((flag & NEVER_QSO) == 0)
-    columns |= _redshifts(spectra, model, data, found, is_qso, columns)
+    columns |= _of_bal(model, data, found, columns["ZBEST"])
     flag = flag | columns.pop("QN_FLAG") | _line_flags(model, rule, data, found, columns["ZBEST"])
     if model.calibration is not None:
-        columns["Z2"], columns["P2"] = second_redshift(
-            preds, model.lines, model.grid, model.rest, columns["ZBEST"]
-        )
-        flag |= _calibrated_flags(model, model.calibration, found, columns, distance)
+        flag |= _calibrated_flags(model, model.calibration, found, columns, look.distance)
     return columns | {
         "IS_QSO": is_qso,
         "IS_BAL": is_qso & _is_bal(model, rule, found, columns),
@@ -123,25 +125,28 @@ def _answers(
     }
 
 
-def _probabilities(model: Model, rule: Rule, data: Preprocessed, found: Predictions) -> Columns:
-    """P_QSO, P_BAL and ZERR_LINES, as far as the model's calibration has them."""
+def _probabilities(model: Model, data: Preprocessed, found: Predictions, look: Look) -> Columns:
+    """P_QSO of the first stage and ZERR_LINES, as far as the model's calibration has them."""
     calibration = model.calibration
     if calibration is None:
         return {}
-    p_qso = calibration.p_qso.probability(features(calibration.p_qso.names, found, data.snr))
-    if rule.prior_qso is not None:
-        p_qso = rescale(p_qso, rule.prior_qso, calibration.quasar_share)
-    columns = {"P_QSO": p_qso}
-    if calibration.p_bal is not None:
-        p_bal = calibration.p_bal.probability(features(calibration.p_bal.names, found, data.snr))
-        covered = _covers_bal(model, data, found.zbest)
-        columns["P_BAL"] = np.where(covered, p_bal, np.nan)
+    quasar = posterior_share(model, look)
+    given = features(calibration.p_qso.names, found, data.snr, quasar=quasar)
     errors = np.full((len(found), len(model.lines)), np.nan)
     for line, table in calibration.zerr_lines.items():
         number = model.lines.index(line)
         velocity = table(logit(found.c_line[number]), log_snr(data.snr))
         errors[:, number] = velocity / SPEED_OF_LIGHT * (1 + found.z_line[number])
-    return columns | {"ZERR_LINES": errors}
+    return {"P_QSO": calibration.p_qso.probability(given), "ZERR_LINES": errors}
+
+
+def _of_bal(model: Model, data: Preprocessed, found: Predictions, zbest: FloatArray) -> Columns:
+    """P_BAL, where the calibration has it and a BAL line would be seen."""
+    calibration = model.calibration
+    if calibration is None or calibration.p_bal is None:
+        return {}
+    p_bal = calibration.p_bal.probability(features(calibration.p_bal.names, found, data.snr))
+    return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 
 
 def _is_qso(rule: Rule, found: Predictions, columns: Columns) -> npt.NDArray[np.bool_]:
@@ -161,35 +166,6 @@ def _is_bal(
         return found.is_bal(rule.c_threshold)
     with np.errstate(invalid="ignore"):
         return np.asarray(columns["P_BAL"] > calibration.p_bal_threshold)
-
-
-def _redshifts(
-    spectra: Spectra,
-    model: Model,
-    data: Preprocessed,
-    found: Predictions,
-    is_qso: npt.NDArray[np.bool_],
-    columns: Columns,
-) -> Columns:
-    """ZBEST and ZERR, refined on the candidates; in QN_FLAG the bit NOREFINE."""
-    zbest, zerr = found.zbest.copy(), np.full(len(found), np.nan)
-    flag = np.zeros(len(found), dtype=np.int32)
-    refiner, calibration = model.refiner, model.calibration
-    if refiner is not None:
-        candidate = is_qso.copy()
-        if calibration is not None:
-            with np.errstate(invalid="ignore"):
-                candidate |= columns["P_QSO"] > calibration.refine_floor
-        rows = np.flatnonzero(candidate & np.isfinite(zbest))
-        for start in range(0, len(rows), ROW_BLOCK):
-            block = rows[start : start + ROW_BLOCK]
-            flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.grid)
-            z, error, ok = refiner.refine(flux, ivar, zbest[block])
-            zbest[block], zerr[block] = z, error
-            flag[block[~ok]] |= QNFlag.NOREFINE
-    if calibration is not None and calibration.zerr is not None:
-        zerr *= calibration.zerr(log_snr(data.snr), zbest)
-    return {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag}
 
 
 def _calibrated_flags(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from qnet.errors import InputError
 from qnet.grid import MAX_PIXELS, WavelengthGrid
 from qnet.lines import rest_wavelengths
+from qnet.posterior import RedshiftBins
 
 #: A network has no more parameters than this: a bound on what a file may ask for.
 MAX_PARAMETERS = 200_000_000
@@ -87,6 +88,9 @@ class Architecture:
         Activation of the offsets.
     offset_scale, offset_shift : float
         The offset is shift + scale * activation: 1.2 and -0.1 in QuasarNET's later networks.
+    redshifts : RedshiftBins, optional
+        One dense layer more beside those of the lines: a softmax over the redshifts of a quasar
+        and other classes. None, as in QuasarNET, without it.
     """
 
     grid: WavelengthGrid
@@ -100,6 +104,7 @@ class Architecture:
     offset_activation: Literal["sigmoid", "linear"] = "sigmoid"
     offset_scale: float = 1.0
     offset_shift: float = 0.0
+    redshifts: RedshiftBins | None = None
 
     def __post_init__(self) -> None:
         if not self.lines:
@@ -142,6 +147,9 @@ class Architecture:
             for part in ("box", "offset"):
                 shapes[f"fc_{part}_{line}.kernel"] = (self.units, self.nboxes)
                 shapes[f"fc_{part}_{line}.bias"] = (self.nboxes,)
+        if self.redshifts is not None:
+            shapes["fc_redshift.kernel"] = (self.units, self.redshifts.noutputs)
+            shapes["fc_redshift.bias"] = (self.redshifts.noutputs,)
         return shapes
 
     def to_dict(self) -> dict[str, Any]:
@@ -158,6 +166,7 @@ class Architecture:
             A key is missing, unknown or of the wrong kind, or the network is not legal.
         """
         try:
+            redshifts = values.get("redshifts")
             return cls(
                 grid=WavelengthGrid.from_dict(values["grid"]),
                 lines=tuple(str(name) for name in values["lines"]),
@@ -170,6 +179,7 @@ class Architecture:
                 offset_activation=values["offset_activation"],
                 offset_scale=float(values["offset_scale"]),
                 offset_shift=float(values["offset_shift"]),
+                redshifts=None if redshifts is None else RedshiftBins.from_dict(redshifts),
             )
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
@@ -183,8 +193,8 @@ class RefineArchitecture:
 
     The observed spectrum, on a fine log grid, is shifted by whole pixels, cut to a window of rest
     wavelengths, and pooled (`qnet.refine.rest_frame`). Convolutions, flatten, a dense layer with
-    batch normalisation and ReLU, then a linear layer of two: the velocity that the guess is off,
-    and the logarithm of its error.
+    batch normalisation and ReLU, then a linear layer: the velocity that the guess is off, the
+    logarithm of its error and, where it verifies, the logit of being a quasar near the guess.
 
     Attributes
     ----------
@@ -210,6 +220,9 @@ class RefineArchitecture:
         A redshift that ends further than this [km/s] from the first guess is given up.
     min_share : float
         A redshift whose window has weight in a smaller share of its pixels is given up.
+    verify : bool
+        Whether there is a third output: the logit of the probability that the spectrum is that of
+        a quasar within ``max_dv`` of the guess.
 
     Notes
     -----
@@ -228,6 +241,7 @@ class RefineArchitecture:
     passes: int = 2
     max_dv: float = 6000.0
     min_share: float = 0.02
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if self.grid.spacing != "log":
@@ -241,6 +255,8 @@ class RefineArchitecture:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
+        if type(self.verify) is not bool:
+            raise InputError(f"verify must be true or false, not {self.verify!r}")
         for name in ("dv_scale", "clip", "max_dv"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -262,6 +278,11 @@ class RefineArchitecture:
         """Number of pixels of the network's input."""
         span = (math.log10(self.rest_max) - math.log10(self.rest_min)) / self.grid.step
         return int(span) // self.pool
+
+    @property
+    def noutputs(self) -> int:
+        """Number of outputs: velocity and error, and the logit where there is one."""
+        return 3 if self.verify else 2
 
     @property
     def first_pixel(self) -> int:
@@ -288,8 +309,8 @@ class RefineArchitecture:
         """Shape of every array of the weights, by its name in the weights file."""
         shapes = _stack_shapes(self.convs, 2, "refine_conv", "refine_bn")
         shapes |= _dense_shapes("refine_fc", "refine_bn_fc", self.flat_length, self.units)
-        shapes["refine_out.kernel"] = (self.units, 2)
-        shapes["refine_out.bias"] = (2,)
+        shapes["refine_out.kernel"] = (self.units, self.noutputs)
+        shapes["refine_out.bias"] = (self.noutputs,)
         return shapes
 
     def to_dict(self) -> dict[str, Any]:
@@ -309,6 +330,8 @@ class RefineArchitecture:
             plain = dict(values)
             plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
             plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
+            # Files older than format version 3 do not say that their stage verifies nothing.
+            plain.setdefault("verify", False)
             missing = {field.name for field in dataclasses.fields(cls)} - set(plain)
             if missing:
                 raise InputError(f"the second stage's architecture lacks {sorted(missing)}")

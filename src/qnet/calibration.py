@@ -120,6 +120,10 @@ class Table:
         return np.asarray(first * (1 - fx) + second * fx)
 
 
+#: Fields that files older than format version 3 lack: their defaults are what such files mean.
+_SINCE_3 = frozenset({"p_verified", "candidates", "candidate_floor", "share_exponent"})
+
+
 @dataclasses.dataclass(frozen=True)
 class Calibration:
     """What turns a network's numbers into the catalogue's answers. Plain values, in the weights.
@@ -154,6 +158,16 @@ class Calibration:
     joints, skylines : tuple of (float, float)
         Wavelengths [Angstrom, observed] of camera joints and strong sky lines in the training
         data, first and last.
+    p_verified : Logistic, optional
+        P_QSO of the rows that the second stage has judged, from the features it names; the others,
+        and all when None, keep that of `p_qso`.
+    candidates : int
+        Redshifts of a spectrum that the second stage judges at most.
+    candidate_floor : float
+        Candidates after the first are judged where their share of the posterior is at least this.
+    share_exponent : float
+        Weight of the first stage's opinion in the choice among them
+        (`qnet.verify.Candidates.choose`).
     """
 
     p_qso: Logistic
@@ -169,6 +183,10 @@ class Calibration:
     outlier_threshold: float | None = None
     joints: tuple[tuple[float, float], ...] = ()
     skylines: tuple[tuple[float, float], ...] = ()
+    p_verified: Logistic | None = None
+    candidates: int = 1
+    candidate_floor: float = 0.0
+    share_exponent: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mix", dict(self.mix))
@@ -177,10 +195,15 @@ class Calibration:
             raise InputError(f"the mix {self.mix} must give {QUASAR_CLASS} a share in 0 .. 1")
         if min(self.mix.values()) < 0 or not math.isclose(sum(self.mix.values()), 1, abs_tol=1e-3):
             raise InputError(f"the shares of the mix {self.mix} must add up to 1")
-        for name in ("p_threshold", "refine_floor", "p_bal_threshold", "ambiguous"):
+        shares = ("p_threshold", "refine_floor", "p_bal_threshold", "ambiguous", "candidate_floor")
+        for name in shares:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+        if type(self.candidates) is not int or self.candidates < 1:
+            raise InputError(f"candidates must be a positive integer, not {self.candidates!r}")
+        (exponent,) = as_floats((self.share_exponent,), "share_exponent")
+        object.__setattr__(self, "share_exponent", exponent)
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
             raise InputError(f"outlier_threshold must be positive, not {self.outlier_threshold!r}")
         for name in ("joints", "skylines"):
@@ -208,11 +231,11 @@ class Calibration:
         """
         try:
             plain = dict(values)
-            missing = {field.name for field in dataclasses.fields(cls)} - set(plain)
+            missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - _SINCE_3
             if missing:
                 raise InputError(f"the calibration lacks {sorted(missing)}")
-            for name in ("p_qso", "p_bal"):
-                if plain[name] is not None:
+            for name in ("p_qso", "p_bal", "p_verified"):
+                if plain.get(name) is not None:
                     plain[name] = Logistic(**plain[name])
             if plain["zerr"] is not None:
                 plain["zerr"] = Table(**plain["zerr"])

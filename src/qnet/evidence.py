@@ -1,9 +1,9 @@
-"""What the line finders' answers say together: features of the calibration, a second redshift."""
+"""What the stages' answers say together: features of the calibration, a second redshift."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -24,12 +24,92 @@ FloatArray = npt.NDArray[np.float64]
 SECOND_VELOCITY = DISAGREE_VELOCITY
 
 
+#: Scores of the second stage are clipped to this range before they are features.
+SCORE_RANGE = (-12.0, 12.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Look:
+    """All that the first stage says of some spectra.
+
+    Attributes
+    ----------
+    preds : list of ndarray, each of shape (nspec, 2 * nboxes)
+        What `qnet.model.Model.predict` returns.
+    common : ndarray, shape (nspec, units)
+        Activations of the layer that all outputs share.
+    distance : ndarray of float64, shape (nspec,)
+        Mahalanobis distance ``|(common - outlier_mean) outlier_scale|`` from the training data; NaN
+        for a row of NaN, and in all rows for a model without the two arrays.
+    posterior : ndarray, shape (nspec, noutputs), or None
+        Shares of the classes of ``architecture.redshifts``; None for a network without them.
+    """
+
+    preds: list[npt.NDArray[Any]]
+    common: npt.NDArray[Any]
+    distance: FloatArray
+    posterior: npt.NDArray[Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Verdict:
+    """What the second stage says of some spectra that were candidates.
+
+    Attributes
+    ----------
+    z, zerr : ndarray of float64, shape (nspec,)
+        The best candidate's redshift, refined, and its error; the guess and NaN where `ok` is
+        false.
+    ok : ndarray of bool, shape (nspec,)
+        Whether a candidate could be refined.
+    score, share : ndarray of float64, shape (nspec,)
+        The best candidate's logit of being a quasar there, by the second stage, and its share of
+        the posterior, by the first; NaN where there is none.
+    z2, score2, share2 : ndarray of float64, shape (nspec,)
+        The same of the next best candidate; NaN where there is none.
+    odds2 : ndarray of float64, shape (nspec,)
+        Odds of the next best candidate against the best one; 0 where there is none.
+    """
+
+    z: FloatArray
+    zerr: FloatArray
+    ok: npt.NDArray[np.bool_]
+    score: FloatArray
+    share: FloatArray
+    z2: FloatArray
+    score2: FloatArray
+    share2: FloatArray
+    odds2: FloatArray
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Evidence:
-    """Decoded predictions and signal-to-noise ratios (nspec,)."""
+    """Decoded predictions, signal-to-noise ratios (nspec,), and what else a model may have."""
 
     found: Predictions
     snr: npt.NDArray[Any]
+    quasar: FloatArray | None = None
+    verdict: Verdict | None = None
+
+    def of_quasar(self) -> FloatArray:
+        """Logit of the share of the posterior that is a quasar's."""
+        if self.quasar is None:
+            raise InputError("the feature logit_quasar needs a network with a redshift head")
+        return logit(self.quasar)
+
+    def scored(self, name: str) -> FloatArray:
+        """A score of the second stage; the lowest where there is none."""
+        if self.verdict is None:
+            raise InputError(f"the feature {name} needs a second stage that verifies")
+        values: FloatArray = getattr(self.verdict, name)
+        return np.clip(np.nan_to_num(values, nan=SCORE_RANGE[0]), *SCORE_RANGE)
+
+    def shared(self, name: str) -> FloatArray:
+        """Logit of a candidate's share of the posterior; the lowest where there is none."""
+        if self.verdict is None:
+            raise InputError(f"the feature logit_{name} needs a second stage that verifies")
+        values: FloatArray = getattr(self.verdict, name)
+        return logit(np.nan_to_num(values, nan=0.0))
 
     def ranked(self, rank: int) -> FloatArray:
         """Logit of the confidence of the rank-th best line, from 0; of the last one beyond it."""
@@ -69,8 +149,17 @@ FEATURES: Mapping[str, Callable[[_Evidence], FloatArray]] = MappingProxyType(
         "log_1pz": lambda evidence: np.log10(np.maximum(1 + evidence.found.zbest, 1e-3)),
         "logit_bal": _Evidence.bal,
         "logit_bal_emission": _Evidence.bal_emission,
+        "logit_quasar": _Evidence.of_quasar,
+        "score": lambda evidence: evidence.scored("score"),
+        "score2": lambda evidence: evidence.scored("score2"),
+        "logit_share": lambda evidence: evidence.shared("share"),
+        "logit_share2": lambda evidence: evidence.shared("share2"),
     }
 )
+
+#: Features that need a redshift head, and a second stage that verifies.
+HEAD_FEATURES = frozenset({"logit_quasar"})
+VERDICT_FEATURES = frozenset({"score", "score2", "logit_share", "logit_share2"})
 
 #: Features of P_QSO, unless a calibration names others.
 P_QSO_FEATURES = ("logit_c1", "logit_c2", "logit_c3", "log_snr")
@@ -79,7 +168,14 @@ P_QSO_FEATURES = ("logit_c1", "logit_c2", "logit_c3", "log_snr")
 P_BAL_FEATURES = ("logit_bal", "log_snr", "logit_bal_emission")
 
 
-def features(names: Sequence[str], found: Predictions, snr: npt.ArrayLike) -> FloatArray:
+def features(
+    names: Sequence[str],
+    found: Predictions,
+    snr: npt.ArrayLike,
+    *,
+    quasar: FloatArray | None = None,
+    verdict: Verdict | None = None,
+) -> FloatArray:
     """Features of some spectra, for `qnet.logistic.Logistic`.
 
     Parameters
@@ -90,12 +186,19 @@ def features(names: Sequence[str], found: Predictions, snr: npt.ArrayLike) -> Fl
         confidence among the other lines within 6000 km/s of the most confident one's redshift;
         ``log_snr``, log10 of the median S/N, clipped to 0.05 .. 100; ``log_1pz``, log10(1 + z) of
         the most confident line; ``logit_bal``, of the largest BAL confidence;
-        ``logit_bal_emission``, of the emission line of the same name. Confidences are clipped to
-        1e-6 .. 1 - 1e-6.
+        ``logit_bal_emission``, of the emission line of the same name; ``logit_quasar``, of the
+        share of the redshift head's posterior that is a quasar's; ``score`` and ``score2``, the
+        second stage's logits of the best and the next candidate, clipped to -12 .. 12 and -12
+        where there is none; ``logit_share``, ``logit_share2``, of their shares of the posterior.
+        Confidences and shares are clipped to 1e-6 .. 1 - 1e-6.
     found : Predictions
         Of the line finders.
     snr : array_like, shape (nspec,)
         Median S/N per pixel of the model's grid (`qnet.preprocess.Preprocessed.snr`).
+    quasar : ndarray, shape (nspec,), optional
+        Share of the posterior that is a quasar's (`qnet.posterior.quasar_share`).
+    verdict : Verdict, optional
+        Of the second stage.
 
     Returns
     -------
@@ -105,15 +208,15 @@ def features(names: Sequence[str], found: Predictions, snr: npt.ArrayLike) -> Fl
     Raises
     ------
     InputError
-        A name is unknown.
+        A name is unknown, or needs what is not given.
     """
     check_features(names)
-    evidence = _Evidence(found, np.asarray(snr))
+    evidence = _Evidence(found, np.asarray(snr), quasar, verdict)
     return np.stack([FEATURES[name](evidence) for name in names], axis=1)
 
 
-def check_features(names: Sequence[str]) -> None:
-    """Check that features are known.
+def check_features(names: Sequence[str], *, without: Collection[str] = ()) -> None:
+    """Check that features are known, and none of those that cannot be had.
 
     Raises
     ------
@@ -122,6 +225,8 @@ def check_features(names: Sequence[str]) -> None:
     """
     if unknown := [name for name in names if name not in FEATURES]:
         raise InputError(f"unknown feature(s) {unknown}: the legal ones are {sorted(FEATURES)}")
+    if lacking := [name for name in names if name in without]:
+        raise InputError(f"feature(s) {lacking} need a stage that the model lacks, or a later one")
 
 
 def second_redshift(

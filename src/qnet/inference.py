@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from qnet.architecture import BATCH_NORM, Architecture, ConvLayer
 from qnet.errors import InputError
+from qnet.posterior import softmax
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -113,6 +114,10 @@ class Network:
             architecture.convs, layers, architecture.epsilon, weights, self.dtype
         )
         self._heads = self._join_heads(weights)
+        if architecture.redshifts is not None:
+            self._redshift = tuple(
+                weights[f"fc_redshift.{name}"].astype(self.dtype) for name in ("kernel", "bias")
+            )
 
     def predict(self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE) -> npt.NDArray[Any]:
         """Run the network.
@@ -164,6 +169,22 @@ class Network:
             activation[bad] = np.nan
             out[:, rows], common[rows] = result, activation
         return out, common
+
+    def posterior(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Shares of the redshift bins and other classes; of networks that have them alone.
+
+        Parameters
+        ----------
+        common : ndarray, shape (nspec, units)
+            What `run` returns.
+
+        Returns
+        -------
+        ndarray, shape (nspec, redshifts.noutputs)
+            Each row adds up to 1; a row of NaN gives a row of NaN.
+        """
+        kernel, bias = self._redshift
+        return softmax(common @ kernel + bias)
 
     def _run_heads(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """One chunk through all heads."""

@@ -12,9 +12,13 @@ from qnet.architecture import Architecture, ConvLayer
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
+from qnet.posterior import RedshiftBins
 
 #: QuasarNET's rescale of the offsets, shift + scale * sigmoid: its Lambda layer's constants.
 RESCALE_SHIFT, RESCALE_SCALE = -0.1, 1.2
+
+#: Name of the layer of redshift bins, which QuasarNET has not.
+REDSHIFT_LAYER = "fc_redshift"
 
 
 class KerasNetwork:
@@ -44,7 +48,9 @@ class KerasNetwork:
         ]
         self.trunk = self._walk_trunk()
         self.convs, self.conv_norms, self.common, self.common_norm = self._match_trunk()
-        self.heads = [self._match_head(name) for name in self.outputs]
+        self.redshift = self._match_redshift()
+        lines = self.outputs if self.redshift is None else self.outputs[:-1]
+        self.heads = [self._match_head(name) for name in lines]
         shape = self._config(self._input())
         self.npix = int((shape.get("batch_input_shape") or shape["batch_shape"])[1])
 
@@ -54,8 +60,14 @@ class KerasNetwork:
         lines_bal: Sequence[str] | None,
         grid: WavelengthGrid | None,
         rest: Mapping[str, float] | None = None,
+        redshifts: RedshiftBins | None = None,
     ) -> Architecture:
         """The architecture, with what the file does not say filled in."""
+        noutputs = 0 if self.redshift is None else int(self._config(self.redshift)["units"])
+        if noutputs != (0 if redshifts is None else redshifts.noutputs):
+            raise InputError(
+                f"the network's redshift head has {noutputs} outputs, but redshifts is {redshifts}"
+            )
         names = tuple(QUASARNET_LINES if lines is None else lines)
         names_bal = tuple(QUASARNET_LINES_BAL if lines_bal is None else lines_bal)
         if len(names) + len(names_bal) != len(self.heads):
@@ -95,6 +107,7 @@ class KerasNetwork:
             offset_activation=activation,
             offset_scale=scale,
             offset_shift=shift,
+            redshifts=redshifts,
         )
 
     def array_layers(self) -> Iterator[tuple[str, str]]:
@@ -107,6 +120,8 @@ class KerasNetwork:
         for index, head in enumerate(self.heads):
             yield f"fc_box_{index}", head["box"]
             yield f"fc_offset_{index}", head["offset"]
+        if self.redshift is not None:
+            yield REDSHIFT_LAYER, self.redshift
 
     def _config(self, name: str) -> Mapping[str, Any]:
         config: Mapping[str, Any] = self.layers[name]["config"]
@@ -155,6 +170,15 @@ class KerasNetwork:
                 raise InputError(f"batch normalisation {name} is over axis {axis}, not the last")
         convs = [name for name, kind in zip(self.trunk, kinds, strict=True) if kind == "C"]
         return convs, norms[:-1], self.trunk[kinds.index("D")], norms[-1]
+
+    def _match_redshift(self) -> str | None:
+        """The dense layer of redshift bins, where the last output is one; None without it."""
+        name = self.outputs[-1]
+        if self._kind(name) != "Dense" or name != REDSHIFT_LAYER:
+            return None
+        if self._config(name)["activation"] != "softmax":
+            raise InputError(f"the redshift bins of {name} must have a softmax activation")
+        return name
 
     def _match_head(self, output: str) -> dict[str, Any]:
         """Box and offset layers of one output, and how its offset is computed."""

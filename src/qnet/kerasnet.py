@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from qnet.architecture import BATCH_NORM, Architecture
+from qnet.architecture import BATCH_NORM, Architecture, ConvLayer
 from qnet.errors import InputError
 from qnet.grid import WavelengthGrid
-from qnet.kerasgraph import RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
+from qnet.kerasgraph import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
+from qnet.posterior import RedshiftBins
 
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
 EPSILON = 1e-7
@@ -25,6 +26,9 @@ EPSILON = 1e-7
 #: Weight of the offsets in `cross_entropy_loss`, and the miss [boxes] from which it is linear:
 #: chosen on simulated spectra.
 OFFSET_WEIGHT, OFFSET_SCALE = 4.0, 0.02
+
+#: Precision of the last layers and the losses, also where the rest is computed in a lower one.
+_PRECISE = "float32"
 
 #: Offset activations by QuasarNET's names: Keras activation, and whether it is rescaled.
 _OFFSETS: Mapping[str, tuple[str, bool]] = {
@@ -43,12 +47,13 @@ def QuasarNET(
     offset_activation_function: str = "rescaled_sigmoid",
     nlayers: int = 4,
     *,
-    filters: int = 100,
+    filters: int | Sequence[int] = 100,
     width: int = 10,
     strides: int = 2,
     padding: str = "valid",
     units: int = 100,
     dropout: float = 0.0,
+    redshift_outputs: int = 0,
 ) -> keras.Model:
     """The network of Busca & Balland (2018, section 3), untrained.
 
@@ -66,25 +71,32 @@ def QuasarNET(
         Activation of the offsets; the rescaled sigmoid is -0.1 + 1.2 sigmoid.
     nlayers : int
         Number of convolutions.
-    filters, width, strides : int
-        Number of filters, width and step of each convolution.
+    filters : int or sequence of int
+        Number of filters of each convolution; of all of them, where it is one number.
+    width, strides : int
+        Width and step of each convolution.
     padding : {'valid', 'same'}
         Padding of the convolutions.
     units : int
         Width of the common dense layer.
     dropout : float
         Share of the activations dropped after each convolution, in training.
+    redshift_outputs : int
+        Classes of a softmax beside the lines, over redshift bins and other objects
+        (`qnet.posterior.RedshiftBins.noutputs`), as a last output; 0, as in QuasarNET, for none.
 
     Returns
     -------
     keras.Model
-        A functional model with an output (nspec, 2 * boxes) per line. It holds no Lambda layer, so
-        that it is reloaded from a .keras file in safe mode.
+        A functional model with an output (nspec, 2 * boxes) per line, and one (nspec,
+        redshift_outputs) if there is such a head. It holds no Lambda layer, so that it is reloaded
+        from a .keras file in safe mode.
 
     Raises
     ------
     InputError
-        The activation is unknown, or the input too short for the convolutions.
+        The activation is unknown, the input too short for the convolutions, or the numbers of
+        filters are not one for each.
     """
     if offset_activation_function not in _OFFSETS:
         raise InputError(
@@ -92,9 +104,12 @@ def QuasarNET(
             f"{offset_activation_function!r}"
         )
     activation, rescaled = _OFFSETS[offset_activation_function]
+    sizes = [filters] * nlayers if isinstance(filters, int) else list(filters)
+    if len(sizes) != nlayers:
+        raise InputError(f"filters {filters} must be one number, or {nlayers}: one for each layer")
     inputs = keras.Input(shape=input_shape)
     x = inputs
-    for index in range(1, nlayers + 1):
+    for index, size in enumerate(sizes, start=1):
         if padding == "valid" and x.shape[1] < width:
             raise InputError(
                 f"{input_shape[0]} pixels are too few for {nlayers} convolutions of width {width}, "
@@ -102,7 +117,7 @@ def QuasarNET(
                 f"{x.shape[1]} long"
             )
         x = layers.Conv1D(
-            filters,
+            size,
             width,
             strides=strides,
             padding=padding,
@@ -115,24 +130,32 @@ def QuasarNET(
         if dropout:
             x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
     x = layers.Flatten(name="flatten")(x)
-
-    def dense(size: int, kind: str, name: str, source: Any) -> Any:
-        regularizer = keras.regularizers.L2(reg_fc)
-        return layers.Dense(size, activation=kind, kernel_regularizer=regularizer, name=name)(
-            source
-        )
-
-    x = dense(units, "linear", "fc_common", x)
+    x = _dense(units, "linear", "fc_common", reg_fc)(x)
     x = layers.BatchNormalization(name=f"batch_normalization_{nlayers + 1}")(x)
     x = layers.Activation("relu", name="fc_activation")(x)
     outputs = []
     for line in range(nlines):
-        box = dense(boxes, "sigmoid", f"fc_box_{line}", x)
-        offset = dense(boxes, activation, f"fc_offset_{line}", x)
+        box = _dense(boxes, "sigmoid", f"fc_box_{line}", reg_fc)(x)
+        offset = _dense(boxes, activation, f"fc_offset_{line}", reg_fc)(x)
         if rescaled:
-            offset = layers.Rescaling(RESCALE_SCALE, RESCALE_SHIFT, name=f"rescale_{line}")(offset)
-        outputs.append(layers.Concatenate(name=f"conc_box_{line}")([box, offset]))
+            offset = layers.Rescaling(
+                RESCALE_SCALE, RESCALE_SHIFT, name=f"rescale_{line}", dtype=_PRECISE
+            )(offset)
+        outputs.append(layers.Concatenate(name=f"conc_box_{line}", dtype=_PRECISE)([box, offset]))
+    if redshift_outputs:
+        outputs.append(_dense(redshift_outputs, "softmax", REDSHIFT_LAYER, reg_fc)(x))
     return keras.Model(inputs, outputs, name="QuasarNET")
+
+
+def _dense(size: int, activation: str, name: str, l2: float) -> Any:
+    """A dense layer; what ends in a loss is computed in single precision, whatever the policy."""
+    return layers.Dense(
+        size,
+        activation=activation,
+        kernel_regularizer=keras.regularizers.L2(l2),
+        name=name,
+        dtype=None if activation == "linear" and name == "fc_common" else _PRECISE,
+    )
 
 
 @keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
@@ -202,6 +225,9 @@ def cross_entropy_loss(y_true: Any, y_pred: Any) -> Any:
 #: The losses, by the names of `qnet.train.Settings`.
 LOSSES = {"quasarnet": custom_loss, "cross-entropy": cross_entropy_loss}
 
+#: The loss of the redshift head: cross-entropy of the class that is stated by its number.
+REDSHIFT_LOSS = "sparse_categorical_crossentropy"
+
 
 def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) -> keras.Model:
     """A Keras model with an architecture and its weights; `take` is the inverse.
@@ -219,11 +245,15 @@ def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) ->
     Raises
     ------
     InputError
-        The convolutions differ from one another, or the offsets are rescaled in another way.
+        The convolutions differ in more than their filters, or the offsets are rescaled in another
+        way.
     """
     first = architecture.convs[0]
-    if any(conv != first for conv in architecture.convs):
-        raise InputError("a network whose convolutions differ cannot be built in Keras by qnet")
+    if any(_but_filters(conv) != _but_filters(first) for conv in architecture.convs):
+        raise InputError(
+            "a network whose convolutions differ in more than their filters cannot be built in "
+            "Keras by qnet"
+        )
     rescale = (architecture.offset_scale, architecture.offset_shift)
     kinds = {
         ("sigmoid", (RESCALE_SCALE, RESCALE_SHIFT)): "rescaled_sigmoid",
@@ -242,11 +272,12 @@ def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) ->
         architecture.nlines,
         offset_activation_function=kind,
         nlayers=len(architecture.convs),
-        filters=first.filters,
+        filters=[conv.filters for conv in architecture.convs],
         width=first.width,
         strides=first.stride,
         padding=first.padding,
         units=architecture.units,
+        redshift_outputs=0 if architecture.redshifts is None else architecture.redshifts.noutputs,
     )
     network = KerasNetwork(json.loads(model.to_json()))
     epsilons = [*(conv.epsilon for conv in architecture.convs), architecture.epsilon]
@@ -264,6 +295,7 @@ def take(
     lines_bal: Sequence[str] | None = None,
     grid: WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
+    redshifts: RedshiftBins | None = None,
 ) -> tuple[Architecture, dict[str, npt.NDArray[Any]]]:
     """Architecture and weights of a Keras model; `build` is the inverse.
 
@@ -277,6 +309,8 @@ def take(
         Grid of the input. QuasarNET's of the input's length when None.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]. QuasarNET's when None.
+    redshifts : RedshiftBins, optional
+        What the outputs of a redshift head mean; needed where there is one.
 
     Returns
     -------
@@ -290,7 +324,7 @@ def take(
     """
     try:
         network = KerasNetwork(json.loads(model.to_json()))
-        architecture = network.architecture(lines, lines_bal, grid, rest)
+        architecture = network.architecture(lines, lines_bal, grid, rest, redshifts)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise InputError(f"the Keras model is no QuasarNET network ({error!r})") from error
     arrays = {}
@@ -298,6 +332,11 @@ def take(
         for part, values in zip(_parts(ours), model.get_layer(theirs).get_weights(), strict=True):
             arrays[f"{ours}.{part}"] = np.asarray(values)
     return architecture, arrays
+
+
+def _but_filters(conv: ConvLayer) -> tuple[int, int, str]:
+    """What Keras's network has of a convolution for all layers together."""
+    return conv.width, conv.stride, conv.padding
 
 
 def _parts(layer: str) -> tuple[str, ...]:

@@ -15,10 +15,12 @@ import numpy.typing as npt
 from qnet.architecture import Architecture
 from qnet.calibration import Calibration
 from qnet.errors import InputError
+from qnet.evidence import Look
 from qnet.files import PathLike, as_path
 from qnet.grid import WavelengthGrid, as_grid
 from qnet.inference import CHUNK_SIZE, Network
 from qnet.legacy import read_legacy
+from qnet.posterior import RedshiftBins
 from qnet.postprocess import Predictions, decode
 from qnet.preprocess import Preprocessed, preprocess
 from qnet.refine import Refiner
@@ -181,10 +183,8 @@ class Model:
         parts = parts or [network.predict(spectra, size)]
         return list(np.concatenate(parts, axis=1))
 
-    def predict_and_distance(
-        self, X: npt.ArrayLike
-    ) -> tuple[list[npt.NDArray[Any]], npt.NDArray[np.float64]]:
-        """Run the network, and say how far each spectrum is from the training data.
+    def look(self, X: npt.ArrayLike) -> Look:
+        """Run the network, and keep all that it says.
 
         Parameters
         ----------
@@ -193,25 +193,21 @@ class Model:
 
         Returns
         -------
-        preds : list of ndarray
-            What `predict` returns.
-        distance : ndarray of float64, shape (nspec,)
-            Mahalanobis distance ``|(a - outlier_mean) outlier_scale|`` of the activations a of the
-            common layer from those of the training data; NaN for a row of NaN, and in all rows for
-            a model without the two arrays.
+        Look
 
         Raises
         ------
         InputError
             X is not of that shape.
         """
-        preds, common = self._network(np.dtype(np.float32)).run(self._check_input(X))
-        arrays = self.weights.arrays
-        if "outlier_mean" not in arrays:
-            return list(preds), np.full(len(common), np.nan)
-        away = common.astype(np.float64) - arrays["outlier_mean"]
-        distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)
-        return list(preds), np.asarray(distance)
+        network = self._network(np.dtype(np.float32))
+        preds, common = network.run(self._check_input(X))
+        arrays, distance = self.weights.arrays, np.full(len(common), np.nan)
+        if "outlier_mean" in arrays:
+            away = common.astype(np.float64) - arrays["outlier_mean"]
+            distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)
+        posterior = None if self.architecture.redshifts is None else network.posterior(common)
+        return Look(list(preds), common, np.asarray(distance), posterior)
 
     def __call__(self, X: npt.ArrayLike) -> list[npt.NDArray[Any]]:
         """The same as `predict`."""
@@ -284,6 +280,7 @@ class Model:
         lines_bal: Sequence[str] | None = None,
         grid: npt.ArrayLike | WavelengthGrid | None = None,
         rest: Mapping[str, float] | None = None,
+        redshifts: RedshiftBins | None = None,
     ) -> Model:
         """A model that was made, and perhaps trained, in Keras.
 
@@ -299,6 +296,8 @@ class Model:
             Left edges of the input's pixels [Angstrom]. QuasarNET's of that length when None.
         rest : mapping of str to float, optional
             Rest wavelengths [Angstrom] that the targets were made with. QuasarNET's when None.
+        redshifts : RedshiftBins, optional
+            What the outputs of a redshift head mean; needed where there is one.
 
         Returns
         -------
@@ -312,7 +311,14 @@ class Model:
         from qnet.kerasnet import take
 
         chosen = None if grid is None else as_grid(grid)
-        architecture, arrays = take(model, lines=lines, lines_bal=lines_bal, grid=chosen, rest=rest)
+        architecture, arrays = take(
+            model,
+            lines=lines,
+            lines_bal=lines_bal,
+            grid=chosen,
+            rest=rest,
+            redshifts=redshifts,
+        )
         return cls(WeightsFile(architecture, arrays, name=name, version=version))
 
     def __repr__(self) -> str:

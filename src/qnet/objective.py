@@ -10,6 +10,7 @@ import numpy.typing as npt
 from qnet.errors import InputError
 from qnet.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
+from qnet.posterior import RedshiftBins
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -137,3 +138,48 @@ def objective(
         target.append(np.concatenate([box, offset], axis=1))
         sample_weight.append(weight)
     return target, sample_weight
+
+
+def redshift_target(
+    z: npt.ArrayLike, Y: npt.ArrayLike, bins: RedshiftBins
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Classes of the redshift head: the bin of a quasar's redshift, or the kind of another object.
+
+    Parameters
+    ----------
+    z : array_like, shape (nspec,)
+        True redshifts.
+    Y : array_like, shape (nspec, 5)
+        One-hot classes, as `qnet.io.read_data` gives them.
+    bins : RedshiftBins
+
+    Returns
+    -------
+    target : ndarray of int64, shape (nspec,)
+        Index of the class among the outputs of the head.
+    weight : ndarray of float64, shape (nspec,)
+        1, but 0 where the class is none of the head's (BAD) or a quasar's redshift is not known;
+        the target is 0 there.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, or the head has a class that Y has not.
+    """
+    redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
+    if redshift.ndim != 1 or classes.shape != (len(redshift), len(CLASSES)):
+        raise InputError(
+            f"z {redshift.shape} and Y {classes.shape} must have shapes (nspec,) and "
+            f"(nspec, {len(CLASSES)})"
+        )
+    if unknown := [name for name in bins.others if name not in CLASSES]:
+        raise InputError(f"the redshift head has classes {unknown} beside those of {CLASSES}")
+    kind = classes.argmax(axis=1)
+    known = np.isin(kind, QSO_CLASSES) & (redshift > -1)
+    target = np.zeros(len(redshift), dtype=np.int64)
+    target[known] = bins.bin_of(redshift[known])
+    for place, name in enumerate(bins.others):
+        here = kind == CLASSES.index(name)
+        target[here] = bins.nbins + place
+        known |= here
+    return target, known.astype(np.float64)

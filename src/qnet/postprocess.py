@@ -49,6 +49,18 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.zbest)
 
+    def select(self, rows: npt.NDArray[Any]) -> Predictions:
+        """Some of the rows: indices, or a boolean for each."""
+        return Predictions(
+            self.lines,
+            self.lines_bal,
+            self.c_line[:, rows],
+            self.z_line[:, rows],
+            self.zbest[rows],
+            self.c_line_bal[:, rows],
+            self.z_line_bal[:, rows],
+        )
+
     def is_qso(self, c_threshold: float = 0.5, min_lines: int = 1) -> npt.NDArray[np.bool_]:
         """QuasarNET's rule: at least `min_lines` lines of confidence above `c_threshold`.
 

@@ -1,9 +1,9 @@
-"""The second stage: a precise redshift, and its error, in the rest frame of a first guess."""
+"""The second stage: a precise redshift in the rest frame of a guess, its error, its verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -187,6 +187,48 @@ def _pool(values: FloatArray, pool: int) -> FloatArray:
     return total
 
 
+class Outputs(NamedTuple):
+    """What the network of the second stage says of some spectra, each in its frame.
+
+    Attributes
+    ----------
+    dv : ndarray, shape (nspec,)
+        Velocity of the object in the frame, in units of ``arch.dv_scale``:
+        dv = c (z - z_frame) / (1 + z_frame).
+    log_sigma : ndarray, shape (nspec,)
+        Natural logarithm of its error, in the same units.
+    score : ndarray, shape (nspec,), or None
+        Logit of being a quasar within ``arch.max_dv`` of the frame; None where the stage does not
+        verify.
+    """
+
+    dv: npt.NDArray[Any]
+    log_sigma: npt.NDArray[Any]
+    score: npt.NDArray[Any] | None
+
+
+class Refined(NamedTuple):
+    """Redshifts of the second stage.
+
+    Attributes
+    ----------
+    z : ndarray of float64, shape (nspec,)
+        z_frame + dv/c (1 + z_frame) of the last pass; the guess where `ok` is false.
+    zerr : ndarray of float64, shape (nspec,)
+        sigma/c (1 + z); NaN where `ok` is false.
+    ok : ndarray of bool, shape (nspec,)
+        False where the window has too little weight (``arch.min_share``), the answer is not finite,
+        or it has moved from the guess by more than ``arch.max_dv``.
+    score : ndarray of float64, shape (nspec,)
+        `Outputs.score` of the last pass; NaN where `ok` is false or the stage does not verify.
+    """
+
+    z: FloatArray
+    zerr: FloatArray
+    ok: npt.NDArray[np.bool_]
+    score: FloatArray
+
+
 class Refiner:
     """The second stage, ready to run.
 
@@ -221,9 +263,7 @@ class Refiner:
             weights[f"refine_out.{name}"].astype(self.dtype) for name in ("kernel", "bias")
         )
 
-    def predict(
-        self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    def predict(self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE) -> Outputs:
         """Run the network once.
 
         Parameters
@@ -235,13 +275,9 @@ class Refiner:
 
         Returns
         -------
-        dv : ndarray, shape (nspec,)
-            Velocity of the object in the frame, in units of ``arch.dv_scale``:
-            dv = c (z - z_frame) / (1 + z_frame).
-        log_sigma : ndarray, shape (nspec,)
-            Natural logarithm of its error, in the same units.
+        Outputs
         """
-        out = np.empty((len(X), 2), dtype=self.dtype)
+        out = np.empty((len(X), self.arch.noutputs), dtype=self.dtype)
         kernel, bias = self._out
         for start in range(0, len(X), chunk_size):
             chunk = np.array(X[start : start + chunk_size], dtype=self.dtype)
@@ -250,11 +286,9 @@ class Refiner:
             result = self._stack(chunk) @ kernel + bias
             result[bad] = np.nan
             out[start : start + chunk_size] = result
-        return out[:, 0], out[:, 1]
+        return Outputs(out[:, 0], out[:, 1], out[:, 2] if self.arch.verify else None)
 
-    def refine(
-        self, flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike
-    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    def refine(self, flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike) -> Refined:
         """Refine redshifts: ``arch.passes`` times, each in the frame of the last redshift.
 
         Parameters
@@ -266,13 +300,7 @@ class Refiner:
 
         Returns
         -------
-        z : ndarray of float64, shape (nspec,)
-            z_frame + dv/c (1 + z_frame) of the last pass; the guess where `ok` is false.
-        zerr : ndarray of float64, shape (nspec,)
-            sigma/c (1 + z); NaN where `ok` is false.
-        ok : ndarray of bool, shape (nspec,)
-            False where the window has too little weight (``arch.min_share``), the answer is not
-            finite, or it has moved from the guess by more than ``arch.max_dv``.
+        Refined
 
         Raises
         ------
@@ -281,18 +309,21 @@ class Refiner:
         """
         arch = self.arch
         guess = np.asarray(z, dtype=np.float64)
-        found, sigma = guess, np.full(guess.shape, np.nan)
+        found, (sigma, score) = guess, np.full((2, *guess.shape), np.nan)
         ok = np.ones(guess.shape, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
             for _ in range(arch.passes):
                 X, z_frame = rest_frame(flux, ivar, found, arch)
-                dv, log_sigma = (np.asarray(part, np.float64) for part in self.predict(X))
-                found = z_frame + arch.dv_scale * dv / SPEED_OF_LIGHT * (1 + z_frame)
-                sigma = arch.dv_scale * np.exp(log_sigma)
+                out = self.predict(X)
+                dv = arch.dv_scale * out.dv.astype(np.float64)
+                found = z_frame + dv / SPEED_OF_LIGHT * (1 + z_frame)
+                sigma = arch.dv_scale * np.exp(out.log_sigma.astype(np.float64))
+                if out.score is not None:
+                    score = out.score.astype(np.float64)
                 ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_share, 1 / arch.npooled)
                 ok &= np.isfinite(found) & np.isfinite(sigma)
                 # Also between the passes: a frame that has run away gives no second opinion.
                 ok &= SPEED_OF_LIGHT * np.abs(found - guess) <= arch.max_dv * (1 + guess)
                 found = np.where(ok, found, guess)
             zerr = np.where(ok, sigma / SPEED_OF_LIGHT * (1 + found), np.nan)
-        return found, zerr, ok
+        return Refined(found, zerr, ok, np.where(ok, score, np.nan))

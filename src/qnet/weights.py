@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qnet.architecture import Architecture, RefineArchitecture
 from qnet.calibration import Calibration
 from qnet.errors import FileError, InputError, WeightsError
-from qnet.evidence import check_features
+from qnet.evidence import HEAD_FEATURES, VERDICT_FEATURES, check_features
 from qnet.files import PathLike, atomic_write, check_input, sha256
 from qnet.inference import check_weights
 
@@ -22,14 +22,16 @@ from qnet.inference import check_weights
 FORMAT = "qnet-weights"
 
 #: The newest layout of the header that this version reads and writes. Version 1 knows the stage
-#: 'lines' alone; version 2 adds the stage 'refine', the calibration and the arrays of outliers. A
-#: file is written in the oldest version that can hold it.
-FORMAT_VERSION = 2
+#: 'lines' alone; version 2 adds the stage 'refine', the calibration and the arrays of outliers;
+#: version 3 a redshift head, a second stage that verifies, and a calibration of both. A file is
+#: written in the oldest version that can hold it.
+FORMAT_VERSION = 3
 
 #: The stages that each version knows.
 _STAGES: Mapping[int, frozenset[str]] = {
     1: frozenset({"lines"}),
     2: frozenset({"lines", "refine"}),
+    3: frozenset({"lines", "refine"}),
 }
 
 #: The key under which safetensors' string metadata holds the JSON header.
@@ -100,13 +102,32 @@ class WeightsFile:
             They do not.
         """
         if self.calibration is not None:
-            check_features(self.calibration.p_qso.names)
-            if self.calibration.p_bal is not None:
-                check_features(self.calibration.p_bal.names)
+            self._check_features(self.calibration)
             unknown = sorted(set(self.calibration.zerr_lines) - set(self.architecture.lines))
             if unknown:
                 raise InputError(f"the calibration has errors of lines it has not: {unknown}")
         check_weights(self, self.arrays)
+
+    def _check_features(self, calibration: Calibration) -> None:
+        """Raise unless each probability's features are known where it is made."""
+        headless: frozenset[str] = frozenset()
+        if self.architecture.redshifts is None:
+            headless = HEAD_FEATURES
+        check_features(calibration.p_qso.names, without=headless | VERDICT_FEATURES)
+        if calibration.p_bal is not None:
+            check_features(calibration.p_bal.names, without=HEAD_FEATURES | VERDICT_FEATURES)
+        if calibration.p_verified is not None:
+            if self.refine is None or not self.refine.verify:
+                raise InputError("the calibration has p_verified, but no stage verifies")
+            check_features(calibration.p_verified.names, without=headless)
+
+    @property
+    def format_version(self) -> int:
+        """The oldest layout of the header that can hold the weights."""
+        calibration, refine = self.calibration, self.refine
+        if self.architecture.redshifts is not None or (refine is not None and refine.verify):
+            return 3
+        return 1 if refine is None and calibration is None else 2
 
 
 def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = False) -> Path:
@@ -138,13 +159,12 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     if Path(path).suffix != ".safetensors":
         raise InputError(f"{path}: a weights file must end in .safetensors")
     weights.check()
-    plain = weights.refine is None and weights.calibration is None
     stages = {"lines": weights.architecture.to_dict()}
     if weights.refine is not None:
         stages["refine"] = weights.refine.to_dict()
     header = {
         "format": FORMAT,
-        "format_version": 1 if plain else FORMAT_VERSION,
+        "format_version": weights.format_version,
         "name": weights.name,
         "version": weights.version,
         "licence": weights.licence,

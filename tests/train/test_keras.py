@@ -17,6 +17,7 @@ from qnet.errors import InputError
 from qnet.grid import QUASARNET_LINEAR_GRID
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
 from qnet.objective import CLASSES, objective
+from qnet.posterior import RedshiftBins
 
 # What the backends warn of is not ours.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -211,6 +212,40 @@ def test_a_model_converts_and_back_without_loss(keras, options):
     for ours, theirs in zip(back.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(predict(back, X), predict(network, X), rtol=0, atol=2e-6)
+
+
+def test_a_redshift_head_and_filters_of_each_layer_travel_with_the_model(keras):
+    bins = RedshiftBins(0.05, 6.8, 30)
+    network = small(qnet.model, filters=(4, 6, 5, 7), dropout=0.1, redshift_outputs=bins.noutputs)
+    model = qnet.Model.from_keras(network, redshifts=bins)
+    assert [conv.filters for conv in model.architecture.convs] == [4, 6, 5, 7]
+    assert model.architecture.redshifts == bins
+    X = np.random.default_rng(0).normal(size=(20, 443)).astype(np.float32)
+    look, theirs = model.look(X), predict(network, X)
+    np.testing.assert_allclose(look.preds, theirs[:-1], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(look.posterior, theirs[-1], rtol=0, atol=2e-5)
+    back = model.to_keras()
+    for ours, expected in zip(predict(back, X), theirs, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=2e-6)
+    for wrong in (None, RedshiftBins(0.05, 6.8, 29)):
+        with pytest.raises(InputError, match="redshift head has 32 outputs, but redshifts is"):
+            qnet.Model.from_keras(network, redshifts=wrong)
+    with pytest.raises(InputError, match="redshift head has 0 outputs, but redshifts is"):
+        qnet.Model.from_keras(small(qnet.model), redshifts=bins)
+    with pytest.raises(InputError, match=r"filters \(4, 6\) must be one number, or 4"):
+        small(qnet.model, filters=(4, 6))
+
+
+def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):
+    from qnet.train.precision import precision
+
+    before = keras.config.dtype_policy()
+    with precision("mixed_bfloat16"):
+        network = small(qnet.model, redshift_outputs=12)
+    assert keras.config.dtype_policy() == before
+    assert network.get_layer("conv_1").compute_dtype == "bfloat16"
+    assert {out.dtype for out in network.outputs} == {"float32"}
+    assert {str(values.dtype) for values in network.get_weights()} == {"float32"}
 
 
 def test_lines_and_grid_travel_with_a_trained_model(keras):

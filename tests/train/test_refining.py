@@ -8,10 +8,13 @@ import warnings
 import numpy as np
 import pytest
 
-from qnet.architecture import ConvLayer, RefineArchitecture
+from networks import random_weights
+from qnet.architecture import Architecture, ConvLayer, RefineArchitecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
+from qnet.model import Model
+from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner, rest_frame
 from qnet.simulate import simulate, write_simulation
 from qnet.train import Augmentation, Settings
@@ -19,18 +22,21 @@ from qnet.train.batches import Batches
 from qnet.train.data import load
 from qnet.train.refining import (
     GUESS_ERRORS,
+    VERDICT_WEIGHT,
     RefineMaker,
     build_refiner,
     draw_errors,
     fit_refiner,
-    laplace_loss,
+    refine_loss,
     take_refiner,
 )
+from qnet.weights import WeightsFile
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
 ARCH = RefineArchitecture(grid=GRID, convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12, pool=2)
+VERIFYING = dataclasses.replace(ARCH, verify=True)
 MIX = {"quasar": 0.8, "star": 0.2}
 
 
@@ -69,23 +75,34 @@ def test_the_twin_gives_the_same_answers(keras):
     arrays = take_refiner(network, ARCH)
     assert {name: values.shape for name, values in arrays.items()} == ARCH.shapes()
     X = np.random.default_rng(2).normal(size=(20, ARCH.npooled, 2)).astype(np.float32)
-    dv, log_sigma = Refiner(ARCH, arrays).predict(X)
+    found = [values for values in Refiner(ARCH, arrays).predict(X) if values is not None]
     theirs = network.predict(X, verbose=0)
-    np.testing.assert_allclose(np.stack([dv, log_sigma], axis=1), theirs, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(np.stack(found, axis=1), theirs, rtol=0, atol=2e-5)
 
 
-def test_the_loss_is_that_of_a_laplace_density(keras):
+def loss_of(keras, true, pred):
+    tensors = (keras.ops.convert_to_tensor(np.asarray(x, np.float32)) for x in (true, pred))
+    return keras.ops.convert_to_numpy(refine_loss(*tensors))
+
+
+def test_the_loss_is_that_of_a_laplace_density_where_the_frame_is_right(keras):
     rng = np.random.default_rng(3)
-    true, pred = rng.normal(size=(50, 1)), rng.normal(size=(50, 2))
-    found = keras.ops.convert_to_numpy(
-        laplace_loss(
-            keras.ops.convert_to_tensor(true.astype(np.float32)),
-            keras.ops.convert_to_tensor(pred.astype(np.float32)),
-        )
-    )
+    true, pred = rng.normal(size=(50, 2)), rng.normal(size=(50, 2))
+    true[:, 1] = np.arange(50) % 2
     width = np.exp(pred[:, 1])
     density = np.exp(-np.abs(true[:, 0] - pred[:, 0]) / width) / (2 * width)
-    np.testing.assert_allclose(found, -np.log(2 * density), rtol=1e-4, atol=1e-5)
+    expected = np.where(true[:, 1] == 1, -np.log(2 * density), 0.0)
+    np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_verdict_adds_its_cross_entropy(keras):
+    rng = np.random.default_rng(4)
+    true, pred = rng.normal(size=(50, 2)), rng.normal(0, 3, (50, 3))
+    true[:, 1] = np.arange(50) % 2
+    p = 1 / (1 + np.exp(-pred[:, 2]))
+    entropy = -np.where(true[:, 1] == 1, np.log(p), np.log(1 - p))
+    expected = loss_of(keras, true, pred[:, :2]) + VERDICT_WEIGHT * entropy
+    np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_guesses_are_off_as_stated():
@@ -103,7 +120,9 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     batches = Batches(data, rows, 32, RefineMaker(ARCH, Augmentation()), 64)
     first, again = next(batches.epoch(0)), next(batches.epoch(0))
     np.testing.assert_array_equal(first[0], again[0])
-    X, (dv,), (weight,) = first
+    X, (target,), (weight,) = first
+    dv, right = target[:, :1], target[:, 1]
+    assert (right == 1).all()
     assert X.shape == (32, ARCH.npooled, 2)
     assert (weight == 1).all()
     # The frame in which the input was made is a whole pixel away from what dv says.
@@ -128,6 +147,58 @@ def test_it_learns_from_simulated_quasars(survey):
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, again[name])
     assert np.isfinite(refiner.predict(np.zeros((1, ARCH.npooled, 2)))[0]).all()
+
+
+@pytest.fixture(scope="module")
+def finder():
+    """A first stage that proposes redshifts at random."""
+    architecture = Architecture(
+        grid=QUASARNET_GRID,
+        lines=QUASARNET_LINES,
+        lines_bal=QUASARNET_LINES_BAL,
+        rest=absorber_IGM,
+        nboxes=13,
+        convs=(ConvLayer(3, 10, 5, "valid"),),
+        units=8,
+        redshifts=RedshiftBins(0.05, 6.8, 30),
+    )
+    arrays = random_weights(architecture.shapes(), 6)
+    return Model(WeightsFile(architecture, arrays, name="finder", version="1"))
+
+
+def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
+    from qnet.io import read_truth
+
+    data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
+    rows = np.arange(256)
+    batches = Batches(data, rows, 256, RefineMaker(VERIFYING, Augmentation(), finder), 256)
+    X, (target,), _ = next(batches.epoch(0))
+    dv, right = target[:, 0], target[:, 1] == 1
+    quasar = data.Y[rows, 2:4].any(axis=1)
+    assert not right[~quasar].any()
+    assert (dv[~right] == 0).all()
+    # About half of the quasars are seen near their redshift, the others at a random one.
+    assert 0.4 < right[quasar].mean() < 0.75
+    assert np.abs(dv[right]).max() * VERIFYING.dv_scale <= VERIFYING.max_dv
+    assert np.isfinite(X).all()
+
+
+def test_it_learns_to_verify(survey, finder):
+    settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
+    arrays, history = fit_refiner(*survey, VERIFYING, settings, finder=finder)
+    assert {name: values.shape for name, values in arrays.items()} == VERIFYING.shapes()
+    assert min(row["val_loss"] for row in history) < history[0]["val_loss"]
+
+
+def test_a_verdict_and_a_finder_go_together(survey, finder):
+    for arch, given in ((VERIFYING, None), (ARCH, finder)):
+        with pytest.raises(InputError, match="verifies needs a finder, and no other does"):
+            fit_refiner(*survey, arch, Settings(epochs=1), finder=given)
+    architecture = dataclasses.replace(finder.architecture, redshifts=None)
+    arrays = {name: finder.weights.arrays[name] for name in architecture.shapes()}
+    headless = Model(WeightsFile(architecture, arrays, name="headless", version="1"))
+    with pytest.raises(InputError, match="headless@1 has no redshift head"):
+        fit_refiner(*survey, VERIFYING, Settings(epochs=1), finder=headless)
 
 
 def test_what_cannot_be_trained_on(survey, tmp_path):

@@ -7,7 +7,14 @@ import pytest
 
 from qnet.calibration import logit
 from qnet.errors import InputError
-from qnet.evidence import FEATURES, features, second_redshift
+from qnet.evidence import (
+    FEATURES,
+    HEAD_FEATURES,
+    VERDICT_FEATURES,
+    Verdict,
+    features,
+    second_redshift,
+)
 from qnet.grid import QUASARNET_GRID
 from qnet.lines import absorber_IGM
 from qnet.postprocess import Predictions, decode
@@ -30,9 +37,17 @@ def predictions(c_line, z_line, c_bal=((0.3,),), lines=LINES):
     )
 
 
+def verdict(**values):
+    """What the second stage says of one spectrum."""
+    plain = dict.fromkeys(("z", "zerr", "score", "share", "z2", "score2", "share2"), np.nan)
+    given = {**plain, "odds2": 0.0, "ok": True, **values}
+    return Verdict(**{name: np.array([value]) for name, value in given.items()})
+
+
 def test_features_follow_their_definitions():
     found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
-    values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0])[0], strict=True))
+    more = {"quasar": np.array([0.7]), "verdict": verdict(score=2.5, share=0.8, score2=-99.0)}
+    values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0], **more)[0], strict=True))
     expected = {
         "logit_c1": logit(0.9),
         "logit_c2": logit(0.6),
@@ -42,6 +57,11 @@ def test_features_follow_their_definitions():
         "log_1pz": np.log10(3.2),
         "logit_bal": logit(0.3),
         "logit_bal_emission": logit(0.9),
+        "logit_quasar": logit(0.7),
+        "score": 2.5,
+        "score2": -12.0,
+        "logit_share": logit(0.8),
+        "logit_share2": logit(0.0),
     }
     assert values == pytest.approx({name: float(value) for name, value in expected.items()})
 
@@ -63,8 +83,17 @@ def test_with_fewer_lines_the_last_is_repeated():
 def test_rows_without_an_answer_are_nan():
     nan = np.full((3, 1), np.nan)
     found = predictions(np.hstack([nan, nan + 1]), np.hstack([nan, nan]), [[np.nan, np.nan]])
-    values = features([name for name in FEATURES if name != "log_snr"], found, [1.0, 1.0])
-    assert np.isnan(values).all()
+    of_lines = set(FEATURES) - HEAD_FEATURES - VERDICT_FEATURES - {"log_snr"}
+    assert np.isnan(features(sorted(of_lines), found, [1.0, 1.0])).all()
+    quasar = np.full(2, np.nan)
+    assert np.isnan(features(["logit_quasar"], found, [1.0, 1.0], quasar=quasar)).all()
+
+
+@pytest.mark.parametrize("name", sorted(HEAD_FEATURES | VERDICT_FEATURES))
+def test_a_feature_needs_the_stage_that_makes_it(name):
+    found = predictions([[0.8]] * 3, [[2.0]] * 3)
+    with pytest.raises(InputError, match=f"feature {name} needs a"):
+        features([name], found, [1.0])
 
 
 def test_an_unknown_feature_is_named():

@@ -11,7 +11,8 @@ import qnet
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
-from qnet.objective import CLASSES, box_offset, objective
+from qnet.objective import CLASSES, box_offset, objective, redshift_target
+from qnet.posterior import RedshiftBins
 
 SHORT_GRID = WavelengthGrid("log", 3.6, 2e-3, 150)
 
@@ -96,3 +97,20 @@ def test_arguments_that_do_not_fit(arguments, message):
         objective(*arguments)
     with pytest.raises(InputError, match="z must be one-dimensional"):
         box_offset(np.zeros((2, 2)))
+
+
+def test_redshift_classes_are_bins_of_quasars_and_kinds_of_others():
+    bins = RedshiftBins(0.0, 9.0, 100, ("GALAXY", "STAR"))
+    Y = classes("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD", "QSO_HZ", "QSO_LZ")
+    z = np.array([0.0, 0.4, 0.5, 99.0, 2.0, np.nan, -0.5])
+    target, weight = redshift_target(z, Y, bins)
+    np.testing.assert_array_equal(target, [101, 100, np.floor(100 * np.log10(1.5)), 99, 0, 0, 0])
+    np.testing.assert_array_equal(weight, [1, 1, 1, 1, 0, 0, 1])
+
+
+def test_redshift_classes_that_cannot_be():
+    bins = RedshiftBins(0.0, 9.0, 100, ("GALAXY", "PLANET"))
+    with pytest.raises(InputError, match=r"has classes \['PLANET'\] beside"):
+        redshift_target([1.0], classes("STAR"), bins)
+    with pytest.raises(InputError, match=r"z \(2,\) and Y \(1, 5\) must have shapes"):
+        redshift_target([1.0, 2.0], classes("STAR"), RedshiftBins(0.0, 9.0, 100))

@@ -9,15 +9,23 @@ import pytest
 
 import qnet
 from makers import boss_spec, make_spectra, write
-from networks import full_model, random_weights, refine_architecture, small_calibration
+from networks import (
+    full_model,
+    random_weights,
+    refine_architecture,
+    small_calibration,
+    verifying_model,
+)
 from qnet.answers import answer, choose_rule
 from qnet.calibration import Table, log_snr, logit, rescale
 from qnet.errors import InputError
 from qnet.evidence import features, second_redshift
 from qnet.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.posterior import candidates, quasar_share
 from qnet.preprocess import rebin
 from qnet.refine import Refiner
+from qnet.verify import refine_candidates
 
 WAVE = np.arange(3700.0, 9500.0, 2.0)
 NSPEC = 60
@@ -116,7 +124,7 @@ def test_candidates_are_refined_and_the_others_are_not(spectra, small_model):
     np.testing.assert_allclose(columns["Z_LINES"], found.z_line.T, rtol=1e-5)
     camera = spectra.cameras[0]
     flux, ivar = rebin(WAVE, camera.flux, camera.ivar, model.refiner.arch.grid)
-    z, zerr, ok = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
+    z, zerr, ok, _ = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
     assert ok.all()
     np.testing.assert_allclose(columns["ZBEST"][candidate], z, atol=1e-5)
     factor = calibration.zerr(log_snr(columns["SNR"][candidate]), z)
@@ -172,7 +180,7 @@ def test_flags_follow_the_calibration(spectra, small_model):
     z = columns["ZBEST"]
     rest = np.array([model.rest[line] for line in model.lines])
     place = rest[columns["C_LINES"].argmax(axis=1)] * (1 + z)
-    _, distance = model.predict_and_distance(model.preprocess(spectra).X)
+    distance = model.look(model.preprocess(spectra).X).distance
     expected = {
         QNFlag.JOINT: ((place >= 3860) & (place <= 3866)) | ((place >= 5000) & (place <= 6100)),
         QNFlag.SKYLINE: (place >= 3865) & (place <= 3900),
@@ -197,8 +205,9 @@ def test_the_distance_is_that_of_mahalanobis(small_model, spectra):
     model = qnet.Model(dataclasses.replace(model.weights, arrays=arrays))
     X = model.preprocess(spectra).X.copy()
     X[4] = np.nan
-    preds, distance = model.predict_and_distance(X)
-    np.testing.assert_array_equal(preds, model.predict(X))
+    look = model.look(X)
+    distance = look.distance
+    np.testing.assert_array_equal(look.preds, model.predict(X))
     _, common = model._network(np.dtype("f4")).run(X)
     away = common[0] - mean
     expected = np.sqrt(away @ np.linalg.inv(covariance) @ away)
@@ -350,3 +359,62 @@ def test_the_refiner_is_made_once(two_stage_model):
     assert set(random_weights(two_stage_model.weights.refine.shapes())) <= set(
         two_stage_model.weights.arrays
     )
+
+
+@pytest.fixture(scope="module")
+def verifying(small_model):
+    return verifying_model(small_model)
+
+
+def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, verifying):
+    columns = columns_of(spectra, verifying)
+    data = verifying.preprocess(spectra)
+    look = verifying.look(data.X)
+    bins, calibration = verifying.architecture.redshifts, verifying.calibration
+    np.testing.assert_allclose(look.posterior.sum(axis=1), 1, rtol=1e-5)
+    share = quasar_share(look.posterior, bins)
+    found = verifying.decode(look.preds)
+    given = features(calibration.p_qso.names, found, data.snr, quasar=share)
+    p_first = calibration.p_qso.probability(given)
+    rows = np.flatnonzero(p_first > calibration.refine_floor)
+    assert 0 < len(rows) < NSPEC
+    z, shares = candidates(look.posterior, bins, 3)
+    refined = refine_candidates(
+        spectra.select(rows), verifying.refiner, z[rows], shares[rows], calibration.candidate_floor
+    )
+    verdict = refined.choose(calibration.share_exponent)
+    assert (verdict.z != refined.z[:, 0]).any()
+    np.testing.assert_array_equal(columns["ZBEST"][rows], verdict.z)
+    others = np.setdiff1d(np.arange(NSPEC), rows)
+    np.testing.assert_array_equal(columns["ZBEST"][others], z[others, 0])
+    np.testing.assert_allclose(columns["P_QSO"][others], p_first[others], rtol=1e-6)
+    law = calibration.p_verified
+    p_qso = law.probability(
+        features(law.names, found.select(rows), data.snr[rows], quasar=share[rows], verdict=verdict)
+    )
+    np.testing.assert_allclose(columns["P_QSO"][rows], p_qso, rtol=1e-6)
+    np.testing.assert_array_equal(columns["IS_QSO"], columns["P_QSO"] > 0.5)
+    np.testing.assert_array_equal(columns["Z2"][rows], verdict.z2)
+    known = np.isfinite(verdict.z2)
+    assert known.any()
+    expected = p_qso * verdict.odds2 / (1 + verdict.odds2)
+    np.testing.assert_allclose(columns["P2"][rows[known]], expected[known], rtol=1e-5)
+    assert (columns["P2"][rows[known]] <= columns["P_QSO"][rows[known]] / 2 + 1e-6).all()
+
+
+def test_another_mix_rescales_the_odds_after_the_second_stage(spectra, verifying):
+    plain = columns_of(spectra, verifying)
+    rare = columns_of(spectra, verifying, prior_qso=0.05)
+    expected = rescale(plain["P_QSO"].astype(float), 0.05, verifying.calibration.quasar_share)
+    np.testing.assert_allclose(rare["P_QSO"], expected, rtol=1e-4)
+    for name in ("ZBEST", "ZERR", "Z2"):
+        np.testing.assert_array_equal(rare[name], plain[name])
+
+
+def test_a_spectrum_without_data_has_no_candidates(spectra, verifying):
+    empty = spectra.select(np.arange(3))
+    empty.cameras[0].ivar[1] = 0
+    columns = columns_of(empty, verifying)
+    assert np.isnan([columns[name][1] for name in ("ZBEST", "P_QSO", "Z2", "P2")]).all()
+    assert np.isfinite(columns["ZBEST"][[0, 2]]).all()
+    assert not columns["IS_QSO"][1]

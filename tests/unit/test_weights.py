@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import qnet
+from networks import small_calibration, verifying_model
 from qnet.errors import InputError, OutputExistsError, WeightsError
 from qnet.weights import WeightsFile, read_weights, write_weights
 
@@ -149,9 +150,7 @@ def test_all_stages_survive_writing_and_reading(saved_two, two_stage_model):
         assert getattr(model.weights, name) == getattr(two_stage_model.weights, name), name
     assert set(model.weights.arrays) == set(two_stage_model.weights.arrays)
     X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
-    for values, expected in zip(
-        model.predict_and_distance(X), two_stage_model.predict_and_distance(X), strict=True
-    ):
+    for values, expected in zip(model.look(X).preds, two_stage_model.look(X).preds, strict=True):
         np.testing.assert_array_equal(values, expected)
     x = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
     for values, expected in zip(
@@ -273,3 +272,61 @@ def test_shapes_are_looked_at_before_arrays_are_read(saved_two, monkeypatch):
     with pytest.raises(WeightsError, match="was expected"):
         qnet.load_model(saved_two)
     assert read == []
+
+
+@pytest.fixture
+def saved_three(tmp_path, small_model):
+    return verifying_model(small_model).save(tmp_path / "three.safetensors")
+
+
+def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, small_model):
+    assert header_of(saved_three)["format_version"] == 3
+    model, made = qnet.load_model(saved_three), verifying_model(small_model)
+    for name in ("architecture", "refine", "calibration", "stages"):
+        assert getattr(model.weights, name) == getattr(made.weights, name), name
+    X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
+    np.testing.assert_array_equal(model.look(X).posterior, made.look(X).posterior)
+
+
+def _unverified(header, ours):
+    ours["stages"]["refine"]["verify"] = False
+
+
+def _headless(header, ours):
+    ours["stages"]["lines"]["redshifts"] = None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
+        (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
+        (_refine(verify=1), "verify must be true or false, not 1"),
+        (_calibration(candidates=0), "candidates must be a positive integer"),
+        (_calibration(candidate_floor=2.0), "candidate_floor must be in 0 .. 1"),
+        (_calibration(share_exponent=None), "share_exponent must hold numbers"),
+        (
+            lambda header, ours: ours["calibration"].update(
+                p_qso=ours["calibration"]["p_verified"]
+            ),
+            r"feature\(s\) \['score', 'score2'\] need a stage that the model lacks, or a later",
+        ),
+        (
+            lambda header, ours: ours["stages"]["lines"]["redshifts"].update(nbins=10**9),
+            "nbins must be an integer",
+        ),
+    ],
+)
+def test_headers_of_a_verdict_that_do_not_fit(saved_three, change, message):
+    rewrite(saved_three, change)
+    with pytest.raises(WeightsError, match=message):
+        qnet.load_model(saved_three)
+
+
+def test_a_verdict_needs_what_makes_it(tmp_path, small_model, two_stage_model):
+    calibration = dataclasses.replace(
+        verifying_model(small_model).weights.calibration, p_qso=small_calibration().p_qso
+    )
+    weights = dataclasses.replace(two_stage_model.weights, calibration=calibration)
+    with pytest.raises(InputError, match="p_verified, but no stage verifies"):
+        write_weights(tmp_path / "a.safetensors", weights)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from qnet.cli.common import INTERRUPTED, OK, complain, count
 from qnet.errors import InputError
+
+if TYPE_CHECKING:
+    from qnet.posterior import RedshiftBins
+
+#: Redshifts of the simulated quasars.
+_REDSHIFTS = (0.05, 6.8)
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -21,13 +27,20 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         ):
             return action.help
         if isinstance(action.default, tuple):
-            return f"{action.help} (default: {' '.join(action.default)})"
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
         return super()._get_help_string(action)
 
 
 def add_commands(commands: Any) -> None:
     """Add ``qnet train``."""
-    from qnet.train.settings import Augmentation, Loss, NetworkOptions, Schedule, Settings
+    from qnet.train.settings import (
+        Augmentation,
+        Loss,
+        NetworkOptions,
+        Precision,
+        Schedule,
+        Settings,
+    )
 
     plain, network, change = Settings(), NetworkOptions(), Augmentation()
     parser = commands.add_parser(
@@ -61,6 +74,9 @@ def add_commands(commands: Any) -> None:
     )
     _number(group, "--weight-decay", plain.weight_decay, "decoupled, as in AdamW")
     group.add_argument("--loss", choices=get_args(Loss), default=plain.loss, help="loss")
+    group.add_argument(
+        "--precision", choices=get_args(Precision), default=plain.precision, help="of the layers"
+    )
     _number(group, "--validation", plain.validation, "share of the TARGETIDs kept for validation")
     group.add_argument(
         "--patience", type=int, metavar="N", help="stop after N epochs without a better one"
@@ -77,7 +93,14 @@ def add_commands(commands: Any) -> None:
     )
     _number(group, "--boxes", network.boxes, "boxes per line")
     _number(group, "--layers", network.nlayers, "convolutions")
-    _number(group, "--filters", network.filters, "filters of each")
+    group.add_argument(
+        "--filters",
+        type=int,
+        nargs="+",
+        default=(network.filters,),
+        metavar="N",
+        help="filters of each: one number, or one for each",
+    )
     _number(group, "--width", network.width, "width of each [pixels]")
     _number(group, "--strides", network.strides, "step of each [pixels]")
     group.add_argument(
@@ -85,6 +108,15 @@ def add_commands(commands: Any) -> None:
     )
     _number(group, "--units", network.units, "width of the dense layer")
     _number(group, "--dropout", network.dropout, "share dropped after each convolution")
+    _number(group, "--redshift-bins", 0, "bins of a redshift head beside the lines; 0 for none")
+    group.add_argument(
+        "--redshift-range",
+        type=float,
+        nargs=2,
+        default=_REDSHIFTS,
+        metavar=("LOW", "HIGH"),
+        help="redshifts of the first and the last bin",
+    )
     group = parser.add_argument_group("what the weights file says")
     group.add_argument("--name", default=plain.name, help="name of the model")
     group.add_argument(
@@ -97,6 +129,16 @@ def _number(group: Any, option: str, default: float, text: str) -> None:
     """An option that takes a number of the default's kind."""
     metavar = "N" if isinstance(default, int) else "X"
     group.add_argument(option, type=type(default), default=default, metavar=metavar, help=text)
+
+
+def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
+    """The redshift head that is asked for."""
+    from qnet.posterior import RedshiftBins
+
+    if not arguments.redshift_bins:
+        return None
+    low, high = arguments.redshift_range
+    return RedshiftBins(low, high, arguments.redshift_bins)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -113,11 +155,12 @@ def _train(arguments: argparse.Namespace) -> int:
         "schedule",
         "weight_decay",
         "loss",
+        "precision",
         "validation",
         "patience",
     ]
     plain += ["seed", "memory", "name", "licence"]
-    shape = ["boxes", "filters", "width", "strides", "padding", "units", "dropout"]
+    shape = ["boxes", "width", "strides", "padding", "units", "dropout"]
     settings = Settings(
         **{name: given[name] for name in plain},
         version=arguments.model_version,
@@ -126,13 +169,15 @@ def _train(arguments: argparse.Namespace) -> int:
             lines=tuple(arguments.lines),
             lines_bal=tuple(arguments.lines_bal),
             nlayers=arguments.layers,
+            filters=tuple(arguments.filters),
+            redshifts=_redshift_bins(arguments),
             **{name: given[name] for name in shape},
         ),
     )
     if arguments.init is not None and settings.network != NetworkOptions():
         raise InputError(
             "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
-            "--width, --strides, --padding, --units, --dropout"
+            "--width, --strides, --padding, --units, --dropout, --redshift-bins"
         )
     try:
         models = fit(

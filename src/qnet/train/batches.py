@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.architecture import Architecture
-from qnet.objective import objective
+from qnet.objective import objective, redshift_target
 from qnet.train.data import RUN_LENGTH, Held, Rows, TrainingData
 from qnet.train.settings import Augmentation
 
@@ -50,7 +50,7 @@ class Maker(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class LineMaker:
-    """Batches for the line finders: normalised spectra, boxes and offsets.
+    """Batches for the first stage: normalised spectra, boxes and offsets, redshift classes.
 
     Attributes
     ----------
@@ -84,11 +84,13 @@ class LineMaker:
             rest=self.architecture.rest,
         )
         single = np.float32
-        return (
-            X[:, :, None],
-            tuple(values.astype(single) for values in target),
-            tuple(values.astype(single) for values in weight),
-        )
+        targets: list[Any] = [values.astype(single) for values in target]
+        bins = self.architecture.redshifts
+        if bins is not None:
+            classes, known = redshift_target(data.z[rows], data.Y[rows], bins)
+            targets.append(classes)
+            weight = [*weight, known]
+        return X[:, :, None], tuple(targets), tuple(values.astype(single) for values in weight)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

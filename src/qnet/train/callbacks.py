@@ -172,6 +172,7 @@ def output_names(
 ) -> dict[str, str]:
     """Names in the history of Keras's outputs: letters, digits and underscores, as FITS has it."""
     names = [*lines, *(f"BAL_{line}" for line in lines_bal)]
+    names += ["REDSHIFT"] * (len(keras_outputs) - len(names))
     plain = ["".join(c if c.isalnum() else "_" for c in name).strip("_") for name in names]
     return dict(zip(keras_outputs, plain, strict=True))
 

@@ -180,12 +180,14 @@ class _Run:
 
     def go(self, *, resume: bool, overwrite: bool) -> Model:
         """Train, or go on, to the end."""
+        from qnet.train.precision import precision
         from qnet.train.seeds import set_seed
 
         share = self.share
         with own_folder(self.folder, share, resume=resume) as folder:
             set_seed(self.seed)
-            network = self._new()
+            with precision(self.settings.precision):
+                network = self._new()
             open_folder(folder, resume=resume, overwrite=overwrite)
             like = Model.from_keras(network, **self._naming()).architecture
             batches = self._batches(self.train, self.seed, like, share)
@@ -254,25 +256,29 @@ class _Run:
 
     def _naming(self) -> dict[str, Any]:
         """What the network's outputs mean, and what it is called."""
-        source: Any = self.settings.network if self.init is None else self.init
+        source: Any = self.settings.network if self.init is None else self.init.architecture
         return {
             "name": self.settings.name,
             "version": self.settings.version,
             "lines": source.lines,
             "lines_bal": source.lines_bal,
             "rest": source.rest,
+            "redshifts": source.redshifts,
             "grid": self.data.grid,
         }
 
     def _compile(self, network: keras.Model, steps: int) -> None:
         """Give the network its loss and optimiser."""
-        from qnet.kerasnet import LOSSES
+        from qnet.kerasnet import LOSSES, REDSHIFT_LOSS
         from qnet.train.optimiser import make_optimiser
 
-        network.compile(
-            optimizer=make_optimiser(self.settings, steps),
-            loss=[LOSSES[self.settings.loss]] * len(network.outputs),
+        naming = self._naming()
+        losses: list[Any] = [LOSSES[self.settings.loss]] * len(
+            naming["lines"] + naming["lines_bal"]
         )
+        if naming["redshifts"] is not None:
+            losses.append(REDSHIFT_LOSS)
+        network.compile(optimizer=make_optimiser(self.settings, steps), loss=losses)
 
     def _batches(
         self, rows: Rows, seed: int | None, architecture: Architecture, share: Share

@@ -16,8 +16,12 @@ from qnet.errors import InputError
 from qnet.files import PathLike
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.model import Model
 from qnet.objective import QSO_CLASSES
-from qnet.refine import rest_frame
+from qnet.posterior import candidates
+from qnet.preprocess import preprocess
+from qnet.refine import PREPARED_CAMERA, rest_frame
+from qnet.spectra import Camera
 from qnet.train.augment import augment
 from qnet.train.batches import Batch, Batches
 from qnet.train.data import Held, Rows, TrainingData, load, split
@@ -32,6 +36,16 @@ logger = logging.getLogger(__name__)
 #: finder, of a second pass, and a tail out to where the stage gives up.
 GUESS_ERRORS: tuple[tuple[float, float], ...] = ((300.0, 0.4), (1000.0, 0.4), (3000.0, 0.2))
 
+#: A stage that verifies sees this share of the quasars near their redshift, the others and all that
+#: are no quasars at one of so many candidates of the first stage.
+NEAR_SHARE, CANDIDATES = 0.5, 3
+
+#: Weight of the verdict against the redshift in the loss: chosen on simulated spectra.
+VERDICT_WEIGHT = 2.0
+
+#: Keeps candidates of no share at all in the draw.
+_LEAST_SHARE = 1e-4
+
 _GIB = 2**30
 
 
@@ -44,10 +58,13 @@ class RefineMaker:
     arch : RefineArchitecture
         What the input is made for.
     augmentation : Augmentation
+    finder : Model, optional
+        First stage with a redshift head. A stage that verifies is trained on its candidates too.
     """
 
     arch: RefineArchitecture
     augmentation: Augmentation
+    finder: Model | None = None
 
     def __call__(
         self,
@@ -65,10 +82,36 @@ class RefineMaker:
         if training and self.augmentation:
             flux, ivar = augment(flux, ivar, self.augmentation, rng)
         z = data.z[rows]
+        quasar = np.isin(data.Y[rows].argmax(axis=1), QSO_CLASSES)
         guess = z + draw_errors(rng, len(z), self.arch.max_dv) / SPEED_OF_LIGHT * (1 + z)
+        if self.finder is not None:
+            near = quasar & (rng.uniform(size=len(z)) < NEAR_SHARE)
+            guess = np.where(near, guess, self._proposed(self.finder, flux, ivar, rng))
         X, z_frame = rest_frame(flux, ivar, guess, self.arch)
-        dv = SPEED_OF_LIGHT * (z - z_frame) / (1 + z_frame) / self.arch.dv_scale
-        return X, (dv.astype(np.float32)[:, None],), (np.ones(len(z), np.float32),)
+        dv = SPEED_OF_LIGHT * (z - z_frame) / (1 + z_frame)
+        with np.errstate(invalid="ignore"):
+            right = quasar & (np.abs(dv) <= self.arch.max_dv)
+        # Of a frame that is not that of a quasar the velocity means nothing: the loss leaves it.
+        target = np.stack([np.where(right, dv / self.arch.dv_scale, 0.0), right], axis=1)
+        return X, (target.astype(np.float32),), (np.ones(len(z), np.float32),)
+
+    def _proposed(
+        self,
+        finder: Model,
+        flux: npt.NDArray[Any],
+        ivar: npt.NDArray[Any],
+        rng: np.random.Generator,
+    ) -> npt.NDArray[np.float64]:
+        """One of the finder's candidates of each spectrum, drawn by the root of their shares."""
+        camera = Camera(PREPARED_CAMERA, self.arch.grid.wave, flux, ivar)
+        look = finder.look(preprocess([camera], finder.grid).X)
+        bins = finder.architecture.redshifts
+        if bins is None or look.posterior is None:
+            raise InputError(f"{finder.name} has no redshift head: it names no candidates")
+        z, share = candidates(look.posterior, bins, CANDIDATES)
+        chance = np.sqrt(np.nan_to_num(share) + _LEAST_SHARE).cumsum(axis=1)
+        drawn = rng.uniform(size=(len(z), 1)) * chance[:, -1:]
+        return np.asarray(z[np.arange(len(z)), (drawn > chance).sum(axis=1)])
 
 
 def draw_errors(rng: np.random.Generator, count: int, largest: float) -> npt.NDArray[np.float64]:
@@ -90,8 +133,8 @@ def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Mo
     Returns
     -------
     keras.Model
-        (nspec, npooled, 2) to (nspec, 2): velocity and the logarithm of its error, in units of
-        ``arch.dv_scale``. `take_refiner` gives its arrays.
+        (nspec, npooled, 2) to (nspec, arch.noutputs): velocity and the logarithm of its error, in
+        units of ``arch.dv_scale``, and the logit of the verdict. `take_refiner` gives its arrays.
     """
     import keras
     from keras import layers
@@ -114,7 +157,7 @@ def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Mo
     x = layers.Dense(arch.units, name="refine_fc")(x)
     x = layers.BatchNormalization(epsilon=arch.epsilon, name="refine_bn_fc")(x)
     x = layers.Activation("relu")(x)
-    outputs = layers.Dense(2, name="refine_out")(x)
+    outputs = layers.Dense(arch.noutputs, name="refine_out", dtype="float32")(x)
     return keras.Model(inputs, outputs, name="Refiner")
 
 
@@ -129,16 +172,20 @@ def take_refiner(model: keras.Model, arch: RefineArchitecture) -> dict[str, npt.
     return arrays
 
 
-def laplace_loss(y_true: Any, y_pred: Any) -> Any:
-    """Negative logarithm of a Laplace density of the velocity, but for a constant.
+def refine_loss(y_true: Any, y_pred: Any) -> Any:
+    """Loss of the second stage: of its redshift, and of its verdict where there is one.
 
-    |y - mu| / b + log b, of the predicted mu and log b: the error that is learned is a typical one,
-    which outliers do not drive.
+    The redshift's is the negative logarithm of a Laplace density of the velocity, but for a
+    constant: |y - mu| / b + log b, of the predicted mu and log b, in frames that are right. The
+    error that is learned is a typical one, which outliers do not drive. The verdict's is the
+    cross-entropy of whether the frame is right, times ``VERDICT_WEIGHT``.
 
     Parameters
     ----------
-    y_true : tensor, shape (nspec, 1)
-    y_pred : tensor, shape (nspec, 2)
+    y_true : tensor, shape (nspec, 2)
+        Velocity, and 1 where the frame is that of a quasar, else 0.
+    y_pred : tensor, shape (nspec, 2) or (nspec, 3)
+        Velocity, logarithm of its error, logit of the verdict.
 
     Returns
     -------
@@ -146,8 +193,14 @@ def laplace_loss(y_true: Any, y_pred: Any) -> Any:
     """
     from keras import ops
 
+    right = y_true[:, 1]
     log_b = ops.clip(y_pred[:, 1], -6.0, 6.0)
-    return ops.abs(y_true[:, 0] - y_pred[:, 0]) * ops.exp(-log_b) + log_b
+    loss = right * (ops.abs(y_true[:, 0] - y_pred[:, 0]) * ops.exp(-log_b) + log_b)
+    if y_pred.shape[-1] == 2:
+        return loss
+    logit = y_pred[:, 2]
+    # -log sigmoid(x) = softplus(-x), -log(1 - sigmoid(x)) = softplus(x).
+    return loss + VERDICT_WEIGHT * (ops.softplus(logit) - right * logit)
 
 
 def fit_refiner(
@@ -156,10 +209,11 @@ def fit_refiner(
     arch: RefineArchitecture,
     settings: Settings,
     *,
+    finder: Model | None = None,
     dropout: float = 0.0,
     progress: bool | None = None,
 ) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, float]]]:
-    """Train the second stage on the quasars of prepared data.
+    """Train the second stage on the quasars of prepared data; one that verifies on all spectra.
 
     Parameters
     ----------
@@ -171,6 +225,8 @@ def fit_refiner(
     settings : Settings
         Epochs, batch size, optimiser, augmentation, validation, memory and seed; the rest is of
         the first stage.
+    finder : Model, optional
+        First stage, with a redshift head: its candidates are what a stage that verifies judges.
     dropout : float
         As `build_refiner` takes it.
     progress : bool, optional
@@ -186,7 +242,8 @@ def fit_refiner(
     Raises
     ------
     InputError
-        The data are on another grid, or hold no quasar.
+        The data are on another grid, or hold no quasar; or a stage verifies and there is no finder,
+        or the other way round.
     MissingFileError, FileError
         A file cannot be read.
     TrainingError
@@ -194,26 +251,30 @@ def fit_refiner(
     """
     from qnet.train.callbacks import Progress, StopOnNaN
     from qnet.train.optimiser import make_optimiser
+    from qnet.train.precision import precision
     from qnet.train.seeds import set_seed
 
+    if arch.verify != (finder is not None):
+        raise InputError("a second stage that verifies needs a finder, and no other does")
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     if spectra.grid != arch.grid:
         raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
-    sides = [
-        rows[np.isin(spectra.Y[rows].argmax(axis=1), QSO_CLASSES)]
-        for rows in split(spectra, settings.validation, settings.seed)
-    ]
-    if not all(map(len, sides)):
+    quasar = np.isin(spectra.Y.argmax(axis=1), QSO_CLASSES)
+    sides = list(split(spectra, settings.validation, settings.seed))
+    quasars = [rows[quasar[rows]] for rows in sides]
+    if not all(map(len, quasars)):
         raise InputError("the second stage needs quasars to train on, and some for validation")
+    sides = sides if arch.verify else quasars
     group = max(settings.batch_size, int(settings.memory * _GIB / (8 * arch.grid.npix)))
-    make = RefineMaker(arch, settings.augmentation)
+    make = RefineMaker(arch, settings.augmentation, finder)
     batches, judged = (
         Batches(spectra, rows, settings.batch_size, make, group, seed)
         for rows, seed in zip(sides, (settings.seed, None), strict=True)
     )
     set_seed(settings.seed)
-    network = build_refiner(arch, dropout=dropout)
-    network.compile(optimizer=make_optimiser(settings, batches.steps), loss=laplace_loss)
+    with precision(settings.precision):
+        network = build_refiner(arch, dropout=dropout)
+    network.compile(optimizer=make_optimiser(settings, batches.steps), loss=refine_loss)
     best = _Best(arch)
     done = network.fit(
         _single(batches.endless(0)),

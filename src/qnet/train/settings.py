@@ -9,9 +9,11 @@ from typing import Any, Literal, get_args
 
 from qnet.errors import InputError
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
+from qnet.posterior import RedshiftBins
 
 Schedule = Literal["constant", "exponential", "cosine", "one-cycle"]
 Loss = Literal["quasarnet", "cross-entropy"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 #: Rest wavelengths [Angstrom] that new networks are trained with, all in vacuum. QuasarNET's table
 #: has Halpha in air; its value in vacuum is of Vanden Berk et al. (2001, AJ 122, 549, table 2).
@@ -59,7 +61,9 @@ class NetworkOptions:
     rest : mapping of str to float
         Rest wavelengths [Angstrom] by line; those of the lines are used.
     boxes, nlayers, filters, width, strides, padding, units, dropout, reg_conv, reg_fc
-        As `qnet.kerasnet.QuasarNET` takes them.
+        As `qnet.kerasnet.QuasarNET` takes them; `filters` is one number, or one for each layer.
+    redshifts : RedshiftBins, optional
+        Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
     """
 
     lines: tuple[str, ...] = QUASARNET_LINES
@@ -67,7 +71,7 @@ class NetworkOptions:
     rest: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(VACUUM_REST))
     boxes: int = 13
     nlayers: int = 4
-    filters: int = 100
+    filters: int | tuple[int, ...] = 100
     width: int = 10
     strides: int = 2
     padding: Literal["valid", "same"] = "valid"
@@ -75,6 +79,7 @@ class NetworkOptions:
     dropout: float = 0.0
     reg_conv: float = 0.0
     reg_fc: float = 0.0
+    redshifts: RedshiftBins | None = None
 
     def __post_init__(self) -> None:
         names = (*self.lines, *self.lines_bal)
@@ -89,16 +94,27 @@ class NetworkOptions:
                 f"{', '.join(self.rest)}"
             )
         object.__setattr__(self, "rest", {name: self.rest[name] for name in dict.fromkeys(names)})
-        for name in ("boxes", "nlayers", "filters", "width", "strides", "units"):
+        for name in ("boxes", "nlayers", "width", "strides", "units"):
             _check_count(name, getattr(self, name))
+        sizes = (self.filters,) if isinstance(self.filters, int) else tuple(self.filters)
+        for size in sizes:
+            _check_count("filters", size)
+        if len(sizes) not in (1, self.nlayers):
+            raise InputError(f"filters {sizes} must be one number, or one for each of the layers")
+        # One form for one meaning: settings are compared when a run is resumed.
+        same = len(set(sizes)) == 1
+        object.__setattr__(self, "filters", sizes[0] if same else sizes)
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be in 0 .. 1, not {self.dropout!r}")
 
     def keras_options(self) -> dict[str, Any]:
         """Keyword arguments of `qnet.kerasnet.QuasarNET`."""
-        names = ("lines", "lines_bal", "rest")
+        names = ("lines", "lines_bal", "rest", "redshifts")
         options = {k: v for k, v in dataclasses.asdict(self).items() if k not in names}
-        return options | {"nlines": len(self.lines) + len(self.lines_bal)}
+        return options | {
+            "nlines": len(self.lines) + len(self.lines_bal),
+            "redshift_outputs": 0 if self.redshifts is None else self.redshifts.noutputs,
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +134,10 @@ class Settings:
         Decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101); 0 is Adam.
     loss : {'quasarnet', 'cross-entropy'}
         `qnet.kerasnet.custom_loss`, or `qnet.kerasnet.cross_entropy_loss`.
+    precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
+        Keras's policy: the mixed ones compute the convolutions in half precision, which is faster
+        on processors and accelerators made for it, and keep weights, outputs and losses in single
+        precision.
     validation : float
         Share of the TARGETIDs that is kept out of training; 0 for none.
     patience : int or None
@@ -140,6 +160,7 @@ class Settings:
     schedule: Schedule = "constant"
     weight_decay: float = 0.0
     loss: Loss = "quasarnet"
+    precision: Precision = "float32"
     validation: float = 0.1
     patience: int | None = None
     seed: int = 0
@@ -158,7 +179,8 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive, not {value!r}")
-        for name, legal in (("schedule", get_args(Schedule)), ("loss", get_args(Loss))):
+        choices = {"schedule": Schedule, "loss": Loss, "precision": Precision}
+        for name, legal in ((name, get_args(kind)) for name, kind in choices.items()):
             if getattr(self, name) not in legal:
                 raise InputError(
                     f"{name} must be one of {', '.join(legal)}, not {getattr(self, name)!r}"

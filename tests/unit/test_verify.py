@@ -1,0 +1,85 @@
+"""Candidates before the second stage: which are looked at, and which is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qnet
+from makers import make_spectra
+from networks import random_weights, refine_architecture
+from qnet.refine import Refiner, fine_spectra
+from qnet.verify import Candidates, refine_candidates
+
+WAVE = np.arange(3700.0, 9500.0, 2.0)
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    flux, ivar = make_spectra(WAVE, np.linspace(0.3, 3.5, 4), seed=3)
+    return qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(4))
+
+
+def refiner(**options):
+    arch = refine_architecture(**options)
+    weights = random_weights(arch.shapes(), 5)
+    weights["refine_out.kernel"] *= 0.3
+    return Refiner(arch, weights)
+
+
+def test_each_candidate_is_refined_in_its_own_frame(spectra):
+    stage = refiner(verify=True)
+    z = np.array([[0.5, 2.0], [1.0, np.nan], [3.0, 1.5], [np.nan, 0.7]])
+    share = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
+    found = refine_candidates(spectra, stage, z, share, floor=0.05)
+    flux, ivar = fine_spectra(spectra.cameras, stage.arch.grid)
+    looked_at = np.array([[True, True], [True, False], [True, False], [False, True]])
+    np.testing.assert_array_equal(np.isfinite(found.score), looked_at & found.ok)
+    for rank in (0, 1):
+        rows = looked_at[:, rank]
+        expected = stage.refine(flux[rows], ivar[rows], z[rows, rank])
+        for name in ("z", "zerr", "ok", "score"):
+            np.testing.assert_allclose(getattr(found, name)[rows, rank], getattr(expected, name))
+
+
+def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
+    found = refine_candidates(spectra, refiner(), np.full((4, 3), 1.0), np.full((4, 3), 0.3))
+    assert found.z.shape == (4, 1)
+    verdict = found.choose(1.0)
+    assert found.ok.all()
+    np.testing.assert_array_equal(verdict.z, found.z[:, 0])
+    assert np.isnan(verdict.z2).all()
+    assert (verdict.odds2 == 0).all()
+
+
+def made(z, score, share, ok=None):
+    z, score, share = (np.array([values], float) for values in (z, score, share))
+    ok = np.ones(z.shape, bool) if ok is None else np.array([ok])
+    return Candidates(z + 0.001, share, np.where(ok, z, np.nan), z / 100, score, ok)
+
+
+def test_the_largest_score_wins_and_the_share_counts_by_its_exponent():
+    candidates = made([1.0, 2.0, 3.0], [1.0, 2.0, -1.0], [0.8, 0.1, 0.1])
+    alone = candidates.choose(0.0)
+    assert (alone.z[0], alone.z2[0]) == (2.0, 1.0)
+    assert alone.odds2[0] == pytest.approx(np.exp(-1))
+    assert (alone.score[0], alone.share[0], alone.score2[0], alone.share2[0]) == (2, 0.1, 1, 0.8)
+    both = candidates.choose(1.0)
+    assert (both.z[0], both.zerr[0], both.z2[0]) == (1.0, 0.01, 2.0)
+    assert both.odds2[0] == pytest.approx(np.exp(1) * 0.1 / 0.8)
+
+
+def test_the_next_best_is_another_redshift():
+    candidates = made([1.0, 1.02, 3.0], [1.0, 0.9, -1.0], [0.5, 0.3, 0.1])
+    assert candidates.choose().z2[0] == 3.0
+    assert np.isnan(made([1.0, 1.02], [1.0, 0.9], [0.5, 0.3]).choose().z2[0])
+
+
+def test_a_candidate_that_failed_is_not_chosen_unless_all_did():
+    verdict = made([1.0, 2.0], [9.0, -3.0], [0.9, 0.1], ok=[False, True]).choose()
+    assert (verdict.z[0], verdict.ok[0]) == (2.0, True)
+    assert np.isnan(verdict.z2[0])
+    verdict = made([1.0, 2.0], [np.nan, np.nan], [0.9, 0.1], ok=[False, False]).choose()
+    assert (verdict.z[0], verdict.ok[0]) == (1.001, False)
+    assert np.isnan([verdict.zerr[0], verdict.score[0], verdict.z2[0]]).all()
+    assert verdict.odds2[0] == 0

@@ -1,10 +1,12 @@
 """The numbers that the docs publish of the weights that ship, on simulated spectra.
 
-    python recipes/judge.py FOLDER OUT.json [--model M] [--figures DIR]
+    python recipes/judge.py FOLDER OUT.json [--model M] [--baseline B] [--figures DIR]
 
 FOLDER is that of `recipes/default_model.py`; its sample `test` is read, which nothing was trained,
-calibrated or chosen on, and a second draw of the noise is simulated for repeatability. OUT.json
-holds every number with its interval and sample size; tables in Markdown go to standard output.
+calibrated or chosen on; a second draw of the noise, for repeatability, and fibres on the sky are
+simulated. OUT.json holds every number with its interval and sample size; tables in Markdown go to
+standard output. A baseline, such as QuasarNET's network trained on the same spectra, is judged at
+equal purity.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from qnet.lines import SPEED_OF_LIGHT
 
 sys.path.insert(0, str(Path(__file__).parent))
 from default_model import FINE_GRID, files
+from tables import print_equal_purity, print_tables, text
 
 from qnet.simulate import simulate, write_simulation
 
@@ -33,8 +36,20 @@ from qnet.simulate import simulate, write_simulation
 SNR_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
 Z_EDGES = (0.05, 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.0, 5.0, 6.8)
 
+#: Width of the bins of redshift in which the bias is measured.
+BIAS_STEP = 0.25
+
+#: Where DESI's camera joints would be taken for Lyman-alpha [redshift].
+JOINTS = ((3.65, 3.9), (5.15, 5.35))
+
 #: A redshift is right within this velocity [km/s], and an outlier beyond the second.
 RIGHT, OUTLIER = 6000.0, 3000.0
+
+#: log10 of the column density [cm^-2] of a damped Lyman-alpha absorber.
+DLA = 20.3
+
+#: Phases within a box in which the comb of the boxes is looked for.
+PHASES = 10
 
 
 def nmad(values: np.ndarray) -> float:
@@ -64,7 +79,7 @@ class Answers:
     def __init__(self, data: Path, truth: Path, model: str | None) -> None:
         table = qnet.classify(data, model=model)
         with FitsFile(truth) as fits:
-            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "BAL_FLAG_VI", "BI_CIV"]
+            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "BAL_FLAG_VI", "BI_CIV", "NHI_DLA"]
             known = fits.table(1, columns)
         self.truez = known["TRUEZ"].astype(float)
         self.kind, self.subtype = (
@@ -72,10 +87,19 @@ class Answers:
         )
         self.bal = np.where(known["BI_CIV"] > 0, 1, np.where(known["BAL_FLAG_VI"] == 0, -1, 0))
         self.quasar = self.kind == "QSO"
+        self.dla = np.nan_to_num(known["NHI_DLA"]) > DLA
+        loaded = qnet.load_model(model)
+        self.lines, self.rest = loaded.lines, loaded.rest
+        self.grid, self.nboxes = loaded.grid, loaded.nboxes
         for name in ("IS_QSO", "IS_BAL", "ZBEST", "ZERR", "P_QSO", "SNR", "QN_FLAG"):
             setattr(self, name.lower(), np.asarray(table[name]))
         self.dv = SPEED_OF_LIGHT * (self.zbest - self.truez) / (1 + self.truez)
-        best = np.nan_to_num(np.asarray(table["C_LINES"])).argmax(axis=1)[:, None]
+        confidence = np.nan_to_num(np.asarray(table["C_LINES"]))
+        #: What ranks the spectra: P_QSO, or the largest confidence of a model without it.
+        self.score = confidence.max(axis=1)
+        if np.isfinite(self.p_qso).any():
+            self.score = np.nan_to_num(self.p_qso)
+        best = confidence.argmax(axis=1)[:, None]
         z_line = np.take_along_axis(np.asarray(table["Z_LINES"]), best, axis=1)[:, 0]
         self.dv_line = SPEED_OF_LIGHT * (z_line - self.truez) / (1 + self.truez)
         self.right = self.quasar & (np.abs(self.dv) < RIGHT)
@@ -119,6 +143,100 @@ def calibration_error(p: np.ndarray, label: np.ndarray) -> float:
     )
 
 
+def comb(found: Answers) -> dict[str, float]:
+    """The largest excess of found over true redshifts in a phase of the boxes of a line.
+
+    Of the quasars at their redshift: the place of a line within its box, from the found redshift
+    and from the true one, in ten phases each. Were redshifts drawn to places in the boxes, as
+    wiggles in N(z), some phases would hold more than the truth has.
+    """
+    chosen = found.is_qso & found.right
+    worst, total = 0.0, 0
+    for line in found.lines:
+        counts = []
+        for z in (found.zbest[chosen], found.truez[chosen]):
+            box, offset = found.grid.to_box(found.rest[line] * (1 + z), found.nboxes)
+            phase = offset[box >= 0]
+            counts.append(np.bincount((phase * PHASES).astype(int), minlength=PHASES))
+        if counts[1].sum() < 1000:
+            continue
+        excess = float(np.max(counts[0] / counts[1] - 1))
+        if excess > worst:
+            worst, total = excess, int(counts[1].sum())
+    return {"value": worst, "n": total}
+
+
+def bias(found: Answers) -> list[dict[str, float]]:
+    """The median velocity of the quasars found, in each bin of true redshift."""
+    edges = np.arange(0, 7, BIAS_STEP)
+    chosen = found.is_qso & found.right
+    rows = []
+    for low in edges:
+        inside = chosen & (found.truez >= low) & (found.truez < low + BIAS_STEP)
+        if inside.sum() >= 30:
+            rows.append({"z": float(low), **statistic(found.dv[inside], np.median)})
+    return rows
+
+
+def at_equal_purity(found: Answers, baseline: Answers) -> dict[str, dict]:
+    """Both models in each bin of S/N, at the purity that the baseline has at its own rule.
+
+    A threshold of the other's score is taken that gives that purity, or the highest it can have
+    below it. Completeness, NMAD and outliers are then those of its spectra above the threshold.
+    """
+    result = {}
+    for name, low, high in bins(SNR_EDGES):
+        chosen = (found.snr >= low) & (found.snr < high)
+        called = chosen & baseline.is_qso
+        purity = baseline.right[called].mean()
+        order = np.flatnonzero(chosen)[np.argsort(-found.score[chosen])]
+        running = np.cumsum(found.right[order]) / np.arange(1, len(order) + 1)
+        enough = np.flatnonzero(running >= purity)
+        ours = np.zeros(len(found), dtype=bool)
+        ours[order[: enough[-1] + 1 if len(enough) else 1]] = True
+        result[name] = {
+            label: _summary(answers, chosen, mask)
+            for label, answers, mask in (
+                ("qnet", found, ours),
+                ("baseline", baseline, called),
+            )
+        }
+    return result
+
+
+def _summary(answers: Answers, chosen: np.ndarray, called: np.ndarray) -> dict[str, dict]:
+    """What is compared of two models."""
+    hit = called & answers.right
+    return {
+        "purity": share(answers.right[called]),
+        "completeness": share(hit[chosen & answers.quasar]),
+        "dv_nmad": statistic(answers.dv[hit], nmad),
+        "outliers": share((np.abs(answers.dv) > OUTLIER)[called & answers.quasar]),
+    }
+
+
+def of_sky(folder: Path, model: str | None, survey: str, count: int = 20_000) -> dict[str, object]:
+    """Fibres on the sky: how many are called quasars, and how many of these at the joints."""
+    paths = folder / f"sky-{survey}.fits", folder / f"sky-{survey}-truth.fits"
+    if not all(path.exists() for path in paths):
+        simulation = simulate(count, seed=6000, survey=survey, mix={"sky": 1.0})
+        write_simulation(simulation, *paths, grid=FINE_GRID, overwrite=True)
+    found = Answers(*paths, model)
+    z = found.zbest[found.is_qso]
+    return {
+        "called quasars": share(found.is_qso),
+        "redshifts": np.histogram(z, np.arange(0, 7.25, BIAS_STEP))[0].tolist(),
+        "at the joints": {
+            f"{low:g} - {high:g}": {
+                "here": int(((z >= low) & (z < high)).sum()),
+                "as wide below": int(((z >= 2 * low - high) & (z < low)).sum()),
+                "as wide above": int(((z >= high) & (z < 2 * high - low)).sum()),
+            }
+            for low, high in JOINTS
+        },
+    }
+
+
 def bins(edges: tuple[float, ...]) -> Iterator[tuple[str, float, float]]:
     """Name and edges of each bin."""
     for low, high in itertools.pairwise(edges):
@@ -129,6 +247,8 @@ def judge(found: Answers) -> dict[str, object]:
     """All numbers of a file."""
     everything = np.ones(len(found), dtype=bool)
     known = found.quasar & (found.bal != 0)
+    called = found.is_qso & (found.zbest > 3.6)
+    near = found.truez < 0.4
     bal_seen = known & (found.truez > 1.6) & (found.truez < 5.0) & found.is_qso
     return {
         "all": numbers(found, everything),
@@ -141,8 +261,20 @@ def judge(found: Answers) -> dict[str, object]:
             for name, low, high in bins(Z_EDGES)
         },
         "false positives": {
-            kind: share(found.is_qso[found.kind == kind]) for kind in ("GALAXY", "STAR", "SKY")
+            **{kind: share(found.is_qso[found.kind == kind]) for kind in ("GALAXY", "STAR", "SKY")},
+            "GALAXY z < 0.4": share(found.is_qso[(found.kind == "GALAXY") & near]),
+            "SEYFERT2 z < 0.4": share(found.is_qso[(found.subtype == "SEYFERT2") & near]),
         },
+        "purity above 3.6": share(found.right[called]),
+        "comb": comb(found),
+        "bias": bias(found),
+        "pull by z": {
+            name: numbers(found, found.quasar & (found.zbest >= low) & (found.zbest < high))[
+                "pull_width"
+            ]
+            for name, low, high in bins(Z_EDGES)
+        },
+        "DLA hosts": numbers(found, found.quasar & found.dla),
         "subtypes": {
             kind: {
                 "found": share(found.is_qso[found.quasar & (found.subtype == kind)]),
@@ -155,6 +287,8 @@ def judge(found: Answers) -> dict[str, object]:
         "bal": {
             "recall": share(found.is_bal[bal_seen & (found.bal == 1)]),
             "rejection": share(~found.is_bal[bal_seen & (found.bal == -1)]),
+            "outliers, BAL": share((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == 1)]),
+            "outliers, other": share((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == -1)]),
         },
     }
 
@@ -193,46 +327,13 @@ def draw(folder: Path, figures: Path, model: str | None) -> None:
     save_figure(plot_z(found[1]), figures / "model-redshifts.png", overwrite=True)
 
 
-def text(number: dict[str, float], digits: int) -> str:
-    """A number with its interval."""
-    if "low" not in number:
-        return f"{number['value']:.{digits}f}"
-    return f"{number['value']:.{digits}f} [{number['low']:.{digits}f}, {number['high']:.{digits}f}]"
-
-
-def print_tables(name: str, result: dict) -> None:
-    """Tables in Markdown."""
-    columns = {
-        "completeness": 4,
-        "purity": 4,
-        "outliers": 4,
-        "dv_median": 0,
-        "dv_nmad": 0,
-        "dv_nmad_line": 0,
-        "pull_width": 2,
-        "calibration_error": 3,
-    }
-    print(f"\n## {name}\n")
-    for table in ("snr", "z"):
-        print(f"| {table} | quasars | " + " | ".join(columns) + " |")
-        print("|" + "---|" * (len(columns) + 2))
-        rows = {"all": result["all"], **result[table]} if table == "snr" else result[table]
-        for row, values in rows.items():
-            cells = [text(values[key], digits) for key, digits in columns.items()]
-            print(f"| {row} | {values['found']['n']} | " + " | ".join(cells) + " |")
-        print()
-    for key, value in {**result["false positives"], **result["bal"]}.items():
-        print(f"- {key}: {text(value, 4)} of {value['n']}")
-    for key, value in result["subtypes"].items():
-        print(f"- {key}: found {text(value['found'], 3)} of {value['found']['n']}")
-
-
 def main() -> None:
     """Judge all files of the test sample."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--model")
+    parser.add_argument("--baseline", help="a model that is judged beside it")
     parser.add_argument("--figures", type=Path, help="draw figures into this folder, and stop")
     options = parser.parse_args()
     if options.figures:
@@ -241,10 +342,19 @@ def main() -> None:
     result = {}
     for data, truth in zip(*files(options.folder, "test"), strict=True):
         name = data.stem.removeprefix("test-")
-        result[name] = judge(Answers(data, truth, options.model))
+        found = Answers(data, truth, options.model)
+        result[name] = judge(found)
         print_tables(name, result[name])
+        if options.baseline:
+            other = Answers(data, truth, options.baseline)
+            result[f"{name}, baseline"] = judge(other)
+            result[f"{name}, equal purity"] = at_equal_purity(found, other)
+            print_equal_purity(result[f"{name}, equal purity"])
     result["two draws"] = repeat(options.folder, options.model)
-    print("\n", result["two draws"])
+    print("\n- two draws:", {key: text(value, 4) for key, value in result["two draws"].items()})
+    for survey in ("boss", "desi"):
+        result[f"sky, {survey}"] = of_sky(options.folder, options.model, survey)
+        print(survey, result[f"sky, {survey}"])
     options.output.write_text(json.dumps(result, indent=1) + "\n")
 
 

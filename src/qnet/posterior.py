@@ -32,7 +32,7 @@ class RedshiftBins:
     nbins : int
         Number of bins.
     others : tuple of str
-        Classes that are no quasars, by the names of `qnet.objective.CLASSES`.
+        Classes that are no quasars, by the names of ``qnet.objective.CLASSES``.
     """
 
     z_min: float

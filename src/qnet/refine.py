@@ -213,14 +213,14 @@ class Refined(NamedTuple):
     Attributes
     ----------
     z : ndarray of float64, shape (nspec,)
-        z_frame + dv/c (1 + z_frame) of the last pass; the guess where `ok` is false.
+        z_frame + dv/c (1 + z_frame) of the last pass; the guess where ``ok`` is false.
     zerr : ndarray of float64, shape (nspec,)
-        sigma/c (1 + z); NaN where `ok` is false.
+        sigma/c (1 + z); NaN where ``ok`` is false.
     ok : ndarray of bool, shape (nspec,)
         False where the window has too little weight (``arch.min_share``), the answer is not finite,
         or it has moved from the guess by more than ``arch.max_dv``.
     score : ndarray of float64, shape (nspec,)
-        `Outputs.score` of the last pass; NaN where `ok` is false or the stage does not verify.
+        ``score`` of the last pass (`qnet.refine.Outputs`); NaN where ``ok`` is false or the stage does not verify.
     """
 
     z: FloatArray

@@ -61,7 +61,7 @@ class NetworkOptions:
     rest : mapping of str to float
         Rest wavelengths [Angstrom] by line; those of the lines are used.
     boxes, nlayers, filters, width, strides, padding, units, dropout, reg_conv, reg_fc
-        As `qnet.kerasnet.QuasarNET` takes them; `filters` is one number, or one for each layer.
+        As `qnet.kerasnet.QuasarNET` takes them; ``filters`` is one number, or one for each layer.
     redshifts : RedshiftBins, optional
         Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
     """

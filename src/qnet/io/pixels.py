@@ -1,4 +1,4 @@
-"""Pixels of plain FITS images, read past the C library: a piece at a time, while it is in the cache."""
+"""Pixels of plain FITS images, read past the C library, a piece at a time, in the cache."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class Model:
         verbose : int
             A progress bar when not 0.
         threads : int, optional
-            Threads that share the spectra; results do not depend on it. Those of the model when None.
+            Threads that share the spectra; results do not depend on it. The model's when None.
         dtype : dtype
             Precision of the computation: float32 or float64.
 

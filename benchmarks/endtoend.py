@@ -38,7 +38,7 @@ def make_coadd(folder: Path, nspec: int) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         simulation = simulate(nspec, seed=1, survey="desi")
-        write_simulation(simulation, path, folder / "truth.fits", layout="coadd")
+        write_simulation(simulation, path, folder / "truth.fits", format="coadd")
     return path
 
 

@@ -39,6 +39,7 @@ def classify(
     air: bool = False,
     spall: SpAll | None = None,
     workers: int = 1,
+    threads: int | None = None,
     progress: bool = False,
 ) -> Table:
     """Classify spectra: is it a quasar, and at what redshift?
@@ -78,6 +79,10 @@ def classify(
         THING_ID by (PLATE, MJD, FIBERID), for spPlate and spCFrame files.
     workers : int
         Processes that share the files.
+    threads : int, optional
+        Threads of the network in each process; results do not depend on it. When None, one for each
+        CPU that the process may use, or as many as OMP_NUM_THREADS and its like allow; with
+        several `workers`, one.
     progress : bool
         Show a progress bar on a terminal.
 
@@ -119,11 +124,18 @@ def classify(
     paths = _as_paths(source) if flux is None and ivar is None else None
     if paths is None:
         spectra = as_spectra(source, flux, ivar, air=air)
-        return classify_memory(spectra, chosen, rule, selection).to_table()
+        return classify_memory(spectra, chosen, rule, selection, threads=threads).to_table()
     if air:
         raise InputError("air=True is for arrays, tables and specutils objects, not for files")
     catalogue, failures = classify_files(
-        paths, chosen, rule, selection, spall=spall, workers=workers, progress=progress
+        paths,
+        chosen,
+        rule,
+        selection,
+        spall=spall,
+        workers=workers,
+        threads=threads,
+        progress=progress,
     )
     if len(failures) == 1:
         raise failures[0].error

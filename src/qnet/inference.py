@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from qnet.architecture import BATCH_NORM, Architecture, ConvLayer
 from qnet.errors import InputError
 from qnet.posterior import softmax
+from qnet.threads import one_blas_thread
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -57,29 +59,43 @@ class ConvStack:
             for conv, (layer, norm) in zip(convs, layers[:-1], strict=True)
         ]
         self._dense = _fold(weights, *layers[-1], epsilon, dtype)
+        self._steps: dict[int, list[_Step]] = {}
 
     def __call__(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Run (nspec, npix, channels) to (nspec, units)."""
         nspec, npix, channels = activation.shape
-        plans = _plan([conv for conv, _, _ in self._layers], npix)
-        padded = plans[0].buffer(nspec, channels, activation.dtype)
-        plans[0].inside(padded)[:] = activation[:, : plans[0].npix]
-        for (conv, kernel, bias), plan, following in zip(
-            self._layers, plans, [*plans[1:], None], strict=True
-        ):
-            sums = _convolve(padded, conv, plan, kernel)
+        if npix not in self._steps:
+            self._steps[npix] = self._prepare(npix)
+        steps = self._steps[npix]
+        flat = steps[0].plan.buffer(nspec, channels, activation.dtype)
+        steps[0].plan.inside(flat, channels)[:] = activation[:, : steps[0].plan.npix].reshape(
+            nspec, -1
+        )
+        for step, following in zip(steps, [*steps[1:], None], strict=True):
+            sums = _convolve(flat, step)
             if following is None:
-                padded = target = np.empty((nspec, plan.length, conv.filters), sums.dtype)
+                flat = target = np.empty((nspec, step.bias.size), sums.dtype)
             else:
-                padded = following.buffer(nspec, conv.filters, sums.dtype)
-                target = following.inside(padded)
-            np.add(sums[:, : target.shape[1]], bias, out=target)
+                flat = following.plan.buffer(nspec, step.conv.filters, sums.dtype)
+                target = following.plan.inside(flat, step.conv.filters)
+            np.add(sums[:, : step.bias.size], step.bias, out=target)
             np.maximum(target, 0, out=target)
         kernel, bias = self._dense
-        common = np.asarray(padded.reshape(nspec, -1) @ kernel)
+        common = np.asarray(flat @ kernel)
         common += bias
         np.maximum(common, 0, out=common)
         return common
+
+    def _prepare(self, npix: int) -> list[_Step]:
+        """What the convolutions need to know to run on so many pixels."""
+        plans = _plan([conv for conv, _, _ in self._layers], npix)
+        used = [plan.npix for plan in plans[1:]] + [plans[-1].length]
+        # A bias per pixel, not per filter: NumPy then adds long rows, not one of a few filters for
+        # each pixel.
+        return [
+            _Step(conv, plan, kernel, np.tile(bias, size))
+            for (conv, kernel, bias), plan, size in zip(self._layers, plans, used, strict=True)
+        ]
 
 
 class Network:
@@ -119,7 +135,9 @@ class Network:
                 weights[f"fc_redshift.{name}"].astype(self.dtype) for name in ("kernel", "bias")
             )
 
-    def predict(self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE) -> npt.NDArray[Any]:
+    def predict(
+        self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE, threads: int = 1
+    ) -> npt.NDArray[Any]:
         """Run the network.
 
         Parameters
@@ -128,23 +146,25 @@ class Network:
             Normalised spectra. A row that holds NaN or infinity gives a row of NaN, and touches no
             other.
         chunk_size : int
-            Spectra held in memory at a time, as activations.
+            Spectra held in memory at a time, as activations, by each thread.
+        threads : int
+            Threads that share the chunks; the results do not depend on it.
 
         Returns
         -------
         ndarray, shape (nlines + nlines_bal, nspec, 2 * nboxes)
             Confidences, then offsets, of each line.
         """
-        return self.run(X, chunk_size)[0]
+        return self.run(X, chunk_size, threads)[0]
 
     def run(
-        self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE
+        self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE, threads: int = 1
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Run the network, as `predict`, and keep the activations of its common layer.
 
         Parameters
         ----------
-        X, chunk_size
+        X, chunk_size, threads
             As in `predict`.
 
         Returns
@@ -157,17 +177,20 @@ class Network:
         arch = self.architecture
         out = np.empty((arch.nlines, len(X), 2 * arch.nboxes), dtype=self.dtype)
         common = np.empty((len(X), arch.units), dtype=self.dtype)
-        for start in range(0, len(X), chunk_size):
+
+        def work(start: int) -> None:
             rows = slice(start, start + chunk_size)
-            chunk = np.array(X[rows], dtype=self.dtype)
-            # A network may leave out pixels at an end: the whole row counts, not what it reads.
-            bad = ~np.isfinite(chunk).all(axis=1)
-            chunk[bad] = 0
-            activation = self._stack(chunk[:, :, None])
-            result = self._run_heads(activation)
-            result[:, bad] = np.nan
-            activation[bad] = np.nan
-            out[:, rows], common[rows] = result, activation
+            self._run_chunk(X[rows], out[:, rows], common[rows])
+
+        starts = range(0, len(X), chunk_size)
+        with one_blas_thread():
+            if threads == 1 or len(starts) <= 1:
+                for start in starts:
+                    work(start)
+            else:
+                with ThreadPoolExecutor(min(threads, len(starts))) as pool:
+                    # Consumed, so that what a thread raises is raised here.
+                    list(pool.map(work, starts))
         return out, common
 
     def posterior(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -184,29 +207,46 @@ class Network:
             Each row adds up to 1; a row of NaN gives a row of NaN.
         """
         kernel, bias = self._redshift
-        return softmax(common @ kernel + bias)
+        with one_blas_thread():
+            return softmax(common @ kernel + bias)
 
-    def _run_heads(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """One chunk through all heads."""
+    def _run_chunk(
+        self, X: npt.NDArray[Any], out: npt.NDArray[Any], common: npt.NDArray[Any]
+    ) -> None:
+        """Fill predictions and common activations of one chunk."""
+        chunk = np.array(X, dtype=self.dtype)
+        # A network may leave out pixels at an end: the whole row counts, not what it reads.
+        bad = ~np.isfinite(chunk).all(axis=1)
+        chunk[bad] = 0
+        common[:] = self._stack(chunk[:, :, None])
+        self._run_heads(common, out)
+        out[:, bad] = np.nan
+        common[bad] = np.nan
+
+    def _run_heads(self, common: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+        """One chunk through all heads, into an array (line, nspec, 2 * nboxes)."""
         arch = self.architecture
         kernel, bias = self._heads
         heads = common @ kernel
         heads += bias
-        # (nspec, line, box or offset, nboxes)
-        parts = heads.reshape(len(common), arch.nlines, 2, arch.nboxes)
-        _sigmoid(parts[:, :, 0])
-        if arch.offset_activation == "sigmoid":
-            _sigmoid(parts[:, :, 1])
-        parts[:, :, 1] *= arch.offset_scale
-        parts[:, :, 1] += arch.offset_shift
-        return np.asarray(parts.reshape(len(common), arch.nlines, -1).transpose(1, 0, 2))
+        # Columns (box or offset, line, nboxes): what is computed alike lies side by side.
+        boxes, offsets = np.split(heads, 2, axis=1)
+        _sigmoid(heads if arch.offset_activation == "sigmoid" else boxes)
+        offsets *= arch.offset_scale
+        offsets += arch.offset_shift
+        shape = (len(common), arch.nlines, arch.nboxes)
+        for part, place in (
+            (boxes, slice(None, arch.nboxes)),
+            (offsets, slice(arch.nboxes, None)),
+        ):
+            out[:, :, place] = part.reshape(shape).transpose(1, 0, 2)
 
     def _join_heads(self, weights: Weights) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Kernel and bias of all heads side by side, in the order (line, box or offset, nboxes)."""
+        """Kernel and bias of all heads side by side, in the order (box or offset, line, nboxes)."""
         names = [
             f"fc_{part}_{line}"
-            for line in range(self.architecture.nlines)
             for part in ("box", "offset")
+            for line in range(self.architecture.nlines)
         ]
         kernel = np.concatenate([weights[f"{name}.kernel"] for name in names], axis=1)
         bias = np.concatenate([weights[f"{name}.bias"] for name in names])
@@ -271,15 +311,25 @@ class _Plan:
     length: int
 
     def buffer(self, nspec: int, channels: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Array (nspec, nrows * stride, channels) that is zero outside of the input's pixels."""
-        padded = np.empty((nspec, self.nrows * self.stride, channels), dtype)
-        padded[:, : self.before] = 0
-        padded[:, self.before + self.npix :] = 0
-        return padded
+        """Array (nspec, nrows * stride * channels), zero outside of the input's pixels."""
+        flat = np.empty((nspec, self.nrows * self.stride * channels), dtype)
+        flat[:, : self.before * channels] = 0
+        flat[:, (self.before + self.npix) * channels :] = 0
+        return flat
 
-    def inside(self, padded: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """The input's pixels of a buffer, a view."""
-        return padded[:, self.before : self.before + self.npix]
+    def inside(self, flat: npt.NDArray[Any], channels: int) -> npt.NDArray[Any]:
+        """The input's pixels of a buffer, a view (nspec, npix * channels)."""
+        return flat[:, self.before * channels : (self.before + self.npix) * channels]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Step:
+    """A convolution ready to run: its kernel (inputs, filters) and a bias for all of its output."""
+
+    conv: ConvLayer
+    plan: _Plan
+    kernel: npt.NDArray[Any]
+    bias: npt.NDArray[Any]
 
 
 def _plan(convs: Sequence[ConvLayer], npix: int) -> list[_Plan]:
@@ -305,25 +355,24 @@ def _rows_per_window(conv: ConvLayer) -> int:
     return -(-conv.width // conv.stride)
 
 
-def _convolve(
-    padded: npt.NDArray[Any], conv: ConvLayer, plan: _Plan, kernel: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
-    """Convolution of (nspec, nrows * stride, channels) to (nspec, nrows, filters), without copies.
+def _convolve(flat: npt.NDArray[Any], step: _Step) -> npt.NDArray[Any]:
+    """Convolution of a buffer to (nspec, nrows * filters), without copies.
 
     In rows of `stride` pixels a window covers m rows, and the windows of every m-th row do not
     overlap: they are the rows of a matrix that lies in memory already, and m matrix products give
     all. The spectra of a chunk follow one another without a gap; the last m - 1 windows of each
     reach into the next, and mean nothing.
     """
-    nspec, _, channels = padded.shape
-    rows = padded.reshape(nspec * plan.nrows, plan.stride * channels)
-    covered = _rows_per_window(conv)
-    out = np.empty((len(rows), conv.filters), dtype=kernel.dtype)
+    plan, kernel = step.plan, step.kernel
+    nspec = len(flat)
+    rows = flat.reshape(nspec * plan.nrows, -1)
+    covered = _rows_per_window(step.conv)
+    out = np.empty((len(rows), step.conv.filters), dtype=kernel.dtype)
     for first in range(covered):
         count = (len(rows) - first) // covered
         windows = rows[first : first + count * covered].reshape(count, covered * rows.shape[1])
         np.matmul(windows[:, : len(kernel)], kernel, out=out[first::covered][:count])
-    return out.reshape(nspec, plan.nrows, conv.filters)
+    return out.reshape(nspec, -1)
 
 
 def _sigmoid(values: npt.NDArray[Any]) -> None:

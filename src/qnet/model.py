@@ -26,6 +26,7 @@ from qnet.preprocess import Preprocessed, preprocess
 from qnet.refine import Refiner
 from qnet.shipped import resolve
 from qnet.spectra import Spectra
+from qnet.threads import choose_threads
 from qnet.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Model:
 
     def __init__(self, weights: WeightsFile) -> None:
         self.weights = weights
+        #: Threads of the forward pass; None as in `qnet.threads.choose_threads`.
+        self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
         self._refiner: Refiner | None = None
 
@@ -142,6 +145,7 @@ class Model:
         batch_size: int | None = None,
         verbose: int = 0,
         *,
+        threads: int | None = None,
         dtype: npt.DTypeLike = np.float32,
     ) -> list[npt.NDArray[Any]]:
         """Run the network on normalised spectra.
@@ -152,9 +156,11 @@ class Model:
             Spectra on the model's grid, as `preprocess` makes them. A row that holds NaN or
             infinity gives a row of NaN, and touches no other.
         batch_size : int, optional
-            Spectra held in memory at a time, as activations.
+            Spectra held in memory at a time, as activations, by each thread.
         verbose : int
             A progress bar when not 0.
+        threads : int, optional
+            Threads that share the spectra; results do not depend on it. The model's when None.
         dtype : dtype
             Precision of the computation: float32 or float64.
 
@@ -167,19 +173,21 @@ class Model:
         Raises
         ------
         InputError
-            X is not of that shape, or batch_size is not positive.
+            X is not of that shape, or batch_size or threads is not positive.
         """
         spectra = self._check_input(X)
         size = CHUNK_SIZE if batch_size is None else batch_size
         if size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size!r}")
         network = self._network(np.dtype(dtype))
+        share = choose_threads(self.threads if threads is None else threads)
         if not verbose:
-            return list(network.predict(spectra, size))
+            return list(network.predict(spectra, size, share))
         from tqdm import tqdm
 
-        bar = tqdm(range(0, len(spectra), size), unit="batch")
-        parts = [network.predict(spectra[start : start + size], size) for start in bar]
+        step = size * share
+        bar = tqdm(range(0, len(spectra), step), unit="batch")
+        parts = [network.predict(spectra[start : start + step], size, share) for start in bar]
         parts = parts or [network.predict(spectra, size)]
         return list(np.concatenate(parts, axis=1))
 
@@ -200,8 +208,8 @@ class Model:
         InputError
             X is not of that shape.
         """
-        network = self._network(np.dtype(np.float32))
-        preds, common = network.run(self._check_input(X))
+        network, share = self._network(np.dtype(np.float32)), choose_threads(self.threads)
+        preds, common = network.run(self._check_input(X), threads=share)
         arrays, distance = self.weights.arrays, np.full(len(common), np.nan)
         if "outlier_mean" in arrays:
             away = common.astype(np.float64) - arrays["outlier_mean"]
@@ -310,15 +318,9 @@ class Model:
         """
         from qnet.kerasnet import take
 
+        meaning: dict[str, Any] = {"lines": lines, "lines_bal": lines_bal, "rest": rest}
         chosen = None if grid is None else as_grid(grid)
-        architecture, arrays = take(
-            model,
-            lines=lines,
-            lines_bal=lines_bal,
-            grid=chosen,
-            rest=rest,
-            redshifts=redshifts,
-        )
+        architecture, arrays = take(model, grid=chosen, redshifts=redshifts, **meaning)
         return cls(WeightsFile(architecture, arrays, name=name, version=version))
 
     def __repr__(self) -> str:

@@ -220,7 +220,8 @@ class Refined(NamedTuple):
         False where the window has too little weight (``arch.min_share``), the answer is not finite,
         or it has moved from the guess by more than ``arch.max_dv``.
     score : ndarray of float64, shape (nspec,)
-        ``score`` of the last pass (`qnet.refine.Outputs`); NaN where ``ok`` is false or the stage does not verify.
+        The verdict of the last pass (`qnet.refine.Outputs`); NaN where ``ok`` is false or the stage
+        does not verify.
     """
 
     z: FloatArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 import warnings
@@ -22,6 +23,7 @@ from qnet.model import Model
 from qnet.provenance import Part, assemble
 from qnet.selection import Selection
 from qnet.spectra import Spectra
+from qnet.threads import choose_threads, one_blas_thread
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ def classify_files(
     *,
     spall: SpAll | None = None,
     workers: int = 1,
+    threads: int | None = None,
     progress: bool = False,
 ) -> tuple[Catalogue, list[Failure]]:
     """Classify files; bad ones are reported, the others classified all the same.
@@ -45,7 +48,7 @@ def classify_files(
     ----------
     paths : sequence of str or path
         The cframes (spCFrames) of one exposure and spectrograph are one set of rows.
-    model, rule, selection, spall, workers, progress
+    model, rule, selection, spall, workers, threads, progress
         As in `classify`.
 
     Returns
@@ -58,10 +61,12 @@ def classify_files(
     Raises
     ------
     InputError
-        There is no path, or `workers` is not positive.
+        There is no path, or `workers` or `threads` is not positive.
     """
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers!r}")
+    # Workers share the processor among them already.
+    model = _with_threads(model, threads if workers == 1 or threads is not None else 1)
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
@@ -88,13 +93,20 @@ def classify_files(
     return _finish(parts, names, model, rule, selection), failures
 
 
-def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selection) -> Catalogue:
+def classify_memory(
+    spectra: Spectra,
+    model: Model,
+    rule: Rule,
+    selection: Selection,
+    *,
+    threads: int | None = None,
+) -> Catalogue:
     """Classify spectra that are in memory.
 
     Parameters
     ----------
     spectra : Spectra
-    model, rule, selection
+    model, rule, selection, threads
         As in `classify_files`.
 
     Returns
@@ -104,11 +116,20 @@ def classify_memory(spectra: Spectra, model: Model, rule: Rule, selection: Selec
     Raises
     ------
     InputError
-        A row is out of range, a target column is missing, or no wavelength is on the model's grid.
+        A row is out of range, a target column is missing, no wavelength is on the model's grid, or
+        `threads` is not positive.
     """
+    model = _with_threads(model, threads)
     part = _classify_spectra(spectra, model, rule, selection)
     names = list(spectra.source) or [spectra.layout]
     return _finish([part], [names], model, rule, selection)
+
+
+def _with_threads(model: Model, threads: int | None) -> Model:
+    """The model with its number of threads settled, before BLAS is held to one."""
+    model = copy.copy(model)
+    model.threads = choose_threads(model.threads if threads is None else threads)
+    return model
 
 
 def _run(
@@ -192,7 +213,7 @@ def _classify_group(
 
 
 def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Selection) -> Part:
-    """Ids and answers of a batch."""
+    """Ids and answers of a batch; BLAS, wherever it is used, keeps to one thread."""
     batch = spectra.coadd() if selection.coadd == "target" else spectra
     source = ", ".join(spectra.source)
     try:
@@ -200,7 +221,8 @@ def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Sel
     except InputError as error:
         raise InputError(with_source(error, source)) from error
     try:
-        answers = answer(batch, model, rule, asked)
+        with one_blas_thread():
+            answers = answer(batch, model, rule, asked)
     except InputError as error:
         # What is wrong with the spectra is the file's fault, where they came from one.
         kind = FileError if source else InputError

@@ -15,7 +15,7 @@ from makers import desi_coadd, desi_set, fibermap, image, make_spectra, prepared
 from qnet import preprocess, survey
 from qnet.errors import FileError
 from qnet.io.fits import FitsFile
-from qnet.io.pixels import read_plain
+from qnet.io.pixels import plain_image
 from qnet.io.reader import read_blocks, read_spectra
 
 COMPRESSED = pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
@@ -132,11 +132,32 @@ def test_plain_pixels_are_those_of_the_c_library(tmp_path, dtype):
     with fitsio.FITS(str(path)) as fits:
         offsets, wanted = fits["A"].get_offsets(), fits["A"].read()
     start, begin = offsets["header_start"], offsets["data_start"]
-    found = read_plain(path, start, begin, (12, 15), 3, 8)
+    found = plain_image(path, start, begin, (12, 15)).read(3, 8)
     np.testing.assert_array_equal(found, wanted[3:8])
     assert found.dtype == wanted.dtype
-    assert read_plain(path, start, begin, (15, 12), 3, 8) is None
-    assert read_plain(path, 0, begin, (12, 15), 3, 8) is None
+    assert plain_image(path, start, begin, (15, 12)) is None
+    assert plain_image(path, 0, begin, (12, 15)) is None
+
+
+@COMPRESSED
+@pytest.mark.parametrize("rows", [None, [1, 2, 3], [4, 0, 0], []])
+def test_a_mask_clears_the_pixels_it_names(tmp_path, suffix, rows):
+    rng = np.random.default_rng(3)
+    # Bits of either end of the integers; more than a piece of them.
+    mask = rng.choice(np.array([0, 0, 0, 1, -(2**31)], np.int32), (5, 40_000))
+    path = write(tmp_path / f"image{suffix}", [primary(), image(mask, "MASK")])
+    index = None if rows is None else np.array(rows, dtype=np.int64)
+    chosen = mask if index is None else mask[index]
+    values = np.ones(chosen.shape, np.float32)
+    with FitsFile(path) as fits:
+        fits.clear_masked("MASK", index, values)
+    np.testing.assert_array_equal(values, chosen == 0)
+
+
+def test_a_mask_of_floats_is_an_error(tmp_path):
+    path = write(tmp_path / "image.fits", [primary(), image(np.zeros((2, 3), "f4"), "MASK")])
+    with FitsFile(path) as fits, pytest.raises(FileError, match="HDU MASK holds float32, not int"):
+        fits.clear_masked("MASK", None, np.ones((2, 3), np.float32))
 
 
 def test_scaled_and_compressed_pixels_go_through_the_c_library(tmp_path):

@@ -60,6 +60,12 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the files"
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of the network in each process (default: one per CPU; with workers, 1)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
 
 
@@ -102,6 +108,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         selection,
         spall=spall,
         workers=arguments.workers,
+        threads=arguments.threads,
         progress=True,
     )
     for failure in failures:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 from qnet.files import PathLike, check_input
-from qnet.io.pixels import read_plain
+from qnet.io.pixels import PlainImage, plain_image
 from qnet.io.structure import check_structure
 
 #: What fitsio and its C library raise on a damaged file.
@@ -65,6 +65,7 @@ class FitsFile:
         self._drop_fpack_shell()
         self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._shapes: dict[str | int, tuple[int, ...]] = {}
+        self._plain: dict[str | int, PlainImage | None] = {}
         self._names = {
             hdu.get_extname().strip().upper(): index
             for index, hdu in reversed(list(enumerate(self._hdus)))
@@ -151,6 +152,7 @@ class FitsFile:
         rows: npt.NDArray[np.int64] | None = None,
         *,
         integers: bool = False,
+        out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
         """Image of an HDU, native-endian.
 
@@ -162,32 +164,53 @@ class FitsFile:
             Rows (first axis) to read; all when None.
         integers : bool
             Whether it must hold integers, as masks do.
+        out : ndarray, optional
+            Contiguous and of the result's shape: memory that may be used for the pixels.
 
         Raises
         ------
         FileError
             The HDU is not there, not an image, of the wrong type, or damaged.
         """
-        if not self._has(key) or self.is_table(key) or not self.shape(key):
-            raise FileError(
-                f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
-            )
-        shape = self.shape(key)
-        if rows is not None and len(shape) != 2:
-            raise FileError(
-                f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
-            )
+        shape = self._check_image(key, rows)
         with self._faults(key):
-            hdu = self._hdu(key)
             if 0 in shape or (rows is not None and len(rows) == 0):
                 nrows = shape[0] if rows is None else len(rows)
                 data = np.zeros((nrows, *shape[1:]), dtype=np.int32 if integers else np.float32)
             else:
-                data = self._pixels(hdu, shape, rows)
+                data = self._pixels(key, rows, out)
             data = _native(data)
         if integers and data.dtype.kind not in "iub":
             raise FileError(f"{self.path}: HDU {self._label(key)} holds {data.dtype}, not integers")
         return data
+
+    def clear_masked(
+        self, key: str | int, rows: npt.NDArray[np.int64] | None, values: npt.NDArray[Any]
+    ) -> None:
+        """Set values to 0 where the mask of an HDU is not 0.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU of the mask.
+        rows : ndarray of int, optional
+            Rows (first axis) of the mask that `values` belongs to; all when None.
+        values : ndarray, shape (nrows, npix)
+            Contiguous; changed in place.
+
+        Raises
+        ------
+        FileError
+            As `image` with `integers`.
+        """
+        shape = self._check_image(key, rows)
+        with self._faults(key):
+            plain = self._plain_image(key)
+            low, high = (0, shape[0]) if rows is None else _span(rows)
+            if plain is not None and plain.stored.kind in "iu" and _is_run(rows):
+                plain.clear(low, high, values)
+                return
+        values[self.image(key, rows, integers=True) != 0] = 0
 
     def table(
         self, key: str | int, columns: list[str], rows: npt.NDArray[np.int64] | None = None
@@ -231,20 +254,43 @@ class FitsFile:
             found = {name.upper(): _native(table[name]) for name in table.dtype.names}
             return {name.upper(): found[name.upper()] for name in columns}
 
+    def _check_image(self, key: str | int, rows: npt.NDArray[np.int64] | None) -> tuple[int, ...]:
+        """Shape of an image, some rows of which are asked for; an error where there is none."""
+        if not self._has(key) or self.is_table(key) or not self.shape(key):
+            raise FileError(
+                f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
+            )
+        shape = self.shape(key)
+        if rows is not None and len(shape) != 2:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
+            )
+        return shape
+
     def _pixels(
-        self, hdu: Any, shape: tuple[int, ...], rows: npt.NDArray[np.int64] | None
+        self,
+        key: str | int,
+        rows: npt.NDArray[np.int64] | None,
+        out: npt.NDArray[Any] | None,
     ) -> npt.NDArray[Any]:
         """Pixels of an image, or of some of its rows."""
-        low, high = (0, shape[0]) if rows is None else (int(rows.min()), int(rows.max()) + 1)
-        offsets = hdu.get_offsets()
-        found = read_plain(
-            self.path, offsets["header_start"], offsets["data_start"], shape, low, high
-        )
-        if found is None:
+        low, high = (0, self.shape(key)[0]) if rows is None else _span(rows)
+        plain = self._plain_image(key)
+        if plain is not None:
+            found = plain.read(low, high, out if _is_run(rows) else None)
+        else:
+            hdu = self._hdu(key)
             found = hdu.read() if rows is None else hdu[low:high, :]
-        if rows is None or _is_run(rows):
-            return found
-        return np.asarray(found[rows - low])
+        return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])
+
+    def _plain_image(self, key: str | int) -> PlainImage | None:
+        """The image of an HDU where it lies in the file as it is."""
+        if key not in self._plain:
+            offsets = self._hdu(key).get_offsets()
+            self._plain[key] = plain_image(
+                self.path, offsets["header_start"], offsets["data_start"], self.shape(key)
+            )
+        return self._plain[key]
 
     def _has(self, key: str | int) -> bool:
         return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
@@ -310,9 +356,14 @@ def plain_name(path: Path) -> Iterator[str]:
         yield str(link)
 
 
-def _is_run(rows: npt.NDArray[np.int64]) -> bool:
-    """Whether rows follow one another."""
-    return bool((np.diff(rows) == 1).all())
+def _span(rows: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The first of some rows, and the one after the last; 0 and 0 for none."""
+    return (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
+
+
+def _is_run(rows: npt.NDArray[np.int64] | None) -> bool:
+    """Whether rows follow one another; all do when None."""
+    return rows is None or bool((np.diff(rows) == 1).all())
 
 
 def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:

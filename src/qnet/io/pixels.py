@@ -1,9 +1,10 @@
-"""Pixels of plain FITS images, read past the C library: rows of them at a time, byte-swapped."""
+"""Pixels of plain FITS images, read past the C library, a piece at a time, in the cache."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,96 @@ _STORED: Mapping[str, np.dtype[Any]] = {
 #: Cards that give the stored numbers another meaning.
 _SCALING = ("BSCALE", "BZERO", "BLANK")
 
-#: Bytes that are read and swapped at a time: what stays in the cache.
+#: Bytes that are read at a time: what stays in the cache.
 _PIECE = 1 << 18
 
 _CARD = 80
 
 
-def read_plain(
-    path: Path, start: int, data: int, shape: tuple[int, ...], low: int, high: int
-) -> npt.NDArray[Any] | None:
-    """Rows of an image that lies in a file as it is: uncompressed, with no scaling.
+@dataclasses.dataclass(frozen=True)
+class PlainImage:
+    """An image that lies in a file as it is: uncompressed, with no scaling.
+
+    Attributes
+    ----------
+    path : Path
+    start : int
+        Byte at which the data begin.
+    shape : tuple of int
+    stored : dtype
+        Of the pixels in the file, big-endian.
+    """
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+    stored: np.dtype[Any]
+
+    def read(self, low: int, high: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Rows in the machine's byte order.
+
+        Parameters
+        ----------
+        low, high : int
+            First row, and the one after the last.
+        out : ndarray, shape (high - low, ...), optional
+            Contiguous: where the pixels go, if they are of its type.
+
+        Returns
+        -------
+        ndarray, shape (high - low, ...)
+            `out`, or a new array.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read, or ends too early.
+        """
+        image, native = out, self.stored.newbyteorder("=")
+        if image is None or image.dtype != native:
+            image = np.empty((high - low, *self.shape[1:]), dtype=native)
+        flat = image.reshape(-1)
+        for place, piece in self._pieces(low, high):
+            flat[place] = piece
+        return image
+
+    def clear(self, low: int, high: int, values: npt.NDArray[Any]) -> None:
+        """Set values to 0 where the image is not: a mask is applied without being kept.
+
+        Parameters
+        ----------
+        low, high : int
+            Rows of the image, which must hold integers.
+        values : ndarray, shape (high - low, ...)
+            Contiguous; changed in place.
+
+        Raises
+        ------
+        OSError
+            The file cannot be read, or ends too early.
+        """
+        flat = values.reshape(-1)
+        for place, piece in self._pieces(low, high):
+            # Whether any bit is set does not depend on the byte order.
+            bits = piece.view(f"u{piece.itemsize}")
+            if bits.max():
+                flat[place][bits != 0] = 0
+
+    def _pieces(self, low: int, high: int) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+        """Pixels of some rows as they are stored, and their places; each valid until the next."""
+        pixels, itemsize = math.prod(self.shape[1:]), self.stored.itemsize
+        total = (high - low) * pixels
+        buffer = np.empty(_PIECE // itemsize, dtype=self.stored)
+        with open(self.path, "rb", buffering=0) as stream:
+            stream.seek(self.start + low * pixels * itemsize)
+            for first in range(0, total, buffer.size):
+                piece = buffer[: min(buffer.size, total - first)]
+                _fill(stream, piece.view(np.uint8).data)
+                yield slice(first, first + piece.size), piece
+
+
+def plain_image(path: Path, start: int, data: int, shape: tuple[int, ...]) -> PlainImage | None:
+    """Find an image that lies in a file as it is.
 
     Parameters
     ----------
@@ -41,36 +122,22 @@ def read_plain(
         Bytes at which the header and the data begin.
     shape : tuple of int
         Shape of the image.
-    low, high : int
-        First row, and the one after the last.
 
     Returns
     -------
-    ndarray, shape (high - low, ...), or None
-        Native-endian. None where the bytes at `start` are not the header of such an image, as in a
-        compressed file.
+    PlainImage or None
+        None where the bytes at `start` are not the header of such an image, as in a compressed
+        file.
 
     Raises
     ------
     OSError
-        The file cannot be read, or ends too early.
+        The file cannot be read.
     """
     with open(path, "rb", buffering=0) as stream:
         stream.seek(start)
         stored = _stored_type(stream.read(data - start), shape)
-        if stored is None:
-            return None
-        pixels = math.prod(shape[1:])
-        image = np.empty((high - low, *shape[1:]), dtype=stored.newbyteorder("="))
-        flat = image.reshape(-1)
-        buffer = np.empty(_PIECE // stored.itemsize, dtype=stored)
-        stream.seek(data + low * pixels * stored.itemsize)
-        for first in range(0, flat.size, buffer.size):
-            part = flat[first : first + buffer.size]
-            piece = buffer[: part.size]
-            _fill(stream, piece.view(np.uint8).data)
-            part[:] = piece
-    return image
+    return None if stored is None else PlainImage(path, data, shape, stored)
 
 
 def _stored_type(header: bytes, shape: tuple[int, ...]) -> np.dtype[Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from qnet.architecture import Architecture
 from qnet.objective import objective, redshift_target
 from qnet.train.data import RUN_LENGTH, Held, Rows, TrainingData
+from qnet.train.prefetch import prefetch
 from qnet.train.settings import Augmentation
 
 #: What Keras takes: input, targets and weights of each output.
@@ -164,11 +166,8 @@ class Batches:
             rest = waiting[count * self.size :]
 
     def endless(self, start: int) -> Iterator[Batch]:
-        """The batches of all epochs from one on."""
-        epoch = start
-        while True:
-            yield from self.epoch(epoch)
-            epoch += 1
+        """The batches of all epochs from one on, made ahead of the network by a thread."""
+        return prefetch(batch for epoch in itertools.count(start) for batch in self.epoch(epoch))
 
     def rows_of(self, epoch: int, step: int) -> Rows:
         """The spectra of a batch."""

@@ -1,0 +1,94 @@
+"""Threads: Python's share the work, and BLAS keeps to one in each; never both at once."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from qnet.errors import InputError
+
+
+def choose_threads(threads: int | None) -> int:
+    """Number of threads to use.
+
+    Parameters
+    ----------
+    threads : int, optional
+        What was asked for. None: as many as BLAS would take, which is the CPUs that this process
+        may run on, or fewer where OMP_NUM_THREADS, its like, or threadpoolctl say so.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        The number is not positive.
+    """
+    if threads is None:
+        found = [library["num_threads"] for library in _controller().info()]
+        return max(found) if found else _cpus()
+    if threads < 1:
+        raise InputError(f"threads must be at least 1, not {threads!r}")
+    return threads
+
+
+@contextlib.contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, in the whole process, as long as anyone asks for it.
+
+    With one thread a product of the same matrices has the same bits, whatever else runs.
+    """
+    _HOLD.take()
+    try:
+        yield
+    finally:
+        _HOLD.release()
+
+
+class _Hold:
+    """Counts who holds BLAS: the first one limits it, the last one restores what was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._limit: Any = None
+
+    def take(self) -> None:
+        """Limit BLAS, unless it is."""
+        with self._lock:
+            if self._count == 0:
+                self._limit = _controller().limit(limits=1)
+            self._count += 1
+
+    def release(self) -> None:
+        """Restore what was, unless someone else holds BLAS too."""
+        with self._lock:
+            self._count -= 1
+            if self._count == 0:
+                self._limit.restore_original_limits()
+
+
+#: BLAS has one setting for the process, so there is one counter for the process.
+_HOLD = _Hold()
+
+
+@functools.cache
+def _controller() -> Any:
+    """The BLAS libraries of this process: NumPy's among them."""
+    import numpy  # noqa: F401  # loads its library, if nothing did
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _cpus() -> int:
+    """CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

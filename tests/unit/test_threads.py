@@ -1,0 +1,161 @@
+"""Threads share the network's work: the same bits, and BLAS held to one thread meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
+
+import qnet
+from makers import desi_coadd, desi_set, fibermap, write
+from qnet import inference
+from qnet.cli import main
+from qnet.errors import InputError
+from qnet.threads import choose_threads, one_blas_thread
+
+
+def blas_threads():
+    """Threads that the BLAS of NumPy would use; SciPy may have loaded another, which is not held."""
+    numpy = ThreadpoolController().info()[:1]
+    return [found["num_threads"] for found in numpy]
+
+
+@pytest.fixture
+def X(small_model):
+    values = np.random.default_rng(4).normal(size=(150, small_model.grid.npix)).astype(np.float32)
+    values[17, 3] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_results_do_not_depend_on_the_number_of_threads(small_model, X, dtype):
+    wanted = np.array(small_model.predict(X, threads=1, dtype=dtype))
+    for threads in (2, 3, 16):
+        found = np.array(small_model.predict(X, threads=threads, dtype=dtype))
+        np.testing.assert_array_equal(found, wanted)
+    # Nor on what BLAS was allowed before.
+    with threadpool_limits(2, user_api="blas"):
+        np.testing.assert_array_equal(np.array(small_model.predict(X, dtype=dtype)), wanted)
+
+
+def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkeypatch):
+    seen, run = [], inference.Network._run_chunk
+    meeting = threading.Barrier(2, timeout=60)
+
+    def watch(self, rows, out, common):
+        seen.append((threading.current_thread(), len(rows), max(blas_threads())))
+        if len(seen) <= 2:
+            meeting.wait()  # The second thread has work while the first is busy.
+        run(self, rows, out, common)
+
+    monkeypatch.setattr(inference.Network, "_run_chunk", watch)
+    small_model.predict(X, batch_size=50, threads=2)
+    assert sorted(rows for _, rows, _ in seen) == [50, 50, 50]
+    assert len({thread for thread, _, _ in seen}) == 2
+    assert {blas for _, _, blas in seen} == {1}
+
+
+def test_an_error_in_a_thread_is_raised(small_model, X, monkeypatch):
+    def fail(self, rows, out, common):
+        raise MemoryError("no memory for a chunk")
+
+    monkeypatch.setattr(inference.Network, "_run_chunk", fail)
+    with pytest.raises(MemoryError, match="no memory for a chunk"):
+        small_model.predict(X, threads=2)
+
+
+def test_blas_is_held_by_the_first_and_restored_by_the_last():
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        inner, outer = one_blas_thread(), one_blas_thread()
+        outer.__enter__()
+        assert set(blas_threads()) == {1}
+        inner.__enter__()
+        # In any order, as threads come and go.
+        outer.__exit__(None, None, None)
+        assert set(blas_threads()) == {1}
+        inner.__exit__(None, None, None)
+        assert blas_threads() == before
+
+
+def test_blas_is_restored_after_an_error():
+    before = blas_threads()
+    with pytest.raises(RuntimeError, match="inside"), one_blas_thread():
+        raise RuntimeError("inside")
+    assert blas_threads() == before
+
+
+def test_as_many_threads_as_blas_may_use():
+    for limit in (1, 2):
+        with threadpool_limits(limit, user_api="blas"):
+            assert choose_threads(None) == limit
+    assert choose_threads(5) == 5
+    with pytest.raises(InputError, match="threads must be at least 1, not 0"):
+        choose_threads(0)
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"])
+def test_the_environment_is_heeded(name):
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    kept = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    code = "from qnet.threads import choose_threads; print(choose_threads(None))"
+    for settings, wanted in (({}, cpus), ({name: "1"}, 1)):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=kept | settings, capture_output=True, check=True
+        )
+        assert int(done.stdout) == wanted
+
+
+@pytest.fixture
+def coadd(tmp_path):
+    return write(
+        tmp_path / "coadd.fits", desi_coadd(desi_set([0.5, 1.0, 2.0]), fibermap([1, 2, 3]))
+    )
+
+
+def test_a_catalogue_does_not_depend_on_the_number_of_threads(coadd, two_stage_model):
+    wanted = qnet.classify(coadd, model=two_stage_model, threads=1)
+    for threads in (None, 2):
+        found = qnet.classify(coadd, model=two_stage_model, threads=threads)
+        for name in wanted.colnames:
+            np.testing.assert_array_equal(found[name], wanted[name])
+    assert two_stage_model.threads is None
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({}, 3), ({"threads": 2}, 2), ({"workers": 2}, 1), ({"workers": 2, "threads": 2}, 2)],
+)
+def test_workers_get_one_thread_unless_told_otherwise(
+    coadd, small_model, monkeypatch, options, wanted
+):
+    monkeypatch.setattr("qnet.threads._controller", lambda: Fake(3))
+    seen = []
+    monkeypatch.setattr(
+        "qnet.survey._run", lambda work, *rest: seen.append(work.keywords["model"].threads) or []
+    )
+    with pytest.raises(ValueError, match="zip"):
+        qnet.classify([coadd], model=small_model, **options)
+    assert seen == [wanted]
+
+
+class Fake:
+    """BLAS libraries that may use so many threads."""
+
+    def __init__(self, threads):
+        self.threads = threads
+
+    def info(self):
+        return [{"num_threads": self.threads}]
+
+
+def test_the_command_takes_threads(coadd, small_weights, tmp_path, capsys):
+    arguments = ["classify", str(coadd), "--model", str(small_weights), "-o"]
+    assert main([*arguments, str(tmp_path / "a.fits"), "--threads", "2"]) == 0
+    assert main([*arguments, str(tmp_path / "b.fits"), "--threads", "0"]) != 0
+    assert "threads must be at least 1, not 0" in capsys.readouterr().err

@@ -205,9 +205,16 @@ def _line_flags(
 
 
 def _best_place(model: Model, found: Predictions, zbest: FloatArray) -> FloatArray:
-    """Where the most confident line of each row lies at a redshift [Angstrom]."""
+    """Where the most confident line of each row lies at a redshift [Angstrom].
+
+    Of the lines that agree with the redshift, where there are any: it may rest on others than the
+    one of largest confidence.
+    """
     rest = rest_wavelengths(model.lines, model.rest)
-    return np.asarray(rest[found.c_line.argmax(axis=0)] * (1 + zbest))
+    with np.errstate(invalid="ignore"):
+        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
+        rank = found.c_line + (velocity <= DISAGREE_VELOCITY)
+    return np.asarray(rest[rank.argmax(axis=0)] * (1 + zbest))
 
 
 def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> npt.NDArray[np.int32]:

@@ -115,6 +115,9 @@ def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:
     yield "convolutions", _convolutions(architecture.convs)
     yield "dense", str(architecture.units)
     yield "offsets", architecture.offset_activation + ("" if plain else f", {rescale}")
+    if (bins := architecture.redshifts) is not None:
+        others = ", ".join(bins.others)
+        yield "redshift head", f"{bins.nbins} bins, z {bins.z_min:g} to {bins.z_max:g}; {others}"
     yield "parameters", str(architecture.nparameters)
 
 
@@ -128,7 +131,8 @@ def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     )
     yield "refine: convolutions", _convolutions(refine.convs)
     yield "refine: dense", str(refine.units)
-    yield "refine: passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the line"
+    yield "refine: passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the guess"
+    yield "refine: verdict", "yes" if refine.verify else "no"
     yield "refine: parameters", str(refine.nparameters)
 
 
@@ -142,6 +146,12 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
         yield "P_BAL", f"of {', '.join(calibration.p_bal.names)}"
         yield "IS_BAL", f"P_BAL > {calibration.p_bal_threshold:g}"
     yield "refined", f"rows of P_QSO > {calibration.refine_floor:g}"
+    if calibration.p_verified is not None:
+        yield (
+            "candidates",
+            f"at most {calibration.candidates}, of share >= {calibration.candidate_floor:g}",
+        )
+        yield "P_QSO then", f"of {', '.join(calibration.p_verified.names)}"
     yield "trained redshifts", f"{low:g} to {high:g}"
     yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
     if calibration.outlier_threshold is not None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Pairs of lines that are marked in a plot of redshifts, at most.
 _MOST_PAIRS = 8
 
+#: Steep lines whose slopes differ by less than this factor have no room for a name between them.
+_CLOSE_RATIO = 1.1
+
 #: Width of the bins of dv [km/s].
 _DV_BIN = 200.0
 
@@ -97,7 +100,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     groups = (
         (judged & sample.quasar & sample.right, "quasar, right", CYCLE[0], "o", 14),
         (judged & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
-        (judged & ~sample.quasar, "no quasar", ORANGE, "^", 30),
+        (judged & ~sample.quasar, "star or galaxy", ORANGE, "^", 30),
     )
     drawn = z[judged], zbest[judged]
     finite = np.concatenate([values[np.isfinite(values)] for values in drawn])
@@ -113,7 +116,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.05, end)
     ax.set_xlabel("true redshift")
     ax.set_ylabel("ZBEST")
-    ax.set_title(evaluation.name, fontsize=10)
+    ax.set_title(f"{evaluation.name}: rows called quasars", fontsize=10)
     ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
     return ax
 
@@ -135,16 +138,17 @@ def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
 def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     """Lines where one line is taken for another, for the pairs that occur most; named at the ends.
 
-    Names of places that lie close together are joined.
+    Names of places that lie close together are joined; of two steep lines that do, the right one
+    has its name on its right.
     """
     table, rest = evaluation.lines, evaluation.line_rest
     pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
     pairs.sort(key=lambda pair: -table.counts[pair])
+    named = [(table.rows[row], table.columns[column]) for row, column in pairs]
+    named = [pair for pair in named if {*pair} <= {*rest}][:_MOST_PAIRS]
     right: list[tuple[float, str]] = []
-    for row, column in pairs:
-        there, taken = table.rows[row], table.columns[column]
-        if there not in rest or taken not in rest or len(ax.lines) > _MOST_PAIRS:
-            continue
+    last_ratio = np.inf
+    for there, taken in sorted(named, key=lambda pair: -rest[pair[0]] / rest[pair[1]]):
         ratio = rest[there] / rest[taken]
         ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
         last = (1 + ends[1]) * ratio - 1
@@ -152,16 +156,18 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
         if last <= ends[1]:
             right.append((last, name))
         else:
-            # Along the line, above it: across, the line would strike it out.
+            # Along the line, beside it: across, the line would strike it out.
+            close = last_ratio / ratio < _CLOSE_RATIO
             at = (1 + 0.97 * ends[1]) / ratio - 1
             style: dict[str, Any] = {
                 "rotation": np.degrees(np.arctan(ratio)),
                 "rotation_mode": "anchor",
                 "transform_rotates_text": True,
                 "ha": "right",
-                "va": "bottom",
+                "va": "top" if close else "bottom",
             }
             ax.text(at, 0.97 * ends[1], name, fontsize=6.5, color=GREY, **style)
+            last_ratio = np.inf if close else ratio
     for place, name in _joined(sorted(right), 0.04 * ends[1]):
         ax.annotate(
             name,

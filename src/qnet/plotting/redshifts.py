@@ -21,6 +21,9 @@ _MOST_PAIRS = 8
 #: Steep lines whose slopes differ by less than this factor have no room for a name between them.
 _CLOSE_RATIO = 1.1
 
+#: Height that the name of a steep line takes, as a share of the axes.
+_NAME_LENGTH = 0.25
+
 #: Width of the bins of dv [km/s].
 _DV_BIN = 200.0
 
@@ -138,8 +141,8 @@ def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
 def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     """Lines where one line is taken for another, for the pairs that occur most; named at the ends.
 
-    Names of places that lie close together are joined; of two steep lines that do, the right one
-    has its name on its right.
+    Names of places that lie close together are joined; those of steep lines that do stand to the
+    left and right of them in turn, and further down.
     """
     table, rest = evaluation.lines, evaluation.line_rest
     pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
@@ -147,7 +150,7 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     named = [(table.rows[row], table.columns[column]) for row, column in pairs]
     named = [pair for pair in named if {*pair} <= {*rest}][:_MOST_PAIRS]
     right: list[tuple[float, str]] = []
-    last_ratio = np.inf
+    last_ratio, crowd = np.inf, 0
     for there, taken in sorted(named, key=lambda pair: -rest[pair[0]] / rest[pair[1]]):
         ratio = rest[there] / rest[taken]
         ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
@@ -157,17 +160,17 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
             right.append((last, name))
         else:
             # Along the line, beside it: across, the line would strike it out.
-            close = last_ratio / ratio < _CLOSE_RATIO
-            at = (1 + 0.97 * ends[1]) / ratio - 1
+            crowd = crowd + 1 if last_ratio / ratio < _CLOSE_RATIO else 0
+            last_ratio = ratio
+            height = (0.97 - _NAME_LENGTH * (crowd // 2)) * ends[1]
             style: dict[str, Any] = {
                 "rotation": np.degrees(np.arctan(ratio)),
                 "rotation_mode": "anchor",
                 "transform_rotates_text": True,
                 "ha": "right",
-                "va": "top" if close else "bottom",
+                "va": "top" if crowd % 2 else "bottom",
             }
-            ax.text(at, 0.97 * ends[1], name, fontsize=6.5, color=GREY, **style)
-            last_ratio = np.inf if close else ratio
+            ax.text((1 + height) / ratio - 1, height, name, fontsize=6.5, color=GREY, **style)
     for place, name in _joined(sorted(right), 0.04 * ends[1]):
         ax.annotate(
             name,

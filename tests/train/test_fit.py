@@ -14,19 +14,15 @@ import numpy as np
 import pytest
 
 import qnet
-from makers import make_spectra, prepared, primary, table, write
-from qnet.errors import FileError, InputError, OutputExistsError, TrainingError
+from makers import prepared, primary, table, write
+from qnet.errors import FileError, InputError, OutputExistsError
 from qnet.files import sha256
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.train import Augmentation, NetworkOptions, Settings, fit
+from qnet.train import fit
 from qnet.train.checkpoint import BEST, HISTORY, LAST, STATE
+from training import QUICK, SMALL, assert_same, make_survey
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-SMALL = NetworkOptions(lines=("LYA", "CIV(1548)"), filters=4, units=8, nlayers=3)
-QUICK = Settings(epochs=3, batch_size=32, network=SMALL, learning_rate=3e-3, seed=7)
-
-SUPERSET = {"THING_ID": "i4", "Z_VI": "f8", "CLASS_PERSON": "i4", "Z_CONF_PERSON": "i4"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,47 +35,9 @@ def keras():
     return module
 
 
-def make_survey(folder, count=300, grid=QUASARNET_GRID, first=1000, name="data"):
-    """Prepared data, with a target that was observed four times, and a superset."""
-    rng = np.random.default_rng(0)
-    z = rng.uniform(1.8, 3.2, count)
-    flux, ivar = make_spectra(grid.wave, z, seed=1, snr=20.0)
-    ids = np.arange(count) + first
-    ids[1:4] = ids[0]
-    cards = {"QNGRID": grid.spacing, "QNSTART": grid.start, "QNSTEP": grid.step}
-    header = None if grid == QUASARNET_GRID else tuple(cards.values())
-    options = {} if header is None else {"grid": header}
-    data = write(folder / f"{name}.fits", prepared(flux, ivar, {"TARGETID": ids}, **options))
-    quasar = rng.uniform(size=count) < 0.7
-    quasar[1:4], z[1:4] = quasar[0], z[0]
-    columns = {
-        "THING_ID": ids,
-        "Z_VI": z,
-        "CLASS_PERSON": np.where(quasar, 3, 1),
-        "Z_CONF_PERSON": np.full(count, 3),
-        "BAL_FLAG_VI": np.zeros(count),
-        "BI_CIV": np.zeros(count),
-    }
-    return data, write(folder / f"{name}_truth.fits", [primary(), table(columns)])
-
-
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     return make_survey(tmp_path_factory.mktemp("survey"))
-
-
-def weights(path):
-    """Arrays of a weights file."""
-    return qnet.load_model(path).weights.arrays
-
-
-def assert_same(one, other, **tolerance):
-    """Two runs have the same best and last weights."""
-    for name in ("best.safetensors", "last.safetensors"):
-        first, second = weights(one / name), weights(other / name)
-        assert first.keys() == second.keys()
-        for key in first:
-            np.testing.assert_allclose(first[key], second[key], err_msg=key, **tolerance)
 
 
 @pytest.fixture(scope="module")
@@ -136,49 +94,6 @@ def test_the_same_seed_gives_the_same_weights(run, survey, tmp_path):
         assert_same(run[0], tmp_path / "other", rtol=0, atol=0)
 
 
-class Killed(BaseException):
-    """What stands for a kill: nothing catches it."""
-
-
-def kill_in(monkeypatch, epoch, step):
-    """End the process' training in the middle of an epoch."""
-    from qnet.train.callbacks import StopOnNaN
-
-    plain = StopOnNaN.on_train_batch_end
-
-    def strike(self, batch, logs=None):
-        if (self._epoch, batch) == (epoch, step):
-            raise Killed
-        plain(self, batch, logs)
-
-    monkeypatch.setattr(StopOnNaN, "on_train_batch_end", strike)
-
-
-CHANGING = dataclasses.replace(
-    QUICK,
-    schedule="one-cycle",
-    weight_decay=1e-3,
-    augmentation=Augmentation(noise=0.5, tilt=0.1, gap=0.3),
-    network=dataclasses.replace(SMALL, dropout=0.2),
-)
-
-
-@pytest.mark.parametrize("settings", [QUICK, CHANGING], ids=["plain", "changing"])
-def test_a_run_that_was_killed_goes_on_to_the_same_end(survey, tmp_path, monkeypatch, settings):
-    fit(*survey, tmp_path / "whole", settings)
-    with monkeypatch.context() as patch:
-        kill_in(patch, 1, 2)
-        with pytest.raises(Killed):
-            fit(*survey, tmp_path / "killed", settings)
-    assert json.loads((tmp_path / "killed" / "state.json").read_text())["epoch"] == 1
-    fit(*survey, tmp_path / "killed", settings, resume=True)
-    assert_same(tmp_path / "whole", tmp_path / "killed", rtol=1e-4, atol=1e-6)
-    whole, killed = (fitsio.read(tmp_path / name / "history.fits") for name in ("whole", "killed"))
-    assert killed["EPOCH"].tolist() == [1, 2, 3]
-    for name in whole.dtype.names:
-        np.testing.assert_allclose(killed[name], whole[name], rtol=1e-3, atol=1e-6)
-
-
 def test_a_run_that_is_done_is_not_trained_again_but_may_be_lengthened(survey, tmp_path):
     (first,) = fit(*survey, tmp_path / "run", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
@@ -230,28 +145,6 @@ def test_several_files_are_one_set(tmp_path, survey, run):
         fit([paths[0], paths[0]], survey[1], tmp_path / "twice", QUICK)
 
 
-def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
-    from qnet.train.batches import Batches
-
-    fit(*survey, tmp_path / "good", dataclasses.replace(QUICK, epochs=1))
-    good = weights(tmp_path / "good" / "last.safetensors")
-    plain = Batches._batch
-
-    def poisoned(self, held, rows, index, epoch, step):
-        X, target, weight = plain(self, held, rows, index, epoch, step)
-        if self.seed is not None and (epoch, step) == (1, 2):
-            X[3] = np.nan
-        return X, target, weight
-
-    monkeypatch.setattr(Batches, "_batch", poisoned)
-    message = r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, .*checkpoint of the epoch before is kept"
-    with pytest.raises(TrainingError, match=message):
-        fit(*survey, tmp_path / "bad", QUICK)
-    left = weights(tmp_path / "bad" / "last.safetensors")
-    for key in good:
-        np.testing.assert_array_equal(good[key], left[key])
-
-
 def test_early_stopping(survey, tmp_path):
     patient = dataclasses.replace(QUICK, epochs=30, learning_rate=0.5, patience=2)
     (model,) = fit(*survey, tmp_path / "run", patient)
@@ -289,13 +182,6 @@ def test_members_of_an_ensemble_differ_and_resume_one_by_one(survey, tmp_path):
     assert used[0]["nspec_validation"] == used[1]["nspec_validation"]
     again = fit(*survey, tmp_path / "run", quick, members=2, resume=True)
     assert [model.sha256 for model in again] == [model.sha256 for model in models]
-
-
-def test_nan_in_the_first_epoch_promises_no_checkpoint(survey, tmp_path):
-    wild = dataclasses.replace(QUICK, learning_rate=1e30)
-    with pytest.raises(TrainingError, match="of epoch 1 on") as caught:
-        fit(*survey, tmp_path / "bad", wild)
-    assert "kept" not in str(caught.value)
 
 
 def left_in(folder):
@@ -349,10 +235,25 @@ def test_spectra_left_out_are_counted_by_reason(survey, tmp_path):
     assert model.weights.provenance["removed"] == {"removed: not in truth": 20}
 
 
-def test_nothing_to_train_on(survey, tmp_path):
+def test_a_truth_of_another_survey(survey, tmp_path):
     _, truth = make_survey(tmp_path, count=20, first=5_000_000)
     with pytest.raises(
-        InputError, match=r"can be trained on: 300 read, 300 removed: not in truth \(ids"
+        InputError,
+        match=r"none of the ids of the 300 spectra is in the truth: the spectra have 1000, 1000, "
+        r"1000, \.\.\., the truth has 5000000, .*; is it the truth of another survey\?",
+    ):
+        fit(survey[0], truth, tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_to_train_on(survey, tmp_path):
+    """The truth knows one of the spectra, which nobody inspected."""
+    columns = {"THING_ID": [1000], "Z_VI": [0.0], "CLASS_PERSON": [0], "Z_CONF_PERSON": [0]}
+    columns = {name: np.array(values) for name, values in columns.items()}
+    truth = write(tmp_path / "none.fits", [primary(), table(columns)])
+    with pytest.raises(
+        InputError,
+        match=r"can be trained on: 300 read, 296 removed: not in truth, 4 removed: not inspected",
     ):
         fit(survey[0], truth, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -74,6 +75,21 @@ def test_the_data_are_those_of_read_data(survey, data):
         np.testing.assert_array_equal(ours, theirs)
     assert data.nread == (300, 400)
     assert data.in_memory
+
+
+@pytest.mark.parametrize("keep_pixels", [False, True])
+def test_spectra_that_stay_on_disk_are_not_held(survey, data, monkeypatch, keep_pixels):
+    """Not even while the files are read, block by block."""
+    monkeypatch.setattr("qnet.io.training.ROWS_PER_BLOCK", 25)
+    tracemalloc.start()
+    try:
+        streamed = load(*survey, memory=1e-6, keep_pixels=keep_pixels)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert not streamed.in_memory
+    np.testing.assert_array_equal(streamed.tids, data.tids)
+    assert peak < data.X.nbytes
 
 
 @given(share=st.floats(0.01, 0.99), seed=st.integers(0, 2**32))

@@ -133,6 +133,12 @@ def test_tables_that_are_no_truth(tmp_path):
     short = {name: column for name, column in BOSS.items() if name != "Z_VI"}
     with pytest.raises(FileError, match=r"t\.fits: is no truth table .* THING_ID with Z_VI, CLASS"):
         qnet.io.read_truth(write_truth(tmp_path / "t.fits", short))
+    with pytest.raises(FileError, match=r"t\.fits: .* it lacks Z_VI of the nearest layout"):
+        qnet.io.read_truth(tmp_path / "t.fits")
+    with pytest.raises(
+        FileError, match=r"e\.fits: .* qnet knows: it has the columns \['RA'\], but"
+    ):
+        qnet.io.read_truth(write_truth(tmp_path / "e.fits", {"RA": np.zeros(2)}))
     (tmp_path / "bad.csv").write_text("TARGETID,VI_Z,VI_QUALITY,VI_CLASS\n1,x,4,QSO\n")
     with pytest.raises(FileError, match=r"bad\.csv: column VI_Z holds 'x'"):
         qnet.io.read_truth(tmp_path / "bad.csv")
@@ -187,6 +193,19 @@ def test_data_with_truth(data_file, caplog):
     for reason in ("id -1", "not in truth", "not inspected", "without weight", "without scatter"):
         assert f"1 spectra removed: {reason}" in caplog.text
     assert "1 spectra are BAD" in caplog.text
+
+
+def test_data_of_another_survey_than_the_truth(data_file):
+    path, *_ = data_file
+    with pytest.raises(
+        InputError,
+        match=r"none of the ids of the \d spectra is in the truth: the spectra have 11, 12, 13, "
+        r"\.\.\., the truth has 5, \.\.\.; is it the truth of another survey\?",
+    ):
+        qnet.io.read_data(path, {5: TRUTH[11]})
+    with pytest.raises(InputError, match="the truth has none; is it"):
+        qnet.io.read_data(path, {})
+    assert len(qnet.io.read_data(path, {5: TRUTH[11]}, nspec=0)[0]) == 0
 
 
 def test_data_without_truth_and_with_plates(data_file):

@@ -35,6 +35,8 @@ class Scan:
         True quasars: the denominator of completeness.
     label : str
         What the threshold is on.
+    level : float
+        Confidence level of the intervals.
     """
 
     thresholds: FloatArray
@@ -50,6 +52,7 @@ class Scan:
     ncalled: IntArray
     nquasars: int
     label: str = "c"
+    level: float = 0.95
 
     def to_dict(self) -> dict[str, Any]:
         """The scan as JSON has it."""
@@ -140,7 +143,9 @@ def purity_completeness(
         with np.errstate(invalid="ignore", divide="ignore"):
             columns[name] = count / whole
         columns[f"{name}_low"], columns[f"{name}_high"] = wilson(count, whole, level)
-    return Scan(thresholds=places, ncalled=ncalled, nquasars=nquasars, label=label, **columns)
+    return Scan(
+        thresholds=places, ncalled=ncalled, nquasars=nquasars, label=label, level=level, **columns
+    )
 
 
 def _above(values: FloatArray, thresholds: FloatArray) -> IntArray:

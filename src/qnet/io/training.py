@@ -7,6 +7,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ from qnet.objective import CLASSES
 from qnet.preprocess import normalise
 
 logger = logging.getLogger(__name__)
+
+#: Ids that a message shows as examples.
+_EXAMPLES = 3
 
 #: Rows of a prepared data file that are read at a time.
 ROWS_PER_BLOCK = 2048
@@ -79,7 +83,8 @@ def read_data(
     FileError
         A file is no prepared data file, or on another grid than the first.
     InputError
-        There is no file, or nspec is negative.
+        There is no file, nspec is negative, or none of the spectra is in the truth, which is then
+        likely that of another survey.
     """
     blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
     columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
@@ -172,6 +177,7 @@ def iter_data(
     removed = Counter() if removed is None else removed
     left = nspec
     first: WavelengthGrid | None = None
+    strange = _Strangers(truth)
     for path in paths:
         with FitsFile(path) as fits:
             grid, ids = _open_prepared(fits)
@@ -184,9 +190,11 @@ def iter_data(
                 rows = np.arange(start, min(start + ROWS_PER_BLOCK, count))
                 flux, ivar = _pixels(fits, rows, grid.npix)
                 chosen = {name: column[rows] for name, column in ids.items()}
+                strange.look(chosen["TARGETID"])
                 yield _block(
                     fits.path, grid, rows, chosen, flux, ivar, truth, z_lim, keep_pixels, removed
                 )
+    strange.check()
     for reason, number in (+removed).items():
         logger.info("%d spectra %s", number, reason)
 
@@ -275,6 +283,34 @@ def _block(
         X=X[at].astype(np.float32, copy=False),
         **answers,
     )
+
+
+class _Strangers:
+    """Whether a truth knows any of the spectra."""
+
+    def __init__(self, truth: Mapping[int, TruthRecord] | None) -> None:
+        self._truth = truth
+        self._known = truth is None
+        self._nspec = 0
+        self._examples: list[int] = []
+
+    def look(self, targetid: npt.NDArray[np.int64]) -> None:
+        """Note the ids of some spectra."""
+        ids = targetid[targetid != NO_ID].tolist()
+        self._nspec += len(ids)
+        self._examples += ids[: max(0, _EXAMPLES - len(self._examples))]
+        self._known = self._known or any(number in (self._truth or ()) for number in ids)
+
+    def check(self) -> None:
+        """Raise if there were spectra with an id, and the truth knows none of them."""
+        if self._known or not self._nspec:
+            return
+        has = ", ".join(str(number) for number in islice(self._truth or (), _EXAMPLES))
+        raise InputError(
+            f"none of the ids of the {self._nspec} spectra is in the truth: the spectra have "
+            f"{', '.join(map(str, self._examples))}, ..., the truth has "
+            f"{f'{has}, ...' if has else 'none'}; is it the truth of another survey?"
+        )
 
 
 class _Kept:

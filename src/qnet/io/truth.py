@@ -178,13 +178,25 @@ def _read_table(path: Path) -> Iterable[tuple[int, TruthRecord]]:
                 for number, record, keep in zip(targetid, records, kept, strict=True)
                 if keep
             )
-    wanted = "; ".join(
+    raise FileError(f"{path}: is no truth table that qnet knows: {_lacking(columns)}")
+
+
+def _lacking(columns: Columns) -> str:
+    """What a table lacks of the layout that it is nearest to, and what the layouts are."""
+    groups = [((id_name,), *needed) for id_name, needed, _ in _LAYOUTS]
+    absent = [[names for names in each if not {*names} & {*columns}] for each in groups]
+    fewest = min(range(len(groups)), key=lambda at: len(absent[at]) / len(groups[at]))
+    lacks = ""
+    if len(absent[fewest]) < len(groups[fewest]):
+        names = ", ".join(" or ".join(names) for names in absent[fewest])
+        lacks = f"it lacks {names} of the nearest layout; "
+    layouts = "; ".join(
         f"{id_name} with {', '.join('/'.join(names) for names in needed)}"
         for id_name, needed, _ in _LAYOUTS
     )
-    raise FileError(
-        f"{path}: is no truth table that qnet knows: it has the columns {sorted(columns)[:20]}, "
-        f"but one of these sets was expected: {wanted}"
+    return (
+        f"{lacks}it has the columns {sorted(columns)[:20]}, but one of these sets was expected: "
+        f"{layouts}"
     )
 
 
@@ -204,6 +216,7 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
             raise FileError(f"{path}: a row has another number of fields than its header")
         table = np.array(rows, dtype=str).reshape(len(rows), len(header))
         return {name.strip().upper(): table[:, i] for i, name in enumerate(header)}
+    check_input(path, "a truth table")
     with FitsFile(path) as fits:
         columns = fits.table(1, [name for name in fits.columns(1) if name in _EVERY_COLUMN])
         return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}

@@ -77,6 +77,9 @@ def plot_purity_completeness(
     labels = dict.fromkeys(scan.label for _, scan in drawn)
     ax.set_xlabel(f"threshold on {' or '.join(labels)}" if labels else "threshold")
     ax.set_ylabel("purity, completeness")
+    if drawn:
+        band = f"{100 * drawn[0][1].level:g} % interval"
+        ax.fill_between([], [], [], color=GREY, alpha=0.2, lw=0, label=band)
     ax.set_xlim(0, 1)
     span = 1 - min(lowest)
     ax.set_ylim(max(min(lowest) - 0.2 * span, 0), 1 + 0.03 * span + 0.001)
@@ -176,10 +179,10 @@ def plot_calibration(
             color=CYCLE[number % len(CYCLE)],
             label=label,
         )
+        ax.set_ylabel(f"share of true quasars, with {100 * each.options.level:g} % intervals")
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("mean score of the bin")
-    ax.set_ylabel("share of true quasars")
     ax.grid(color=GREY, alpha=0.2, lw=0.6)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=8, loc="upper left")
@@ -234,12 +237,16 @@ def write_figures(
         (
             (5.5, 4.2),
             len(every),
-            lambda ax, i: plot_confusion(every[i].classes, title=every[i].name, ax=ax),
+            lambda ax, i: plot_confusion(
+                every[i].classes, title=f"{every[i].name}: rows by class", ax=ax
+            ),
         ),
         (
             (6.2, 4.6),
             len(every),
-            lambda ax, i: plot_confusion(lines[i], title=every[i].name, ax=ax),
+            lambda ax, i: plot_confusion(
+                lines[i], title=f"{every[i].name}: true quasars at a wrong redshift", ax=ax
+            ),
         ),
         ((5.8, 5.5), 1, lambda ax, _: plot_calibration(every, ax=ax)),
     ]

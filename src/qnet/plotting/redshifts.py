@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 #: Pairs of lines that are marked in a plot of redshifts, at most.
 _MOST_PAIRS = 8
 
+#: Steep lines whose slopes differ by less than this factor have no room for a name between them.
+_CLOSE_RATIO = 1.1
+
+#: Height that the name of a steep line takes, as a share of the axes.
+_NAME_LENGTH = 0.25
+
 #: Width of the bins of dv [km/s].
 _DV_BIN = 200.0
 
@@ -97,7 +103,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     groups = (
         (judged & sample.quasar & sample.right, "quasar, right", CYCLE[0], "o", 14),
         (judged & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
-        (judged & ~sample.quasar, "no quasar", ORANGE, "^", 30),
+        (judged & ~sample.quasar, "star or galaxy", ORANGE, "^", 30),
     )
     drawn = z[judged], zbest[judged]
     finite = np.concatenate([values[np.isfinite(values)] for values in drawn])
@@ -113,7 +119,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.05, end)
     ax.set_xlabel("true redshift")
     ax.set_ylabel("ZBEST")
-    ax.set_title(evaluation.name, fontsize=10)
+    ax.set_title(f"{evaluation.name}: rows called quasars", fontsize=10)
     ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
     return ax
 
@@ -135,16 +141,17 @@ def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
 def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     """Lines where one line is taken for another, for the pairs that occur most; named at the ends.
 
-    Names of places that lie close together are joined.
+    Names of places that lie close together are joined; those of steep lines that do stand to the
+    left and right of them in turn, and further down.
     """
     table, rest = evaluation.lines, evaluation.line_rest
     pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
     pairs.sort(key=lambda pair: -table.counts[pair])
+    named = [(table.rows[row], table.columns[column]) for row, column in pairs]
+    named = [pair for pair in named if {*pair} <= {*rest}][:_MOST_PAIRS]
     right: list[tuple[float, str]] = []
-    for row, column in pairs:
-        there, taken = table.rows[row], table.columns[column]
-        if there not in rest or taken not in rest or len(ax.lines) > _MOST_PAIRS:
-            continue
+    last_ratio, crowd = np.inf, 0
+    for there, taken in sorted(named, key=lambda pair: -rest[pair[0]] / rest[pair[1]]):
         ratio = rest[there] / rest[taken]
         ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
         last = (1 + ends[1]) * ratio - 1
@@ -152,16 +159,18 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
         if last <= ends[1]:
             right.append((last, name))
         else:
-            # Along the line, above it: across, the line would strike it out.
-            at = (1 + 0.97 * ends[1]) / ratio - 1
+            # Along the line, beside it: across, the line would strike it out.
+            crowd = crowd + 1 if last_ratio / ratio < _CLOSE_RATIO else 0
+            last_ratio = ratio
+            height = (0.97 - _NAME_LENGTH * (crowd // 2)) * ends[1]
             style: dict[str, Any] = {
                 "rotation": np.degrees(np.arctan(ratio)),
                 "rotation_mode": "anchor",
                 "transform_rotates_text": True,
                 "ha": "right",
-                "va": "bottom",
+                "va": "top" if crowd % 2 else "bottom",
             }
-            ax.text(at, 0.97 * ends[1], name, fontsize=6.5, color=GREY, **style)
+            ax.text((1 + height) / ratio - 1, height, name, fontsize=6.5, color=GREY, **style)
     for place, name in _joined(sorted(right), 0.04 * ends[1]):
         ax.annotate(
             name,

@@ -149,14 +149,14 @@ def _draw_flux(
 def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
     """Limits that show the spectrum, spikes aside, between its labels and the marks below."""
     low, high = np.nanpercentile(flux, [0.5, 99.5])
-    # The median of few pixels keeps narrow lines and leaves out single bad pixels.
+    # The median of three pixels keeps lines of two, and leaves out single bad pixels.
     broad, peak = np.nanmax(_smooth(flux)), np.nanmax(flux)
     high = max(high, broad, peak if peak < _SPIKE * broad else broad)
     height = (high - low) / (0.85 - _LABEL_HEIGHT * levels)
     ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
 
 
-def _smooth(flux: npt.NDArray[Any], width: int = 5) -> npt.NDArray[np.float64]:
+def _smooth(flux: npt.NDArray[Any], width: int = 3) -> npt.NDArray[np.float64]:
     """Running median, NaN left out."""
     padded = np.pad(flux.astype(np.float64), width // 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, width)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from qnet.errors import TrainingError
@@ -75,18 +76,24 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop when a loss is not a number, and say which batch it was.
+    """Stop when a loss or a weight is not a number, and say which batch it was.
+
+    The weights are looked at before an epoch is judged or saved: what the last batch of an epoch
+    spoils would show in the loss of the next epoch only, and be the last checkpoint until then.
 
     Parameters
     ----------
     batches : Batches
+    judged : Batches or None
+        Those of the validation.
     saved : bool
         Whether a checkpoint is written after every epoch.
     """
 
-    def __init__(self, batches: Batches, *, saved: bool) -> None:
+    def __init__(self, batches: Batches, judged: Batches | None = None, *, saved: bool) -> None:
         super().__init__()
         self._batches = batches
+        self._judged = judged
         self._saved = saved
         self._epoch = 0
 
@@ -97,16 +104,49 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look at the loss, which Keras averages over the epoch so far."""
         loss = float((logs or {}).get("loss", 0.0))
-        if math.isfinite(loss):
-            return
-        rows = self._batches.rows_of(self._epoch, batch)
-        targets = self._batches.data.tids[rows]
-        names = ", ".join(map(str, targets[:_NAMED])) + (", ..." if len(targets) > _NAMED else "")
-        kept = "; the checkpoint of the epoch before is kept" if self._saved and self._epoch else ""
+        if not math.isfinite(loss):
+            self._stop(f"the loss is {loss} from", batch, "on")
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Look at the weights before they are judged."""
+        self._check_weights()
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Look at the validation loss, which Keras averages over the batches so far."""
+        loss = float((logs or {}).get("loss", 0.0))
+        if self._judged is not None and not math.isfinite(loss):
+            targets = self._judged.data.tids[self._judged.rows_of(0, batch)]
+            raise TrainingError(
+                f"the validation loss of epoch {self._epoch + 1} is {loss} from batch {batch + 1} "
+                f"of the validation on (TARGETIDs {_some(targets)}){self._kept()}"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look at the weights before they are saved."""
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """Raise if the last batch of the epoch left a weight that is not finite."""
+        if not all(np.isfinite(values).all() for values in self.model.get_weights()):
+            self._stop("the weights are not finite after", self._batches.steps - 1, "")
+
+    def _stop(self, what: str, batch: int, after: str) -> NoReturn:
+        """Raise, with a batch of training named."""
+        targets = self._batches.data.tids[self._batches.rows_of(self._epoch, batch)]
         raise TrainingError(
-            f"the loss is {loss} from batch {batch + 1} of epoch {self._epoch + 1} on (TARGETIDs "
-            f"{names}){kept}; a lower learning rate may help"
+            f"{what} batch {batch + 1} of epoch {self._epoch + 1} {after}".rstrip()
+            + f" (TARGETIDs {_some(targets)}){self._kept()}; a lower learning rate may help"
         )
+
+    def _kept(self) -> str:
+        """What is left of the run."""
+        kept = self._saved and self._epoch
+        return "; the checkpoint of the epoch before is kept" if kept else ""
+
+
+def _some(targets: npt.NDArray[np.int64]) -> str:
+    """The first few TARGETIDs, as text."""
+    return ", ".join(map(str, targets[:_NAMED])) + (", ..." if len(targets) > _NAMED else "")
 
 
 class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
@@ -123,12 +163,21 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the state of every generator."""
-        rng = np.random.default_rng([self._seed, 4, epoch])
+        self._rng = np.random.default_rng([self._seed, 4, epoch])
         for layer in self.model.layers:
             generator = getattr(layer, "seed_generator", None)
             if generator is not None:
-                state = rng.integers(0, 2**31 - 1, generator.state.shape)
+                state = self._rng.integers(0, 2**31 - 1, generator.state.shape)
                 generator.state.assign(state.astype(generator.state.dtype))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Seed the backend's own generator, which torch's dropout draws from.
+
+        Before the first batch, not when the epoch begins: Keras draws from it in between, in the
+        first epoch of a process only.
+        """
+        if batch == 0:
+            keras.utils.set_random_seed(int(self._rng.integers(0, 2**31 - 1)))
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]

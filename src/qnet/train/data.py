@@ -177,8 +177,14 @@ def load(
         if size > memory and fits_in:
             fits_in = False
             blocks = [(index, _without_spectra(old)) for index, old in blocks]
-        blocks.append((len(names) - 1, block if fits_in else _without_spectra(block)))
+        if not fits_in:
+            block = _without_spectra(block)
+        elif keep_pixels:
+            block = dataclasses.replace(block, X=_without_spectra(block).X)
+        blocks.append((len(names) - 1, block))
     kept = [block for _, block in blocks]
+    files_of = np.repeat([index for index, _ in blocks], [len(block.rows) for block in kept])
+    del block, blocks
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(block, name) for block in kept])
         for name in ("tids", "Y", "z", "bal")
@@ -191,14 +197,13 @@ def load(
         )
     if fits_in:
         columns |= {
-            name: np.concatenate([getattr(block, name) for block in kept])
-            for name in (("flux", "ivar") if keep_pixels else ("X",))
+            name: _joined(kept, name) for name in (("flux", "ivar") if keep_pixels else ("X",))
         }
     return TrainingData(
         paths=tuple(names),
         grid=kept[0].grid,
         nread=tuple(nread),
-        file=np.concatenate([np.full(len(b.rows), index) for index, b in blocks]),
+        file=files_of,
         row=np.concatenate([block.rows for block in kept]),
         removed=dict(+removed),
         **columns,
@@ -211,8 +216,22 @@ def describe(removed: Mapping[str, int]) -> str:
 
 
 def _without_spectra(block: Block) -> Block:
-    """A block's ids and truth alone."""
-    return dataclasses.replace(block, X=block.X[:0], flux=None, ivar=None)
+    """A block's ids and truth alone; a slice of its spectra would keep all of them in memory."""
+    none = np.empty((0, block.grid.npix), np.float32)
+    return dataclasses.replace(block, X=none, flux=None, ivar=None)
+
+
+def _joined(blocks: list[Block], name: str) -> npt.NDArray[np.float32]:
+    """An array of all blocks, each of which loses its own: the peak is not twice the memory."""
+    length = sum(len(block.rows) for block in blocks)
+    joined = np.empty((length, blocks[0].grid.npix), np.float32)
+    at = 0
+    for number, block in enumerate(blocks):
+        joined[at : at + len(block.rows)] = getattr(block, name)
+        at += len(block.rows)
+        freed: dict[str, Any] = {name: None}
+        blocks[number] = dataclasses.replace(block, **freed)
+    return joined
 
 
 def split(data: TrainingData, share: float, seed: int) -> tuple[Rows, Rows]:

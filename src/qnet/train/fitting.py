@@ -110,7 +110,7 @@ def fit(
     MissingFileError, FileError
         A file cannot be read or written.
     TrainingError
-        The loss is not a number. The checkpoint of the epoch before is kept.
+        A loss or a weight is not a number. The checkpoint of the epoch before is kept.
     """
     settings = Settings() if settings is None else settings
     if members < 1:
@@ -233,7 +233,7 @@ class _Run:
             shuffle=False,
             callbacks=[
                 Reseed(self.seed),
-                StopOnNaN(batches, saved=True),
+                StopOnNaN(batches, judged if len(judged.rows) else None, saved=True),
                 Recorder(
                     state,
                     names,

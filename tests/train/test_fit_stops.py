@@ -1,0 +1,197 @@
+"""Runs of `qnet.train.fit` that are killed or stop at a loss that is not a number."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import fitsio
+import numpy as np
+import pytest
+
+from qnet.errors import TrainingError
+from qnet.train import Augmentation, fit
+from qnet.train.checkpoint import LAST, STATE
+from training import QUICK, SMALL, assert_same, make_survey, weights
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    """Keras, on its backend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = pytest.importorskip("keras")
+        pytest.importorskip(module.backend.backend())
+    return module
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    return make_survey(tmp_path_factory.mktemp("survey"))
+
+
+class Killed(BaseException):
+    """What stands for a kill: nothing catches it."""
+
+
+def kill_in(monkeypatch, epoch, step):
+    """End the process' training in the middle of an epoch."""
+    from qnet.train.callbacks import StopOnNaN
+
+    plain = StopOnNaN.on_train_batch_end
+
+    def strike(self, batch, logs=None):
+        if (self._epoch, batch) == (epoch, step):
+            raise Killed
+        plain(self, batch, logs)
+
+    monkeypatch.setattr(StopOnNaN, "on_train_batch_end", strike)
+
+
+CHANGING = dataclasses.replace(
+    QUICK,
+    schedule="one-cycle",
+    weight_decay=1e-3,
+    augmentation=Augmentation(noise=0.5, tilt=0.1, gap=0.3),
+    network=dataclasses.replace(SMALL, dropout=0.2),
+)
+
+
+@pytest.mark.parametrize("settings", [QUICK, CHANGING], ids=["plain", "changing"])
+def test_a_run_that_was_killed_goes_on_to_the_same_end(survey, tmp_path, monkeypatch, settings):
+    fit(*survey, tmp_path / "whole", settings)
+    with monkeypatch.context() as patch:
+        kill_in(patch, 1, 2)
+        with pytest.raises(Killed):
+            fit(*survey, tmp_path / "killed", settings)
+    assert json.loads((tmp_path / "killed" / "state.json").read_text())["epoch"] == 1
+    fit(*survey, tmp_path / "killed", settings, resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "killed", rtol=1e-4, atol=1e-6)
+    whole, killed = (fitsio.read(tmp_path / name / "history.fits") for name in ("whole", "killed"))
+    assert killed["EPOCH"].tolist() == [1, 2, 3]
+    for name in whole.dtype.names:
+        np.testing.assert_allclose(killed[name], whole[name], rtol=1e-3, atol=1e-6)
+
+
+def test_kill_9_of_the_command_and_resume(survey, tmp_path):
+    """The signal that no process can catch, sent when the first epoch is on disk."""
+    options = "--epochs 4 --filters 4 --units 8 --layers 3 --batch-size 8 --dropout 0.1 --noise 1"
+    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([*words, "whole"], cwd=tmp_path, check=True, **quiet)
+    running = subprocess.Popen([*words, "killed"], cwd=tmp_path, **quiet)
+    while running.poll() is None and not (tmp_path / "killed" / STATE).exists():
+        time.sleep(0.01)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    state = json.loads((tmp_path / "killed" / STATE).read_text())
+    assert 1 <= state["epoch"] < 4
+    subprocess.run([*words, "killed", "--resume"], cwd=tmp_path, check=True, **quiet)
+    assert_same(tmp_path / "whole", tmp_path / "killed", rtol=1e-4, atol=1e-6)
+    left = {path.name for path in (tmp_path / "killed").iterdir()}
+    assert left == {path.name for path in (tmp_path / "whole").iterdir()}
+
+
+@pytest.mark.skipif(os.environ.get("QNET_NESTED") == "1", reason="this is the nested run")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_a_killed_run_goes_on_to_the_same_end_on_another_backend(backend):
+    probe = subprocess.run([sys.executable, "-c", f"import {backend}"], check=False)
+    if probe.returncode:
+        pytest.skip(f"the backend {backend} is not installed")
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
+    done = subprocess.run(
+        [sys.executable, *words, "-k", "test_a_run_that_was_killed_goes_on"],
+        env={**os.environ, "KERAS_BACKEND": backend, "QNET_NESTED": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "2 passed" in done.stdout
+
+
+def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
+    from qnet.train.batches import Batches
+
+    fit(*survey, tmp_path / "good", dataclasses.replace(QUICK, epochs=1))
+    good = weights(tmp_path / "good" / "last.safetensors")
+    plain = Batches._batch
+
+    def poisoned(self, held, rows, index, epoch, step):
+        X, target, weight = plain(self, held, rows, index, epoch, step)
+        if self.seed is not None and (epoch, step) == (1, 2):
+            X[3] = np.nan
+        return X, target, weight
+
+    monkeypatch.setattr(Batches, "_batch", poisoned)
+    message = r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, .*checkpoint of the epoch before is kept"
+    with pytest.raises(TrainingError, match=message):
+        fit(*survey, tmp_path / "bad", QUICK)
+    left = weights(tmp_path / "bad" / "last.safetensors")
+    for key in good:
+        np.testing.assert_array_equal(good[key], left[key])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.0], ids=["judged", "alone"])
+def test_weights_spoiled_by_the_last_batch_are_not_saved(
+    survey, tmp_path, monkeypatch, keras, share
+):
+    """The loss of that batch was a number, and so is that of its epoch."""
+    from qnet.train.callbacks import StopOnNaN
+
+    if keras.backend.backend() == "jax":
+        pytest.skip("weights that a callback sets do not reach JAX's training")
+    plain = StopOnNaN.on_train_batch_end
+
+    def spoil(self, batch, logs=None):
+        plain(self, batch, logs)
+        if (self._epoch, batch) == (1, self._batches.steps - 1):
+            layer = self.model.get_layer("fc_common")
+            layer.set_weights([np.full_like(values, np.inf) for values in layer.get_weights()])
+
+    settings = dataclasses.replace(QUICK, validation=share)
+    fit(*survey, tmp_path / "good", dataclasses.replace(settings, epochs=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(StopOnNaN, "on_train_batch_end", spoil)
+        message = r"weights are not finite after batch \d of epoch 2 \(TARGETIDs 1\d\d\d, .*kept"
+        with pytest.raises(TrainingError, match=message):
+            fit(*survey, tmp_path / "bad", settings)
+    good = weights(tmp_path / "good" / LAST)
+    for key, values in weights(tmp_path / "bad" / LAST).items():
+        np.testing.assert_array_equal(values, good[key])
+    fit(*survey, tmp_path / "bad", settings, resume=True)
+
+
+def test_nan_in_validation_names_its_batch(survey, tmp_path, monkeypatch):
+    from qnet.train.batches import Batches
+
+    plain = Batches._batch
+
+    def poisoned(self, held, rows, index, epoch, step):
+        X, target, weight = plain(self, held, rows, index, epoch, step)
+        if self.seed is None:
+            X[0] = np.nan
+        return X, target, weight
+
+    monkeypatch.setattr(Batches, "_batch", poisoned)
+    message = r"validation loss of epoch 1 is nan from batch 1 of the validation on \(TARGETIDs 1"
+    with pytest.raises(TrainingError, match=message):
+        fit(*survey, tmp_path / "bad", QUICK)
+    assert not (tmp_path / "bad" / LAST).exists()
+
+
+def test_nan_in_the_first_epoch_promises_no_checkpoint(survey, tmp_path):
+    wild = dataclasses.replace(QUICK, learning_rate=1e30)
+    with pytest.raises(TrainingError, match="of epoch 1 on") as caught:
+        fit(*survey, tmp_path / "bad", wild)
+    assert "kept" not in str(caught.value)

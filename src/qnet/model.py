@@ -215,8 +215,7 @@ class Model:
         """
         network, share = self._network(np.dtype(np.float32)), choose_threads(self.threads)
         preds, common = network.run(self._check_input(X), threads=share)
-        arrays = self.weights.arrays
-        if "outlier_mean" not in arrays:
+        if "outlier_mean" not in (arrays := self.weights.arrays):
             return list(preds), np.full(len(common), np.nan)
         away = common.astype(np.float64) - arrays["outlier_mean"]
         distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)

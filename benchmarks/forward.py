@@ -29,8 +29,9 @@ def cases(filters: int, X: np.ndarray, *, others: bool) -> dict[str, Callable[[]
     model = measure.published(filters)
     double = baseline.double(model)
     found = {
-        "qnet": lambda: model.predict(X),
-        "qnet, float64": lambda: model.predict(X, dtype=np.float64),
+        "qnet": lambda: model.predict(X, threads=1),
+        "qnet, two threads": lambda: model.predict(X, threads=2),
+        "qnet, float64": lambda: model.predict(X, threads=1, dtype=np.float64),
         "QuasarNP's method": lambda: baseline.forward(model.architecture, double, X),
         "the same, 32 at a time": lambda: baseline.in_batches(model.architecture, double, X, 32),
     }
@@ -104,7 +105,11 @@ def onnx_network(model: qnet.Model, X: np.ndarray) -> Callable[[], Any]:
         nodes,
         "network",
         [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["n", 1, arch.grid.npix])],
-        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, None)],
+        [
+            helper.make_tensor_value_info(
+                "Y", TensorProto.FLOAT, ["n", arch.nlines * 2 * arch.nboxes]
+            )
+        ],
         [numpy_helper.from_array(array, name) for name, array in values.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 
 import qnet
 from qnet.architecture import Architecture, ConvLayer, RefineArchitecture
@@ -123,7 +124,11 @@ def conditions() -> dict[str, Any]:
         "processor": _processor(),
         "cpus": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
+        "blas": [
+            {key: found.get(key) for key in ("prefix", "version", "architecture", "num_threads")}
+            for found in threadpoolctl.threadpool_info()
+            if found["user_api"] == "blas"
+        ],
         "python": platform.python_version(),
         "numpy": np.__version__,
         "qnet": qnet.__version__,

@@ -87,8 +87,7 @@ def rebin(
     camera = Camera("rebin", np.asarray(wave), np.asarray(flux), np.asarray(ivar))
     sums = _Sums(len(camera.flux), grid)
     sums.add(camera)
-    mean, total = sums.mean(), sums.ivar
-    return mean.astype(camera.flux.dtype), total.astype(camera.ivar.dtype)
+    return sums.mean().astype(camera.flux.dtype), sums.ivar.astype(camera.ivar.dtype)
 
 
 def rebin_cameras(
@@ -154,8 +153,7 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
         )
     dtype = np.dtype(np.float32 if flux.dtype == np.float32 else np.float64)
     rounding = CONSTANT_SCATTER[dtype.itemsize]
-    X, _ = _normalise(flux.astype(np.float64), ivar.astype(np.float64), rounding)
-    return X.astype(dtype)
+    return _normalise(flux.astype(np.float64), ivar.astype(np.float64), rounding)[0].astype(dtype)
 
 
 def preprocess(
@@ -212,7 +210,7 @@ def _preprocess_block(
     observed = sums.ivar > 0
     flux = sums.mean()
     rounding = min(CONSTANT_SCATTER[camera.flux.dtype.itemsize] for camera in cameras)
-    X, constant = _normalise(flux, sums.ivar, rounding)
+    result.X[block], constant = _normalise(flux, sums.ivar, rounding)
     empty = ~observed.any(axis=1)
     # A spectrum without any data lacks all of its cameras: NODATA says it.
     flag[empty] = (flag[empty] & ~np.int32(QNFlag.CAMERA_MISSING)) | QNFlag.NODATA
@@ -222,7 +220,6 @@ def _preprocess_block(
     snr = _median_snr(flux, sums.ivar, observed)
     with np.errstate(invalid="ignore"):
         flag[snr < LOW_SNR_LIMIT] |= QNFlag.LOW_SNR
-    result.X[block] = X
     result.X[block][(flag & UNCLASSIFIABLE) != 0] = np.nan
     result.observed[block] = observed
     result.flag[block] = flag
@@ -254,11 +251,9 @@ class _Sums:
         bins = self.grid.bins(wave)
         flux, ivar = camera.flux[block], camera.ivar[block]
         if bins.ndim == 1:
-            # Wavelengths increase: the pixels on the grid are one run.
-            inside = np.flatnonzero(bins >= 0)
-            if inside.size == 0:
+            if (inside := np.flatnonzero(bins >= 0)).size == 0:
                 return np.zeros(len(flux), bool), np.ones(len(flux), bool)
-            pixels = slice(inside[0], inside[-1] + 1)
+            pixels = slice(inside[0], inside[-1] + 1)  # Wavelengths increase: they are one run.
             return self._add_runs(bins[pixels], flux[:, pixels], ivar[:, pixels])
         product, weight, bad, seen = _weigh(flux, ivar, bins >= 0)
         self._count(bins, product, weight)
@@ -271,15 +266,16 @@ class _Sums:
         starts = np.flatnonzero(np.diff(bins, prepend=-1))
         sums = np.empty((2, len(flux), len(starts)))
         legal = np.empty(len(flux), bool)
-        buffer = np.empty((min(_SUM_ROWS, len(flux)), len(bins)))
+        weight, product = np.empty((2, min(_SUM_ROWS, len(flux)), len(bins)))
         with np.errstate(over="ignore", invalid="ignore"):
             for first in range(0, len(flux), _SUM_ROWS):
                 rows = slice(first, first + _SUM_ROWS)
-                part = buffer[: len(legal[rows])]
-                part[:] = ivar[rows]
-                np.add.reduceat(part, starts, axis=1, out=sums[0, rows])
-                part *= flux[rows]
-                np.add.reduceat(part, starts, axis=1, out=sums[1, rows])
+                count = len(legal[rows])
+                # Into float64 first: a product of mixed types is twice as slow.
+                weight[:count], product[:count] = ivar[rows], flux[rows]
+                product *= weight
+                np.add.reduceat(weight[:count], starts, axis=1, out=sums[0, rows])
+                np.add.reduceat(product[:count], starts, axis=1, out=sums[1, rows])
                 legal[rows] = _legal(flux[rows], ivar[rows])
             totals = sums.sum(axis=2)
         bad = np.zeros(len(flux), bool)
@@ -292,10 +288,9 @@ class _Sums:
             )
             sums[0, doubtful] = np.add.reduceat(weight, starts, axis=1)
             sums[1, doubtful] = np.add.reduceat(product, starts, axis=1)
-        filled: Any = bins[starts]
-        if filled[-1] - filled[0] == len(filled) - 1:
-            # A slice is ten times as fast as an index per bin.
-            filled = slice(filled[0], filled[-1] + 1)
+        # A slice is ten times as fast as an index per bin.
+        whole = bins[-1] - bins[0] < len(starts)
+        filled: Any = slice(bins[0], bins[-1] + 1) if whole else bins[starts]
         self.ivar[:, filled] += sums[0]
         self.flux_ivar[:, filled] += sums[1]
         return bad, seen
@@ -318,10 +313,10 @@ class _Sums:
 
 def _legal(flux: FloatArray, ivar: FloatArray) -> npt.NDArray[np.bool_]:
     """Rows without negative ivar, and without flux that counts as not finite though it is."""
-    legal = ivar.min(axis=1) >= 0
+    legal: npt.NDArray[np.bool_] = ivar.min(axis=1) >= 0
     if flux.dtype.itemsize > 4:
         legal &= (flux.max(axis=1) < LARGEST_FLUX) & (flux.min(axis=1) > -LARGEST_FLUX)
-    return np.asarray(legal)
+    return legal
 
 
 def _weigh(
@@ -390,8 +385,7 @@ def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
         return
     low = min(float(camera.wave.min()) for camera in cameras)
     high = max(float(camera.wave.max()) for camera in cameras)
-    edges = grid.wave
-    hint = ""
+    edges, hint = grid.wave, ""
     for factor, unit in ((10.0, "nm"), (1e4, "micron"), (1e10, "metre")):
         if low * factor <= edges[-1] and high * factor >= edges[0]:
             hint = f"; they look like wavelengths in {unit}: convert them to Angstrom"

@@ -20,7 +20,7 @@ from qnet.threads import choose_threads, one_blas_thread
 
 
 def blas_threads():
-    """Threads that the BLAS of NumPy would use; SciPy may have loaded another, which is not held."""
+    """Threads that the BLAS of NumPy would use; SciPy may have loaded one that is not held."""
     numpy = ThreadpoolController().info()[:1]
     return [found["num_threads"] for found in numpy]
 

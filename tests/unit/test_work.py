@@ -67,7 +67,7 @@ def rebin_needed(cameras, grid):
     on_grid = sum(len(c.flux) * int((grid.bins(c.wave) >= 0).sum()) for c in cameras)
     binned = len(cameras[0].flux) * grid.npix
     needed["add.reduceat"] = 2 * on_grid
-    needed["copy"] = on_grid + 4 * binned
+    needed["copy"] = 2 * on_grid + 4 * binned
     needed["minimum.reduce"] = on_grid
     needed["multiply"] = on_grid + 3 * binned
     needed["sqrt"] = binned

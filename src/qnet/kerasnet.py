@@ -90,7 +90,8 @@ def QuasarNET(
     keras.Model
         A functional model with an output (nspec, 2 * boxes) per line, and one (nspec,
         redshift_outputs) if there is such a head. It holds no Lambda layer, so that it is reloaded
-        from a .keras file in safe mode.
+        from a .keras file in safe mode; where it was compiled with `custom_loss`, this must be
+        imported first, as Keras asks of any loss of one's own.
 
     Raises
     ------

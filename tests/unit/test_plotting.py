@@ -120,6 +120,17 @@ def test_new_axes_when_none_are_given(spectra, small_model):
     assert plt.get_fignums() == before
 
 
+@pytest.mark.parametrize(("width", "in_view"), [(2, True), (1, False)])
+def test_a_narrow_line_stays_in_view_and_a_bad_pixel_does_not(small_model, width, in_view):
+    rng = np.random.default_rng(2)
+    flux = rng.normal(10, 1, (1, len(WAVE)))
+    flux[0, 200 : 200 + width] = 300.0
+    spectra = qnet.io.from_arrays(WAVE, flux, np.ones_like(flux), targetid=[1])
+    axes = plot_spectrum(spectra, small_model, ax=new_axes())
+    peak = small_model.preprocess(spectra).X.max()
+    assert (axes.get_ylim()[1] > peak) == in_view
+
+
 def test_rows_that_cannot_be_drawn(spectra, small_model):
     with pytest.raises(InputError, match=r"row must be in 0 \.\. 1, not 2"):
         plot_spectrum(spectra, small_model, 2)

@@ -49,7 +49,7 @@ def test_purity_and_completeness_of_one(evaluations, ax):
     for drawn in (evaluations[0], scan):
         ax.clear()
         assert plot_purity_completeness(drawn, ax=ax) is ax
-        assert labels(ax) == ["purity", "completeness", "strict purity"]
+        assert labels(ax) == ["purity", "completeness", "strict purity", "95 % interval"]
         names = ("purity", "completeness", "strict_purity")
         for line, band, name in zip(ax.lines, ax.collections, names, strict=True):
             np.testing.assert_array_equal(line.get_xdata(), scan.thresholds)
@@ -69,6 +69,7 @@ def test_purity_and_completeness_of_several(evaluations, ax):
         "made: completeness",
         "bare: purity, no threshold",
         "bare: completeness, no threshold",
+        "95 % interval",
     ]
     level = evaluations[1].metric("completeness").value
     np.testing.assert_array_equal(ax.lines[-1].get_ydata(), level)
@@ -125,6 +126,20 @@ def test_places_of_confused_lines_are_marked(ax):
     assert sorted(names) == ["CIII(1909) as LYA", "LYA as MgII(2796)"]
     # The first of the marked lines (after the diagonal) runs through its two points.
     np.testing.assert_allclose(np.interp(z[:2], *ax.lines[1].get_data()), zbest[:2])
+
+
+def test_names_of_steep_lines_do_not_overlap(ax):
+    """Halpha as MgII and MgII as LYA lie at nearly the same ratio."""
+    from catalogues import REST
+
+    z = np.array([0.5, 0.5])
+    zbest = REST[[5, 3]] * (1 + z) / REST[[3, 0]] - 1
+    truth = {n: record("QSO", float(x)) for n, x in enumerate(z, start=1)}
+    c_lines = np.full((2, 6), 0.1)
+    c_lines[np.arange(2), [3, 0]] = 0.9
+    plot_z(evaluate(make_result(zbest, c_lines), truth), ax=ax)
+    sides = {text.get_text(): text.get_va() for text in ax.texts}
+    assert sides == {"Halpha as MgII(2796)": "bottom", "MgII(2796) as LYA": "top"}
 
 
 def test_confusion_tables_show_their_counts(evaluations, ax):

@@ -77,14 +77,14 @@ def plot_purity_completeness(
     labels = dict.fromkeys(scan.label for _, scan in drawn)
     ax.set_xlabel(f"threshold on {' or '.join(labels)}" if labels else "threshold")
     ax.set_ylabel("purity, completeness")
-    if drawn:
-        band = f"{100 * drawn[0][1].level:g} % interval"
-        ax.fill_between([], [], [], color=GREY, alpha=0.2, lw=0, label=band)
     ax.set_xlim(0, 1)
     span = 1 - min(lowest)
     ax.set_ylim(max(min(lowest) - 0.2 * span, 0), 1 + 0.03 * span + 0.001)
     ax.grid(color=GREY, alpha=0.2, lw=0.6)
-    ax.legend(fontsize=9, loc="lower center")
+    handles, _ = ax.get_legend_handles_labels()
+    if drawn:
+        handles.append(_band(drawn[0][1].level))
+    ax.legend(handles=handles, fontsize=9, loc="lower center")
     return ax
 
 
@@ -256,6 +256,13 @@ def write_figures(
             draw(ax, number)
         save_figure(figure.axes[0], path, overwrite=overwrite)
     return paths
+
+
+def _band(level: float) -> Any:
+    """What stands for the bands in a legend."""
+    from matplotlib.patches import Patch
+
+    return Patch(color=GREY, alpha=0.2, lw=0, label=f"{100 * level:g} % interval")
 
 
 def _lowest(values: Any) -> float:

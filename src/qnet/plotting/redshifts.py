@@ -149,11 +149,12 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     pairs.sort(key=lambda pair: -table.counts[pair])
     named = [(table.rows[row], table.columns[column]) for row, column in pairs]
     named = [pair for pair in named if {*pair} <= {*rest}][:_MOST_PAIRS]
+    ratios = {pair: rest[pair[0]] / rest[pair[1]] for pair in named}
+    for ratio in ratios.values():
+        ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
     right: list[tuple[float, str]] = []
     last_ratio, crowd = np.inf, 0
-    for there, taken in sorted(named, key=lambda pair: -rest[pair[0]] / rest[pair[1]]):
-        ratio = rest[there] / rest[taken]
-        ax.plot(ends, (1 + ends) * ratio - 1, color=GREY, lw=0.6, ls="--", zorder=0)
+    for (there, taken), ratio in sorted(ratios.items(), key=lambda item: -item[1]):
         last = (1 + ends[1]) * ratio - 1
         name = f"{there} as {taken}"
         if last <= ends[1]:

@@ -162,52 +162,74 @@ def load(
     twice = [path for path, count in Counter(map(os.path.realpath, files)).items() if count > 1]
     if twice:
         raise InputError(f"data files are given twice: {', '.join(twice)}")
-    blocks: list[tuple[int, Block]] = []
-    names: list[Path] = []
-    nread: list[int] = []
-    size = 0.0
-    fits_in = True
-    removed: Counter[str] = Counter()
-    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=removed):
-        if not names or names[-1] != block.path:
-            names.append(block.path)
-            nread.append(0)
-        nread[-1] += block.nread
-        size += block.X.nbytes * (2 if keep_pixels else 1) / _GIB
-        if size > memory and fits_in:
-            fits_in = False
-            blocks = [(index, _without_spectra(old)) for index, old in blocks]
-        if not fits_in:
-            block = _without_spectra(block)
-        elif keep_pixels:
-            block = dataclasses.replace(block, X=_without_spectra(block).X)
-        blocks.append((len(names) - 1, block))
-    kept = [block for _, block in blocks]
-    files_of = np.repeat([index for index, _ in blocks], [len(block.rows) for block in kept])
-    del block, blocks
+    read = _read_blocks(files, truth, memory=memory, keep_pixels=keep_pixels, z_lim=z_lim)
     columns: dict[str, Any] = {
-        name: np.concatenate([getattr(block, name) for block in kept])
+        name: np.concatenate([getattr(block, name) for block in read.blocks])
         for name in ("tids", "Y", "z", "bal")
     }
     if not len(columns["tids"]):
         raise InputError(
-            f"no spectrum of {', '.join(map(str, names))} can be trained on: {sum(nread)} read, "
-            f"{describe(removed) or 'none removed'} (ids of the truth are like "
-            f"{sorted(truth)[:3]})"
+            f"no spectrum of {', '.join(map(str, read.names))} can be trained on: "
+            f"{sum(read.nread)} read, {describe(read.removed) or 'none removed'} (ids of the truth "
+            f"are like {sorted(truth)[:3]})"
         )
-    if fits_in:
+    if read.fits_in:
         columns |= {
-            name: _joined(kept, name) for name in (("flux", "ivar") if keep_pixels else ("X",))
+            name: _joined(read.blocks, name)
+            for name in (("flux", "ivar") if keep_pixels else ("X",))
         }
     return TrainingData(
-        paths=tuple(names),
-        grid=kept[0].grid,
-        nread=tuple(nread),
-        file=files_of,
-        row=np.concatenate([block.rows for block in kept]),
-        removed=dict(+removed),
+        paths=tuple(read.names),
+        grid=read.blocks[0].grid,
+        nread=tuple(read.nread),
+        file=np.repeat(read.file, [len(block.rows) for block in read.blocks]),
+        row=np.concatenate([block.rows for block in read.blocks]),
+        removed=dict(+read.removed),
         **columns,
     )
+
+
+@dataclasses.dataclass
+class _Read:
+    """What was read: files and rows of each, blocks with the number of their file, what is gone."""
+
+    names: list[Path] = dataclasses.field(default_factory=list)
+    nread: list[int] = dataclasses.field(default_factory=list)
+    blocks: list[Block] = dataclasses.field(default_factory=list)
+    file: list[int] = dataclasses.field(default_factory=list)
+    removed: Counter[str] = dataclasses.field(default_factory=Counter)
+    fits_in: bool = True
+
+
+def _read_blocks(
+    files: Sequence[PathLike],
+    truth: Mapping[int, TruthRecord],
+    *,
+    memory: float,
+    keep_pixels: bool,
+    z_lim: float,
+) -> _Read:
+    """All blocks of some files; without their spectra once these take more than the memory."""
+    read = _Read()
+    size = 0.0
+    for block in iter_data(
+        files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=read.removed
+    ):
+        if not read.names or read.names[-1] != block.path:
+            read.names.append(block.path)
+            read.nread.append(0)
+        read.nread[-1] += block.nread
+        size += block.X.nbytes * (2 if keep_pixels else 1) / _GIB
+        if size > memory and read.fits_in:
+            read.fits_in = False
+            read.blocks = [_without_spectra(old) for old in read.blocks]
+        bare = _without_spectra(block)
+        if not read.fits_in:
+            read.blocks.append(bare)
+        else:
+            read.blocks.append(dataclasses.replace(block, X=bare.X) if keep_pixels else block)
+        read.file.append(len(read.names) - 1)
+    return read
 
 
 def describe(removed: Mapping[str, int]) -> str:

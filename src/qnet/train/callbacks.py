@@ -174,9 +174,9 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
         """Seed the backend's own generator, which torch's dropout draws from.
 
         Before the first batch, not when the epoch begins: Keras draws from it in between, in the
-        first epoch of a process only.
+        first epoch of a process only. Not on TensorFlow, which would compile its graph anew.
         """
-        if batch == 0:
+        if batch == 0 and keras.backend.backend() == "torch":
             keras.utils.set_random_seed(int(self._rng.integers(0, 2**31 - 1)))
 
 

@@ -3,7 +3,7 @@
     python recipes/default_model.py FOLDER --templates DIR --output qnet-2.safetensors
 
 Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
-its results in FOLDER: one that is done is not done again, and `lines` goes on where it was stopped.
+its results in FOLDER: one that is done is not done again, and trainings go on where they stopped.
 `--only STEP` does one of them. No real spectrum is read. Threshold and calibration come from a
 simulated sample that neither network was trained on (`calibrate.py`); the sample `test`, of other
 seeds, is for the numbers in the docs.
@@ -35,6 +35,7 @@ from qnet.weights import write_weights
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
 SAMPLES = {
     "train": ({"boss": 240_000, "desi": 280_000, "sdss": 80_000}, 1000),
+    "more": ({"boss": 240_000, "desi": 280_000, "sdss": 80_000}, 7000),
     "fine": ({"boss": 120_000, "desi": 120_000, "sdss": 40_000}, 5000),
     "calibrate": ({"boss": 20_000, "desi": 15_000, "sdss": 5_000}, 2000),
     "test": ({"boss": 20_000, "desi": 15_000, "sdss": 5_000}, 3000),
@@ -69,6 +70,9 @@ LINES = Settings(
     licence="BSD-3-Clause",
 )
 
+#: The first stage goes on, at a lower rate, on spectra that it has not seen.
+MORE = dataclasses.replace(LINES, epochs=4, learning_rate=1e-3, seed=2)
+
 REFINE = dataclasses.replace(
     LINES, epochs=14, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05), memory=5.0
 )
@@ -90,7 +94,7 @@ def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None
             if all(path.exists() for path in paths):
                 continue
             simulation = simulate(count, seed=seed + place, survey=survey, templates=templates)
-            grid = {} if sample == "train" else {"grid": FINE_GRID}
+            grid = {} if sample in ("train", "more") else {"grid": FINE_GRID}
             write_simulation(simulation, *paths, overwrite=True, progress=True, **grid)
             print(f"{paths[0]}: {count} spectra", flush=True)
 
@@ -108,6 +112,13 @@ def train_lines(folder: Path) -> None:
     """Train the first stage, or go on."""
     resume = (folder / "lines" / "state.json").exists()
     fit(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
+
+
+def train_more(folder: Path) -> None:
+    """Go on with the first stage on other spectra."""
+    resume = (folder / "more" / "state.json").exists()
+    first = load_model(folder / "lines" / "best.safetensors")
+    fit(*files(folder, "more"), folder / "more", MORE, init=first, resume=resume, progress=True)
 
 
 def train_refiner(folder: Path) -> None:
@@ -128,12 +139,13 @@ def train_refiner(folder: Path) -> None:
 
 def pack(folder: Path, output: Path, name: str, version: str) -> None:
     """Calibrate, and write the weights file."""
-    model = load_model(folder / "lines" / "best.safetensors")
+    model = load_model(folder / "more" / "best.safetensors")
+    first = load_model(folder / "lines" / "best.safetensors")
     with np.load(folder / "refine.npz") as stored:
         refine = {key: stored[key] for key in stored.files}
     refiner = Refiner(REFINE_ARCHITECTURE, refine)
     calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
-    provenance = dict(model.weights.provenance)
+    provenance = {"first": dict(first.weights.provenance), **model.weights.provenance}
     provenance["refine"] = {
         "settings": REFINE.to_dict(),
         "history": json.loads((folder / "refine.json").read_text()),
@@ -160,13 +172,14 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the weights file")
     parser.add_argument("--name", default="qnet")
     parser.add_argument("--version", default="2")
-    parser.add_argument("--only", choices=("simulate", "lines", "refine", "pack"))
+    parser.add_argument("--only", choices=("simulate", "lines", "more", "refine", "pack"))
     options = parser.parse_args()
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     steps = {
         "simulate": lambda: make_samples(folder, options.templates, list(SAMPLES)),
         "lines": lambda: train_lines(folder),
+        "more": lambda: train_more(folder),
         "refine": lambda: train_refiner(folder),
         "pack": lambda: pack(folder, options.output, options.name, options.version),
     }

@@ -2,7 +2,8 @@
 # make test   the whole test suite, against the built wheel, from an empty folder
 # make docs   the documentation, warnings as errors
 # make lint   ruff, import-linter        make typecheck   mypy
-# make bench  speed of the forward pass and of whole files, one thread, as tables and JSON in BENCH
+# make bench  all benchmarks, as tables and JSON in BENCH; one by one: bench-forward, bench-endtoend,
+#             bench-scaling, bench-train, bench-hot
 #
 # Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter.
 
@@ -10,6 +11,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BENCH ?= build/bench
+# Less than the default of benchmarks/train.py where there is no accelerator; it takes minutes so.
+BENCH_TRAIN_ARGS ?= --nspec 2048 --repeats 5
 
 ROOT := $(CURDIR)
 SOURCES := pyproject.toml README.md LICENSE $(shell find src -name '*.py' -o -name '*.safetensors')
@@ -17,7 +20,12 @@ SOURCES := pyproject.toml README.md LICENSE $(shell find src -name '*.py' -o -na
 # Test dependencies that import numpy, TensorFlow or the like must not touch the user's site.
 export PYTHONNOUSERSITE = 1
 
-.PHONY: demo test docs lint typecheck bench clean
+# One thread, and the kernels that BLAS chooses for this machine.
+BENCH_ENV = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test docs lint typecheck clean
+.PHONY: bench bench-forward bench-endtoend bench-scaling bench-train bench-hot
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/demo.py
@@ -37,11 +45,29 @@ lint: $(VENV)/.installed
 typecheck: $(VENV)/.installed
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.installed
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	$(VENV)/bin/python benchmarks/forward.py --output "$(BENCH)/forward.json"
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	$(VENV)/bin/python benchmarks/endtoend.py --output "$(BENCH)/endtoend.json"
+bench: bench-forward bench-endtoend bench-scaling bench-train bench-hot
+
+bench-forward: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python benchmarks/forward.py --output "$(BENCH)/forward.json"
+
+bench-endtoend: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python benchmarks/endtoend.py --output "$(BENCH)/endtoend.json"
+
+bench-scaling: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python benchmarks/scaling.py --output "$(BENCH)/scaling.json"
+
+bench-train: $(VENV)/.bench
+	for backend in tensorflow jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python \
+	benchmarks/train.py --output "$(BENCH)/train-$$backend.json" $(BENCH_TRAIN_ARGS) || exit 1; done
+
+bench-hot: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python -m pytest -p no:cacheprovider -o pythonpath=benchmarks benchmarks/hot_functions.py \
+	--benchmark-json "$(BENCH)/hot_functions.json"
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[bench]"
+	@mkdir -p "$(BENCH)"
+	touch $@
 
 $(VENV)/.installed: $(SOURCES)
 	$(PYTHON) -m venv --clear $(VENV)

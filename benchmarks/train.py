@@ -5,22 +5,27 @@
 Both train the published network on the same spectra, in turn, in one process. The bare run has
 input, targets and weights as arrays in memory. A run's throughput is spectra per second over its
 epochs but the first, in which the backend compiles. The ratio is that of the medians over the
-repetitions.
+repetitions. Measured too: how fast batches are made when nothing else is done, and for what share
+of an epoch the next batch was not ready when it was asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+from measure import published, table
 
+import qnet.train.batches as batches_module
 from qnet.grid import QUASARNET_GRID
 from qnet.io import read_data, read_truth
 from qnet.io.prepared import PreparedWriter
@@ -35,8 +40,9 @@ from qnet.train.settings import VACUUM_REST
 class Clock(keras.callbacks.Callback):
     """When each epoch began and ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
+        self.steps = steps
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -45,6 +51,8 @@ class Clock(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Note the time of the last batch: what an epoch saves is not training."""
+        if batch + 1 == self.steps:
+            float(logs["loss"])  # A backend that runs ahead of Python has to come to its end.
         self._end = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -70,6 +78,38 @@ def make_survey(folder: Path, count: int) -> tuple[Path, Path]:
     return folder / "data.fits", write_table(folder / "truth.fits", columns, extname="TRUTH")
 
 
+class Waits:
+    """Stands in for `qnet.train.prefetch.prefetch`, and notes how long each batch took to come."""
+
+    def __init__(self) -> None:
+        self._prefetch = batches_module.prefetch
+        self.seconds: list[float] = []
+
+    def __call__(self, items: Iterator) -> Iterator:
+        """The items."""
+        items = self._prefetch(items)
+        while True:
+            begin = time.perf_counter()
+            item = next(items)
+            self.seconds.append(time.perf_counter() - begin)
+            yield item
+
+
+def made_alone(paths: Sequence[Path], batch_size: int, nspec: int) -> float:
+    """Spectra per second of the batches of an epoch, when nothing else is done."""
+    from qnet.train.batches import Batches, LineMaker
+    from qnet.train.data import load
+    from qnet.train.settings import Augmentation
+
+    like = published(1).architecture
+    data = load(paths[0], read_truth(paths[1]), memory=4.0, keep_pixels=False, z_lim=2.1)
+    made = Batches(data, np.arange(nspec), batch_size, LineMaker(like, Augmentation()), nspec, 1)
+    list(itertools.islice(made.epoch(0), 2))
+    begin = time.perf_counter()
+    count = sum(len(batch[0]) for batch in made.epoch(1))
+    return count / (time.perf_counter() - begin)
+
+
 def bare(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptions) -> list[float]:
     """Seconds of the epochs of Keras's own fit on arrays."""
     _, X, Y, z, bal = read_data(paths[0], read_truth(paths[1]))
@@ -78,7 +118,7 @@ def bare(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptio
     target, weight = ([part.astype(np.float32) for part in parts] for parts in (target, weight))
     model = QuasarNET((X.shape[1], 1), **shape.keras_options())
     model.compile(optimizer=keras.optimizers.Adam(), loss=[custom_loss] * len(target))
-    clock = Clock()
+    clock = Clock(-(-len(X) // options.batch_size))
     model.fit(
         X[:, :, None],
         target,
@@ -93,7 +133,7 @@ def bare(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptio
 
 def ours(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptions) -> list[float]:
     """Seconds of the epochs of qnet's fit on files."""
-    clock = Clock()
+    clock = Clock(options.nspec // options.batch_size)
     settings = Settings(
         epochs=options.epochs, batch_size=options.batch_size, validation=0.0, network=shape
     )
@@ -102,37 +142,74 @@ def ours(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptio
     return clock.seconds[1:]
 
 
+def one_size(
+    paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptions
+) -> dict[str, Any]:
+    """Speeds of one batch size."""
+    seconds: dict[str, list[float]] = {"bare": [], "qnet": []}
+    waited = []
+    for _ in range(options.repeats):
+        seconds["bare"] += bare(paths, options, shape)
+        waits = batches_module.prefetch = Waits()
+        try:
+            seconds["qnet"] += ours(paths, options, shape)
+        finally:
+            batches_module.prefetch = waits._prefetch
+        steps = options.nspec // options.batch_size
+        # Of the epochs but the first, and but the last batches, which are made and not used.
+        last = waits.seconds[steps : steps * options.epochs]
+        waited.append(sum(last) / sum(seconds["qnet"][1 - options.epochs :]))
+    # A last batch that is not full waits for the next epoch in qnet's runs.
+    seen = {"bare": options.nspec, "qnet": options.nspec // options.batch_size * options.batch_size}
+    rates = {name: [seen[name] / value for value in values] for name, values in seconds.items()}
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "median": medians,
+        "ratio": medians["qnet"] / medians["bare"],
+        "batches_alone": made_alone(paths, options.batch_size, options.nspec),
+        "share_waited_for_batches": statistics.median(waited),
+        "spectra_per_second": rates,
+    }
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nspec", type=int, default=10_000)
-    parser.add_argument("--batch-size", type=int, default=256)
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[256, 32])
     parser.add_argument("--filters", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     shape = NetworkOptions(filters=options.filters)
-    seconds: dict[str, list[float]] = {"bare": [], "qnet": []}
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = make_survey(Path(folder), options.nspec)
-        for _ in range(options.repeats):
-            seconds["bare"] += bare(paths, options, shape)
-            seconds["qnet"] += ours(paths, options, shape)
-    # A last batch that is not full waits for the next epoch in qnet's runs.
-    seen = {"bare": options.nspec, "qnet": options.nspec // options.batch_size * options.batch_size}
-    rates = {name: [seen[name] / value for value in values] for name, values in seconds.items()}
-    medians = {name: statistics.median(values) for name, values in rates.items()}
+        for size in options.batch_sizes:
+            options.batch_size = size
+            found[size] = one_size(paths, options, shape)
     result = {
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
-        **{name: getattr(options, name) for name in ("nspec", "batch_size", "filters", "repeats")},
-        "spectra_per_second": rates,
-        "median": medians,
-        "ratio": medians["qnet"] / medians["bare"],
+        **{name: getattr(options, name) for name in ("nspec", "filters", "epochs", "repeats")},
+        "batch_sizes": found,
     }
-    print(json.dumps({key: result[key] for key in result if key != "spectra_per_second"}, indent=2))
+    rows = [
+        (
+            size,
+            *one["median"].values(),
+            one["ratio"],
+            one["batches_alone"],
+            one["share_waited_for_batches"],
+        )
+        for size, one in found.items()
+    ]
+    header = ("batch", "model.fit", "qnet", "ratio", "batches alone", "share waited")
+    print(f"{result['backend']}, {options.filters} filters, spectra per second")
+    print(table(header, rows))
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(result, indent=2) + "\n")
 
 

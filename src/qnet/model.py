@@ -58,7 +58,7 @@ class Model:
 
     def __init__(self, weights: WeightsFile) -> None:
         self.weights = weights
-        #: Threads of the forward pass; None as in `qnet.threads.choose_threads`.
+        #: Threads of the forward pass; None: as many as BLAS would take.
         self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
         self._refiner: Refiner | None = None

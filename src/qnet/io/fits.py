@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import tempfile
@@ -48,6 +49,10 @@ class FitsFile:
     def __init__(self, path: PathLike) -> None:
         self.path = check_input(path, "a FITS file of spectra")
         count = check_structure(self.path)
+        self._headers: dict[str | int, Mapping[str, Any]] = {}
+        self._shapes: dict[str | int, tuple[int, ...]] = {}
+        self._plain: dict[str | int, PlainImage | None] = {}
+        self._raw: io.FileIO | None = None
         try:
             with plain_name(self.path) as name:
                 self._fits = fitsio.FITS(name)
@@ -63,9 +68,6 @@ class FitsFile:
                 "read"
             )
         self._drop_fpack_shell()
-        self._headers: dict[str | int, Mapping[str, Any]] = {}
-        self._shapes: dict[str | int, tuple[int, ...]] = {}
-        self._plain: dict[str | int, PlainImage | None] = {}
         self._names = {
             hdu.get_extname().strip().upper(): index
             for index, hdu in reversed(list(enumerate(self._hdus)))
@@ -86,6 +88,8 @@ class FitsFile:
     def close(self) -> None:
         """Close the file."""
         self._fits.close()
+        if self._raw is not None:
+            self._raw.close()
 
     def __len__(self) -> int:
         return len(self._hdus)
@@ -119,7 +123,7 @@ class FitsFile:
         if key not in self._shapes:
             dims: tuple[int, ...] = ()
             if self._has(key) and not self.is_table(key):
-                dims = tuple(int(size) for size in self._hdu(key).get_info().get("dims") or ())
+                dims = tuple(int(size) for size in self._hdu(key).get_dims())
             self._shapes[key] = dims
         return self._shapes[key]
 
@@ -285,10 +289,12 @@ class FitsFile:
 
     def _plain_image(self, key: str | int) -> PlainImage | None:
         """The image of an HDU where it lies in the file as it is."""
+        if self._raw is None:
+            self._raw = io.FileIO(self.path)
         if key not in self._plain:
             offsets = self._hdu(key).get_offsets()
             self._plain[key] = plain_image(
-                self.path, offsets["header_start"], offsets["data_start"], self.shape(key)
+                self._raw, offsets["header_start"], offsets["data_start"], self.shape(key)
             )
         return self._plain[key]
 

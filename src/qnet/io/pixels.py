@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ class PlainImage:
 
     Attributes
     ----------
-    path : Path
+    stream : file object
+        The file, open for reading bytes without a buffer.
     start : int
         Byte at which the data begin.
     shape : tuple of int
@@ -44,7 +45,7 @@ class PlainImage:
         Of the pixels in the file, big-endian.
     """
 
-    path: Path
+    stream: io.RawIOBase
     start: int
     shape: tuple[int, ...]
     stored: np.dtype[Any]
@@ -104,20 +105,22 @@ class PlainImage:
         pixels, itemsize = math.prod(self.shape[1:]), self.stored.itemsize
         total = (high - low) * pixels
         buffer = np.empty(_PIECE // itemsize, dtype=self.stored)
-        with open(self.path, "rb", buffering=0) as stream:
-            stream.seek(self.start + low * pixels * itemsize)
-            for first in range(0, total, buffer.size):
-                piece = buffer[: min(buffer.size, total - first)]
-                _fill(stream, piece.view(np.uint8).data)
-                yield slice(first, first + piece.size), piece
+        self.stream.seek(self.start + low * pixels * itemsize)
+        for first in range(0, total, buffer.size):
+            piece = buffer[: min(buffer.size, total - first)]
+            _fill(self.stream, piece.view(np.uint8).data)
+            yield slice(first, first + piece.size), piece
 
 
-def plain_image(path: Path, start: int, data: int, shape: tuple[int, ...]) -> PlainImage | None:
+def plain_image(
+    stream: io.RawIOBase, start: int, data: int, shape: tuple[int, ...]
+) -> PlainImage | None:
     """Find an image that lies in a file as it is.
 
     Parameters
     ----------
-    path : Path
+    stream : file object
+        The file, open for reading bytes without a buffer.
     start, data : int
         Bytes at which the header and the data begin.
     shape : tuple of int
@@ -134,10 +137,9 @@ def plain_image(path: Path, start: int, data: int, shape: tuple[int, ...]) -> Pl
     OSError
         The file cannot be read.
     """
-    with open(path, "rb", buffering=0) as stream:
-        stream.seek(start)
-        stored = _stored_type(stream.read(data - start), shape)
-    return None if stored is None else PlainImage(path, data, shape, stored)
+    stream.seek(start)
+    stored = _stored_type(stream.read(data - start) or b"", shape)
+    return None if stored is None else PlainImage(stream, data, shape, stored)
 
 
 def _stored_type(header: bytes, shape: tuple[int, ...]) -> np.dtype[Any] | None:

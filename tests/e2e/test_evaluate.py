@@ -56,6 +56,33 @@ def test_all_options_together(survey):
     assert "and ZWARN == 0" in done.stdout
 
 
+def test_spectra_are_classified_first(tmp_path):
+    options = ("-n", "40", "--survey", "desi", "--format", "coadd", "--seed", "2")
+    made = run("simulate", *options, "-o", "coadd.fits", "--truth-out", "truth.fits", cwd=tmp_path)
+    assert made.returncode == 0
+    truth = ("--truth", "truth.fits", "--json")
+    direct = run("evaluate", "--spectra", "coadd.fits", *truth, "direct.json", cwd=tmp_path)
+    assert (direct.returncode, direct.stderr) == (0, "")
+    assert run("classify", "coadd.fits", "-o", "cat.fits", cwd=tmp_path).returncode == 0
+    assert run("evaluate", "cat.fits", *truth, "two.json", cwd=tmp_path).returncode == 0
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("direct", "two"))
+    assert one["catalogues"][0]["metrics"] == two["catalogues"][0]["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "nothing to measure: give catalogues, --spectra, or both"),
+        (("qn.fits", "--model", "qnet"), "--model is for --spectra, which is not given"),
+        (("--spectra", "none.fits"), "none.fits: no such file"),
+    ],
+)
+def test_what_cannot_be_measured(survey, arguments, message):
+    done = run("evaluate", *arguments, "--truth", "truth.fits", cwd=survey)
+    assert done.returncode != 0
+    assert message in errors(done)[0]
+
+
 def test_a_threshold_on_the_score(survey):
     done = run("evaluate", "qn.fits", "--truth", "truth.fits", "--p-threshold", "0.5", cwd=survey)
     assert (done.returncode, done.stdout) == (2, "")

@@ -24,13 +24,21 @@ def add_commands(commands: Any) -> None:
     parser.set_defaults(command=_evaluate)
     parser.add_argument(
         "catalogues",
-        nargs="+",
+        nargs="*",
         metavar="CATALOGUE",
         help="catalogues of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE",
     )
     parser.add_argument(
         "--truth", nargs="+", required=True, metavar="T", help="truth tables: FITS or CSV"
     )
+    parser.add_argument(
+        "--spectra",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="spectra to classify first, and to measure beside the catalogues",
+    )
+    parser.add_argument("--model", metavar="M", help="model for --spectra (default: qnet's own)")
     rule = parser.add_argument_group("what is called a quasar (default: the catalogue's own rule)")
     rule.add_argument("--c-threshold", type=float, metavar="C", help="lines of confidence above C")
     rule.add_argument("--min-lines", type=int, metavar="N", help="at least N such lines")
@@ -59,7 +67,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     given = {"dv_max": arguments.dv_max, "level": arguments.level, "seed": arguments.seed}
     comparison = compare(
-        arguments.catalogues,
+        [*arguments.catalogues, *_classified(arguments)],
         arguments.truth,
         c_threshold=arguments.c_threshold,
         min_lines=arguments.min_lines,
@@ -78,9 +86,22 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _classified(arguments: argparse.Namespace) -> list[Any]:
+    """The catalogue of the spectra, where there are any."""
+    if not arguments.spectra:
+        if not arguments.catalogues:
+            raise InputError("nothing to measure: give catalogues, --spectra, or both")
+        if arguments.model is not None:
+            raise InputError("--model is for --spectra, which is not given")
+        return []
+    from qnet.classification import classify
+
+    return [classify(arguments.spectra, model=arguments.model)]
+
+
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Raise, before any work is done, if an output may not be written or would replace an input."""
-    inputs = [*arguments.catalogues, *arguments.truth]
+    inputs = [*arguments.catalogues, *arguments.spectra, *arguments.truth]
     if arguments.json is not None:
         refuse_output(arguments.json, arguments.overwrite, inputs)
     if arguments.plots is None:

@@ -1,10 +1,10 @@
-"""QuasarNET's network, with its own loss, trained on the spectra that the shipped model was.
+"""QuasarNET's network, with its own loss, trained on the spectra of the shipped model's first run.
 
     python recipes/baseline.py FOLDER [--epochs N]
 
 FOLDER is that of `recipes/default_model.py`. The network is the published one: 100 filters, its
-loss, Adam at a constant rate; augmentation and precision are those of the shipped model, so that
-only network, loss and schedule differ. `judge.py --baseline FOLDER/baseline/best.safetensors`
+loss, Adam at a constant rate; augmentation and precision are those of the shipped model. So network,
+loss, optimiser and the second run differ. `judge.py --baseline FOLDER/baseline/best.safetensors`
 puts both side by side.
 """
 

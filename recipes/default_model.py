@@ -3,10 +3,10 @@
     python recipes/default_model.py FOLDER --templates DIR --output qnet-2.safetensors
 
 Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
-its results in FOLDER: one that is done is not done again, and trainings go on where they stopped.
-`--only STEP` does one of them. No real spectrum is read. Threshold and calibration come from a
-simulated sample that neither network was trained on (`calibrate.py`); the sample `test`, of other
-seeds, is for the numbers in the docs.
+its results in FOLDER: one that is done is not done again, and the first stage's trainings go on
+where they stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
+calibration come from a simulated sample that neither network was trained on (`calibrate.py`); the
+sample `test`, of other seeds, is for the numbers in the docs.
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
     calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
     provenance = {"first": dict(first.weights.provenance), **model.weights.provenance}
     provenance["refine"] = {
+        "finder": first.sha256,
         "settings": REFINE.to_dict(),
         "history": json.loads((folder / "refine.json").read_text()),
     }

@@ -40,7 +40,7 @@ Z_EDGES = (0.05, 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.0, 5.0, 6.8)
 BIAS_STEP = 0.25
 
 #: Where DESI's camera joints would be taken for Lyman-alpha [redshift].
-JOINTS = ((3.65, 3.9), (5.15, 5.35))
+JOINT_REDSHIFTS = ((3.65, 3.9), (5.15, 5.35))
 
 #: A redshift is right within this velocity [km/s], and an outlier beyond the second.
 RIGHT, OUTLIER = 6000.0, 3000.0
@@ -193,7 +193,9 @@ def at_equal_purity(found: Answers, baseline: Answers) -> dict[str, dict]:
         running = np.cumsum(found.right[order]) / np.arange(1, len(order) + 1)
         enough = np.flatnonzero(running >= purity)
         ours = np.zeros(len(found), dtype=bool)
-        ours[order[: enough[-1] + 1 if len(enough) else 1]] = True
+        # Where that purity is never reached, the highest there is.
+        count = enough[-1] if len(enough) else np.argmax(running)
+        ours[order[: count + 1]] = True
         result[name] = {
             label: _summary(answers, chosen, mask)
             for label, answers, mask in (
@@ -232,7 +234,7 @@ def of_sky(folder: Path, model: str | None, survey: str, count: int = 20_000) ->
                 "as wide below": int(((z >= 2 * low - high) & (z < low)).sum()),
                 "as wide above": int(((z >= high) & (z < 2 * high - low)).sum()),
             }
-            for low, high in JOINTS
+            for low, high in JOINT_REDSHIFTS
         },
     }
 

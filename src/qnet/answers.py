@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.calibration import Calibration, in_ranges, log_snr, logit, rescale
+from qnet.calibration import Calibration, in_ranges, log_snr, logit
 from qnet.evidence import Look, features
 from qnet.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
@@ -101,12 +101,17 @@ def _answers(
     found = model.decode(look.preds)
     columns = _probabilities(model, data, found, look)
     columns |= judge(
-        spectra, model, data.snr, found, look, columns.get("P_QSO"), _is_qso(rule, found, columns)
+        spectra,
+        model,
+        data.snr,
+        found,
+        look,
+        columns.get("P_QSO"),
+        lambda p_qso: _is_qso(rule, found, p_qso),
+        prior_qso=rule.prior_qso,
     )
-    if rule.prior_qso is not None and model.calibration is not None:
-        columns["P_QSO"] = rescale(columns["P_QSO"], rule.prior_qso, model.calibration.quasar_share)
     flag = spectra.flag | data.flag
-    is_qso = _is_qso(rule, found, columns) & ((flag & NEVER_QSO) == 0)
+    is_qso = _is_qso(rule, found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
     columns |= _of_bal(model, data, found, columns["ZBEST"])
     flag = flag | columns.pop("QN_FLAG") | _line_flags(model, rule, data, found, columns["ZBEST"])
     if model.calibration is not None:
@@ -149,12 +154,12 @@ def _of_bal(model: Model, data: Preprocessed, found: Predictions, zbest: FloatAr
     return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 
 
-def _is_qso(rule: Rule, found: Predictions, columns: Columns) -> npt.NDArray[np.bool_]:
+def _is_qso(rule: Rule, found: Predictions, p_qso: FloatArray) -> npt.NDArray[np.bool_]:
     """Rows that the rule calls quasars, whatever their flags say."""
     if rule.p_threshold is None:
         return found.is_qso(rule.c_threshold, rule.min_lines)
     with np.errstate(invalid="ignore"):
-        return np.asarray(columns["P_QSO"] > rule.p_threshold)
+        return np.asarray(p_qso > rule.p_threshold)
 
 
 def _is_bal(

@@ -120,8 +120,11 @@ class Table:
         return np.asarray(first * (1 - fx) + second * fx)
 
 
+#: More candidates of a spectrum than this are an error of a file.
+MAX_CANDIDATES = 100
+
 #: Fields that files older than format version 3 lack: their defaults are what such files mean.
-_SINCE_3 = frozenset({"p_verified", "candidates", "candidate_floor", "share_exponent"})
+SINCE_3 = frozenset({"p_verified", "candidates", "candidate_floor", "share_exponent"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +153,7 @@ class Calibration:
         Error [km/s] of the redshift of each line alone, by the logit of its confidence and log10
         S/N. Lines without a table have no error.
     ambiguous : float
-        A second redshift of confidence P2 above this makes a row AMBIGUOUS.
+        A second redshift with P2 above this makes a row AMBIGUOUS.
     outlier_threshold : float, optional
         Mahalanobis distance of the common layer's activations above which a spectrum is an
         OUTLIER; the arrays ``outlier_mean`` and ``outlier_scale`` are in the weights. No row is
@@ -200,8 +203,10 @@ class Calibration:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
-        if type(self.candidates) is not int or self.candidates < 1:
-            raise InputError(f"candidates must be a positive integer, not {self.candidates!r}")
+        if type(self.candidates) is not int or not 1 <= self.candidates <= MAX_CANDIDATES:
+            raise InputError(
+                f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not {self.candidates!r}"
+            )
         (exponent,) = as_floats((self.share_exponent,), "share_exponent")
         object.__setattr__(self, "share_exponent", exponent)
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
@@ -231,7 +236,7 @@ class Calibration:
         """
         try:
             plain = dict(values)
-            missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - _SINCE_3
+            missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - SINCE_3
             if missing:
                 raise InputError(f"the calibration lacks {sorted(missing)}")
             for name in ("p_qso", "p_bal", "p_verified"):

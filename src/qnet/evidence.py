@@ -53,7 +53,7 @@ class Look:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Verdict:
-    """What the second stage says of some spectra that were candidates.
+    """What the second stage says of the spectra that it has judged.
 
     Attributes
     ----------
@@ -189,7 +189,8 @@ def features(
         ``logit_bal_emission``, of the emission line of the same name; ``logit_quasar``, of the
         share of the redshift head's posterior that is a quasar's; ``score`` and ``score2``, the
         second stage's logits of the best and the next candidate, clipped to -12 .. 12 and -12
-        where there is none; ``logit_share``, ``logit_share2``, of their shares of the posterior.
+        where there is none; ``logit_share``, ``logit_share2``, of their shares of the posterior (of
+        a model without a head: of the confidence of the most confident line).
         Confidences and shares are clipped to 1e-6 .. 1 - 1e-6.
     found : Predictions
         Of the line finders.

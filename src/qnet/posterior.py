@@ -15,7 +15,7 @@ from qnet.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 
 #: More bins than this are an error of a file, not a network.
-_MAX_BINS = 100_000
+_MAX_BINS = 10_000
 
 #: Bins on either side of a peak that belong to it.
 _REACH = 2
@@ -48,7 +48,9 @@ class RedshiftBins:
             )
         if type(self.nbins) is not int or not 2 <= self.nbins <= _MAX_BINS:
             raise InputError(f"nbins must be an integer in 2 .. {_MAX_BINS}, not {self.nbins!r}")
-        object.__setattr__(self, "others", tuple(map(str, self.others)))
+        object.__setattr__(self, "others", tuple(self.others))
+        if not all(type(name) is str and name.isprintable() for name in self.others):
+            raise InputError(f"others must be names of classes, not {self.others}")
         if not self.others or len(set(self.others)) < len(self.others):
             raise InputError(f"others must be one class or more that differ, not {self.others}")
 
@@ -96,12 +98,10 @@ class RedshiftBins:
             A key is missing, unknown or of the wrong kind, or a value is not legal.
         """
         try:
-            return cls(
-                float(values["z_min"]),
-                float(values["z_max"]),
-                values["nbins"],
-                tuple(values["others"]),
-            )
+            plain = dict(values)
+            if not isinstance(plain["others"], (list, tuple)):
+                raise InputError(f"others must be a list, not {plain['others']!r}")
+            return cls(**plain)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
@@ -147,10 +147,13 @@ def candidates(
     shares = np.asarray(posterior, dtype=np.float64)[:, : bins.nbins]
     # A bin of nothing at either end, so that every bin has two neighbours.
     padded = np.pad(shares, ((0, 0), (1, 1)))
-    held = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+    gone = np.zeros(shares.shape, dtype=bool)
     z, share = np.full((2, len(shares), count), np.nan)
     rows = np.arange(len(shares))[:, None]
     for rank in range(count):
+        held = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+        # Below any share: a bin that was taken is no peak again.
+        held[gone] = -1.0
         peak = held.argmax(axis=1)[:, None]
         weights = padded[rows, peak + np.arange(3)]
         total = weights.sum(axis=1)
@@ -158,9 +161,8 @@ def candidates(
             place = (weights * (peak + np.arange(-1, 2) + 0.5)).sum(axis=1) / total
         z[:, rank] = bins.z_at(place)
         share[:, rank] = np.maximum(held[rows, peak][:, 0], 0.0)
-        # Below any share: a bin that is taken is no peak again, and lends no weight to the next.
         taken = np.clip(peak + np.arange(-_REACH, _REACH + 1), 0, bins.nbins - 1)
-        held[rows, taken] = -1.0
+        gone[rows, taken] = True
         padded[rows, taken + 1] = 0.0
     unknown = ~np.isfinite(shares).all(axis=1)
     z[unknown], share[unknown] = np.nan, np.nan

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.calibration import Calibration, log_snr
+from qnet.calibration import Calibration, log_snr, rescale
 from qnet.evidence import Look, Verdict, features, second_redshift
 from qnet.flags import QNFlag
+from qnet.logistic import Logistic
 from qnet.model import Model
 from qnet.posterior import candidates, quasar_share
 from qnet.postprocess import Predictions
@@ -26,12 +28,14 @@ def judge(
     found: Predictions,
     look: Look,
     p_qso: FloatArray | None,
-    called: npt.NDArray[np.bool_],
+    calls: Callable[[FloatArray], npt.NDArray[np.bool_]],
+    *,
+    prior_qso: float | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Columns that the second stage has a say in.
 
-    It is run on the candidates: the rows whose P_QSO of the first stage is above the calibration's
-    floor, and those that are called quasars.
+    It judges the rows whose P_QSO of the first stage is above the calibration's floor, and those
+    that are called quasars.
 
     Parameters
     ----------
@@ -44,25 +48,30 @@ def judge(
     look : Look
         What they were decoded from.
     p_qso : ndarray, shape (nspec,), or None
-        P_QSO of the first stage; None for a model without a calibration.
-    called : ndarray of bool, shape (nspec,)
-        Rows that the first stage calls quasars.
+        P_QSO of the first stage, of the model's own class mix; None for a model without a
+        calibration.
+    calls : callable
+        Which rows are called quasars, from their P_QSO.
+    prior_qso : float, optional
+        Share of quasars that P_QSO is rescaled to.
 
     Returns
     -------
     dict of str to ndarray
-        ZBEST, ZERR; QN_FLAG with the bit NOREFINE; with a calibration Z2, P2 and P_QSO.
+        ZBEST, ZERR, P_QSO (NaN without a calibration); QN_FLAG with the bit NOREFINE; with a
+        calibration Z2 and P2.
     """
     refiner, calibration = model.refiner, model.calibration
     z, share = first_guesses(model, found, look)
     zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
     flag = np.zeros(len(found), dtype=np.int32)
+    p = np.full(len(found), np.nan) if p_qso is None else p_qso.copy()
     answers: dict[str, npt.NDArray[Any]] = {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag}
-    if calibration is not None and p_qso is not None:
-        answers["P_QSO"] = p_qso.copy()
+    judged = calls(_rescaled(p, calibration, prior_qso))
+    if calibration is not None:
         with np.errstate(invalid="ignore"):
-            called = called | (p_qso > calibration.refine_floor)
-    verdict, rows = None, np.flatnonzero(called & np.isfinite(zbest))
+            judged = judged | (p > calibration.refine_floor)
+    verdict, rows = None, np.flatnonzero(judged & np.isfinite(zbest))
     if refiner is not None:
         floor = 0.0 if calibration is None else calibration.candidate_floor
         refined = refine_candidates(spectra.select(rows), refiner, z[rows], share[rows], floor)
@@ -72,20 +81,22 @@ def judge(
     if calibration is not None:
         if calibration.zerr is not None:
             zerr *= calibration.zerr(log_snr(snr), zbest)
-        if verdict is not None:
-            _rejudge(answers, calibration, model, snr, found, look, rows, verdict)
-        answers |= _second(answers, model, look, rows, verdict)
+        if verdict is not None and calibration.p_verified is not None:
+            p[rows] = _verified(calibration.p_verified, model, snr, found, look, rows, verdict)
+    answers["P_QSO"] = _rescaled(p, calibration, prior_qso)
+    if calibration is not None:
+        answers |= _second(answers, model, look, (z, share), rows, verdict)
     return answers
 
 
 def first_guesses(model: Model, found: Predictions, look: Look) -> tuple[FloatArray, FloatArray]:
     """Redshifts that the first stage proposes, and its shares of them, shape (nspec, count).
 
-    Peaks of the posterior, where the network has one; else the most confident line's redshift,
-    and its confidence.
+    Peaks of the posterior, where the network has one and a second stage makes them precise; else
+    the most confident line's redshift, and its confidence.
     """
     bins, calibration = model.architecture.redshifts, model.calibration
-    if bins is None or look.posterior is None:
+    if bins is None or look.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None]
     count = 1 if calibration is None else calibration.candidates
     return candidates(look.posterior, bins, count)
@@ -97,41 +108,53 @@ def posterior_share(model: Model, look: Look) -> FloatArray | None:
     return None if bins is None or look.posterior is None else quasar_share(look.posterior, bins)
 
 
-def _rejudge(
-    answers: dict[str, npt.NDArray[Any]],
-    calibration: Calibration,
+def _rescaled(
+    p_qso: FloatArray, calibration: Calibration | None, prior_qso: float | None
+) -> FloatArray:
+    """P_QSO for another share of quasars, where one is asked for."""
+    if calibration is None or prior_qso is None:
+        return p_qso
+    return rescale(p_qso, prior_qso, calibration.quasar_share)
+
+
+def _verified(
+    law: Logistic,
     model: Model,
     snr: npt.NDArray[Any],
     found: Predictions,
     look: Look,
     rows: npt.NDArray[np.int64],
     verdict: Verdict,
-) -> None:
+) -> FloatArray:
     """P_QSO of the rows that the second stage has judged."""
-    if calibration.p_verified is None:
-        return
     quasar = posterior_share(model, look)
     given = features(
-        calibration.p_verified.names,
+        law.names,
         found.select(rows),
         snr[rows],
         quasar=None if quasar is None else quasar[rows],
         verdict=verdict,
     )
-    answers["P_QSO"][rows] = calibration.p_verified.probability(given)
+    return law.probability(given)
 
 
 def _second(
     answers: dict[str, npt.NDArray[Any]],
     model: Model,
     look: Look,
+    guesses: tuple[FloatArray, FloatArray],
     rows: npt.NDArray[np.int64],
     verdict: Verdict | None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Z2 and P2: of the next candidate, where the second stage verifies; else of a line's box."""
-    z2, p2 = second_redshift(look.preds, model.lines, model.grid, model.rest, answers["ZBEST"])
-    if verdict is not None and model.refiner is not None and model.refiner.arch.verify:
-        z2[rows] = verdict.z2
-        share = verdict.odds2 / (1 + verdict.odds2)
-        p2[rows] = np.where(np.isfinite(verdict.z2), answers["P_QSO"][rows] * share, np.nan)
-    return {"Z2": z2, "P2": p2}
+    if verdict is None or model.refiner is None or not model.refiner.arch.verify:
+        zbest = answers["ZBEST"]
+        z2, p2 = second_redshift(look.preds, model.lines, model.grid, model.rest, zbest)
+        return {"Z2": z2, "P2": p2}
+    # What was not judged keeps the first stage's opinion.
+    z, share = guesses
+    alone = z.shape[1] == 1
+    z2, p2 = (np.full(len(z), np.nan) if alone else part[:, 1].copy() for part in (z, share))
+    z2[rows] = verdict.z2
+    p2[rows] = answers["P_QSO"][rows] * verdict.odds2 / (1 + verdict.odds2)
+    return {"Z2": z2, "P2": np.where(np.isfinite(z2), p2, np.nan)}

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.architecture import Architecture, RefineArchitecture
-from qnet.calibration import Calibration
+from qnet.calibration import SINCE_3, Calibration
 from qnet.errors import FileError, InputError, WeightsError
 from qnet.evidence import HEAD_FEATURES, VERDICT_FEATURES, check_features
 from qnet.files import PathLike, atomic_write, check_input, sha256
@@ -121,12 +121,27 @@ class WeightsFile:
                 raise InputError("the calibration has p_verified, but no stage verifies")
             check_features(calibration.p_verified.names, without=headless)
 
+    def describe(self) -> dict[str, Any]:
+        """Stages and calibration as the header has them: older layouts lack what came with 3."""
+        lines, refine, calibration = (
+            None if part is None else part.to_dict()
+            for part in (self.architecture, self.refine, self.calibration)
+        )
+        if self.format_version < FORMAT_VERSION:
+            new = {"redshifts", "verify", *SINCE_3}
+            lines, refine, calibration = (
+                None if part is None else {k: v for k, v in part.items() if k not in new}
+                for part in (lines, refine, calibration)
+            )
+        stages = {"lines": lines} if refine is None else {"lines": lines, "refine": refine}
+        return {"stages": stages} | ({} if calibration is None else {"calibration": calibration})
+
     @property
     def format_version(self) -> int:
         """The oldest layout of the header that can hold the weights."""
         calibration, refine = self.calibration, self.refine
         if self.architecture.redshifts is not None or (refine is not None and refine.verify):
-            return 3
+            return FORMAT_VERSION
         return 1 if refine is None and calibration is None else 2
 
 
@@ -159,9 +174,6 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     if Path(path).suffix != ".safetensors":
         raise InputError(f"{path}: a weights file must end in .safetensors")
     weights.check()
-    stages = {"lines": weights.architecture.to_dict()}
-    if weights.refine is not None:
-        stages["refine"] = weights.refine.to_dict()
     header = {
         "format": FORMAT,
         "format_version": weights.format_version,
@@ -169,11 +181,9 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
         "version": weights.version,
         "licence": weights.licence,
         "notices": list(weights.notices),
-        "stages": stages,
         "provenance": dict(weights.provenance),
+        **weights.describe(),
     }
-    if weights.calibration is not None:
-        header["calibration"] = weights.calibration.to_dict()
     arrays = {name: np.ascontiguousarray(weights.arrays[name]) for name in weights.shapes()}
     with atomic_write(path, overwrite=overwrite) as partial:
         try:
@@ -298,13 +308,18 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
     refine, calibration = stages.get("refine"), header.get("calibration")
     if version == 1 and calibration is not None:
         raise InputError("has a calibration, which format version 1 does not know")
-    return WeightsFile(
+    weights = WeightsFile(
         Architecture.from_dict(stages["lines"]),
         {},
         **described,
         refine=None if refine is None else RefineArchitecture.from_dict(refine),
         calibration=None if calibration is None else Calibration.from_dict(calibration),
     )
+    if weights.format_version > version:
+        raise InputError(
+            f"has what format version {weights.format_version} brought, but says it is {version}"
+        )
+    return weights
 
 
 def _is_plain(character: str) -> bool:

@@ -45,7 +45,10 @@ def test_bins_survive_json():
         ({"others": ()}, "others must be one class or more"),
         ({"others": ("STAR", "STAR")}, "others must be one class or more"),
         ({"z_min": None}, "not the bins of a redshift head"),
-        ({"others": None}, "not the bins of a redshift head"),
+        ({"others": None}, "others must be a list"),
+        ({"others": "STAR"}, "others must be a list"),
+        ({"others": ["a\nb"]}, "others must be names of classes"),
+        ({"more": 1}, "not the bins of a redshift head"),
     ],
 )
 def test_bins_that_cannot_be(change, message):
@@ -102,6 +105,13 @@ def test_candidates_share_no_bin(seed, count):
     assert ((z >= 0.05) & (z <= 6.8)).all()
     for row in z:
         assert len(set(BINS.bin_of(row))) == count
+
+
+def test_the_wing_of_a_peak_is_no_candidate_before_another_peak():
+    row = posterior({48: 0.1, 49: 0.2, 50: 0.37, 51: 0.13, 52: 0.08, 53: 0.03, 120: 0.09})
+    z, share = candidates([row], BINS, 3)
+    np.testing.assert_allclose(share[0], [0.7, 0.09, 0.03])
+    np.testing.assert_allclose(z[0, 1:], BINS.z_at([120.5, 53.5]))
 
 
 def test_a_row_of_nan_has_no_candidates():

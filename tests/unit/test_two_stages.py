@@ -411,6 +411,35 @@ def test_another_mix_rescales_the_odds_after_the_second_stage(spectra, verifying
         np.testing.assert_array_equal(rare[name], plain[name])
 
 
+def test_all_that_are_called_quasars_are_judged_whatever_the_mix(spectra, small_model):
+    model = verifying_model(small_model, calibration={"refine_floor": 0.9})
+    for prior in (0.05, 0.4, 0.999):
+        columns = columns_of(spectra, model, prior_qso=prior)
+        judged = np.isfinite(columns["ZERR"]) | has(columns, QNFlag.NOREFINE)
+        assert judged[columns["IS_QSO"]].all()
+        known = judged & np.isfinite(columns["P2"])
+        assert known.any()
+        assert (columns["P2"][known] <= columns["P_QSO"][known] / 2 + 1e-6).all()
+
+
+def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, verifying):
+    columns = columns_of(spectra, verifying)
+    look = verifying.look(verifying.preprocess(spectra).X)
+    z, share = candidates(look.posterior, verifying.architecture.redshifts, 3)
+    others = np.isnan(columns["ZERR"]) & ~has(columns, QNFlag.NOREFINE)
+    assert others.any()
+    np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
+    np.testing.assert_allclose(columns["P2"][others], share[others, 1], rtol=1e-5)
+
+
+def test_without_a_second_stage_the_redshift_is_that_of_the_line(spectra, verifying):
+    weights = verifying.weights
+    head = {k: v for k, v in weights.arrays.items() if not k.startswith(("refine", "outlier"))}
+    model = qnet.Model(dataclasses.replace(weights, arrays=head, refine=None, calibration=None))
+    found = model.decode(model.predict(model.preprocess(spectra).X))
+    np.testing.assert_array_equal(columns_of(spectra, model)["ZBEST"], found.zbest)
+
+
 def test_a_spectrum_without_data_has_no_candidates(spectra, verifying):
     empty = spectra.select(np.arange(3))
     empty.cameras[0].ivar[1] = 0

@@ -12,6 +12,7 @@ import pytest
 
 import qnet
 from networks import small_calibration, verifying_model
+from qnet.calibration import SINCE_3
 from qnet.errors import InputError, OutputExistsError, WeightsError
 from qnet.weights import WeightsFile, read_weights, write_weights
 
@@ -288,6 +289,16 @@ def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, smal
     np.testing.assert_array_equal(model.look(X).posterior, made.look(X).posterior)
 
 
+def test_an_older_format_holds_nothing_of_a_newer_one(saved, saved_two):
+    """Older versions of qnet refuse what they do not know."""
+    for path in (saved, saved_two):
+        ours = header_of(path)
+        assert "redshifts" not in ours["stages"]["lines"]
+        assert "verify" not in ours["stages"].get("refine", {})
+        assert not SINCE_3 & set(ours.get("calibration", {}))
+        assert qnet.load_model(path).weights.format_version == ours["format_version"]
+
+
 def _unverified(header, ours):
     ours["stages"]["refine"]["verify"] = False
 
@@ -302,7 +313,9 @@ def _headless(header, ours):
         (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
         (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
         (_refine(verify=1), "verify must be true or false, not 1"),
-        (_calibration(candidates=0), "candidates must be a positive integer"),
+        (_calibration(candidates=0), "candidates must be an integer in 1 .. 100"),
+        (_calibration(candidates=10**9), "candidates must be an integer in 1 .. 100"),
+        (lambda header, ours: ours.update(format_version=2), "what format version 3 brought, but"),
         (_calibration(candidate_floor=2.0), "candidate_floor must be in 0 .. 1"),
         (_calibration(share_exponent=None), "share_exponent must hold numbers"),
         (

@@ -136,6 +136,8 @@ def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
     from qnet.posterior import RedshiftBins
 
     if not arguments.redshift_bins:
+        if tuple(arguments.redshift_range) != _REDSHIFTS:
+            raise InputError("--redshift-range is for --redshift-bins, which is not given")
         return None
     low, high = arguments.redshift_range
     return RedshiftBins(low, high, arguments.redshift_bins)

@@ -149,7 +149,8 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
     if calibration.p_verified is not None:
         yield (
             "candidates",
-            f"at most {calibration.candidates}, of share >= {calibration.candidate_floor:g}",
+            f"at most {calibration.candidates}, of share >= {calibration.candidate_floor:g}, by "
+            f"score + {calibration.share_exponent:g} log(share)",
         )
         yield "P_QSO then", f"of {', '.join(calibration.p_verified.names)}"
     yield "trained redshifts", f"{low:g} to {high:g}"

@@ -161,8 +161,8 @@ def load_checkpoint(folder: Path, plan: Mapping[str, Any]) -> tuple[keras.Model,
     if differing:
         key = differing[0][0]
         raise InputError(
-            f"{folder}: the run cannot be resumed: its {key} was {_flatten(was).get(key)}, not "
-            f"{_flatten(now).get(key)}"
+            f"{folder}: the run cannot be resumed: its {key} was "
+            f"{_flatten(was).get(key, 'not stated')}, not {_flatten(now).get(key, 'stated now')}"
         )
     try:
         model = keras.saving.load_model(path, safe_mode=True)

@@ -18,7 +18,7 @@ from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model import Model
 from qnet.objective import QSO_CLASSES
-from qnet.posterior import candidates
+from qnet.posterior import RedshiftBins, candidates
 from qnet.preprocess import preprocess
 from qnet.refine import PREPARED_CAMERA, rest_frame
 from qnet.spectra import Camera
@@ -105,13 +105,24 @@ class RefineMaker:
         """One of the finder's candidates of each spectrum, drawn by the root of their shares."""
         camera = Camera(PREPARED_CAMERA, self.arch.grid.wave, flux, ivar)
         look = finder.look(preprocess([camera], finder.grid).X)
-        bins = finder.architecture.redshifts
-        if bins is None or look.posterior is None:
-            raise InputError(f"{finder.name} has no redshift head: it names no candidates")
-        z, share = candidates(look.posterior, bins, CANDIDATES)
+        z, share = candidates(np.asarray(look.posterior), _bins_of(finder), CANDIDATES)
         chance = np.sqrt(np.nan_to_num(share) + _LEAST_SHARE).cumsum(axis=1)
         drawn = rng.uniform(size=(len(z), 1)) * chance[:, -1:]
         return np.asarray(z[np.arange(len(z)), (drawn > chance).sum(axis=1)])
+
+
+def _bins_of(finder: Model) -> RedshiftBins:
+    """The redshift head of a first stage.
+
+    Raises
+    ------
+    InputError
+        It has none.
+    """
+    bins = finder.architecture.redshifts
+    if bins is None:
+        raise InputError(f"{finder.name} has no redshift head: it names no candidates")
+    return bins
 
 
 def draw_errors(rng: np.random.Generator, count: int, largest: float) -> npt.NDArray[np.float64]:
@@ -242,8 +253,8 @@ def fit_refiner(
     Raises
     ------
     InputError
-        The data are on another grid, or hold no quasar; or a stage verifies and there is no finder,
-        or the other way round.
+        The data are on another grid, or hold no quasar; a stage verifies and there is no finder, or
+        the other way round; or the finder has no redshift head.
     MissingFileError, FileError
         A file cannot be read.
     TrainingError
@@ -256,6 +267,8 @@ def fit_refiner(
 
     if arch.verify != (finder is not None):
         raise InputError("a second stage that verifies needs a finder, and no other does")
+    if finder is not None:
+        _bins_of(finder)
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     if spectra.grid != arch.grid:
         raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
@@ -285,7 +298,7 @@ def fit_refiner(
         verbose=0,
         shuffle=False,
         callbacks=[
-            StopOnNaN(batches, saved=False),
+            StopOnNaN(batches, judged, saved=False),
             best.callback(),
             Progress(settings.epochs, batches.steps, 0, progress),
         ],

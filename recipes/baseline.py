@@ -3,8 +3,8 @@
     python recipes/baseline.py FOLDER [--epochs N]
 
 FOLDER is that of `recipes/default_model.py`. The network is the published one: 100 filters, its
-loss, Adam at a constant rate; augmentation and precision are those of the shipped model. So network,
-loss, optimiser and the second run differ. `judge.py --baseline FOLDER/baseline/best.safetensors`
+loss, Adam at a constant rate; augmentation and precision are those of the shipped model. So its
+network, loss and optimiser differ. `judge.py --baseline FOLDER/baseline/best.safetensors`
 puts both side by side.
 """
 
@@ -21,7 +21,7 @@ from default_model import LINES, files
 from qnet.train import NetworkOptions, fit
 
 #: QuasarNET trains for 5 epochs in its tutorial, on 10 000 spectra; these are far more.
-EPOCHS = 4
+EPOCHS = 2
 
 
 def main() -> None:

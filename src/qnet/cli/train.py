@@ -10,7 +10,29 @@ from qnet.cli.common import INTERRUPTED, OK, complain, count
 from qnet.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qnet.model import Model
     from qnet.posterior import RedshiftBins
+    from qnet.train import Settings
+
+#: Options whose values are those of the settings and of the network, by the same names.
+_PLAIN = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "weight_decay",
+    "loss",
+    "precision",
+    "validation",
+    "patience",
+    "seed",
+    "memory",
+    "name",
+    "licence",
+)
+_SHAPE = ("boxes", "width", "strides", "padding", "units", "dropout")
 
 #: Redshifts of the simulated quasars.
 _REDSHIFTS = (0.05, 6.8)
@@ -33,16 +55,6 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 def add_commands(commands: Any) -> None:
     """Add ``qnet train``."""
-    from qnet.train.settings import (
-        Augmentation,
-        Loss,
-        NetworkOptions,
-        Precision,
-        Schedule,
-        Settings,
-    )
-
-    plain, network, change = Settings(), NetworkOptions(), Augmentation()
     parser = commands.add_parser(
         "train",
         help="train a network on prepared data and truth",
@@ -65,7 +77,16 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--distribute", action="store_true", help="use all devices of Keras's backend"
     )
-    group = parser.add_argument_group("training")
+    _add_training(parser.add_argument_group("training"))
+    _add_network(parser.add_argument_group("network (not with --init)"))
+    _add_naming(parser.add_argument_group("what the weights file says"))
+
+
+def _add_training(group: Any) -> None:
+    """The options of a run."""
+    from qnet.train.settings import Augmentation, Loss, Precision, Schedule, Settings
+
+    plain, change = Settings(), Augmentation()
     _number(group, "--epochs", plain.epochs, "passes over the data")
     _number(group, "--batch-size", plain.batch_size, "spectra per step")
     _number(group, "--learning-rate", plain.learning_rate, "of Adam")
@@ -86,7 +107,13 @@ def add_commands(commands: Any) -> None:
     _number(group, "--noise", change.noise, "augmentation: noise added, in units of a pixel's own")
     _number(group, "--tilt", change.tilt, "augmentation: scatter of a smooth factor")
     _number(group, "--gap", change.gap, "augmentation: probability of a run of dead pixels")
-    group = parser.add_argument_group("network (not with --init)")
+
+
+def _add_network(group: Any) -> None:
+    """The options of the network."""
+    from qnet.train.settings import NetworkOptions
+
+    network = NetworkOptions()
     group.add_argument("--lines", nargs="+", default=network.lines, metavar="LINE", help="lines")
     group.add_argument(
         "--lines-bal", nargs="*", default=network.lines_bal, metavar="LINE", help="BAL lines"
@@ -117,7 +144,13 @@ def add_commands(commands: Any) -> None:
         metavar=("LOW", "HIGH"),
         help="redshifts of the first and the last bin",
     )
-    group = parser.add_argument_group("what the weights file says")
+
+
+def _add_naming(group: Any) -> None:
+    """What the weights are called."""
+    from qnet.train.settings import Settings
+
+    plain = Settings()
     group.add_argument("--name", default=plain.name, help="name of the model")
     group.add_argument(
         "--model-version", default=plain.version, metavar="V", help="version of the model"
@@ -143,50 +176,42 @@ def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
     return RedshiftBins(low, high, arguments.redshift_bins)
 
 
-def _train(arguments: argparse.Namespace) -> int:
-    """Run ``qnet train``."""
-    from qnet.train import Augmentation, NetworkOptions, Settings, fit
-    from qnet.train.checkpoint import member_folder
-    from qnet.train.data import describe
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The settings that the options ask for."""
+    from qnet.train import Augmentation, NetworkOptions, Settings
 
     given = vars(arguments)
-    plain = [
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "schedule",
-        "weight_decay",
-        "loss",
-        "precision",
-        "validation",
-        "patience",
-    ]
-    plain += ["seed", "memory", "name", "licence"]
-    shape = ["boxes", "width", "strides", "padding", "units", "dropout"]
-    settings = Settings(
-        **{name: given[name] for name in plain},
-        version=arguments.model_version,
-        augmentation=Augmentation(noise=arguments.noise, tilt=arguments.tilt, gap=arguments.gap),
-        network=NetworkOptions(
-            lines=tuple(arguments.lines),
-            lines_bal=tuple(arguments.lines_bal),
-            nlayers=arguments.layers,
-            filters=tuple(arguments.filters),
-            redshifts=_redshift_bins(arguments),
-            **{name: given[name] for name in shape},
-        ),
+    network = NetworkOptions(
+        lines=tuple(arguments.lines),
+        lines_bal=tuple(arguments.lines_bal),
+        nlayers=arguments.layers,
+        filters=tuple(arguments.filters),
+        redshifts=_redshift_bins(arguments),
+        **{name: given[name] for name in _SHAPE},
     )
-    if arguments.init is not None and settings.network != NetworkOptions():
+    if arguments.init is not None and network != NetworkOptions():
         raise InputError(
             "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
             "--width, --strides, --padding, --units, --dropout, --redshift-bins"
         )
+    return Settings(
+        **{name: given[name] for name in _PLAIN},
+        version=arguments.model_version,
+        augmentation=Augmentation(noise=arguments.noise, tilt=arguments.tilt, gap=arguments.gap),
+        network=network,
+    )
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    """Run ``qnet train``."""
+    from qnet.train import fit
+
     try:
         models = fit(
             arguments.data,
             arguments.truth,
             arguments.output,
-            settings,
+            _settings(arguments),
             init=arguments.init,
             members=arguments.ensemble,
             resume=arguments.resume,
@@ -201,6 +226,15 @@ def _train(arguments: argparse.Namespace) -> int:
             else "interrupted before an epoch was done"
         )
         return INTERRUPTED
+    _report(models, Path(arguments.output))
+    return OK
+
+
+def _report(models: Sequence[Model], folder: Path) -> None:
+    """Say what was left out, and how well each network does."""
+    from qnet.train.checkpoint import member_folder
+    from qnet.train.data import describe
+
     if removed := models[0].weights.provenance.get("removed"):
         print(f"qnet: of the spectra, {describe(removed)}")
     for number, model in enumerate(models, start=1):
@@ -210,6 +244,5 @@ def _train(arguments: argparse.Namespace) -> int:
         spectra = count(made["nspec_train"], "spectrum")
         print(
             f"qnet: {model.name}: epoch {made['epoch']}, {losses}, {spectra} -> "
-            f"{member_folder(Path(arguments.output), number, len(models))}"
+            f"{member_folder(folder, number, len(models))}"
         )
-    return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import platform
@@ -16,8 +15,8 @@ import numpy as np
 import threadpoolctl
 
 import qnet
-from qnet.architecture import Architecture, ConvLayer, RefineArchitecture
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.architecture import Architecture, ConvLayer
+from qnet.grid import QUASARNET_GRID
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
 from qnet.weights import WeightsFile
 
@@ -29,11 +28,8 @@ GEMM_SHAPE = (1000, 100, 1000)
 STREAM_BYTES = 1 << 28
 
 
-def published(filters: int, *, units: int = 100, refine: bool = False) -> qnet.Model:
-    """The published network (Busca & Balland 2018) with random weights, of any number of filters.
-
-    With `refine` it gets the second stage that `recipes/default_model.py` trains.
-    """
+def published(filters: int) -> qnet.Model:
+    """The published network (Busca & Balland 2018) with random weights, of any number of filters."""
     lines = (*QUASARNET_LINES, *QUASARNET_LINES_BAL)
     rest = dict(zip(lines, map(float, rest_wavelengths(lines)), strict=True))
     architecture = Architecture(
@@ -43,18 +39,10 @@ def published(filters: int, *, units: int = 100, refine: bool = False) -> qnet.M
         rest=rest,
         nboxes=13,
         convs=(ConvLayer(filters, 10, 2, "valid"),) * 4,
-        units=units,
+        units=100,
     )
     arrays = random_weights(architecture.shapes())
     weights = WeightsFile(architecture, arrays, name="benchmark", version="1")
-    if refine:
-        stage = RefineArchitecture(
-            grid=WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
-            convs=(ConvLayer(24, 9, 2, "valid"),) * 4,
-            units=64,
-        )
-        arrays = {**arrays, **random_weights(stage.shapes())}
-        weights = dataclasses.replace(weights, arrays=arrays, refine=stage)
     return qnet.Model(weights)
 
 

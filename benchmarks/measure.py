@@ -29,7 +29,7 @@ STREAM_BYTES = 1 << 28
 
 
 def published(filters: int) -> qnet.Model:
-    """The published network (Busca & Balland 2018) with random weights, of any number of filters."""
+    """The published network (Busca & Balland 2018), random weights, of any number of filters."""
     lines = (*QUASARNET_LINES, *QUASARNET_LINES_BAL)
     rest = dict(zip(lines, map(float, rest_wavelengths(lines)), strict=True))
     architecture = Architecture(

@@ -46,9 +46,7 @@ def __getattr__(name: str) -> Any:
 
 
 class Model:
-    """A trained network with everything its answers need: grid, lines, rest wavelengths.
-
-    Made by `load_model`.
+    """A trained network, its grid, lines and rest wavelengths. Made by `load_model`.
 
     Parameters
     ----------
@@ -185,10 +183,11 @@ class Model:
             return list(network.predict(spectra, size, share))
         from tqdm import tqdm
 
-        step = size * share
-        bar = tqdm(range(0, len(spectra), step), unit="batch")
-        parts = [network.predict(spectra[start : start + step], size, share) for start in bar]
-        parts = parts or [network.predict(spectra, size)]
+        step, parts = size * share, [network.predict(spectra[:0])]
+        with tqdm(total=-(-len(spectra) // size), unit="batch") as bar:
+            for start in range(0, len(spectra), step):
+                parts.append(network.predict(spectra[start : start + step], size, share))
+                bar.update(min(share, bar.total - bar.n))
         return list(np.concatenate(parts, axis=1))
 
     def look(self, X: npt.ArrayLike) -> Look:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 
 import fitsio
 import numpy as np
@@ -22,17 +21,7 @@ from qnet.train import fit
 from qnet.train.checkpoint import BEST, HISTORY, LAST, STATE
 from training import QUICK, SMALL, assert_same, make_survey
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def keras():
-    """Keras, on its backend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = pytest.importorskip("keras")
-        pytest.importorskip(module.backend.backend())
-    return module
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
 
 @pytest.fixture(scope="module")

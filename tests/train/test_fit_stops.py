@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import fitsio
@@ -21,17 +20,7 @@ from qnet.train import Augmentation, fit
 from qnet.train.checkpoint import LAST, STATE
 from training import QUICK, SMALL, assert_same, make_survey, weights
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def keras():
-    """Keras, on its backend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = pytest.importorskip("keras")
-        pytest.importorskip(module.backend.backend())
-    return module
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +22,6 @@ from qnet.posterior import RedshiftBins
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 EPSILON = 1e-7
-
-
-@pytest.fixture(scope="module")
-def keras():
-    """Keras, on its backend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = pytest.importorskip("keras")
-        pytest.importorskip(module.backend.backend())
-    return module
 
 
 @pytest.fixture(scope="module")

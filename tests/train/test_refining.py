@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import numpy as np
 import pytest
@@ -32,22 +31,12 @@ from qnet.train.refining import (
 )
 from qnet.weights import WeightsFile
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
 GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
 ARCH = RefineArchitecture(grid=GRID, convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12, pool=2)
 VERIFYING = dataclasses.replace(ARCH, verify=True)
 MIX = {"quasar": 0.8, "star": 0.2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def keras():
-    """Keras, on its backend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = pytest.importorskip("keras")
-        pytest.importorskip(module.backend.backend())
-    return module
 
 
 @pytest.fixture(scope="module")

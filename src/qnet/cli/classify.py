@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qnet.cli.common import FAILED, OK, complain, count, flat, integers, refuse_output, row_range
+
+if TYPE_CHECKING:
+    from qnet.io.catalogue import Catalogue
 
 
 def add_commands(commands: Any) -> None:
@@ -27,26 +30,11 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="M", help="weights file, or name of a model that ships with qnet"
     )
-    rule = parser.add_argument_group("what is called a quasar")
-    rule.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
-    rule.add_argument(
-        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
-    )
-    rule.add_argument(
-        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
-    )
-    rule.add_argument(
-        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
-    )
-    rows = parser.add_argument_group(
-        "which rows are classified (the others stay in the catalogue, NaN and flagged)"
-    )
-    rows.add_argument(
-        "--targets", choices=("all", "qso"), default="all", help="all, or quasar targets"
-    )
-    rows.add_argument("--targetids", nargs="+", type=integers, metavar="T", help="these TARGETIDs")
-    rows.add_argument(
-        "--rows", nargs="+", type=row_range, metavar="R", help="these rows: 3 or 0:10"
+    _add_rule(parser.add_argument_group("what is called a quasar"))
+    _add_rows(
+        parser.add_argument_group(
+            "which rows are classified (the others stay in the catalogue, NaN and flagged)"
+        )
     )
     parser.add_argument(
         "--coadd",
@@ -67,6 +55,31 @@ def add_commands(commands: Any) -> None:
         help="threads of the network in each process (default: one per CPU; with workers, 1)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+
+
+def _add_rule(group: Any) -> None:
+    """What is called a quasar."""
+    group.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
+    group.add_argument(
+        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
+    )
+    group.add_argument(
+        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
+    )
+    group.add_argument(
+        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
+    )
+
+
+def _add_rows(group: Any) -> None:
+    """Which rows are classified."""
+    group.add_argument(
+        "--targets", choices=("all", "qso"), default="all", help="all, or quasar targets"
+    )
+    group.add_argument("--targetids", nargs="+", type=integers, metavar="T", help="these TARGETIDs")
+    group.add_argument(
+        "--rows", nargs="+", type=row_range, metavar="R", help="these rows: 3 or 0:10"
+    )
 
 
 def _classify(arguments: argparse.Namespace) -> int:
@@ -117,7 +130,12 @@ def _classify(arguments: argparse.Namespace) -> int:
         complain(f"none of the {count(len(arguments.inputs), 'input')} could be classified")
         return FAILED
     write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
-    failed = sum(len(failure.paths) for failure in failures)
+    _report(catalogue, arguments, sum(len(failure.paths) for failure in failures))
+    return FAILED if failures else OK
+
+
+def _report(catalogue: Catalogue, arguments: argparse.Namespace, failed: int) -> None:
+    """Say what was found in how much, and where it is."""
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
     print(
         f"qnet: {count(quasars, 'quasar')} ({bals} BAL) in {count(len(catalogue), 'spectrum')} "
@@ -125,4 +143,3 @@ def _classify(arguments: argparse.Namespace) -> int:
         + (f", {count(failed, 'file')} failed" if failed else "")
         + f" -> {arguments.output}"
     )
-    return FAILED if failures else OK

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from qnet.calibration import Calibration, Table, log_snr, logit
-from qnet.evidence import P_BAL_FEATURES, Verdict, features
+from qnet.evidence import Verdict, features
 from qnet.io.fits import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
@@ -23,6 +23,7 @@ from qnet.verify import Candidates, refine_candidates
 
 #: Features of P_QSO, before the second stage and after it.
 P_QSO = ("logit_quasar", "logit_c1", "logit_c2", "logit_agree", "log_snr")
+P_BAL = ("score_bal", "logit_bal", "logit_bal_emission", "log_snr")
 P_VERIFIED = ("score", "score2", "logit_quasar", "logit_share", "logit_c1", "log_snr")
 
 #: Edges of the bins of the tables of errors: log10 of the median S/N, and redshift.
@@ -86,7 +87,14 @@ class Sample:
 
     def features(self, names: tuple[str, ...], verdict: Verdict | None = None) -> np.ndarray:
         """Features of the calibration."""
-        return features(names, self.found, self.snr, quasar=self.quasar_share, verdict=verdict)
+        return features(
+            names,
+            self.found,
+            self.snr,
+            quasar=self.quasar_share,
+            verdict=verdict,
+            score_bal=None if verdict is None else verdict.bal,
+        )
 
 
 def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner: Refiner) -> Sample:
@@ -177,15 +185,17 @@ def line_errors(sample: Sample, model: Model, known: np.ndarray) -> dict[str, Ta
     return tables
 
 
-def fit_bal(sample: Sample, model: Model, known: np.ndarray) -> tuple[Logistic, float]:
+def fit_bal(
+    sample: Sample, model: Model, known: np.ndarray, verdict: Verdict
+) -> tuple[Logistic, float]:
     """P_BAL and its threshold, on the quasars whose CIV is on the grid and of which it is known."""
     bal_known = (sample.truth["BAL_FLAG_VI"] > 0) == (sample.truth["BI_CIV"] > 0)
     place = model.rest["CIV(1548)"] * (1 + sample.z)
     inside = (place > model.wave[0]) & (place < model.wave[-1])
-    rows = known & bal_known & inside & sample.is_right(sample.refined.choose(0.0).z)
+    rows = known & verdict.ok & bal_known & inside & sample.is_right(verdict.z)
     label = sample.truth["BI_CIV"][rows] > 0
-    given = sample.features(P_BAL_FEATURES)[rows]
-    law = Logistic.fit(given, label, names=P_BAL_FEATURES)
+    given = sample.features(P_BAL, verdict)[rows]
+    law = Logistic.fit(given, label, names=P_BAL)
     return law, float(np.quantile(law.probability(given)[~label], BAL_REJECTION))
 
 
@@ -217,7 +227,7 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     pulls = (verdict.z - sample.z)[good] / verdict.zerr[good]
     zerr = width_table(log_snr(sample.snr[good]), verdict.z[good], pulls, (SNR_EDGES, Z_EDGES))
     arrays, threshold = outliers(sample, known)
-    p_bal, p_bal_threshold = fit_bal(sample, model, known)
+    p_bal, p_bal_threshold = fit_bal(sample, model, judged, verdict)
     calibration = Calibration(
         p_qso=p_qso,
         mix=mix,

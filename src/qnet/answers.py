@@ -112,7 +112,7 @@ def _answers(
     )
     flag = spectra.flag | data.flag
     is_qso = _is_qso(rule, found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
-    columns |= _of_bal(model, data, found, columns["ZBEST"])
+    columns |= _of_bal(model, data, found, columns["ZBEST"], columns.pop("SCORE_BAL"))
     flag = flag | columns.pop("QN_FLAG") | _line_flags(model, rule, data, found, columns["ZBEST"])
     if model.calibration is not None:
         flag |= _calibrated_flags(model, model.calibration, found, columns, look.distance)
@@ -145,12 +145,15 @@ def _probabilities(model: Model, data: Preprocessed, found: Predictions, look: L
     return {"P_QSO": calibration.p_qso.probability(given), "ZERR_LINES": errors}
 
 
-def _of_bal(model: Model, data: Preprocessed, found: Predictions, zbest: FloatArray) -> Columns:
+def _of_bal(
+    model: Model, data: Preprocessed, found: Predictions, zbest: FloatArray, score: FloatArray
+) -> Columns:
     """P_BAL, where the calibration has it and a BAL line would be seen."""
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None:
         return {}
-    p_bal = calibration.p_bal.probability(features(calibration.p_bal.names, found, data.snr))
+    given = features(calibration.p_bal.names, found, data.snr, score_bal=score)
+    p_bal = calibration.p_bal.probability(given)
     return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 
 

@@ -194,7 +194,8 @@ class RefineArchitecture:
     The observed spectrum, on a fine log grid, is shifted by whole pixels, cut to a window of rest
     wavelengths, and pooled (`qnet.refine.rest_frame`). Convolutions, flatten, a dense layer with
     batch normalisation and ReLU, then a linear layer: the velocity that the guess is off, the
-    logarithm of its error and, where it verifies, the logit of being a quasar near the guess.
+    logarithm of its error and, where it verifies, the logit of being a quasar near the guess and,
+    where it looks for it, that of broad absorption.
 
     Attributes
     ----------
@@ -223,6 +224,9 @@ class RefineArchitecture:
     verify : bool
         Whether there is a third output: the logit of the probability that the spectrum is that of
         a quasar within ``max_dv`` of the guess.
+    bal : bool
+        Whether there is a fourth: the logit of the probability that such a quasar has broad
+        absorption. Only a stage that verifies can have it.
 
     Notes
     -----
@@ -242,6 +246,7 @@ class RefineArchitecture:
     max_dv: float = 6000.0
     min_share: float = 0.02
     verify: bool = False
+    bal: bool = False
 
     def __post_init__(self) -> None:
         if self.grid.spacing != "log":
@@ -255,8 +260,11 @@ class RefineArchitecture:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
-        if type(self.verify) is not bool:
-            raise InputError(f"verify must be true or false, not {self.verify!r}")
+        for name in ("verify", "bal"):
+            if type(getattr(self, name)) is not bool:
+                raise InputError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        if self.bal and not self.verify:
+            raise InputError("a second stage that looks for broad absorption must verify")
         for name in ("dv_scale", "clip", "max_dv"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
@@ -281,8 +289,8 @@ class RefineArchitecture:
 
     @property
     def noutputs(self) -> int:
-        """Number of outputs: velocity and error, and the logit where there is one."""
-        return 3 if self.verify else 2
+        """Number of outputs: velocity and error, and the logits that there are."""
+        return 2 + self.verify + self.bal
 
     @property
     def first_pixel(self) -> int:
@@ -330,8 +338,8 @@ class RefineArchitecture:
             plain = dict(values)
             plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
             plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
-            # Files older than format version 3 do not say that their stage verifies nothing.
-            plain.setdefault("verify", False)
+            # Older files do not say that their stage verifies nothing, or looks for no absorption.
+            plain = {"verify": False, "bal": False} | plain
             missing = {field.name for field in dataclasses.fields(cls)} - set(plain)
             if missing:
                 raise InputError(f"the second stage's architecture lacks {sorted(missing)}")

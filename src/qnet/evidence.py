@@ -65,6 +65,8 @@ class Verdict:
     score, share : ndarray of float64, shape (nspec,)
         The best candidate's logit of being a quasar there, by the second stage, and its share of
         the posterior, by the first; NaN where there is none.
+    bal : ndarray of float64, shape (nspec,)
+        Its logit of broad absorption; NaN where there is none.
     z2, score2, share2 : ndarray of float64, shape (nspec,)
         The same of the next best candidate; NaN where there is none.
     odds2 : ndarray of float64, shape (nspec,)
@@ -76,6 +78,7 @@ class Verdict:
     ok: npt.NDArray[np.bool_]
     score: FloatArray
     share: FloatArray
+    bal: FloatArray
     z2: FloatArray
     score2: FloatArray
     share2: FloatArray
@@ -90,6 +93,7 @@ class _Evidence:
     snr: npt.NDArray[Any]
     quasar: FloatArray | None = None
     verdict: Verdict | None = None
+    score_bal: FloatArray | None = None
 
     def of_quasar(self) -> FloatArray:
         """Logit of the share of the posterior that is a quasar's."""
@@ -110,6 +114,12 @@ class _Evidence:
             raise InputError(f"the feature logit_{name} needs a second stage that verifies")
         values: FloatArray = getattr(self.verdict, name)
         return logit(np.nan_to_num(values, nan=0.0))
+
+    def absorbed(self) -> FloatArray:
+        """The second stage's logit of broad absorption."""
+        if self.score_bal is None:
+            raise InputError("the feature score_bal needs a second stage that looks for absorption")
+        return np.clip(self.score_bal, *SCORE_RANGE)
 
     def ranked(self, rank: int) -> FloatArray:
         """Logit of the confidence of the rank-th best line, from 0; of the last one beyond it."""
@@ -154,12 +164,16 @@ FEATURES: Mapping[str, Callable[[_Evidence], FloatArray]] = MappingProxyType(
         "score2": lambda evidence: evidence.scored("score2"),
         "logit_share": lambda evidence: evidence.shared("share"),
         "logit_share2": lambda evidence: evidence.shared("share2"),
+        "score_bal": _Evidence.absorbed,
     }
 )
 
 #: Features that need a redshift head, and a second stage that verifies.
 HEAD_FEATURES = frozenset({"logit_quasar"})
 VERDICT_FEATURES = frozenset({"score", "score2", "logit_share", "logit_share2"})
+
+#: Those that need one that looks for broad absorption.
+ABSORPTION_FEATURES = frozenset({"score_bal"})
 
 #: Features of P_QSO, unless a calibration names others.
 P_QSO_FEATURES = ("logit_c1", "logit_c2", "logit_c3", "log_snr")
@@ -175,6 +189,7 @@ def features(
     *,
     quasar: FloatArray | None = None,
     verdict: Verdict | None = None,
+    score_bal: FloatArray | None = None,
 ) -> FloatArray:
     """Features of some spectra, for `qnet.logistic.Logistic`.
 
@@ -190,7 +205,8 @@ def features(
         share of the redshift head's posterior that is a quasar's; ``score`` and ``score2``, the
         second stage's logits of the best and the next candidate, clipped to -12 .. 12 and -12
         where there is none; ``logit_share``, ``logit_share2``, of their shares of the posterior (of
-        a model without a head: of the confidence of the most confident line).
+        a model without a head: of the confidence of the most confident line); ``score_bal``, the
+        second stage's logit of broad absorption, clipped to the same range.
         Confidences and shares are clipped to 1e-6 .. 1 - 1e-6.
     found : Predictions
         Of the line finders.
@@ -200,6 +216,8 @@ def features(
         Share of the posterior that is a quasar's (`qnet.posterior.quasar_share`).
     verdict : Verdict, optional
         Of the second stage.
+    score_bal : ndarray, shape (nspec,), optional
+        The second stage's logit of broad absorption; NaN where it has not looked.
 
     Returns
     -------
@@ -212,7 +230,7 @@ def features(
         A name is unknown, or needs what is not given.
     """
     check_features(names)
-    evidence = _Evidence(found, np.asarray(snr), quasar, verdict)
+    evidence = _Evidence(found, np.asarray(snr), quasar, verdict, score_bal)
     return np.stack([FEATURES[name](evidence) for name in names], axis=1)
 
 

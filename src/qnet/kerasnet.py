@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from qnet.architecture import BATCH_NORM, Architecture, ConvLayer
+from qnet.architecture import BATCH_NORM, Architecture
 from qnet.errors import InputError
 from qnet.grid import WavelengthGrid
 from qnet.kerasgraph import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
@@ -48,7 +48,7 @@ def QuasarNET(
     nlayers: int = 4,
     *,
     filters: int | Sequence[int] = 100,
-    width: int = 10,
+    width: int | Sequence[int] = 10,
     strides: int = 2,
     padding: str = "valid",
     units: int = 100,
@@ -71,10 +71,10 @@ def QuasarNET(
         Activation of the offsets; the rescaled sigmoid is -0.1 + 1.2 sigmoid.
     nlayers : int
         Number of convolutions.
-    filters : int or sequence of int
-        Number of filters of each convolution; of all of them, where it is one number.
-    width, strides : int
-        Width and step of each convolution.
+    filters, width : int or sequence of int
+        Number of filters and width of each convolution; of all of them, where it is one number.
+    strides : int
+        Step of each convolution.
     padding : {'valid', 'same'}
         Padding of the convolutions.
     units : int
@@ -97,7 +97,7 @@ def QuasarNET(
     ------
     InputError
         The activation is unknown, the input too short for the convolutions, or the numbers of
-        filters are not one for each.
+        filters or the widths are not one for each.
     """
     if offset_activation_function not in _OFFSETS:
         raise InputError(
@@ -105,13 +105,11 @@ def QuasarNET(
             f"{offset_activation_function!r}"
         )
     activation, rescaled = _OFFSETS[offset_activation_function]
-    sizes = [filters] * nlayers if isinstance(filters, int) else list(filters)
-    if len(sizes) != nlayers:
-        raise InputError(f"filters {filters} must be one number, or {nlayers}: one for each layer")
+    sizes, widths = _each("filters", filters, nlayers), _each("width", width, nlayers)
     inputs = keras.Input(shape=input_shape)
     x = inputs
-    for index, size in enumerate(sizes, start=1):
-        if padding == "valid" and x.shape[1] < width:
+    for index, (size, span) in enumerate(zip(sizes, widths, strict=True), start=1):
+        if padding == "valid" and x.shape[1] < span:
             raise InputError(
                 f"{input_shape[0]} pixels are too few for {nlayers} convolutions of width {width}, "
                 f"stride {strides} and padding 'valid': the input of number {index} is "
@@ -119,7 +117,7 @@ def QuasarNET(
             )
         x = layers.Conv1D(
             size,
-            width,
+            span,
             strides=strides,
             padding=padding,
             kernel_initializer="glorot_uniform",
@@ -146,6 +144,14 @@ def QuasarNET(
     if redshift_outputs:
         outputs.append(_dense(redshift_outputs, "softmax", REDSHIFT_LAYER, reg_fc)(x))
     return keras.Model(inputs, outputs, name="QuasarNET")
+
+
+def _each(name: str, value: int | Sequence[int], nlayers: int) -> list[int]:
+    """A number for each layer."""
+    values = [value] * nlayers if isinstance(value, int) else list(value)
+    if len(values) != nlayers:
+        raise InputError(f"{name} {value} must be one number, or {nlayers}: one for each layer")
+    return values
 
 
 def _dense(size: int, activation: str, name: str, l2: float) -> Any:
@@ -246,14 +252,15 @@ def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) ->
     Raises
     ------
     InputError
-        The convolutions differ in more than their filters, or the offsets are rescaled in another
-        way.
+        The convolutions differ in stride or padding, or the offsets are rescaled in another way.
     """
     first = architecture.convs[0]
-    if any(_but_filters(conv) != _but_filters(first) for conv in architecture.convs):
+    if any(
+        (conv.stride, conv.padding) != (first.stride, first.padding) for conv in architecture.convs
+    ):
         raise InputError(
-            "a network whose convolutions differ in more than their filters cannot be built in "
-            "Keras by qnet"
+            "a network whose convolutions differ in stride or padding cannot be built in Keras by "
+            "qnet"
         )
     rescale = (architecture.offset_scale, architecture.offset_shift)
     kinds = {
@@ -274,7 +281,7 @@ def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) ->
         offset_activation_function=kind,
         nlayers=len(architecture.convs),
         filters=[conv.filters for conv in architecture.convs],
-        width=first.width,
+        width=[conv.width for conv in architecture.convs],
         strides=first.stride,
         padding=first.padding,
         units=architecture.units,
@@ -333,11 +340,6 @@ def take(
         for part, values in zip(_parts(ours), model.get_layer(theirs).get_weights(), strict=True):
             arrays[f"{ours}.{part}"] = np.asarray(values)
     return architecture, arrays
-
-
-def _but_filters(conv: ConvLayer) -> tuple[int, int, str]:
-    """What Keras's network has of a convolution for all layers together."""
-    return conv.width, conv.stride, conv.padding
 
 
 def _parts(layer: str) -> tuple[str, ...]:

@@ -59,14 +59,20 @@ def judge(
     -------
     dict of str to ndarray
         ZBEST, ZERR, P_QSO (NaN without a calibration); QN_FLAG with the bit NOREFINE; with a
-        calibration Z2 and P2.
+        calibration Z2 and P2; SCORE_BAL, the logit of broad absorption, NaN where there is none.
     """
     refiner, calibration = model.refiner, model.calibration
     z, share = first_guesses(model, found, look)
     zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
     flag = np.zeros(len(found), dtype=np.int32)
     p = np.full(len(found), np.nan) if p_qso is None else p_qso.copy()
-    answers: dict[str, npt.NDArray[Any]] = {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag}
+    absorbed = np.full(len(found), np.nan)
+    answers: dict[str, npt.NDArray[Any]] = {
+        "ZBEST": zbest,
+        "ZERR": zerr,
+        "QN_FLAG": flag,
+        "SCORE_BAL": absorbed,
+    }
     judged = calls(_rescaled(p, calibration, prior_qso))
     if calibration is not None:
         with np.errstate(invalid="ignore"):
@@ -76,7 +82,7 @@ def judge(
         floor = 0.0 if calibration is None else calibration.candidate_floor
         refined = refine_candidates(spectra.select(rows), refiner, z[rows], share[rows], floor)
         verdict = refined.choose(0.0 if calibration is None else calibration.share_exponent)
-        zbest[rows], zerr[rows] = verdict.z, verdict.zerr
+        zbest[rows], zerr[rows], absorbed[rows] = verdict.z, verdict.zerr, verdict.bal
         flag[rows[~verdict.ok]] |= QNFlag.NOREFINE
     if calibration is not None:
         if calibration.zerr is not None:

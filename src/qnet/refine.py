@@ -200,11 +200,14 @@ class Outputs(NamedTuple):
     score : ndarray, shape (nspec,), or None
         Logit of being a quasar within ``arch.max_dv`` of the frame; None where the stage does not
         verify.
+    bal : ndarray, shape (nspec,), or None
+        Logit of broad absorption, if it is such a quasar; None where the stage does not look.
     """
 
     dv: npt.NDArray[Any]
     log_sigma: npt.NDArray[Any]
     score: npt.NDArray[Any] | None
+    bal: npt.NDArray[Any] | None
 
 
 class Refined(NamedTuple):
@@ -219,15 +222,16 @@ class Refined(NamedTuple):
     ok : ndarray of bool, shape (nspec,)
         False where the window has too little weight (``arch.min_share``), the answer is not finite,
         or it has moved from the guess by more than ``arch.max_dv``.
-    score : ndarray of float64, shape (nspec,)
-        The verdict of the last pass (`qnet.refine.Outputs`); NaN where ``ok`` is false or the stage
-        does not verify.
+    score, bal : ndarray of float64, shape (nspec,)
+        The logits of the last pass (`qnet.refine.Outputs`); NaN where ``ok`` is false or the stage
+        has none.
     """
 
     z: FloatArray
     zerr: FloatArray
     ok: npt.NDArray[np.bool_]
     score: FloatArray
+    bal: FloatArray
 
 
 class Refiner:
@@ -287,7 +291,8 @@ class Refiner:
             result = self._stack(chunk) @ kernel + bias
             result[bad] = np.nan
             out[start : start + chunk_size] = result
-        return Outputs(out[:, 0], out[:, 1], out[:, 2] if self.arch.verify else None)
+        score = out[:, 2] if self.arch.verify else None
+        return Outputs(out[:, 0], out[:, 1], score, out[:, 3] if self.arch.bal else None)
 
     def refine(self, flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike) -> Refined:
         """Refine redshifts: ``arch.passes`` times, each in the frame of the last redshift.
@@ -310,7 +315,7 @@ class Refiner:
         """
         arch = self.arch
         guess = np.asarray(z, dtype=np.float64)
-        found, (sigma, score) = guess, np.full((2, *guess.shape), np.nan)
+        found, (sigma, score, bal) = guess, np.full((3, *guess.shape), np.nan)
         ok = np.ones(guess.shape, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
             for _ in range(arch.passes):
@@ -321,10 +326,13 @@ class Refiner:
                 sigma = arch.dv_scale * np.exp(out.log_sigma.astype(np.float64))
                 if out.score is not None:
                     score = out.score.astype(np.float64)
+                if out.bal is not None:
+                    bal = out.bal.astype(np.float64)
                 ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_share, 1 / arch.npooled)
                 ok &= np.isfinite(found) & np.isfinite(sigma)
                 # Also between the passes: a frame that has run away gives no second opinion.
                 ok &= SPEED_OF_LIGHT * np.abs(found - guess) <= arch.max_dv * (1 + guess)
                 found = np.where(ok, found, guess)
             zerr = np.where(ok, sigma / SPEED_OF_LIGHT * (1 + found), np.nan)
-        return Refined(found, zerr, ok, np.where(ok, score, np.nan))
+            score, bal = (np.where(ok, values, np.nan) for values in (score, bal))
+        return Refined(found, zerr, ok, score, bal)

@@ -24,7 +24,7 @@ class Candidates:
     ----------
     guess, share : ndarray of float64, shape (nspec, count)
         What the first stage proposed, and its share of the posterior.
-    z, zerr, score : ndarray of float64, shape (nspec, count)
+    z, zerr, score, bal : ndarray of float64, shape (nspec, count)
         As `qnet.refine.Refined` has them; NaN where a candidate was not looked at.
     ok : ndarray of bool, shape (nspec, count)
         Whether it was, and could be refined.
@@ -35,6 +35,7 @@ class Candidates:
     z: FloatArray
     zerr: FloatArray
     score: FloatArray
+    bal: FloatArray
     ok: npt.NDArray[np.bool_]
 
     def choose(self, exponent: float = 0.0) -> Verdict:
@@ -75,6 +76,7 @@ class Candidates:
             ok=ok,
             score=self.score[rows, best],
             share=self.share[rows, best],
+            bal=self.bal[rows, best],
             z2=second(self.z),
             score2=second(self.score),
             share2=second(self.share),
@@ -105,7 +107,7 @@ def refine_candidates(
     """
     count = None if refiner.arch.verify else 1
     guess, shares = (np.asarray(values, np.float64)[:, :count] for values in (z, share))
-    found, zerr, score = (np.full(guess.shape, np.nan) for _ in range(3))
+    found, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))
     ok = np.zeros(guess.shape, dtype=bool)
     wanted = np.isfinite(guess)
     wanted[:, 1:] &= shares[:, 1:] >= floor
@@ -115,5 +117,5 @@ def refine_candidates(
         place, rank = np.nonzero(wanted[block])
         out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
         at = block[place], rank
-        found[at], zerr[at], ok[at], score[at] = out
-    return Candidates(guess, shares, found, zerr, score, ok)
+        found[at], zerr[at], ok[at], score[at], bal[at] = out
+    return Candidates(guess, shares, found, zerr, score, bal, ok)

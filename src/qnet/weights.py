@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qnet.architecture import Architecture, RefineArchitecture
 from qnet.calibration import SINCE_3, Calibration
 from qnet.errors import FileError, InputError, WeightsError
-from qnet.evidence import HEAD_FEATURES, VERDICT_FEATURES, check_features
+from qnet.evidence import ABSORPTION_FEATURES, HEAD_FEATURES, VERDICT_FEATURES, check_features
 from qnet.files import PathLike, atomic_write, check_input, sha256
 from qnet.inference import check_weights
 
@@ -113,13 +113,16 @@ class WeightsFile:
         headless: frozenset[str] = frozenset()
         if self.architecture.redshifts is None:
             headless = HEAD_FEATURES
-        check_features(calibration.p_qso.names, without=headless | VERDICT_FEATURES)
+        later = VERDICT_FEATURES | ABSORPTION_FEATURES
+        check_features(calibration.p_qso.names, without=headless | later)
         if calibration.p_bal is not None:
-            check_features(calibration.p_bal.names, without=HEAD_FEATURES | VERDICT_FEATURES)
+            looks = self.refine is not None and self.refine.bal
+            lacking = VERDICT_FEATURES if looks else later
+            check_features(calibration.p_bal.names, without=HEAD_FEATURES | lacking)
         if calibration.p_verified is not None:
             if self.refine is None or not self.refine.verify:
                 raise InputError("the calibration has p_verified, but no stage verifies")
-            check_features(calibration.p_verified.names, without=headless)
+            check_features(calibration.p_verified.names, without=headless | ABSORPTION_FEATURES)
 
     def describe(self) -> dict[str, Any]:
         """Stages and calibration as the header has them: older layouts lack what came with 3."""
@@ -128,7 +131,7 @@ class WeightsFile:
             for part in (self.architecture, self.refine, self.calibration)
         )
         if self.format_version < FORMAT_VERSION:
-            new = {"redshifts", "verify", *SINCE_3}
+            new = {"redshifts", "verify", "bal", *SINCE_3}
             lines, refine, calibration = (
                 None if part is None else {k: v for k, v in part.items() if k not in new}
                 for part in (lines, refine, calibration)

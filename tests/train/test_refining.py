@@ -20,6 +20,7 @@ from qnet.train import Augmentation, Settings
 from qnet.train.batches import Batches
 from qnet.train.data import load
 from qnet.train.refining import (
+    BAL_WEIGHT,
     GUESS_ERRORS,
     VERDICT_WEIGHT,
     RefineMaker,
@@ -36,6 +37,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("ker
 GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
 ARCH = RefineArchitecture(grid=GRID, convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12, pool=2)
 VERIFYING = dataclasses.replace(ARCH, verify=True)
+LOOKING = dataclasses.replace(VERIFYING, bal=True)
 MIX = {"quasar": 0.8, "star": 0.2}
 
 
@@ -91,6 +93,17 @@ def test_the_verdict_adds_its_cross_entropy(keras):
     p = 1 / (1 + np.exp(-pred[:, 2]))
     entropy = -np.where(true[:, 1] == 1, np.log(p), np.log(1 - p))
     expected = loss_of(keras, true, pred[:, :2]) + VERDICT_WEIGHT * entropy
+    np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_absorption_counts_where_it_is_known(keras):
+    rng = np.random.default_rng(5)
+    true, pred = rng.normal(size=(60, 4)), rng.normal(0, 3, (60, 4))
+    true[:, 1], true[:, 2], true[:, 3] = 1, np.arange(60) % 2, np.arange(60) % 3 > 0
+    p = 1 / (1 + np.exp(-pred[:, 3]))
+    entropy = -np.where(true[:, 2] == 1, np.log(p), np.log(1 - p))
+    expected = loss_of(keras, true[:, :2], pred[:, :3])
+    expected = expected + BAL_WEIGHT * np.where(true[:, 3] == 1, entropy, 0.0)
     np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -172,10 +185,27 @@ def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
     assert np.isfinite(X).all()
 
 
-def test_it_learns_to_verify(survey, finder):
+def test_absorption_is_known_of_quasars_in_their_frame(survey, finder):
+    from qnet.io import read_truth
+
+    data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
+    rows = np.arange(len(data))
+    batches = Batches(data, rows, len(rows), RefineMaker(LOOKING, Augmentation(), finder), 512)
+    _, (target,), _ = next(batches.epoch(0))
+    right, absorbed, known = target[:, 1] == 1, target[:, 2] == 1, target[:, 3] == 1
+    order = next(iter(batches.order(0)))
+    bal = data.bal[order]
+    np.testing.assert_array_equal(known, right & (bal != 0))
+    np.testing.assert_array_equal(absorbed[known], bal[known] == 1)
+    assert absorbed[known].any()
+    assert (~absorbed[known]).any()
+
+
+@pytest.mark.parametrize("arch", [VERIFYING, LOOKING])
+def test_it_learns_to_verify(survey, finder, arch):
     settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
-    arrays, history = fit_refiner(*survey, VERIFYING, settings, finder=finder)
-    assert {name: values.shape for name, values in arrays.items()} == VERIFYING.shapes()
+    arrays, history = fit_refiner(*survey, arch, settings, finder=finder)
+    assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
     assert min(row["val_loss"] for row in history) < history[0]["val_loss"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from qnet.calibration import logit
 from qnet.errors import InputError
 from qnet.evidence import (
+    ABSORPTION_FEATURES,
     FEATURES,
     HEAD_FEATURES,
     VERDICT_FEATURES,
@@ -18,6 +19,9 @@ from qnet.evidence import (
 from qnet.grid import QUASARNET_GRID
 from qnet.lines import absorber_IGM
 from qnet.postprocess import Predictions, decode
+
+#: Features of more than the line finders.
+LATER = HEAD_FEATURES | VERDICT_FEATURES | ABSORPTION_FEATURES
 
 LINES = ("LYA", "CIV(1548)", "MgII(2796)")
 NBOXES = 13
@@ -39,7 +43,8 @@ def predictions(c_line, z_line, c_bal=((0.3,),), lines=LINES):
 
 def verdict(**values):
     """What the second stage says of one spectrum."""
-    plain = dict.fromkeys(("z", "zerr", "score", "share", "z2", "score2", "share2"), np.nan)
+    names = ("z", "zerr", "score", "share", "bal", "z2", "score2", "share2")
+    plain = dict.fromkeys(names, np.nan)
     given = {**plain, "odds2": 0.0, "ok": True, **values}
     return Verdict(**{name: np.array([value]) for name, value in given.items()})
 
@@ -47,6 +52,7 @@ def verdict(**values):
 def test_features_follow_their_definitions():
     found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
     more = {"quasar": np.array([0.7]), "verdict": verdict(score=2.5, share=0.8, score2=-99.0)}
+    more["score_bal"] = np.array([99.0])
     values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0], **more)[0], strict=True))
     expected = {
         "logit_c1": logit(0.9),
@@ -62,6 +68,7 @@ def test_features_follow_their_definitions():
         "score2": -12.0,
         "logit_share": logit(0.8),
         "logit_share2": logit(0.0),
+        "score_bal": 12.0,
     }
     assert values == pytest.approx({name: float(value) for name, value in expected.items()})
 
@@ -83,13 +90,14 @@ def test_with_fewer_lines_the_last_is_repeated():
 def test_rows_without_an_answer_are_nan():
     nan = np.full((3, 1), np.nan)
     found = predictions(np.hstack([nan, nan + 1]), np.hstack([nan, nan]), [[np.nan, np.nan]])
-    of_lines = set(FEATURES) - HEAD_FEATURES - VERDICT_FEATURES - {"log_snr"}
+    of_lines = set(FEATURES) - LATER - {"log_snr"}
     assert np.isnan(features(sorted(of_lines), found, [1.0, 1.0])).all()
     quasar = np.full(2, np.nan)
     assert np.isnan(features(["logit_quasar"], found, [1.0, 1.0], quasar=quasar)).all()
+    assert np.isnan(features(["score_bal"], found, [1.0, 1.0], score_bal=quasar)).all()
 
 
-@pytest.mark.parametrize("name", sorted(HEAD_FEATURES | VERDICT_FEATURES))
+@pytest.mark.parametrize("name", sorted(LATER))
 def test_a_feature_needs_the_stage_that_makes_it(name):
     found = predictions([[0.8]] * 3, [[2.0]] * 3)
     with pytest.raises(InputError, match=f"feature {name} needs a"):

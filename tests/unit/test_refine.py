@@ -106,7 +106,7 @@ def test_whole_pixels_shift_the_redshift_exactly(refiner, pixels):
     flux = np.where(ivar > 0, flux, 0)
     guess = np.linspace(0.8, 3.0, 6)
     factor = 10 ** (pixels * ARCH.grid.step)
-    z, zerr, ok, _ = refiner.refine(flux, ivar, guess)
+    z, zerr, ok, *_ = refiner.refine(flux, ivar, guess)
     moved = refiner.refine(shifted(flux, pixels), shifted(ivar, pixels), (1 + guess) * factor - 1)
     assert ok.all()
     assert moved[2].all()
@@ -124,8 +124,9 @@ def test_passes_go_on_from_one_another():
     X, z_frame = rest_frame(flux, ivar, guess, one)
     dv, log_sigma = (values.astype(float) for values in single.predict(X)[:2])
     assert single.predict(X).score is None
-    z, zerr, ok, _ = single.refine(flux, ivar, guess)
+    z, zerr, ok, *logits = single.refine(flux, ivar, guess)
     assert ok.all()
+    assert np.isnan(logits).all()
     velocity = 1000 * dv / SPEED_OF_LIGHT
     np.testing.assert_allclose(z, z_frame + velocity * (1 + z_frame), rtol=1e-12)
     sigma = 1000 * np.exp(log_sigma)
@@ -137,10 +138,10 @@ def test_passes_go_on_from_one_another():
         np.testing.assert_array_equal(values, expected)
 
 
-@pytest.mark.parametrize("verify", [False, True])
-def test_the_network_is_the_layers_one_by_one(verify):
+@pytest.mark.parametrize(("verify", "bal"), [(False, False), (True, False), (True, True)])
+def test_the_network_is_the_layers_one_by_one(verify, bal):
     convs = (ConvLayer(3, 5, 2, "same"), ConvLayer(2, 4, 3, "valid"))
-    arch = refine_architecture(convs=convs, verify=verify)
+    arch = refine_architecture(convs=convs, verify=verify, bal=bal)
     weights = {k: v.astype("f8") for k, v in random_weights(arch.shapes(), 8).items()}
     X = np.random.default_rng(1).normal(size=(2, arch.npooled, 2))
 
@@ -197,7 +198,7 @@ def test_a_redshift_that_runs_away_is_given_up(direction):
     flux, ivar = fine(2)
     for dv, expected in ((1.4, True), (1.6, False), (1e20, False), (np.float32(3e38), False)):
         weights["refine_out.bias"] = np.array([direction * dv, 0], np.float32)
-        z, zerr, ok, _ = Refiner(arch, weights).refine(flux, ivar, [1.0, 2.0])
+        z, zerr, ok, *_ = Refiner(arch, weights).refine(flux, ivar, [1.0, 2.0])
         assert ok.tolist() == [expected] * 2, dv
         if not expected:
             assert z.tolist() == [1.0, 2.0]

@@ -22,6 +22,7 @@ from qnet.errors import InputError
 from qnet.evidence import features, second_redshift
 from qnet.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.logistic import Logistic
 from qnet.posterior import candidates, quasar_share
 from qnet.preprocess import rebin
 from qnet.refine import Refiner
@@ -124,7 +125,7 @@ def test_candidates_are_refined_and_the_others_are_not(spectra, small_model):
     np.testing.assert_allclose(columns["Z_LINES"], found.z_line.T, rtol=1e-5)
     camera = spectra.cameras[0]
     flux, ivar = rebin(WAVE, camera.flux, camera.ivar, model.refiner.arch.grid)
-    z, zerr, ok, _ = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
+    z, zerr, ok, *_ = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
     assert ok.all()
     np.testing.assert_allclose(columns["ZBEST"][candidate], z, atol=1e-5)
     factor = calibration.zerr(log_snr(columns["SNR"][candidate]), z)
@@ -430,6 +431,29 @@ def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, v
     assert others.any()
     np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
     np.testing.assert_allclose(columns["P2"][others], share[others, 1], rtol=1e-5)
+
+
+def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra, small_model):
+    law = Logistic(("score_bal",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
+    # Weights that put the spectra where CIV is on the grid.
+    calibration = {"p_bal": law, "refine_floor": 0.1}
+    model = verifying_model(small_model, bal=True, seed=11, calibration=calibration)
+    columns = columns_of(spectra, model)
+    refined = np.isfinite(columns["ZERR"])
+    assert 0 < refined.sum() < NSPEC
+    assert np.isnan(columns["P_BAL"][~refined]).all()
+    look = model.look(model.preprocess(spectra).X)
+    z, share = candidates(look.posterior, model.architecture.redshifts, 3)
+    refined_all = refine_candidates(spectra, model.refiner, z, share, 0.02)
+    verdict = refined_all.choose(model.calibration.share_exponent)
+    seen = refined & np.isfinite(columns["P_BAL"])
+    assert seen.any()
+    expected = law.probability(np.clip(verdict.bal[seen, None], -12, 12))
+    np.testing.assert_allclose(columns["P_BAL"][seen], expected, rtol=1e-5)
+    np.testing.assert_array_equal(
+        columns["IS_BAL"],
+        columns["IS_QSO"] & (columns["P_BAL"] > model.calibration.p_bal_threshold),
+    )
 
 
 def test_without_a_second_stage_the_redshift_is_that_of_the_line(spectra, verifying):

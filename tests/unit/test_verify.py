@@ -28,7 +28,7 @@ def refiner(**options):
 
 
 def test_each_candidate_is_refined_in_its_own_frame(spectra):
-    stage = refiner(verify=True)
+    stage = refiner(verify=True, bal=True)
     z = np.array([[0.5, 2.0], [1.0, np.nan], [3.0, 1.5], [np.nan, 0.7]])
     share = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
     found = refine_candidates(spectra, stage, z, share, floor=0.05)
@@ -38,7 +38,7 @@ def test_each_candidate_is_refined_in_its_own_frame(spectra):
     for rank in (0, 1):
         rows = looked_at[:, rank]
         expected = stage.refine(flux[rows], ivar[rows], z[rows, rank])
-        for name in ("z", "zerr", "ok", "score"):
+        for name in ("z", "zerr", "ok", "score", "bal"):
             np.testing.assert_allclose(getattr(found, name)[rows, rank], getattr(expected, name))
 
 
@@ -55,7 +55,7 @@ def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
 def made(z, score, share, ok=None):
     z, score, share = (np.array([values], float) for values in (z, score, share))
     ok = np.ones(z.shape, bool) if ok is None else np.array([ok])
-    return Candidates(z + 0.001, share, np.where(ok, z, np.nan), z / 100, score, ok)
+    return Candidates(z + 0.001, share, np.where(ok, z, np.nan), z / 100, score, -score, ok)
 
 
 def test_the_largest_score_wins_and_the_share_counts_by_its_exponent():
@@ -63,6 +63,7 @@ def test_the_largest_score_wins_and_the_share_counts_by_its_exponent():
     alone = candidates.choose(0.0)
     assert (alone.z[0], alone.z2[0]) == (2.0, 1.0)
     assert alone.odds2[0] == pytest.approx(np.exp(-1))
+    assert alone.bal[0] == -2
     assert (alone.score[0], alone.share[0], alone.score2[0], alone.share2[0]) == (2, 0.1, 1, 0.8)
     both = candidates.choose(1.0)
     assert (both.z[0], both.zerr[0], both.z2[0]) == (1.0, 0.01, 2.0)

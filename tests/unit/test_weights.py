@@ -294,7 +294,7 @@ def test_an_older_format_holds_nothing_of_a_newer_one(saved, saved_two):
     for path in (saved, saved_two):
         ours = header_of(path)
         assert "redshifts" not in ours["stages"]["lines"]
-        assert "verify" not in ours["stages"].get("refine", {})
+        assert not {"verify", "bal"} & set(ours["stages"].get("refine", {}))
         assert not SINCE_3 & set(ours.get("calibration", {}))
         assert qnet.load_model(path).weights.format_version == ours["format_version"]
 
@@ -313,6 +313,9 @@ def _headless(header, ours):
         (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
         (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
         (_refine(verify=1), "verify must be true or false, not 1"),
+        (_refine(bal=1), "bal must be true or false, not 1"),
+        (_refine(verify=False, bal=True), "looks for broad absorption must verify"),
+        (_refine(bal=True), r"array refine_out.kernel has shape \(6, 3\), but \(6, 4\)"),
         (_calibration(candidates=0), "candidates must be an integer in 1 .. 100"),
         (_calibration(candidates=10**9), "candidates must be an integer in 1 .. 100"),
         (lambda header, ours: ours.update(format_version=2), "what format version 3 brought, but"),

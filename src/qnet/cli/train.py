@@ -32,7 +32,7 @@ _PLAIN = (
     "name",
     "licence",
 )
-_SHAPE = ("boxes", "width", "strides", "padding", "units", "dropout")
+_SHAPE = ("boxes", "strides", "padding", "units", "dropout")
 
 #: Redshifts of the simulated quasars.
 _REDSHIFTS = (0.05, 6.8)
@@ -120,15 +120,18 @@ def _add_network(group: Any) -> None:
     )
     _number(group, "--boxes", network.boxes, "boxes per line")
     _number(group, "--layers", network.nlayers, "convolutions")
-    group.add_argument(
-        "--filters",
-        type=int,
-        nargs="+",
-        default=(network.filters,),
-        metavar="N",
-        help="filters of each: one number, or one for each",
-    )
-    _number(group, "--width", network.width, "width of each [pixels]")
+    for option, value, text in (
+        ("--filters", network.filters, "filters of each"),
+        ("--width", network.width, "width of each [pixels]"),
+    ):
+        group.add_argument(
+            option,
+            type=int,
+            nargs="+",
+            default=(value,),
+            metavar="N",
+            help=f"{text}: one number, or one for each",
+        )
     _number(group, "--strides", network.strides, "step of each [pixels]")
     group.add_argument(
         "--padding", choices=("valid", "same"), default=network.padding, help="padding of each"
@@ -186,6 +189,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         lines_bal=tuple(arguments.lines_bal),
         nlayers=arguments.layers,
         filters=tuple(arguments.filters),
+        width=tuple(arguments.width),
         redshifts=_redshift_bins(arguments),
         **{name: given[name] for name in _SHAPE},
     )

@@ -133,6 +133,7 @@ def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     yield "refine: dense", str(refine.units)
     yield "refine: passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the guess"
     yield "refine: verdict", "yes" if refine.verify else "no"
+    yield "refine: broad absorption", "yes" if refine.bal else "no"
     yield "refine: parameters", str(refine.nparameters)
 
 

@@ -43,6 +43,9 @@ NEAR_SHARE, CANDIDATES = 0.5, 3
 #: Weight of the verdict against the redshift in the loss: chosen on simulated spectra.
 VERDICT_WEIGHT = 2.0
 
+#: Weight of broad absorption in the loss.
+BAL_WEIGHT = 1.0
+
 #: Keeps candidates of no share at all in the draw.
 _LEAST_SHARE = 1e-4
 
@@ -92,8 +95,12 @@ class RefineMaker:
         with np.errstate(invalid="ignore"):
             right = quasar & (np.abs(dv) <= self.arch.max_dv)
         # Of a frame that is not that of a quasar the velocity means nothing: the loss leaves it.
-        target = np.stack([np.where(right, dv / self.arch.dv_scale, 0.0), right], axis=1)
-        return X, (target.astype(np.float32),), (np.ones(len(z), np.float32),)
+        targets = [np.where(right, dv / self.arch.dv_scale, 0.0), right]
+        if self.arch.bal:
+            # -1 is none, 1 is broad absorption; of 0 it is not known.
+            targets += [data.bal[rows] == 1, right & (data.bal[rows] != 0)]
+        target = np.stack(targets, axis=1).astype(np.float32)
+        return X, (target,), (np.ones(len(z), np.float32),)
 
     def _proposed(
         self,
@@ -145,7 +152,8 @@ def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Mo
     -------
     keras.Model
         (nspec, npooled, 2) to (nspec, arch.noutputs): velocity and the logarithm of its error, in
-        units of ``arch.dv_scale``, and the logit of the verdict. `take_refiner` gives its arrays.
+        units of ``arch.dv_scale``, and the logits of the verdict and of broad absorption.
+        `take_refiner` gives its arrays.
     """
     import keras
     from keras import layers
@@ -189,14 +197,16 @@ def refine_loss(y_true: Any, y_pred: Any) -> Any:
     The redshift's is the negative logarithm of a Laplace density of the velocity, but for a
     constant: |y - mu| / b + log b, of the predicted mu and log b, in frames that are right. The
     error that is learned is a typical one, which outliers do not drive. The verdict's is the
-    cross-entropy of whether the frame is right, times ``VERDICT_WEIGHT``.
+    cross-entropy of whether the frame is right, times ``VERDICT_WEIGHT``; that of broad absorption
+    the same, of frames that are right and quasars of which it is known.
 
     Parameters
     ----------
-    y_true : tensor, shape (nspec, 2)
-        Velocity, and 1 where the frame is that of a quasar, else 0.
-    y_pred : tensor, shape (nspec, 2) or (nspec, 3)
-        Velocity, logarithm of its error, logit of the verdict.
+    y_true : tensor, shape (nspec, 2) or (nspec, 4)
+        Velocity; 1 where the frame is that of a quasar, else 0; 1 where there is broad absorption,
+        else 0; 1 where that is known and the frame right, else 0.
+    y_pred : tensor, shape (nspec, 2), (nspec, 3) or (nspec, 4)
+        Velocity, logarithm of its error, logit of the verdict, logit of broad absorption.
 
     Returns
     -------
@@ -211,7 +221,11 @@ def refine_loss(y_true: Any, y_pred: Any) -> Any:
         return loss
     logit = y_pred[:, 2]
     # -log sigmoid(x) = softplus(-x), -log(1 - sigmoid(x)) = softplus(x).
-    return loss + VERDICT_WEIGHT * (ops.softplus(logit) - right * logit)
+    loss = loss + VERDICT_WEIGHT * (ops.softplus(logit) - right * logit)
+    if y_pred.shape[-1] == 3:
+        return loss
+    absorbed, known, logit = y_true[:, 2], y_true[:, 3], y_pred[:, 3]
+    return loss + BAL_WEIGHT * known * (ops.softplus(logit) - absorbed * logit)
 
 
 def fit_refiner(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from qnet.errors import InputError
@@ -61,7 +61,8 @@ class NetworkOptions:
     rest : mapping of str to float
         Rest wavelengths [Angstrom] by line; those of the lines are used.
     boxes, nlayers, filters, width, strides, padding, units, dropout, reg_conv, reg_fc
-        As `qnet.kerasnet.QuasarNET` takes them; ``filters`` is one number, or one for each layer.
+        As `qnet.kerasnet.QuasarNET` takes them; ``filters`` and ``width`` are one number, or one
+        for each layer.
     redshifts : RedshiftBins, optional
         Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
     """
@@ -72,7 +73,7 @@ class NetworkOptions:
     boxes: int = 13
     nlayers: int = 4
     filters: int | tuple[int, ...] = 100
-    width: int = 10
+    width: int | tuple[int, ...] = 10
     strides: int = 2
     padding: Literal["valid", "same"] = "valid"
     units: int = 100
@@ -94,16 +95,10 @@ class NetworkOptions:
                 f"{', '.join(self.rest)}"
             )
         object.__setattr__(self, "rest", {name: self.rest[name] for name in dict.fromkeys(names)})
-        for name in ("boxes", "nlayers", "width", "strides", "units"):
+        for name in ("boxes", "nlayers", "strides", "units"):
             _check_count(name, getattr(self, name))
-        sizes = (self.filters,) if isinstance(self.filters, int) else tuple(self.filters)
-        for size in sizes:
-            _check_count("filters", size)
-        if len(sizes) not in (1, self.nlayers):
-            raise InputError(f"filters {sizes} must be one number, or one for each of the layers")
-        # One form for one meaning: settings are compared when a run is resumed.
-        same = len(set(sizes)) == 1
-        object.__setattr__(self, "filters", sizes[0] if same else sizes)
+        for name in ("filters", "width"):
+            object.__setattr__(self, name, _by_layer(name, getattr(self, name), self.nlayers))
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be in 0 .. 1, not {self.dropout!r}")
 
@@ -199,6 +194,19 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
         return dataclasses.asdict(self)
+
+
+def _by_layer(name: str, value: int | Sequence[int], nlayers: int) -> int | tuple[int, ...]:
+    """One number, or one for each layer; one where they are the same.
+
+    One form for one meaning: settings are compared when a run is resumed.
+    """
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    for size in sizes:
+        _check_count(name, size)
+    if len(sizes) not in (1, nlayers):
+        raise InputError(f"{name} {sizes} must be one number, or one for each of the layers")
+    return sizes[0] if len(set(sizes)) == 1 else sizes
 
 
 def _check_count(name: str, value: object) -> None:

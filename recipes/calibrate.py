@@ -27,8 +27,8 @@ P_BAL = ("score_bal", "logit_bal", "logit_bal_emission", "log_snr")
 P_VERIFIED = ("score", "score2", "logit_quasar", "logit_share", "logit_c1", "log_snr")
 
 #: Edges of the bins of the tables of errors: log10 of the median S/N, and redshift.
-SNR_EDGES = (-1.4, 0.0, 0.3, 0.6, 0.9, 1.2, 1.6, 2.1)
-Z_EDGES = (0.0, 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.2, 7.0)
+SNR_EDGES = (-1.4, -0.2, 0.1, 0.3, 0.45, 0.6, 0.75, 0.9, 1.2, 1.6, 2.1)
+Z_EDGES = (0.0, 0.3, 0.6, 0.75, 0.9, 1.05, 1.3, 1.8, 2.4, 3.2, 4.2, 5.0, 7.0)
 
 #: Camera joints and strong sky lines [Angstrom]: the overlaps of DESI's cameras (that of BOSS's, of
 #: 500 Angstrom, is too wide for a warning to mean anything); [OI] 5577 and 6300, NaD.

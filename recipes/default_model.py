@@ -1,10 +1,10 @@
 """How the weights that ship with qnet are made: simulated spectra alone, from seeds.
 
-    python recipes/default_model.py FOLDER --templates DIR --output qnet-2.safetensors
+    python recipes/default_model.py FOLDER --templates DIR --output qnet-3.safetensors
 
 Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
-its results in FOLDER: one that is done is not done again, and the first stage's trainings go on
-where they stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
+its results in FOLDER: one that is done is not done again, and the first stage's training goes on
+where it stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
 calibration come from a simulated sample that neither network was trained on (`calibrate.py`); the
 sample `test`, of other seeds, is for the numbers in the docs.
 """
@@ -34,11 +34,10 @@ from qnet.weights import write_weights
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
 SAMPLES = {
-    "train": ({"boss": 240_000, "desi": 280_000, "sdss": 80_000}, 1000),
-    "more": ({"boss": 240_000, "desi": 280_000, "sdss": 80_000}, 7000),
-    "fine": ({"boss": 120_000, "desi": 120_000, "sdss": 40_000}, 5000),
-    "calibrate": ({"boss": 20_000, "desi": 15_000, "sdss": 5_000}, 2000),
-    "test": ({"boss": 20_000, "desi": 15_000, "sdss": 5_000}, 3000),
+    "train": ({"boss": 800_000, "desi": 950_000, "sdss": 250_000}, 1000),
+    "fine": ({"boss": 200_000, "desi": 230_000, "sdss": 70_000}, 5000),
+    "calibrate": ({"boss": 40_000, "desi": 40_000, "sdss": 10_000}, 2000),
+    "test": ({"boss": 60_000, "desi": 60_000, "sdss": 15_000}, 3000),
 }
 
 #: Grid of the second stage: four pixels of it are one of the line finders'.
@@ -52,7 +51,7 @@ NOTICES = (
 )
 
 LINES = Settings(
-    epochs=14,
+    epochs=9,
     batch_size=256,
     learning_rate=2e-3,
     schedule="one-cycle",
@@ -61,7 +60,7 @@ LINES = Settings(
     precision="mixed_bfloat16",
     validation=0.03,
     seed=1,
-    memory=6.0,
+    memory=12.0,
     augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.1),
     network=NetworkOptions(
         filters=(24, 48, 64, 96), units=256, redshifts=RedshiftBins(0.05, 6.8, 160)
@@ -70,11 +69,8 @@ LINES = Settings(
     licence="BSD-3-Clause",
 )
 
-#: The first stage goes on, at a lower rate, on spectra that it has not seen.
-MORE = dataclasses.replace(LINES, epochs=4, learning_rate=1e-3, seed=2)
-
 REFINE = dataclasses.replace(
-    LINES, epochs=14, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05), memory=5.0
+    LINES, epochs=10, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
 )
 
 REFINE_ARCHITECTURE = RefineArchitecture(
@@ -82,6 +78,7 @@ REFINE_ARCHITECTURE = RefineArchitecture(
     convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
     units=96,
     verify=True,
+    bal=True,
 )
 
 
@@ -94,7 +91,7 @@ def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None
             if all(path.exists() for path in paths):
                 continue
             simulation = simulate(count, seed=seed + place, survey=survey, templates=templates)
-            grid = {} if sample in ("train", "more") else {"grid": FINE_GRID}
+            grid = {} if sample == "train" else {"grid": FINE_GRID}
             write_simulation(simulation, *paths, overwrite=True, progress=True, **grid)
             print(f"{paths[0]}: {count} spectra", flush=True)
 
@@ -112,13 +109,6 @@ def train_lines(folder: Path) -> None:
     """Train the first stage, or go on."""
     resume = (folder / "lines" / "state.json").exists()
     fit(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
-
-
-def train_more(folder: Path) -> None:
-    """Go on with the first stage on other spectra."""
-    resume = (folder / "more" / "state.json").exists()
-    first = load_model(folder / "lines" / "best.safetensors")
-    fit(*files(folder, "more"), folder / "more", MORE, init=first, resume=resume, progress=True)
 
 
 def train_refiner(folder: Path) -> None:
@@ -139,15 +129,13 @@ def train_refiner(folder: Path) -> None:
 
 def pack(folder: Path, output: Path, name: str, version: str) -> None:
     """Calibrate, and write the weights file."""
-    model = load_model(folder / "more" / "best.safetensors")
-    first = load_model(folder / "lines" / "best.safetensors")
+    model = load_model(folder / "lines" / "best.safetensors")
     with np.load(folder / "refine.npz") as stored:
         refine = {key: stored[key] for key in stored.files}
     refiner = Refiner(REFINE_ARCHITECTURE, refine)
     calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
-    provenance = {"first": dict(first.weights.provenance), **model.weights.provenance}
+    provenance = dict(model.weights.provenance)
     provenance["refine"] = {
-        "finder": first.sha256,
         "settings": REFINE.to_dict(),
         "history": json.loads((folder / "refine.json").read_text()),
     }
@@ -172,15 +160,14 @@ def main() -> None:
     parser.add_argument("--templates", type=Path, help="folder of redrock's and redmonster's")
     parser.add_argument("--output", type=Path, required=True, help="the weights file")
     parser.add_argument("--name", default="qnet")
-    parser.add_argument("--version", default="2")
-    parser.add_argument("--only", choices=("simulate", "lines", "more", "refine", "pack"))
+    parser.add_argument("--version", default="3")
+    parser.add_argument("--only", choices=("simulate", "lines", "refine", "pack"))
     options = parser.parse_args()
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     steps = {
         "simulate": lambda: make_samples(folder, options.templates, list(SAMPLES)),
         "lines": lambda: train_lines(folder),
-        "more": lambda: train_more(folder),
         "refine": lambda: train_refiner(folder),
         "pack": lambda: pack(folder, options.output, options.name, options.version),
     }

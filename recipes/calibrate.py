@@ -19,6 +19,7 @@ from qnet.model import Model
 from qnet.posterior import candidates, quasar_share
 from qnet.postprocess import Predictions
 from qnet.refine import Refiner
+from qnet.simulate.quasars import Z_RANGE
 from qnet.verify import Candidates, refine_candidates
 
 #: Features of P_QSO, before the second stage and after it.
@@ -231,7 +232,7 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     calibration = Calibration(
         p_qso=p_qso,
         mix=mix,
-        z_range=(0.05, 6.8),
+        z_range=Z_RANGE,
         refine_floor=REFINE_FLOOR,
         p_bal=p_bal,
         p_bal_threshold=p_bal_threshold,

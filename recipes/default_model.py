@@ -28,6 +28,7 @@ from qnet.model import load_model
 from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner
 from qnet.simulate import simulate, write_simulation
+from qnet.simulate.quasars import Z_RANGE
 from qnet.train import Augmentation, NetworkOptions, Settings, fit
 from qnet.train.refining import fit_refiner
 from qnet.weights import write_weights
@@ -63,7 +64,7 @@ LINES = Settings(
     memory=12.0,
     augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.1),
     network=NetworkOptions(
-        filters=(24, 48, 64, 96), units=256, redshifts=RedshiftBins(0.05, 6.8, 160)
+        filters=(24, 48, 64, 96), units=256, redshifts=RedshiftBins(*Z_RANGE, 160)
     ),
     name="qnet-lines",
     licence="BSD-3-Clause",

@@ -31,10 +31,11 @@ from default_model import FINE_GRID, files
 from tables import print_equal_purity, print_tables, text
 
 from qnet.simulate import simulate, write_simulation
+from qnet.simulate.quasars import Z_RANGE
 
 #: Edges of the bins of median S/N per pixel of the line finders' grid, and of redshift.
 SNR_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
-Z_EDGES = (0.05, 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.0, 5.0, 6.8)
+Z_EDGES = (Z_RANGE[0], 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.0, 5.0, Z_RANGE[1])
 
 #: Width of the bins of redshift in which the bias is measured.
 BIAS_STEP = 0.25

@@ -17,7 +17,9 @@ from makers import prepared, primary, table, write
 from qnet.errors import FileError, InputError, OutputExistsError
 from qnet.files import sha256
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.train import fit
+from qnet.posterior import RedshiftBins
+from qnet.simulate.quasars import Z_RANGE
+from qnet.train import NetworkOptions, fit
 from qnet.train.checkpoint import BEST, HISTORY, LAST, STATE
 from training import QUICK, SMALL, assert_same, make_survey
 
@@ -263,6 +265,27 @@ def test_nothing_to_train_on(survey, tmp_path):
 def test_settings_that_make_no_sense(change, message):
     with pytest.raises(InputError, match=message):
         dataclasses.replace(QUICK, **change)
+
+
+def test_options_of_the_command_say_what_the_network_is():
+    from qnet.cli import _parser
+    from qnet.cli.train import _settings
+
+    def settings(text):
+        words = f"train --data d.fits --truth t.fits -o out {text}".split()
+        return _settings(_parser().parse_args(words))
+
+    assert settings("").network == NetworkOptions()
+    shape = "--filters 4 8 16 16 --width 10 6 6 6 --redshift-bins 40"
+    bins = RedshiftBins(*Z_RANGE, 40)
+    expected = NetworkOptions(filters=(4, 8, 16, 16), width=(10, 6, 6, 6), redshifts=bins)
+    assert settings(shape).network == expected
+    other = settings("--redshift-bins 9 --redshift-range 1 2").network.redshifts
+    assert other == RedshiftBins(1.0, 2.0, 9)
+    with pytest.raises(InputError, match="--redshift-range is for --redshift-bins"):
+        settings("--redshift-range 1 2")
+    with pytest.raises(InputError, match=r"width \(10, 6\) must be one number, or one for each"):
+        settings("--width 10 6")
 
 
 def train_in_a_process(survey, folder, **environment):

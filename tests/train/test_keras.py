@@ -203,11 +203,13 @@ def test_a_model_converts_and_back_without_loss(keras, options):
     np.testing.assert_allclose(predict(back, X), predict(network, X), rtol=0, atol=2e-6)
 
 
-def test_a_redshift_head_and_filters_of_each_layer_travel_with_the_model(keras):
+def test_a_redshift_head_and_convolutions_that_differ_travel_with_the_model(keras):
     bins = RedshiftBins(0.05, 6.8, 30)
-    network = small(qnet.model, filters=(4, 6, 5, 7), dropout=0.1, redshift_outputs=bins.noutputs)
+    sizes = {"filters": (4, 6, 5, 7), "width": (10, 6, 5, 4)}
+    network = small(qnet.model, **sizes, dropout=0.1, redshift_outputs=bins.noutputs)
     model = qnet.Model.from_keras(network, redshifts=bins)
-    assert [conv.filters for conv in model.architecture.convs] == [4, 6, 5, 7]
+    assert tuple(conv.filters for conv in model.architecture.convs) == sizes["filters"]
+    assert tuple(conv.width for conv in model.architecture.convs) == sizes["width"]
     assert model.architecture.redshifts == bins
     X = np.random.default_rng(0).normal(size=(20, 443)).astype(np.float32)
     look, theirs = model.look(X), predict(network, X)
@@ -223,6 +225,8 @@ def test_a_redshift_head_and_filters_of_each_layer_travel_with_the_model(keras):
         qnet.Model.from_keras(small(qnet.model), redshifts=bins)
     with pytest.raises(InputError, match=r"filters \(4, 6\) must be one number, or 4"):
         small(qnet.model, filters=(4, 6))
+    with pytest.raises(InputError, match=r"width \(4, 6\) must be one number, or 4"):
+        small(qnet.model, width=(4, 6))
 
 
 def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):

@@ -20,54 +20,64 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "-n", "--number", type=int, required=True, metavar="N", help="number of spectra"
     )
-    parser.add_argument(
+    _add_outputs(parser.add_argument_group("outputs"))
+    _add_survey(parser.add_argument_group("survey"))
+
+
+def _add_outputs(group: Any) -> None:
+    """What is written."""
+    group.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
         help="spectra to write: .fits, for --format spec a folder",
     )
-    parser.add_argument(
+    group.add_argument(
         "--truth-out",
         required=True,
         metavar="TRUTH",
         help="truth to write: .fits, .csv, .ecsv or .parquet",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="seed of all numbers (default 0)"
-    )
-    parser.add_argument(
-        "--noise-seed", type=int, metavar="S", help="seed of the instrument (default: --seed)"
-    )
-    parser.add_argument(
-        "--survey", choices=("boss", "sdss", "desi"), default="boss", help="the instrument"
-    )
-    parser.add_argument(
+    group.add_argument(
         "--format",
         choices=("prepared", "coadd", "spec"),
         default="prepared",
         help="prepared data, a DESI coadd, or SDSS spec files",
     )
-    parser.add_argument(
+    group.add_argument(
         "--grid", choices=("log", "linear"), help="grid of prepared data (default log)"
     )
-    parser.add_argument(
+    group.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+
+
+def _add_survey(group: Any) -> None:
+    """What is simulated."""
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="seed of all numbers (default 0)"
+    )
+    group.add_argument(
+        "--noise-seed", type=int, metavar="S", help="seed of the instrument (default: --seed)"
+    )
+    group.add_argument(
+        "--survey", choices=("boss", "sdss", "desi"), default="boss", help="the instrument"
+    )
+    group.add_argument(
         "--mix",
         nargs="+",
         type=_share,
         metavar="KIND=SHARE",
         help="shares of quasar, galaxy, star and sky, which add up to 1",
     )
-    parser.add_argument(
+    group.add_argument(
         "--templates", metavar="DIR", help="folder of redrock's and redmonster's templates"
     )
-    parser.add_argument(
+    group.add_argument(
         "--template-fraction",
         type=float,
         metavar="F",
         help="with --templates, the share of objects that are drawn from them (default 0.6)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
 
 
 def _simulate(arguments: argparse.Namespace) -> int:

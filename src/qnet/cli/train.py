@@ -34,9 +34,6 @@ _PLAIN = (
 )
 _SHAPE = ("boxes", "strides", "padding", "units", "dropout")
 
-#: Redshifts of the simulated quasars.
-_REDSHIFTS = (0.05, 6.8)
-
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Defaults in the help, as they would be typed, where there are any."""
@@ -143,9 +140,8 @@ def _add_network(group: Any) -> None:
         "--redshift-range",
         type=float,
         nargs=2,
-        default=_REDSHIFTS,
         metavar=("LOW", "HIGH"),
-        help="redshifts of the first and the last bin",
+        help="redshifts of the first and the last bin (default: those of simulated quasars)",
     )
 
 
@@ -172,10 +168,12 @@ def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
     from qnet.posterior import RedshiftBins
 
     if not arguments.redshift_bins:
-        if tuple(arguments.redshift_range) != _REDSHIFTS:
+        if arguments.redshift_range is not None:
             raise InputError("--redshift-range is for --redshift-bins, which is not given")
         return None
-    low, high = arguments.redshift_range
+    from qnet.simulate.quasars import Z_RANGE
+
+    low, high = arguments.redshift_range or Z_RANGE
     return RedshiftBins(low, high, arguments.redshift_bins)
 
 

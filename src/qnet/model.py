@@ -59,7 +59,8 @@ class Model:
         #: Threads of the forward pass; None: as many as BLAS would take.
         self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
-        self._refiner: Refiner | None = None
+        # A list, so that copies of the model share it: it is made once.
+        self._refiners: list[Refiner] = []
 
     @property
     def architecture(self) -> Architecture:
@@ -114,9 +115,11 @@ class Model:
     @property
     def refiner(self) -> Refiner | None:
         """The second stage, ready to run; None without one."""
-        if self._refiner is None and self.weights.refine is not None:
-            self._refiner = Refiner(self.weights.refine, self.weights.arrays)
-        return self._refiner
+        if self.weights.refine is None:
+            return None
+        if not self._refiners:
+            self._refiners.append(Refiner(self.weights.refine, self.weights.arrays))
+        return self._refiners[0]
 
     def preprocess(self, spectra: Spectra) -> Preprocessed:
         """Rebin spectra onto the model's grid and normalise them.

@@ -25,7 +25,8 @@ class Candidates:
     guess, share : ndarray of float64, shape (nspec, count)
         What the first stage proposed, and its share of the posterior.
     z, zerr, score, bal : ndarray of float64, shape (nspec, count)
-        As `qnet.refine.Refined` has them; NaN where a candidate was not looked at.
+        As `qnet.refine.Refined` has them; NaN where a candidate was not looked at. Of a stage that
+        does not verify, the score of what was looked at is 0.
     ok : ndarray of bool, shape (nspec, count)
         Whether it was, and could be refined.
     """
@@ -54,8 +55,7 @@ class Candidates:
         Verdict
         """
         rows = np.arange(len(self.z))
-        score = np.nan_to_num(self.score) if np.isnan(self.score).all() else self.score
-        weight = score + exponent * np.log(np.fmax(self.share, CONFIDENCE_EPSILON))
+        weight = self.score + exponent * np.log(np.fmax(self.share, CONFIDENCE_EPSILON))
         weight = np.where(self.ok & np.isfinite(weight), weight, -np.inf)
         best = weight.argmax(axis=1)
         ok, first = self.ok[rows, best], self.z[rows, best]
@@ -118,4 +118,6 @@ def refine_candidates(
         out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
         at = block[place], rank
         found[at], zerr[at], ok[at], score[at], bal[at] = out
+        if not refiner.arch.verify:
+            score[at] = 0.0
     return Candidates(guess, shares, found, zerr, score, bal, ok)

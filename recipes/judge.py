@@ -23,6 +23,7 @@ import numpy as np
 
 import qnet
 from qnet.evaluate import bootstrap, wilson
+from qnet.flags import QNFlag
 from qnet.io.fits import FitsFile
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -48,6 +49,9 @@ RIGHT, OUTLIER = 6000.0, 3000.0
 
 #: log10 of the column density [cm^-2] of a damped Lyman-alpha absorber.
 DLA = 20.3
+
+#: Median S/N of weak spectra, and redshifts at which MgII is often their only strong line.
+WEAK, MIDDLE = (2.0, 4.0), (0.6, 1.3)
 
 #: Phases within a box in which the comb of the boxes is looked for.
 PHASES = 10
@@ -80,10 +84,11 @@ class Answers:
     def __init__(self, data: Path, truth: Path, model: str | None) -> None:
         table = qnet.classify(data, model=model)
         with FitsFile(truth) as fits:
-            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "BAL_FLAG_VI", "BI_CIV", "NHI_DLA"]
+            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "RMAG"]
+            columns += ["BAL_FLAG_VI", "BI_CIV", "NHI_DLA"]
             # A survey without quasars has no column of theirs.
             known = fits.table(1, [name for name in columns if name in fits.columns(1)])
-        self.truez = known["TRUEZ"].astype(float)
+        self.truez, self.rmag = known["TRUEZ"].astype(float), known["RMAG"]
         self.kind, self.subtype = (
             np.char.strip(known[name].astype(str)) for name in ("TRUESPECTYPE", "TRUESUBTYPE")
         )
@@ -247,6 +252,22 @@ def bins(edges: tuple[float, ...]) -> Iterator[tuple[str, float, float]]:
         yield (f"{low:g} - {high:g}" if np.isfinite(high) else f"above {low:g}"), low, high
 
 
+def lost(found: Answers) -> dict[str, dict[str, float]]:
+    """The quasars of weak spectra that are missed or put at a wrong redshift: what they are."""
+    weak = found.quasar & (found.snr >= WEAK[0]) & (found.snr < WEAK[1])
+    bad, wrong = weak & ~(found.is_qso & found.right), weak & found.is_qso & ~found.right
+    middle = (found.truez > MIDDLE[0]) & (found.truez < MIDDLE[1])
+    ambiguous = (found.qn_flag & int(QNFlag.AMBIGUOUS)) != 0
+    return {
+        "lost": share(bad[weak]),
+        "of these, fainter than 22": share(found.rmag[bad] > 22),
+        "of these, at 0.6 to 1.3": share(middle[bad]),
+        "of all, at 0.6 to 1.3": share(middle[weak]),
+        "of wrong redshifts, AMBIGUOUS": share(ambiguous[wrong]),
+        "of right redshifts, AMBIGUOUS": share(ambiguous[weak & found.is_qso & found.right]),
+    }
+
+
 def judge(found: Answers) -> dict[str, object]:
     """All numbers of a file."""
     everything = np.ones(len(found), dtype=bool)
@@ -270,6 +291,7 @@ def judge(found: Answers) -> dict[str, object]:
             "SEYFERT2 z < 0.4": share(found.is_qso[(found.subtype == "SEYFERT2") & near]),
         },
         "purity above 3.6": share(found.right[called]),
+        "lost": lost(found),
         "comb": comb(found),
         "bias": bias(found),
         "pull by z": {
@@ -318,9 +340,12 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
 
 
 def draw(folder: Path, figures: Path, model: str | None) -> None:
-    """The reliability of P_QSO, and redshifts against the truth."""
+    """The training, the reliability of P_QSO, and redshifts against the truth."""
     from qnet.evaluate import evaluate
-    from qnet.plotting import plot_calibration, plot_z, save_figure
+    from qnet.plotting import plot_calibration, plot_history, plot_z, save_figure
+
+    history = plot_history(folder / "lines" / "history.fits")
+    save_figure(history, figures / "model-training.png", overwrite=True)
 
     found = []
     names = [data.stem.removeprefix("test-").upper() for data in files(folder, "test")[0]]

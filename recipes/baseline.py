@@ -20,8 +20,8 @@ from default_model import LINES, files
 
 from qnet.train import NetworkOptions, fit
 
-#: QuasarNET trains for 5 epochs in its tutorial, on 10 000 spectra; these are far more.
-EPOCHS = 2
+#: QuasarNET trains for 5 epochs in its tutorial, on 10 000 spectra; these are two million.
+EPOCHS = 1
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ LINES = Settings(
 )
 
 REFINE = dataclasses.replace(
-    LINES, epochs=8, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
+    LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
 )
 
 REFINE_ARCHITECTURE = RefineArchitecture(

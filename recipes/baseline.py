@@ -1,11 +1,11 @@
-"""QuasarNET's network, with its own loss, trained on the spectra of the shipped model's first run.
+"""QuasarNET's network and loss, trained on the spectra of the shipped model's first stage.
 
     python recipes/baseline.py FOLDER [--epochs N]
 
 FOLDER is that of `recipes/default_model.py`. The network is the published one: 100 filters, its
 loss, Adam at a constant rate; augmentation and precision are those of the shipped model. So its
-network, loss and optimiser differ. `judge.py --baseline FOLDER/baseline/best.safetensors`
-puts both side by side.
+network, loss, optimiser and number of epochs differ.
+`judge.py --baseline FOLDER/baseline/best.safetensors` puts both side by side.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ CANDIDATES, CANDIDATE_FLOOR = 3, 0.02
 REFINE_FLOOR = 0.02
 
 #: Weights of the first stage's opinion that are tried (`share_exponent`).
-EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
+EXPONENTS = tuple(np.arange(0.0, 3.1, 0.25).tolist())
 
 #: Share of the quasars without broad absorption that IS_BAL leaves out: about that of Busca &
 #: Balland (2018), 0.97.

@@ -23,7 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from calibrate import calibrate, look_at
 
 from qnet.architecture import ConvLayer, RefineArchitecture
+from qnet.files import sha256
 from qnet.grid import WavelengthGrid
+from qnet.io.fits import FitsFile
 from qnet.model import load_model
 from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner
@@ -90,6 +92,10 @@ def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None
         for place, (survey, count) in enumerate(sizes.items()):
             paths = folder / f"{sample}-{survey}.fits", folder / f"{sample}-{survey}-truth.fits"
             if all(path.exists() for path in paths):
+                with FitsFile(paths[1]) as fits:
+                    found = fits.nrows(1)
+                if found != count:
+                    raise SystemExit(f"{paths[1]}: holds {found} spectra, not {count}: remove it")
                 continue
             simulation = simulate(count, seed=seed + place, survey=survey, templates=templates)
             grid = {} if sample == "train" else {"grid": FINE_GRID}
@@ -112,9 +118,29 @@ def train_lines(folder: Path) -> None:
     fit(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
 
 
+def refiner_plan(folder: Path) -> dict[str, object]:
+    """What the second stage is trained with, as the weights file will say it."""
+    plan = {
+        "settings": REFINE.to_dict(),
+        "architecture": REFINE_ARCHITECTURE.to_dict(),
+        "finder": load_model(folder / "lines" / "best.safetensors").sha256,
+        "sources": hashes(folder, "fine"),
+    }
+    return json.loads(json.dumps(plan))
+
+
+def hashes(folder: Path, sample: str) -> dict[str, str]:
+    """SHA-256 of the files of a sample."""
+    return {path.name: sha256(path) for paths in files(folder, sample) for path in paths}
+
+
 def train_refiner(folder: Path) -> None:
     """Train the second stage, unless it is."""
-    if (folder / "refine.json").exists():
+    plan, record = refiner_plan(folder), folder / "refine.json"
+    if record.exists():
+        trained = json.loads(record.read_text())
+        if {key: trained[key] for key in plan} != plan:
+            raise SystemExit(f"{record}: was trained with other settings: remove it")
         return
     arrays, history = fit_refiner(
         *files(folder, "fine"),
@@ -125,7 +151,7 @@ def train_refiner(folder: Path) -> None:
         progress=True,
     )
     np.savez(folder / "refine.npz", **arrays)
-    (folder / "refine.json").write_text(json.dumps(history))
+    record.write_text(json.dumps({**plan, "history": history}))
 
 
 def pack(folder: Path, output: Path, name: str, version: str) -> None:
@@ -136,10 +162,8 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
     refiner = Refiner(REFINE_ARCHITECTURE, refine)
     calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
     provenance = dict(model.weights.provenance)
-    provenance["refine"] = {
-        "settings": REFINE.to_dict(),
-        "history": json.loads((folder / "refine.json").read_text()),
-    }
+    provenance["refine"] = json.loads((folder / "refine.json").read_text())
+    provenance["calibration"] = {"sources": hashes(folder, "calibrate")}
     weights = dataclasses.replace(
         model.weights,
         name=name,

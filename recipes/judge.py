@@ -92,7 +92,9 @@ class Answers:
         self.kind, self.subtype = (
             np.char.strip(known[name].astype(str)) for name in ("TRUESPECTYPE", "TRUESUBTYPE")
         )
-        self.bal = np.where(known["BI_CIV"] > 0, 1, np.where(known["BAL_FLAG_VI"] == 0, -1, 0))
+        flag, trough = known["BAL_FLAG_VI"] > 0, known["BI_CIV"] > 0
+        # As in training: of a flag without a balnicity, and the reverse, it is not known.
+        self.bal = np.where(flag & trough, 1, np.where(flag | trough, 0, -1))
         self.quasar = self.kind == "QSO"
         self.dla = np.nan_to_num(known.get("NHI_DLA", np.zeros(len(self.truez)))) > DLA
         loaded = qnet.load_model(model)

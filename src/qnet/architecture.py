@@ -18,6 +18,9 @@ from qnet.posterior import RedshiftBins
 #: A network has no more parameters than this: a bound on what a file may ask for.
 MAX_PARAMETERS = 200_000_000
 
+#: A second stage is applied no more often than this.
+MAX_PASSES = 20
+
 
 @dataclasses.dataclass(frozen=True)
 class ConvLayer:
@@ -109,6 +112,9 @@ class Architecture:
     def __post_init__(self) -> None:
         if not self.lines:
             raise InputError("a network needs at least one emission line")
+        for name in (*self.lines, *self.lines_bal):
+            if not (name.isascii() and name.isprintable()):
+                raise InputError(f"names of lines must be plain text, not {name!r}")
         object.__setattr__(self, "rest", dict(self.rest))
         rest_wavelengths((*self.lines, *self.lines_bal), self.rest)
         if not all(math.isfinite(value) and value > 0 for value in self.rest.values()):
@@ -274,10 +280,13 @@ class RefineArchitecture:
         if not self.convs:
             raise InputError("the second stage needs at least one convolution")
         _check_epsilon(self.epsilon)
-        if not 1 <= self.npooled <= MAX_PIXELS:
+        if self.passes > MAX_PASSES:
+            raise InputError(f"passes must be at most {MAX_PASSES}, not {self.passes}")
+        if self.npooled < 1 or self.npooled * self.pool > MAX_PIXELS:
             raise InputError(
                 f"the window of the second stage has {self.npooled} pixels of "
-                f"{self.pool} x {self.grid.step:g} dex: 1 to {MAX_PIXELS} were expected"
+                f"{self.pool} x {self.grid.step:g} dex: 1 or more, of at most {MAX_PIXELS} of the "
+                "grid, were expected"
             )
         _check_network(self, self.npooled)
 
@@ -387,6 +396,10 @@ def _check_network(architecture: Architecture | RefineArchitecture, npix: int) -
     """Raise unless every convolution leaves something, and the network is not absurdly large."""
     length = npix
     for index, conv in enumerate(architecture.convs, start=1):
+        if conv.stride > length:
+            raise InputError(
+                f"convolution {index} steps over {conv.stride} pixels, but its input has {length}"
+            )
         length = conv.output_length(length)
         if length < 1:
             raise InputError(

@@ -194,6 +194,8 @@ class Calibration:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mix", dict(self.mix))
         object.__setattr__(self, "zerr_lines", dict(self.zerr_lines))
+        if not all(name.isascii() and name.isprintable() for name in self.mix):
+            raise InputError(f"names of classes must be plain text, not {list(self.mix)}")
         if not 0 < self.mix.get(QUASAR_CLASS, 0.0) < 1:
             raise InputError(f"the mix {self.mix} must give {QUASAR_CLASS} a share in 0 .. 1")
         if min(self.mix.values()) < 0 or not math.isclose(sum(self.mix.values()), 1, abs_tol=1e-3):

@@ -148,7 +148,7 @@ def QuasarNET(
 
 def _each(name: str, value: int | Sequence[int], nlayers: int) -> list[int]:
     """A number for each layer."""
-    values = [value] * nlayers if isinstance(value, int) else list(value)
+    values = list(value) if isinstance(value, Sequence) else [value] * nlayers
     if len(values) != nlayers:
         raise InputError(f"{name} {value} must be one number, or {nlayers}: one for each layer")
     return values

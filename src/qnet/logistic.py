@@ -20,6 +20,9 @@ _MAX_STEPS = 100
 #: The fit ends when a step would lower the cost by a smaller share than this.
 _TOLERANCE = 1e-12
 
+#: More features than this are an error of a file.
+MAX_FEATURES = 100
+
 
 @dataclasses.dataclass(frozen=True)
 class Logistic:
@@ -54,6 +57,8 @@ class Logistic:
             object.__setattr__(self, name, as_floats(getattr(self, name), name))
         object.__setattr__(self, "names", tuple(self.names))
         nfeatures = len(self.names)
+        if nfeatures > MAX_FEATURES:
+            raise InputError(f"there are {nfeatures} features, above {MAX_FEATURES}")
         if not nfeatures or not all(isinstance(name, str) for name in self.names):
             raise InputError(f"names must be those of one feature or more, not {self.names!r}")
         for name in ("centre", "scale", "low", "high"):

@@ -105,7 +105,10 @@ def first_guesses(model: Model, found: Predictions, look: Look) -> tuple[FloatAr
     if bins is None or look.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None]
     count = 1 if calibration is None else calibration.candidates
-    return candidates(look.posterior, bins, count)
+    z, share = candidates(look.posterior, bins, count)
+    # Where all shares of quasars are too small for the numbers of the posterior.
+    z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])
+    return z, share
 
 
 def posterior_share(model: Model, look: Look) -> FloatArray | None:
@@ -157,10 +160,12 @@ def _second(
         zbest = answers["ZBEST"]
         z2, p2 = second_redshift(look.preds, model.lines, model.grid, model.rest, zbest)
         return {"Z2": z2, "P2": p2}
-    # What was not judged keeps the first stage's opinion.
     z, share = guesses
-    alone = z.shape[1] == 1
-    z2, p2 = (np.full(len(z), np.nan) if alone else part[:, 1].copy() for part in (z, share))
-    z2[rows] = verdict.z2
-    p2[rows] = answers["P_QSO"][rows] * verdict.odds2 / (1 + verdict.odds2)
-    return {"Z2": z2, "P2": np.where(np.isfinite(z2), p2, np.nan)}
+    z2, part = np.full((2, len(z)), np.nan)
+    quasar = posterior_share(model, look)
+    if z.shape[1] > 1 and quasar is not None:
+        # What was not judged keeps the first stage's opinion: its share of a quasar's posterior.
+        z2 = z[:, 1].copy()
+        part = share[:, 1] / np.maximum(quasar, np.finfo(np.float64).tiny)
+    z2[rows], part[rows] = verdict.z2, verdict.odds2 / (1 + verdict.odds2)
+    return {"Z2": z2, "P2": np.where(np.isfinite(z2), answers["P_QSO"] * part, np.nan)}

@@ -25,8 +25,7 @@ class Candidates:
     guess, share : ndarray of float64, shape (nspec, count)
         What the first stage proposed, and its share of the posterior.
     z, zerr, score, bal : ndarray of float64, shape (nspec, count)
-        As `qnet.refine.Refined` has them; NaN where a candidate was not looked at. Of a stage that
-        does not verify, the score of what was looked at is 0.
+        As `qnet.refine.Refined` has them; NaN where a candidate was not looked at.
     ok : ndarray of bool, shape (nspec, count)
         Whether it was, and could be refined.
     """
@@ -42,7 +41,8 @@ class Candidates:
     def choose(self, exponent: float = 0.0) -> Verdict:
         """The best candidate of each spectrum, and the next.
 
-        The one of largest score + exponent x log(share) is the best; the next is the largest of
+        The one of largest score + exponent x log(share) is the best, or the first where there are
+        no scores; the next is the largest of
         those whose refined redshift is more than 6000 km/s from it.
 
         Parameters
@@ -118,6 +118,4 @@ def refine_candidates(
         out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
         at = block[place], rank
         found[at], zerr[at], ok[at], score[at], bal[at] = out
-        if not refiner.arch.verify:
-            score[at] = 0.0
     return Candidates(guess, shares, found, zerr, score, bal, ok)

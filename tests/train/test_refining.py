@@ -60,13 +60,14 @@ def with_statistics(network, seed=0):
     return network
 
 
-def test_the_twin_gives_the_same_answers(keras):
+@pytest.mark.parametrize("arch", [ARCH, VERIFYING, LOOKING])
+def test_the_twin_gives_the_same_answers(keras, arch):
     keras.utils.set_random_seed(1)
-    network = with_statistics(build_refiner(ARCH, dropout=0.3))
-    arrays = take_refiner(network, ARCH)
-    assert {name: values.shape for name, values in arrays.items()} == ARCH.shapes()
-    X = np.random.default_rng(2).normal(size=(20, ARCH.npooled, 2)).astype(np.float32)
-    found = [values for values in Refiner(ARCH, arrays).predict(X) if values is not None]
+    network = with_statistics(build_refiner(arch, dropout=0.3))
+    arrays = take_refiner(network, arch)
+    assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
+    X = np.random.default_rng(2).normal(size=(20, arch.npooled, 2)).astype(np.float32)
+    found = [values for values in Refiner(arch, arrays).predict(X) if values is not None]
     theirs = network.predict(X, verbose=0)
     np.testing.assert_allclose(np.stack(found, axis=1), theirs, rtol=0, atol=2e-5)
 
@@ -183,6 +184,49 @@ def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
     assert 0.4 < right[quasar].mean() < 0.75
     assert np.abs(dv[right]).max() * VERIFYING.dv_scale <= VERIFYING.max_dv
     assert np.isfinite(X).all()
+
+
+def test_candidates_are_drawn_by_the_root_of_their_shares(monkeypatch):
+    from types import SimpleNamespace
+
+    bins = RedshiftBins(0.05, 6.8, 30)
+    places, heights = np.array([4, 15, 25]), np.array([0.64, 0.25, 0.01])
+    posterior = np.zeros((3, bins.noutputs))
+    for row in range(3):
+        posterior[row, (places + row) % 30] = heights
+    rng, count = np.random.default_rng(0), 4000
+    which = np.arange(count) % 3
+
+    class Finder:
+        grid, name = QUASARNET_GRID, "stub"
+        architecture = SimpleNamespace(redshifts=bins)
+
+        def look(self, X):
+            return SimpleNamespace(posterior=posterior[which])
+
+    flux = rng.normal(size=(count, GRID.npix)).astype(np.float32)
+    maker = RefineMaker(VERIFYING, Augmentation(), Finder())
+    z = maker._proposed(Finder(), flux, np.ones_like(flux), rng)
+    chance = np.sqrt(heights + 1e-4) / np.sqrt(heights + 1e-4).sum()
+    for row in range(3):
+        own = bins.z_at((places + row) % 30 + 0.5)
+        drawn = np.abs(z[which == row][:, None] - own) < 1e-6
+        assert (drawn.sum(axis=1) == 1).all()
+        np.testing.assert_allclose(drawn.mean(axis=0), chance, atol=0.04)
+
+
+def test_what_is_not_sure_teaches_nothing(survey, finder):
+    from qnet.io import read_truth
+
+    data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
+    Y = data.Y.copy()
+    Y[:50] = np.eye(5)[4]
+    unsure = dataclasses.replace(data, Y=Y)
+    batches = Batches(
+        unsure, np.arange(100), 100, RefineMaker(VERIFYING, Augmentation(), finder), 100
+    )
+    (weight,) = next(batches.epoch(0))[2]
+    np.testing.assert_array_equal(weight, (next(iter(batches.order(0))) >= 50).astype(np.float32))
 
 
 def test_absorption_is_known_of_quasars_in_their_frame(survey, finder):

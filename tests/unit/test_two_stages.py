@@ -430,7 +430,10 @@ def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, v
     others = np.isnan(columns["ZERR"]) & ~has(columns, QNFlag.NOREFINE)
     assert others.any()
     np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
-    np.testing.assert_allclose(columns["P2"][others], share[others, 1], rtol=1e-5)
+    quasar = quasar_share(look.posterior, verifying.architecture.redshifts)
+    expected = columns["P_QSO"][others] * share[others, 1] / quasar[others]
+    np.testing.assert_allclose(columns["P2"][others], expected, rtol=1e-5)
+    assert (columns["P2"][others] <= columns["P_QSO"][others] / 2 + 1e-6).all()
 
 
 def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra, small_model):

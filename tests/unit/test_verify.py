@@ -42,6 +42,14 @@ def test_each_candidate_is_refined_in_its_own_frame(spectra):
             np.testing.assert_allclose(getattr(found, name)[rows, rank], getattr(expected, name))
 
 
+def test_what_ran_away_has_no_logits(spectra):
+    stage = refiner(verify=True, bal=True, max_dv=1e-6)
+    found = refine_candidates(spectra, stage, np.full((4, 2), 1.0), np.full((4, 2), 0.3))
+    assert not found.ok.any()
+    assert np.isnan([found.score, found.bal, found.zerr]).all()
+    np.testing.assert_array_equal(found.z, 1.0)
+
+
 def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
     found = refine_candidates(spectra, refiner(), np.full((4, 3), 1.0), np.full((4, 3), 0.3))
     assert found.z.shape == (4, 1)

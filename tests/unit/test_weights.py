@@ -14,6 +14,7 @@ import qnet
 from networks import small_calibration, verifying_model
 from qnet.calibration import SINCE_3
 from qnet.errors import InputError, OutputExistsError, WeightsError
+from qnet.logistic import Logistic
 from qnet.weights import WeightsFile, read_weights, write_weights
 
 
@@ -183,6 +184,14 @@ def _refine(**values):
     return lambda header, ours: ours["stages"]["refine"].update(values)
 
 
+def _names(law, name):
+    def change(header, ours):
+        given = ours["calibration"][law]
+        given["names"] = [name, *given["names"][1:]]
+
+    return change
+
+
 def _calibration(**values):
     return lambda header, ours: ours["calibration"].update(values)
 
@@ -289,6 +298,17 @@ def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, smal
     np.testing.assert_array_equal(model.look(X).posterior, made.look(X).posterior)
 
 
+def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):
+    law = Logistic(("score_bal",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
+    made = verifying_model(small_model, bal=True, calibration={"p_bal": law})
+    model = qnet.load_model(made.save(tmp_path / "bal.safetensors"))
+    for name in ("architecture", "refine", "calibration", "stages"):
+        assert getattr(model.weights, name) == getattr(made.weights, name), name
+    X = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
+    ours, theirs = (each.refiner.predict(X).bal for each in (model, made))
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_an_older_format_holds_nothing_of_a_newer_one(saved, saved_two):
     """Older versions of qnet refuse what they do not know."""
     for path in (saved, saved_two):
@@ -313,6 +333,23 @@ def _headless(header, ours):
         (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
         (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
         (_refine(verify=1), "verify must be true or false, not 1"),
+        (_refine(passes=10**12), "passes must be at most 20, not"),
+        (_refine(pool=10**9), "the window of the second stage has 0 pixels"),
+        (
+            lambda header, ours: ours["stages"]["lines"]["convs"][0].update(stride=10**9),
+            "convolution 1 steps over 1000000000 pixels, but its input has",
+        ),
+        (
+            lambda header, ours: ours["calibration"]["p_verified"].update(names=["score"] * 30_000),
+            "there are 30000 features, above 100",
+        ),
+        (
+            lambda header, ours: ours["stages"]["lines"].update(lines=["L\x1b[31m"] * 6),
+            "names of lines must be plain text",
+        ),
+        (_calibration(mix={"QSO": 0.5, "\x1b]0;": 0.5}), "names of classes must be plain text"),
+        (_names("p_bal", "score_bal"), r"feature\(s\) \['score_bal'\] need a stage that the"),
+        (_names("p_verified", "score_bal"), r"feature\(s\) \['score_bal'\] need a stage that"),
         (_refine(bal=1), "bal must be true or false, not 1"),
         (_refine(verify=False, bal=True), "looks for broad absorption must verify"),
         (_refine(bal=True), r"array refine_out.kernel has shape \(6, 3\), but \(6, 4\)"),

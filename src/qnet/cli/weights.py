@@ -93,10 +93,15 @@ def _inspect(arguments: argparse.Namespace) -> int:
     rows |= dict(_summarise(weights.provenance))
     width = max(map(len, rows))
     for key, value in rows.items():
-        print(f"{key:<{width}}  {value}")
+        print(f"{_printable(key):<{width}}  {_printable(value)}")
     for notice in weights.notices:
         print(f"\n{notice.rstrip()}")
     return OK
+
+
+def _printable(text: str) -> str:
+    """Text without what would steer a terminal: a file may hold anything."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from qnet.files import PathLike
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model import Model
-from qnet.objective import QSO_CLASSES
+from qnet.objective import CLASSES, QSO_CLASSES
 from qnet.posterior import RedshiftBins, candidates
 from qnet.preprocess import preprocess
 from qnet.refine import PREPARED_CAMERA, rest_frame
@@ -100,7 +100,9 @@ class RefineMaker:
             # -1 is none, 1 is broad absorption; of 0 it is not known.
             targets += [data.bal[rows] == 1, right & (data.bal[rows] != 0)]
         target = np.stack(targets, axis=1).astype(np.float32)
-        return X, (target,), (np.ones(len(z), np.float32),)
+        # What is neither surely a quasar of known redshift nor surely none teaches nothing.
+        weight = (data.Y[rows].argmax(axis=1) != CLASSES.index("BAD")).astype(np.float32)
+        return X, (target,), (weight,)
 
     def _proposed(
         self,
@@ -248,8 +250,8 @@ def fit_refiner(
         Truth tables.
     arch : RefineArchitecture
     settings : Settings
-        Epochs, batch size, optimiser, augmentation, validation, memory and seed; the rest is of
-        the first stage.
+        Epochs, batch size, optimiser, augmentation, precision, validation, memory and seed; the
+        rest is of the first stage.
     finder : Model, optional
         First stage, with a redshift head: its candidates are what a stage that verifies judges.
     dropout : float

@@ -201,7 +201,7 @@ def _by_layer(name: str, value: int | Sequence[int], nlayers: int) -> int | tupl
 
     One form for one meaning: settings are compared when a run is resumed.
     """
-    sizes = (value,) if isinstance(value, int) else tuple(value)
+    sizes = tuple(value) if isinstance(value, Sequence) else (value,)
     for size in sizes:
         _check_count(name, size)
     if len(sizes) not in (1, nlayers):

@@ -1,0 +1,93 @@
+"""The recipe of the weights that ship, from trained stages to the file: what runs after hours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import qnet
+from networks import random_weights, refine_architecture, verifying_model
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SAMPLES = {
+    "train": ({"boss": 20}, 10),
+    "fine": ({"boss": 20}, 20),
+    "calibrate": ({"boss": 400, "sdss": 300}, 30),
+}
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    """The module `default_model` of the recipes, for small samples and a small second stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(RECIPES))
+        import default_model
+
+        patch.setattr(default_model, "SAMPLES", SAMPLES)
+        arch = refine_architecture(verify=True, bal=True)
+        patch.setattr(default_model, "REFINE_ARCHITECTURE", arch)
+        yield default_model
+        for name in ("default_model", "calibrate"):
+            sys.modules.pop(name, None)
+
+
+@pytest.fixture(scope="module")
+def folder(recipe, small_model, tmp_path_factory):
+    """A folder of the recipe after its trainings, of which random weights take the place."""
+    path = tmp_path_factory.mktemp("recipe")
+    recipe.make_samples(path, None, list(SAMPLES))
+    (path / "lines").mkdir()
+    weights = verifying_model(small_model).weights
+    arrays = {name: weights.arrays[name] for name in weights.architecture.shapes()}
+    first = dataclasses.replace(
+        weights, arrays=arrays, refine=None, calibration=None, provenance={"seed": 1}
+    )
+    qnet.Model(first).save(path / "lines" / "best.safetensors")
+    np.savez(path / "refine.npz", **random_weights(recipe.REFINE_ARCHITECTURE.shapes(), 5))
+    record = {**recipe.refiner_plan(path), "history": [{"loss": 1.0}]}
+    (path / "refine.json").write_text(json.dumps(record))
+    return path
+
+
+def test_trained_stages_become_a_model_that_classifies(recipe, folder, tmp_path, monkeypatch):
+    import calibrate
+
+    # Random weights find no redshift: any of a quasar counts.
+    monkeypatch.setattr(
+        calibrate.Sample, "is_right", lambda self, z: np.broadcast_to(self.quasar, np.shape(z))
+    )
+    output = tmp_path / "made-3.safetensors"
+    recipe.pack(folder, output, "made", "3")
+    model = qnet.load_model(output)
+    assert model.name == "made@3"
+    assert model.refiner.arch == recipe.REFINE_ARCHITECTURE
+    calibration, provenance = model.calibration, model.weights.provenance
+    assert "score_bal" in calibration.p_bal.names
+    assert calibration.mix["QSO"] == pytest.approx(0.54, abs=0.05)
+    assert provenance["refine"]["settings"] == json.loads(json.dumps(recipe.REFINE.to_dict()))
+    assert set(provenance["refine"]["sources"]) == {"fine-boss.fits", "fine-boss-truth.fits"}
+    assert len(provenance["calibration"]["sources"]) == 4
+    table = qnet.classify(folder / "calibrate-boss.fits", model=model)
+    assert np.isfinite(table["P_QSO"]).all()
+    judged = np.isfinite(table["ZERR"])
+    assert judged.any()
+    assert np.isfinite(table["P_BAL"][judged]).any()
+    # The classes that the calibration was made for: their share is what P_QSO says.
+    assert np.mean(table["P_QSO"]) == pytest.approx(calibration.mix["QSO"], abs=0.06)
+
+
+def test_what_was_made_with_other_settings_is_not_taken_for_it(recipe, folder, monkeypatch):
+    recipe.train_refiner(folder)  # is trained: nothing is done
+    other = dataclasses.replace(recipe.REFINE, epochs=recipe.REFINE.epochs + 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(recipe, "REFINE", other)
+        with pytest.raises(SystemExit, match="was trained with other settings: remove it"):
+            recipe.train_refiner(folder)
+    monkeypatch.setitem(SAMPLES, "train", ({"boss": 21}, 10))
+    with pytest.raises(SystemExit, match="holds 20 spectra, not 21: remove it"):
+        recipe.make_samples(folder, None, ["train"])

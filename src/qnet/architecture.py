@@ -396,9 +396,9 @@ def _check_network(architecture: Architecture | RefineArchitecture, npix: int) -
     """Raise unless every convolution leaves something, and the network is not absurdly large."""
     length = npix
     for index, conv in enumerate(architecture.convs, start=1):
-        if conv.stride > length:
+        if conv.stride > npix:
             raise InputError(
-                f"convolution {index} steps over {conv.stride} pixels, but its input has {length}"
+                f"convolution {index} steps over {conv.stride} pixels, but the input has {npix}"
             )
         length = conv.output_length(length)
         if length < 1:

@@ -337,7 +337,7 @@ def _headless(header, ours):
         (_refine(pool=10**9), "the window of the second stage has 0 pixels"),
         (
             lambda header, ours: ours["stages"]["lines"]["convs"][0].update(stride=10**9),
-            "convolution 1 steps over 1000000000 pixels, but its input has",
+            "convolution 1 steps over 1000000000 pixels, but the input has",
         ),
         (
             lambda header, ours: ours["calibration"]["p_verified"].update(names=["score"] * 30_000),

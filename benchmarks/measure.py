@@ -15,8 +15,9 @@ import numpy as np
 import threadpoolctl
 
 import qnet
-from qnet.architecture import Architecture, ConvLayer
+from qnet.architecture import Architecture
 from qnet.grid import QUASARNET_GRID
+from qnet.layers import ConvLayer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
 from qnet.weights import WeightsFile
 

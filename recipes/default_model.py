@@ -22,10 +22,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from calibrate import calibrate, look_at
 
-from qnet.architecture import ConvLayer, RefineArchitecture
+from qnet.architecture import RefineArchitecture
 from qnet.files import sha256
 from qnet.grid import WavelengthGrid
 from qnet.io.fits import FitsFile
+from qnet.layers import ConvLayer
 from qnet.model import load_model
 from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner

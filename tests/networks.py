@@ -267,8 +267,9 @@ def random_weights(shapes, seed=0, scale=1.5):
 
 def refine_architecture(**options):
     """A small second stage on the grid of the shipped one."""
-    from qnet.architecture import ConvLayer, RefineArchitecture
+    from qnet.architecture import RefineArchitecture
     from qnet.grid import WavelengthGrid
+    from qnet.layers import ConvLayer
 
     values = {
         "grid": WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -12,56 +12,19 @@ import numpy.typing as npt
 
 from qnet.errors import InputError
 from qnet.grid import MAX_PIXELS, WavelengthGrid
+from qnet.layers import (
+    ConvLayer,
+    check_epsilon,
+    check_network,
+    dense_shapes,
+    flat_length,
+    stack_shapes,
+)
 from qnet.lines import rest_wavelengths
 from qnet.posterior import RedshiftBins
 
-#: A network has no more parameters than this: a bound on what a file may ask for.
-MAX_PARAMETERS = 200_000_000
-
 #: A second stage is applied no more often than this.
 MAX_PASSES = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class ConvLayer:
-    """A convolution over pixels, followed by batch normalisation and ReLU.
-
-    Attributes
-    ----------
-    filters, width, stride : int
-        Number of filters, width in pixels, step in pixels.
-    padding : {'valid', 'same'}
-        As in Keras.
-    epsilon : float
-        Added to the variance in the batch normalisation.
-    """
-
-    filters: int
-    width: int
-    stride: int
-    padding: Literal["valid", "same"]
-    epsilon: float = 1e-3
-
-    def __post_init__(self) -> None:
-        sizes = (self.filters, self.width, self.stride)
-        if not all(type(size) is int for size in sizes) or min(sizes) < 1:
-            raise InputError(f"a convolution needs positive filters, width and stride, not {self}")
-        if self.padding not in ("valid", "same"):
-            raise InputError(f"padding must be 'valid' or 'same', not {self.padding!r}")
-        _check_epsilon(self.epsilon)
-
-    def output_length(self, npix: int) -> int:
-        """Number of output pixels for `npix` input pixels (Keras's rule)."""
-        if self.padding == "same":
-            return -(-npix // self.stride)
-        return (npix - self.width) // self.stride + 1 if npix >= self.width else 0
-
-    def pad(self, npix: int) -> tuple[int, int]:
-        """Zeros added before and after `npix` input pixels (TensorFlow's rule for 'same')."""
-        if self.padding == "valid":
-            return 0, 0
-        total = max((self.output_length(npix) - 1) * self.stride + self.width - npix, 0)
-        return total // 2, total - total // 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +90,8 @@ class Architecture:
             raise InputError("offset scale and shift must be finite")
         if min(self.nboxes, self.units, len(self.convs)) < 1:
             raise InputError("a network needs at least one box, one unit and one convolution")
-        _check_epsilon(self.epsilon)
-        _check_network(self, self.grid.npix)
+        check_epsilon(self.epsilon)
+        check_network(self, self.grid.npix)
 
     @property
     def nlines(self) -> int:
@@ -138,7 +101,7 @@ class Architecture:
     @property
     def flat_length(self) -> int:
         """Number of values that reach the dense layer."""
-        return _flat_length(self.convs, self.grid.npix)
+        return flat_length(self.convs, self.grid.npix)
 
     @property
     def nparameters(self) -> int:
@@ -147,8 +110,8 @@ class Architecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every array of the weights, by its name in the weights file."""
-        shapes = _stack_shapes(self.convs, 1, "conv", "bn")
-        shapes |= _dense_shapes("fc_common", "bn_common", self.flat_length, self.units)
+        shapes = stack_shapes(self.convs, 1, "conv", "bn")
+        shapes |= dense_shapes("fc_common", "bn_common", self.flat_length, self.units)
         for line in range(self.nlines):
             for part in ("box", "offset"):
                 shapes[f"fc_{part}_{line}.kernel"] = (self.units, self.nboxes)
@@ -279,7 +242,7 @@ class RefineArchitecture:
             raise InputError(f"min_share must be in 0 .. 1, not {self.min_share!r}")
         if not self.convs:
             raise InputError("the second stage needs at least one convolution")
-        _check_epsilon(self.epsilon)
+        check_epsilon(self.epsilon)
         if self.passes > MAX_PASSES:
             raise InputError(f"passes must be at most {MAX_PASSES}, not {self.passes}")
         if self.npooled < 1 or self.npooled * self.pool > MAX_PIXELS:
@@ -288,7 +251,7 @@ class RefineArchitecture:
                 f"{self.pool} x {self.grid.step:g} dex: 1 or more, of at most {MAX_PIXELS} of the "
                 "grid, were expected"
             )
-        _check_network(self, self.npooled)
+        check_network(self, self.npooled)
 
     @property
     def npooled(self) -> int:
@@ -315,7 +278,7 @@ class RefineArchitecture:
     @property
     def flat_length(self) -> int:
         """Number of values that reach the dense layer."""
-        return _flat_length(self.convs, self.npooled)
+        return flat_length(self.convs, self.npooled)
 
     @property
     def nparameters(self) -> int:
@@ -324,8 +287,8 @@ class RefineArchitecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every array of the weights, by its name in the weights file."""
-        shapes = _stack_shapes(self.convs, 2, "refine_conv", "refine_bn")
-        shapes |= _dense_shapes("refine_fc", "refine_bn_fc", self.flat_length, self.units)
+        shapes = stack_shapes(self.convs, 2, "refine_conv", "refine_bn")
+        shapes |= dense_shapes("refine_fc", "refine_bn_fc", self.flat_length, self.units)
         shapes["refine_out.kernel"] = (self.units, self.noutputs)
         shapes["refine_out.bias"] = (self.noutputs,)
         return shapes
@@ -357,62 +320,3 @@ class RefineArchitecture:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"not a second stage's architecture: {error!r}") from error
-
-
-#: The arrays of a batch normalisation, by Keras's names.
-BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
-
-
-def _flat_length(convs: Sequence[ConvLayer], npix: int) -> int:
-    """Number of values that are left of `npix` pixels after the convolutions."""
-    for conv in convs:
-        npix = conv.output_length(npix)
-    return npix * convs[-1].filters
-
-
-def _stack_shapes(
-    convs: Sequence[ConvLayer], channels: int, layer: str, norm: str
-) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of some convolutions, which are counted from 1."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for index, conv in enumerate(convs, start=1):
-        shapes[f"{layer}_{index}.kernel"] = (conv.width, channels, conv.filters)
-        shapes[f"{layer}_{index}.bias"] = (conv.filters,)
-        shapes |= {f"{norm}_{index}.{name}": (conv.filters,) for name in BATCH_NORM}
-        channels = conv.filters
-    return shapes
-
-
-def _dense_shapes(layer: str, norm: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays of a dense layer and its batch normalisation."""
-    shapes: dict[str, tuple[int, ...]] = {
-        f"{layer}.kernel": (inputs, units),
-        f"{layer}.bias": (units,),
-    }
-    return shapes | {f"{norm}.{name}": (units,) for name in BATCH_NORM}
-
-
-def _check_network(architecture: Architecture | RefineArchitecture, npix: int) -> None:
-    """Raise unless every convolution leaves something, and the network is not absurdly large."""
-    length = npix
-    for index, conv in enumerate(architecture.convs, start=1):
-        if conv.stride > npix:
-            raise InputError(
-                f"convolution {index} steps over {conv.stride} pixels, but the input has {npix}"
-            )
-        length = conv.output_length(length)
-        if length < 1:
-            raise InputError(
-                f"{npix} input pixels are too few for convolution {index} of "
-                f"{len(architecture.convs)}: nothing is left of them"
-            )
-    if architecture.nparameters > MAX_PARAMETERS:
-        raise InputError(
-            f"the network asks for {architecture.nparameters} parameters, above {MAX_PARAMETERS}"
-        )
-
-
-def _check_epsilon(epsilon: float) -> None:
-    """Raise unless the number added to a variance is finite and positive."""
-    if not (math.isfinite(epsilon) and epsilon > 0):
-        raise InputError(f"a batch normalisation's epsilon must be positive, not {epsilon!r}")

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from qnet.architecture import BATCH_NORM, Architecture, ConvLayer
+from qnet.architecture import Architecture
 from qnet.errors import InputError
+from qnet.layers import BATCH_NORM, ConvLayer
 from qnet.posterior import softmax
 from qnet.threads import one_blas_thread
 

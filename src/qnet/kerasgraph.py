@@ -8,9 +8,10 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from qnet.architecture import Architecture, ConvLayer
+from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.layers import ConvLayer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
 from qnet.posterior import RedshiftBins
 

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from qnet.architecture import BATCH_NORM, Architecture
+from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.grid import WavelengthGrid
 from qnet.kerasgraph import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
+from qnet.layers import BATCH_NORM
 from qnet.posterior import RedshiftBins
 
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).

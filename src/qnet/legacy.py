@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.architecture import BATCH_NORM, Architecture
+from qnet.architecture import Architecture
 from qnet.errors import InputError, WeightsError
 from qnet.files import PathLike, sha256
 from qnet.grid import MAX_PIXELS, WavelengthGrid
 from qnet.inference import check_weights
 from qnet.kerasgraph import KerasNetwork
+from qnet.layers import BATCH_NORM
 from qnet.weights import WeightsFile, check_weights_path
 
 _EXPECTED = "a QuasarNET network saved by Keras as .h5"

@@ -115,11 +115,9 @@ class Model:
     @property
     def refiner(self) -> Refiner | None:
         """The second stage, ready to run; None without one."""
-        if self.weights.refine is None:
-            return None
-        if not self._refiners:
+        if self.weights.refine is not None and not self._refiners:
             self._refiners.append(Refiner(self.weights.refine, self.weights.arrays))
-        return self._refiners[0]
+        return self._refiners[0] if self._refiners else None
 
     def preprocess(self, spectra: Spectra) -> Preprocessed:
         """Rebin spectra onto the model's grid and normalise them.

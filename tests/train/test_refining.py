@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from networks import random_weights
-from qnet.architecture import Architecture, ConvLayer, RefineArchitecture
+from qnet.architecture import Architecture, RefineArchitecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.layers import ConvLayer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
 from qnet.model import Model
 from qnet.posterior import RedshiftBins

@@ -9,10 +9,11 @@ import pytest
 
 import qnet
 from networks import write_legacy
-from qnet.architecture import Architecture, ConvLayer
+from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID
 from qnet.inference import Network
+from qnet.layers import ConvLayer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
 from qnet.postprocess import process_preds
 

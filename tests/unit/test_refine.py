@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks import random_weights, refine_architecture
-from qnet.architecture import ConvLayer, RefineArchitecture
+from qnet.architecture import RefineArchitecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.layers import ConvLayer
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.preprocess import rebin
 from qnet.refine import Refiner, fine_spectra, rest_frame, whole_pixels

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import make_spectra, prepared, primary, table, write
-from qnet.architecture import Architecture, ConvLayer
+from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.grid import QUASARNET_GRID
 from qnet.io import read_data, read_truth
+from qnet.layers import ConvLayer
 from qnet.lines import absorber_IGM
 from qnet.objective import objective
 from qnet.preprocess import normalise

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from qnet.cli.common import OK
 
 if TYPE_CHECKING:
-    from qnet.architecture import ConvLayer, RefineArchitecture
+    from qnet.architecture import RefineArchitecture
     from qnet.calibration import Calibration
+    from qnet.layers import ConvLayer
     from qnet.model import Model
 
 #: Lists and mappings whose text is longer than this are summed up.

@@ -13,7 +13,7 @@ from qnet.files import PathLike
 from qnet.weights import WeightsFile, read_weights
 
 #: The model that is loaded when none is named: a new default is a new version, and never removes
-#: an old one.
+#: one that a release had.
 DEFAULT_MODEL = "qnet@2"
 
 #: Suffix of the files.

@@ -18,7 +18,7 @@ from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.grid import WavelengthGrid
 from qnet.kerasgraph import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
-from qnet.layers import BATCH_NORM
+from qnet.layers import BATCH_NORM, by_layer
 from qnet.posterior import RedshiftBins
 
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
@@ -106,7 +106,7 @@ def QuasarNET(
             f"{offset_activation_function!r}"
         )
     activation, rescaled = _OFFSETS[offset_activation_function]
-    sizes, widths = _each("filters", filters, nlayers), _each("width", width, nlayers)
+    sizes, widths = by_layer("filters", filters, nlayers), by_layer("width", width, nlayers)
     inputs = keras.Input(shape=input_shape)
     x = inputs
     for index, (size, span) in enumerate(zip(sizes, widths, strict=True), start=1):
@@ -145,14 +145,6 @@ def QuasarNET(
     if redshift_outputs:
         outputs.append(_dense(redshift_outputs, "softmax", REDSHIFT_LAYER, reg_fc)(x))
     return keras.Model(inputs, outputs, name="QuasarNET")
-
-
-def _each(name: str, value: int | Sequence[int], nlayers: int) -> list[int]:
-    """A number for each layer."""
-    values = list(value) if isinstance(value, Sequence) else [value] * nlayers
-    if len(values) != nlayers:
-        raise InputError(f"{name} {value} must be one number, or {nlayers}: one for each layer")
-    return values
 
 
 def _dense(size: int, activation: str, name: str, l2: float) -> Any:

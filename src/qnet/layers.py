@@ -99,6 +99,14 @@ def dense_shapes(layer: str, norm: str, inputs: int, units: int) -> dict[str, tu
     return shapes | {f"{norm}.{name}": (units,) for name in BATCH_NORM}
 
 
+def by_layer(name: str, value: int | Sequence[int], nlayers: int) -> tuple[int, ...]:
+    """A number for each layer, from one for all of them or one for each; `name` is for errors."""
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * nlayers
+    if len(values) != nlayers:
+        raise InputError(f"{name} {value} must be one number, or {nlayers}: one for each layer")
+    return values
+
+
 def check_network(network: Convolutional, npix: int) -> None:
     """Raise unless every convolution leaves something, and the network is not absurdly large."""
     length = npix

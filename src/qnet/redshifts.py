@@ -63,6 +63,7 @@ def judge(
     """
     refiner, calibration = model.refiner, model.calibration
     z, share = first_guesses(model, found, look)
+    quasar = posterior_share(model, look)
     zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
     flag = np.zeros(len(found), dtype=np.int32)
     p = np.full(len(found), np.nan) if p_qso is None else p_qso.copy()
@@ -88,10 +89,10 @@ def judge(
         if calibration.zerr is not None:
             zerr *= calibration.zerr(log_snr(snr), zbest)
         if verdict is not None and calibration.p_verified is not None:
-            p[rows] = _verified(calibration.p_verified, model, snr, found, look, rows, verdict)
+            p[rows] = _verified(calibration.p_verified, snr, found, quasar, rows, verdict)
     answers["P_QSO"] = _rescaled(p, calibration, prior_qso)
     if calibration is not None:
-        answers |= _second(answers, model, look, (z, share), rows, verdict)
+        answers |= _second(answers, model, look, (z, share), quasar, rows, verdict)
     return answers
 
 
@@ -128,15 +129,13 @@ def _rescaled(
 
 def _verified(
     law: Logistic,
-    model: Model,
     snr: npt.NDArray[Any],
     found: Predictions,
-    look: Look,
+    quasar: FloatArray | None,
     rows: npt.NDArray[np.int64],
     verdict: Verdict,
 ) -> FloatArray:
     """P_QSO of the rows that the second stage has judged."""
-    quasar = posterior_share(model, look)
     given = features(
         law.names,
         found.select(rows),
@@ -152,6 +151,7 @@ def _second(
     model: Model,
     look: Look,
     guesses: tuple[FloatArray, FloatArray],
+    quasar: FloatArray | None,
     rows: npt.NDArray[np.int64],
     verdict: Verdict | None,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -162,7 +162,6 @@ def _second(
         return {"Z2": z2, "P2": p2}
     z, share = guesses
     z2, part = np.full((2, len(z)), np.nan)
-    quasar = posterior_share(model, look)
     if z.shape[1] > 1 and quasar is not None:
         # What was not judged keeps the first stage's opinion: its share of a quasar's posterior.
         z2 = z[:, 1].copy()

@@ -284,7 +284,7 @@ def test_options_of_the_command_say_what_the_network_is():
     assert other == RedshiftBins(1.0, 2.0, 9)
     with pytest.raises(InputError, match="--redshift-range is for --redshift-bins"):
         settings("--redshift-range 1 2")
-    with pytest.raises(InputError, match=r"width \(10, 6\) must be one number, or one for each"):
+    with pytest.raises(InputError, match=r"width \(10, 6\) must be one number, or 4: one for each"):
         settings("--width 10 6")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 from qnet.errors import InputError
+from qnet.layers import by_layer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
 from qnet.posterior import RedshiftBins
 
@@ -98,7 +99,14 @@ class NetworkOptions:
         for name in ("boxes", "nlayers", "strides", "units"):
             _check_count(name, getattr(self, name))
         for name in ("filters", "width"):
-            object.__setattr__(self, name, _by_layer(name, getattr(self, name), self.nlayers))
+            given = getattr(self, name)
+            # One number alone is one for all, as on the command line.
+            single = isinstance(given, Sequence) and len(given) == 1
+            sizes = by_layer(name, given[0] if single else given, self.nlayers)
+            for size in sizes:
+                _check_count(name, size)
+            # One form for one meaning: settings are compared when a run is resumed.
+            object.__setattr__(self, name, sizes[0] if len(set(sizes)) == 1 else sizes)
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be in 0 .. 1, not {self.dropout!r}")
 
@@ -194,19 +202,6 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
         return dataclasses.asdict(self)
-
-
-def _by_layer(name: str, value: int | Sequence[int], nlayers: int) -> int | tuple[int, ...]:
-    """One number, or one for each layer; one where they are the same.
-
-    One form for one meaning: settings are compared when a run is resumed.
-    """
-    sizes = tuple(value) if isinstance(value, Sequence) else (value,)
-    for size in sizes:
-        _check_count(name, size)
-    if len(sizes) not in (1, nlayers):
-        raise InputError(f"{name} {sizes} must be one number, or one for each of the layers")
-    return sizes[0] if len(set(sizes)) == 1 else sizes
 
 
 def _check_count(name: str, value: object) -> None:

@@ -1,6 +1,6 @@
 """How the weights that ship with qnet are made: simulated spectra alone, from seeds.
 
-    python recipes/default_model.py FOLDER --templates DIR --output qnet-3.safetensors
+    python recipes/default_model.py FOLDER --templates DIR --output qnet-4.safetensors
 
 Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
 its results in FOLDER: one that is done is not done again, and the first stage's training goes on
@@ -38,8 +38,8 @@ from qnet.weights import write_weights
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
 SAMPLES = {
-    "train": ({"boss": 800_000, "desi": 950_000, "sdss": 250_000}, 1000),
-    "fine": ({"boss": 200_000, "desi": 230_000, "sdss": 70_000}, 5000),
+    "train": ({"boss": 800_000, "desi": 900_000, "sdss": 400_000}, 1000),
+    "fine": ({"boss": 200_000, "desi": 220_000, "sdss": 100_000}, 5000),
     "calibrate": ({"boss": 40_000, "desi": 40_000, "sdss": 10_000}, 2000),
     "test": ({"boss": 60_000, "desi": 60_000, "sdss": 15_000}, 3000),
 }
@@ -136,7 +136,7 @@ def hashes(folder: Path, sample: str) -> dict[str, str]:
 
 
 def train_refiner(folder: Path) -> None:
-    """Train the second stage, unless it is."""
+    """Train the second stage, or go on, unless it is done."""
     plan, record = refiner_plan(folder), folder / "refine.json"
     if record.exists():
         trained = json.loads(record.read_text())
@@ -149,6 +149,8 @@ def train_refiner(folder: Path) -> None:
         REFINE,
         finder=load_model(folder / "lines" / "best.safetensors"),
         dropout=0.1,
+        output=folder / "refine",
+        resume=(folder / "refine" / "state.json").exists(),
         progress=True,
     )
     np.savez(folder / "refine.npz", **arrays)
@@ -186,7 +188,7 @@ def main() -> None:
     parser.add_argument("--templates", type=Path, help="folder of redrock's and redmonster's")
     parser.add_argument("--output", type=Path, required=True, help="the weights file")
     parser.add_argument("--name", default="qnet")
-    parser.add_argument("--version", default="3")
+    parser.add_argument("--version", default="4")
     parser.add_argument("--only", choices=("simulate", "lines", "refine", "pack"))
     options = parser.parse_args()
     folder = options.folder

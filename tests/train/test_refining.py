@@ -9,7 +9,7 @@ import pytest
 
 from networks import random_weights
 from qnet.architecture import Architecture, RefineArchitecture
-from qnet.errors import InputError
+from qnet.errors import FileError, InputError, OutputExistsError
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.layers import ConvLayer
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
@@ -17,20 +17,17 @@ from qnet.model import Model
 from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner, rest_frame
 from qnet.simulate import simulate, write_simulation
-from qnet.train import Augmentation, Settings
+from qnet.train import Augmentation, Settings, refining
 from qnet.train.batches import Batches
 from qnet.train.data import load
-from qnet.train.refining import (
+from qnet.train.refinenet import (
     BAL_WEIGHT,
-    GUESS_ERRORS,
     VERDICT_WEIGHT,
-    RefineMaker,
     build_refiner,
-    draw_errors,
-    fit_refiner,
     refine_loss,
     take_refiner,
 )
+from qnet.train.refining import GUESS_ERRORS, RefineMaker, draw_errors, fit_refiner
 from qnet.weights import WeightsFile
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
@@ -151,6 +148,67 @@ def test_it_learns_from_simulated_quasars(survey):
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, again[name])
     assert np.isfinite(refiner.predict(np.zeros((1, ARCH.npooled, 2)))[0]).all()
+
+
+def test_every_validation_sees_the_same_spectra(survey):
+    import keras
+
+    from qnet.io import read_truth
+    from qnet.train.judged import Judged
+
+    data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
+    rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:200]
+    batches = Batches(data, rows, 32, RefineMaker(ARCH, Augmentation()), 64)
+    network = build_refiner(ARCH)
+    network.compile(optimizer=keras.optimizers.SGD(0.0), loss=refine_loss)
+    for name in ("refine_bn_1", "refine_bn_2", "refine_bn_3", "refine_bn_fc"):
+        network.get_layer(name).momentum = 1.0  # nothing changes from epoch to epoch
+    judged = Judged(batches, lambda batch: (batch[0], batch[1][0], batch[2][0]))
+    assert len(judged) == 7
+    made = [judged[step] for step in range(len(judged))]
+    X, target, weight = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    wanted = network.evaluate(X, target, sample_weight=weight, batch_size=32, verbose=0)
+    done = network.fit(X, target, epochs=4, validation_data=judged, verbose=0)
+    np.testing.assert_allclose(done.history["val_loss"], wanted, rtol=1e-5)
+
+
+class Stopped(Exception):
+    """What ends a run in the tests below."""
+
+
+def test_a_run_that_was_stopped_goes_on(survey, tmp_path, monkeypatch):
+    settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
+    options = {"dropout": 0.2, "output": tmp_path / "run"}
+    whole, history = fit_refiner(*survey, ARCH, settings, dropout=0.2)
+    save = refining.save_checkpoint
+
+    def stop(folder, network, state):
+        save(folder, network, state)
+        if state.epoch == 2:
+            raise Stopped
+
+    monkeypatch.setattr(refining, "save_checkpoint", stop)
+    with pytest.raises(Stopped):
+        fit_refiner(*survey, ARCH, settings, **options)
+    monkeypatch.setattr(refining, "save_checkpoint", save)
+    with pytest.raises(OutputExistsError, match="holds a training run"):
+        fit_refiner(*survey, ARCH, settings, **options)
+    with pytest.raises(InputError, match=r"cannot be resumed: its settings\.seed was 3"):
+        fit_refiner(*survey, ARCH, dataclasses.replace(settings, seed=4), resume=True, **options)
+    resumed, after = fit_refiner(*survey, ARCH, settings, resume=True, **options)
+    assert [row["epoch"] for row in after] == [1, 2, 3, 4]
+    assert after == history
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, resumed[name])
+    # A run that is done is read, not trained again; its best arrays may be damaged by then.
+    again, _ = fit_refiner(*survey, ARCH, settings, resume=True, **options)
+    np.testing.assert_array_equal(again["refine_out.kernel"], whole["refine_out.kernel"])
+    best = tmp_path / "run" / "best.safetensors"
+    best.write_bytes(best.read_bytes()[:100])
+    with pytest.raises(FileError, match=r"best\.safetensors: cannot be read"):
+        fit_refiner(*survey, ARCH, settings, resume=True, **options)
+    with pytest.raises(InputError, match="resume needs the output of a run"):
+        fit_refiner(*survey, ARCH, settings, resume=True)
 
 
 @pytest.fixture(scope="module")

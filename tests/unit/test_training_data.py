@@ -157,6 +157,19 @@ def test_validation_keeps_the_order_and_the_last_batch(data, make):
     )
 
 
+@pytest.mark.parametrize("memory", [1.0, 1e-9])
+def test_batches_of_the_validation_can_be_had_one_by_one(survey, make, memory):
+    held = load(*survey, memory=memory, keep_pixels=True)
+    batches = Batches(held, np.arange(100, 350), 64, make, group=100)
+    for step, batch in enumerate(batches.epoch(0)):
+        X, target, weight = batches.at(step)
+        np.testing.assert_array_equal(X, batch[0])
+        for ours, theirs in zip((*target, *weight), (*batch[1], *batch[2]), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ValueError, match="only batches without a seed"):
+        dataclasses.replace(batches, seed=1).at(0)
+
+
 def test_processes_part_every_batch(data, make):
     rows = np.arange(256)
     whole = Batches(data, rows, 64, make, group=100, seed=2)

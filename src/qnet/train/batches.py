@@ -165,6 +165,13 @@ class Batches:
                 step += 1
             rest = waiting[count * self.size :]
 
+    def at(self, step: int) -> Batch:
+        """One batch of the first epoch; of those that are not at random alone."""
+        if self.seed is not None:
+            raise ValueError("only batches without a seed can be taken one by one")
+        rows = self.rows[step * self.size : (step + 1) * self.size]
+        return self._batch(self.data.held(rows), rows, 0, 0, step)
+
     def endless(self, start: int) -> Iterator[Batch]:
         """The batches of all epochs from one on, made ahead of the network by a thread."""
         return prefetch(batch for epoch in itertools.count(start) for batch in self.epoch(epoch))
@@ -175,7 +182,10 @@ class Batches:
         return order[step * self.size : (step + 1) * self.size]
 
     def _batch(self, held: Held, rows: Rows, index: int, epoch: int, step: int) -> Batch:
-        """A batch; with the part of this process only, where several feed one training."""
+        """The batch at a place of some rows; of several processes that feed one training its part.
+
+        Its random numbers follow from epoch and step.
+        """
         part = slice(index * self.size, min((index + 1) * self.size, len(rows)))
         training = self.seed is not None
         rng = np.random.default_rng([self.seed or 0, 3, epoch if training else 0, step])

@@ -18,6 +18,8 @@ from qnet.io.tables import write_table
 if TYPE_CHECKING:
     import keras
 
+    from qnet.train.settings import Settings
+
 #: What the folder of a run holds.
 BEST, LAST = "best.safetensors", "last.safetensors"
 HISTORY = ("history.fits", "history.csv")
@@ -49,6 +51,12 @@ class State:
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best_epoch: int = 0
     best_loss: float = float("inf")
+
+    def is_done(self, settings: Settings) -> bool:
+        """Whether a run is at its end: by its epochs, or for want of a better one."""
+        patience = settings.patience
+        waited = patience is not None and self.epoch - self.best_epoch >= patience
+        return waited or self.epoch >= settings.epochs
 
 
 def member_folder(folder: Path, member: int, members: int) -> Path:
@@ -136,8 +144,12 @@ def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
     _remove(folder, [old.name for old in _checkpoints(folder) if old != path])
 
 
-def load_checkpoint(folder: Path, plan: Mapping[str, Any]) -> tuple[keras.Model, State]:
+def load_checkpoint(
+    folder: Path, plan: Mapping[str, Any], losses: Mapping[str, Any] | None = None
+) -> tuple[keras.Model, State]:
     """The network with its optimiser, and the state, of a run that was stopped.
+
+    `losses` are those that Keras does not know, by their names.
 
     Raises
     ------
@@ -165,7 +177,7 @@ def load_checkpoint(folder: Path, plan: Mapping[str, Any]) -> tuple[keras.Model,
             f"{_flatten(was).get(key, 'not stated')}, not {_flatten(now).get(key, 'stated now')}"
         )
     try:
-        model = keras.saving.load_model(path, safe_mode=True)
+        model = keras.saving.load_model(path, dict(losses or {}), safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
     return model, state

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import InputError
-from qnet.files import PathLike
+from qnet.files import PathLike, sha256
 from qnet.grid import WavelengthGrid
 from qnet.io.training import Block, iter_data, read_pixels
 from qnet.io.truth import TruthRecord
@@ -254,6 +254,18 @@ def _joined(blocks: list[Block], name: str) -> npt.NDArray[np.float32]:
         freed: dict[str, Any] = {name: None}
         blocks[number] = dataclasses.replace(block, **freed)
     return joined
+
+
+def sources(data: TrainingData, truth: PathLike | Sequence[PathLike]) -> dict[str, Any]:
+    """Names, sizes and hashes of the files that a run was trained on."""
+    truths = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
+    return {
+        "data": [
+            {"name": path.name, "sha256": sha256(path), "rows": rows}
+            for path, rows in zip(data.paths, data.nread, strict=True)
+        ],
+        "truth": [{"name": Path(path).name, "sha256": sha256(path)} for path in truths],
+    }
 
 
 def split(data: TrainingData, share: float, seed: int) -> tuple[Rows, Rows]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from qnet._version import __version__
 from qnet.architecture import Architecture
 from qnet.errors import InputError
-from qnet.files import PathLike, sha256
+from qnet.files import PathLike
 from qnet.io.truth import read_truth
 from qnet.model import Model, load_model
 from qnet.train.batches import Batches, LineMaker
@@ -31,9 +30,9 @@ from qnet.train.checkpoint import (
     save_checkpoint,
     write_history,
 )
-from qnet.train.data import Rows, TrainingData, bootstrap, load, split
+from qnet.train.data import Rows, TrainingData, bootstrap, load, sources, split
 from qnet.train.distribution import Share, distribution, is_first, own_folder
-from qnet.train.settings import Settings
+from qnet.train.settings import Settings, resumable
 from qnet.weights import write_weights
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def fit(
         raise InputError(
             f"the data are on another grid ({spectra.grid}) than {start.name} ({start.grid})"
         )
-    sources = _sources(spectra, truth)
+    made_of = sources(spectra, truth)
     trained = []
     train, validation = split(spectra, settings.validation, settings.seed)
     with distribution(distribute, settings.batch_size) as share:
@@ -150,7 +149,7 @@ def fit(
                 train=train if members == 1 else bootstrap(spectra, train, seed),
                 validation=validation,
                 init=start,
-                sources=sources,
+                sources=made_of,
                 share=share,
                 callbacks=callbacks,
                 progress=progress,
@@ -196,16 +195,10 @@ class _Run:
             else:
                 state = State(self._plan())
                 self._compile(network, batches.steps)
-            if not self._is_done(state):
+            if not state.is_done(self.settings):
                 judged = self._batches(self.validation, None, like, share)
                 self._fit(network, like, state, batches, judged, folder)
             return load_model(folder / BEST)
-
-    def _is_done(self, state: State) -> bool:
-        """Whether a run is at its end: by its epochs, or for want of a better one."""
-        patience = self.settings.patience
-        waited = patience is not None and state.epoch - state.best_epoch >= patience
-        return waited or state.epoch >= self.settings.epochs
 
     def _fit(
         self,
@@ -218,6 +211,7 @@ class _Run:
     ) -> None:
         """Keras's fit, from the state on."""
         from qnet.train.callbacks import Progress, Recorder, Reseed, StopOnNaN, output_names
+        from qnet.train.judged import Judged
 
         settings = self.settings
         monitor = "val_loss" if len(judged.rows) else "loss"
@@ -227,8 +221,7 @@ class _Run:
             steps_per_epoch=batches.steps,
             initial_epoch=state.epoch,
             epochs=settings.epochs,
-            validation_data=judged.endless(0) if len(judged.rows) else None,
-            validation_steps=judged.steps if len(judged.rows) else None,
+            validation_data=Judged(judged) if len(judged.rows) else None,
             verbose=0,
             shuffle=False,
             callbacks=[
@@ -298,13 +291,7 @@ class _Run:
 
     def _plan(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
-        settings = self._settings()
-        # A run may go on longer than was planned, where the rate does not depend on its length.
-        for name in ("patience", *(["epochs"] if self.settings.schedule == "constant" else [])):
-            del settings[name]
-        # How much is held in memory decides the order of the spectra, where they are left on disk.
-        if self.data.in_memory:
-            del settings["memory"]
+        settings = resumable(self._settings(), in_memory=self.data.in_memory)
         return {
             "settings": settings,
             "seed": self.seed,
@@ -356,18 +343,6 @@ class _Run:
             },
             "history": state.history,
         }
-
-
-def _sources(data: TrainingData, truth: Paths) -> dict[str, Any]:
-    """Names, sizes and hashes of the files."""
-    truths = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
-    return {
-        "data": [
-            {"name": path.name, "sha256": sha256(path), "rows": rows}
-            for path, rows in zip(data.paths, data.nread, strict=True)
-        ],
-        "truth": [{"name": Path(path).name, "sha256": sha256(path)} for path in truths],
-    }
 
 
 def _need_keras() -> None:

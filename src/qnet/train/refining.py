@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from qnet.architecture import RefineArchitecture
-from qnet.errors import InputError
-from qnet.files import PathLike
+from qnet.errors import FileError, InputError
+from qnet.files import PathLike, atomic_write
+from qnet.inference import check_weights
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model import Model
@@ -24,13 +26,21 @@ from qnet.refine import PREPARED_CAMERA, rest_frame
 from qnet.spectra import Camera
 from qnet.train.augment import augment
 from qnet.train.batches import Batch, Batches
-from qnet.train.data import Held, Rows, TrainingData, load, split
-from qnet.train.settings import Augmentation, Settings
+from qnet.train.checkpoint import (
+    BEST,
+    State,
+    check_folder,
+    load_checkpoint,
+    open_folder,
+    save_checkpoint,
+    write_history,
+)
+from qnet.train.data import Held, Rows, TrainingData, load, sources, split
+from qnet.train.refinenet import build_refiner, refine_loss, take_refiner
+from qnet.train.settings import Augmentation, Settings, resumable
 
 if TYPE_CHECKING:
     import keras
-
-logger = logging.getLogger(__name__)
 
 #: Errors [km/s] of the guesses that the stage is trained with, and their shares: those of a line
 #: finder, of a second pass, and a tail out to where the stage gives up.
@@ -39,12 +49,6 @@ GUESS_ERRORS: tuple[tuple[float, float], ...] = ((300.0, 0.4), (1000.0, 0.4), (3
 #: A stage that verifies sees this share of the quasars near their redshift, the others and all that
 #: are no quasars at one of so many candidates of the first stage.
 NEAR_SHARE, CANDIDATES = 0.5, 3
-
-#: Weight of the verdict against the redshift in the loss: chosen on simulated spectra.
-VERDICT_WEIGHT = 2.0
-
-#: Weight of broad absorption in the loss.
-BAL_WEIGHT = 1.0
 
 #: Keeps candidates of no share at all in the draw.
 _LEAST_SHARE = 1e-4
@@ -141,93 +145,7 @@ def draw_errors(rng: np.random.Generator, count: int, largest: float) -> npt.NDA
     return np.clip(error, -largest, largest)
 
 
-def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Model:
-    """The second stage in Keras, untrained.
-
-    Parameters
-    ----------
-    arch : RefineArchitecture
-    dropout : float
-        Share of the activations dropped before the dense layer, in training.
-
-    Returns
-    -------
-    keras.Model
-        (nspec, npooled, 2) to (nspec, arch.noutputs): velocity and the logarithm of its error, in
-        units of ``arch.dv_scale``, and the logits of the verdict and of broad absorption.
-        `take_refiner` gives its arrays.
-    """
-    import keras
-    from keras import layers
-
-    inputs = keras.Input(shape=(arch.npooled, 2))
-    x = inputs
-    for number, conv in enumerate(arch.convs, start=1):
-        x = layers.Conv1D(
-            conv.filters,
-            conv.width,
-            strides=conv.stride,
-            padding=conv.padding,
-            name=f"refine_conv_{number}",
-        )(x)
-        x = layers.BatchNormalization(epsilon=conv.epsilon, name=f"refine_bn_{number}")(x)
-        x = layers.Activation("relu")(x)
-    x = layers.Flatten()(x)
-    if dropout:
-        x = layers.Dropout(dropout)(x)
-    x = layers.Dense(arch.units, name="refine_fc")(x)
-    x = layers.BatchNormalization(epsilon=arch.epsilon, name="refine_bn_fc")(x)
-    x = layers.Activation("relu")(x)
-    outputs = layers.Dense(arch.noutputs, name="refine_out", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name="Refiner")
-
-
-def take_refiner(model: keras.Model, arch: RefineArchitecture) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a second stage that was trained in Keras, by their names in a weights file."""
-    arrays = {}
-    for name, shape in arch.shapes().items():
-        layer, part = name.split(".")
-        source = model.get_layer(layer)
-        values = {variable.name: np.asarray(variable) for variable in source.variables}
-        arrays[name] = values[part].reshape(shape)
-    return arrays
-
-
-def refine_loss(y_true: Any, y_pred: Any) -> Any:
-    """Loss of the second stage: of its redshift, and of its verdict where there is one.
-
-    The redshift's is the negative logarithm of a Laplace density of the velocity, but for a
-    constant: |y - mu| / b + log b, of the predicted mu and log b, in frames that are right. The
-    error that is learned is a typical one, which outliers do not drive. The verdict's is the
-    cross-entropy of whether the frame is right, times ``VERDICT_WEIGHT``; that of broad absorption
-    the same, of frames that are right and quasars of which it is known.
-
-    Parameters
-    ----------
-    y_true : tensor, shape (nspec, 2) or (nspec, 4)
-        Velocity; 1 where the frame is that of a quasar, else 0; 1 where there is broad absorption,
-        else 0; 1 where that is known and the frame right, else 0.
-    y_pred : tensor, shape (nspec, 2), (nspec, 3) or (nspec, 4)
-        Velocity, logarithm of its error, logit of the verdict, logit of broad absorption.
-
-    Returns
-    -------
-    tensor, shape (nspec,)
-    """
-    from keras import ops
-
-    right = y_true[:, 1]
-    log_b = ops.clip(y_pred[:, 1], -6.0, 6.0)
-    loss = right * (ops.abs(y_true[:, 0] - y_pred[:, 0]) * ops.exp(-log_b) + log_b)
-    if y_pred.shape[-1] == 2:
-        return loss
-    logit = y_pred[:, 2]
-    # -log sigmoid(x) = softplus(-x), -log(1 - sigmoid(x)) = softplus(x).
-    loss = loss + VERDICT_WEIGHT * (ops.softplus(logit) - right * logit)
-    if y_pred.shape[-1] == 3:
-        return loss
-    absorbed, known, logit = y_true[:, 2], y_true[:, 3], y_pred[:, 3]
-    return loss + BAL_WEIGHT * known * (ops.softplus(logit) - absorbed * logit)
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 def fit_refiner(
@@ -238,8 +156,11 @@ def fit_refiner(
     *,
     finder: Model | None = None,
     dropout: float = 0.0,
+    output: PathLike | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
     progress: bool | None = None,
-) -> tuple[dict[str, npt.NDArray[Any]], list[dict[str, float]]]:
+) -> tuple[Arrays, list[dict[str, float]]]:
     """Train the second stage on the quasars of prepared data; one that verifies on all spectra.
 
     Parameters
@@ -250,12 +171,19 @@ def fit_refiner(
         Truth tables.
     arch : RefineArchitecture
     settings : Settings
-        Epochs, batch size, optimiser, augmentation, precision, validation, memory and seed; the
-        rest is of the first stage.
+        Epochs, patience, batch size, optimiser, augmentation, precision, validation, memory and
+        seed; the rest is of the first stage.
     finder : Model, optional
         First stage, with a redshift head: its candidates are what a stage that verifies judges.
     dropout : float
         As `build_refiner` takes it.
+    output : path, optional
+        Folder of the run. After every epoch it holds ``best.safetensors`` (the arrays alone),
+        ``history.fits``, ``history.csv`` and a checkpoint. Nothing is kept when None.
+    resume : bool
+        Go on with a run that was stopped; settings and data must be the same.
+    overwrite : bool
+        Whether a run in the folder may be replaced.
     progress : bool, optional
         Whether to show a progress bar; None: on a terminal only.
 
@@ -264,90 +192,154 @@ def fit_refiner(
     arrays : dict of str to ndarray
         Of the epoch of the lowest validation loss.
     history : list of dict
-        The losses by epoch.
+        A row per epoch: its number, from 1, the learning rate, the losses.
 
     Raises
     ------
     InputError
         The data are on another grid, or hold no quasar; a stage verifies and there is no finder, or
-        the other way round; or the finder has no redshift head.
+        the other way round; the finder has no redshift head; or a run to resume was another one.
+    OutputExistsError
+        The folder holds a run, and neither `resume` nor `overwrite` is asked for.
     MissingFileError, FileError
-        A file cannot be read.
+        A file cannot be read or written.
     TrainingError
         The loss is not a number.
     """
-    from qnet.train.callbacks import Progress, StopOnNaN
-    from qnet.train.optimiser import make_optimiser
-    from qnet.train.precision import precision
-    from qnet.train.seeds import set_seed
-
+    if resume and (overwrite or output is None):
+        raise InputError("resume needs the output of a run, and contradicts overwrite")
     if arch.verify != (finder is not None):
         raise InputError("a second stage that verifies needs a finder, and no other does")
     if finder is not None:
         _bins_of(finder)
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        check_folder(folder, 1, resume=resume, overwrite=overwrite)
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     if spectra.grid != arch.grid:
         raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
-    quasar = np.isin(spectra.Y.argmax(axis=1), QSO_CLASSES)
-    sides = list(split(spectra, settings.validation, settings.seed))
-    quasars = [rows[quasar[rows]] for rows in sides]
-    if not all(map(len, quasars)):
-        raise InputError("the second stage needs quasars to train on, and some for validation")
-    sides = sides if arch.verify else quasars
-    group = max(settings.batch_size, int(settings.memory * _GIB / (8 * arch.grid.npix)))
-    make = RefineMaker(arch, settings.augmentation, finder)
-    batches, judged = (
-        Batches(spectra, rows, settings.batch_size, make, group, seed)
-        for rows, seed in zip(sides, (settings.seed, None), strict=True)
-    )
-    set_seed(settings.seed)
-    with precision(settings.precision):
-        network = build_refiner(arch, dropout=dropout)
-    network.compile(optimizer=make_optimiser(settings, batches.steps), loss=refine_loss)
-    best = _Best(arch)
-    done = network.fit(
-        _single(batches.endless(0)),
-        steps_per_epoch=batches.steps,
-        epochs=settings.epochs,
-        validation_data=_single(judged.endless(0)),
-        validation_steps=judged.steps,
-        verbose=0,
-        shuffle=False,
-        callbacks=[
-            StopOnNaN(batches, judged, saved=False),
-            best.callback(),
-            Progress(settings.epochs, batches.steps, 0, progress),
-        ],
-    )
-    names = list(done.history)
-    return best.arrays, [
-        {name: done.history[name][epoch] for name in names} for epoch in range(len(done.epoch))
-    ]
+    plan = {
+        "settings": resumable(settings.to_dict(), in_memory=spectra.in_memory),
+        "architecture": arch.to_dict(),
+        "dropout": dropout,
+        "finder": None if finder is None else finder.sha256,
+        "sources": sources(spectra, truth),
+    }
+    run = _Run(arch, settings, finder, dropout, folder, progress)
+    return run.go(spectra, plan, resume=resume, overwrite=overwrite)
 
 
-class _Best:
-    """The arrays of the epoch of the lowest validation loss."""
+@dataclasses.dataclass
+class _Run:
+    """The training of one second stage."""
 
-    def __init__(self, arch: RefineArchitecture) -> None:
-        self._arch = arch
-        self._loss = math.inf
-        self.arrays: dict[str, npt.NDArray[Any]] = {}
+    arch: RefineArchitecture
+    settings: Settings
+    finder: Model | None
+    dropout: float
+    folder: Path | None
+    progress: bool | None
+    best: Arrays = dataclasses.field(default_factory=dict)
 
-    def callback(self) -> keras.callbacks.Callback:
-        """What Keras calls after every epoch."""
-        import keras
+    def go(
+        self, spectra: TrainingData, plan: dict[str, Any], *, resume: bool, overwrite: bool
+    ) -> tuple[Arrays, list[dict[str, float]]]:
+        """Train, or go on, to the end."""
+        from qnet.train.seeds import set_seed
 
-        def keep(epoch: int, logs: dict[str, float]) -> None:
-            logger.info("epoch %d: %s", epoch + 1, logs)
-            if logs["val_loss"] < self._loss:
-                self._loss = logs["val_loss"]
-                self.arrays = take_refiner(callback.model, self._arch)
+        batches, judged = self._batches(spectra)
+        set_seed(self.settings.seed)
+        if self.folder is not None:
+            open_folder(self.folder, resume=resume, overwrite=overwrite)
+        if self.folder is not None and resume:
+            losses = {refine_loss.__name__: refine_loss}
+            network, state = load_checkpoint(self.folder, plan, losses)
+            self.best = _read_arrays(self.folder / BEST, self.arch)
+        else:
+            network, state = self._new(batches.steps), State(plan)
+        if not state.is_done(self.settings):
+            self._fit(network, state, batches, judged)
+        return self.best, state.history
 
-        callback = keras.callbacks.LambdaCallback(on_epoch_end=keep)
-        return callback
+    def _batches(self, spectra: TrainingData) -> tuple[Batches, Batches]:
+        """Those of training and of validation."""
+        settings, arch = self.settings, self.arch
+        quasar = np.isin(spectra.Y.argmax(axis=1), QSO_CLASSES)
+        sides = list(split(spectra, settings.validation, settings.seed))
+        quasars = [rows[quasar[rows]] for rows in sides]
+        if not all(map(len, quasars)):
+            raise InputError("the second stage needs quasars to train on, and some for validation")
+        sides = sides if arch.verify else quasars
+        group = max(settings.batch_size, int(settings.memory * _GIB / (8 * arch.grid.npix)))
+        make = RefineMaker(arch, settings.augmentation, self.finder)
+        train, validation = (
+            Batches(spectra, rows, settings.batch_size, make, group, seed)
+            for rows, seed in zip(sides, (settings.seed, None), strict=True)
+        )
+        return train, validation
+
+    def _new(self, steps: int) -> keras.Model:
+        """The network before training."""
+        from qnet.train.optimiser import make_optimiser
+        from qnet.train.precision import precision
+
+        with precision(self.settings.precision):
+            network = build_refiner(self.arch, dropout=self.dropout)
+        network.compile(optimizer=make_optimiser(self.settings, steps), loss=refine_loss)
+        return network
+
+    def _fit(self, network: keras.Model, state: State, batches: Batches, judged: Batches) -> None:
+        """Keras's fit, from the state on."""
+        from qnet.train.callbacks import Progress, Recorder, Reseed, StopOnNaN
+        from qnet.train.judged import Judged
+
+        settings = self.settings
+        network.fit(
+            (_single(batch) for batch in batches.endless(state.epoch)),
+            steps_per_epoch=batches.steps,
+            initial_epoch=state.epoch,
+            epochs=settings.epochs,
+            validation_data=Judged(judged, _single),
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                Reseed(settings.seed),
+                StopOnNaN(batches, judged, saved=self.folder is not None),
+                Recorder(
+                    state,
+                    {},
+                    "val_loss",
+                    settings.patience,
+                    lambda now, best: self._save(network, now, best),
+                ),
+                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
+            ],
+        )
+
+    def _save(self, network: keras.Model, state: State, best: bool) -> None:
+        """Keep the arrays of the best epoch, and write what the folder holds."""
+        if best:
+            self.best = take_refiner(network, self.arch)
+        if self.folder is None:
+            return
+        if best:
+            with atomic_write(self.folder / BEST, overwrite=True) as partial:
+                save_file(self.best, partial)
+        write_history(self.folder, state.history)
+        save_checkpoint(self.folder, network, state)
 
 
-def _single(batches: Any) -> Any:
-    """Batches of a network with one output."""
-    for X, (target,), (weight,) in batches:
-        yield X, target, weight
+def _read_arrays(path: Path, arch: RefineArchitecture) -> Arrays:
+    """The arrays of the best epoch of a run that was stopped."""
+    try:
+        arrays: Arrays = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from error
+    check_weights(arch, arrays)
+    return arrays
+
+
+def _single(batch: Batch) -> Any:
+    """A batch of a network with one output."""
+    X, (target,), (weight,) = batch
+    return X, target, weight

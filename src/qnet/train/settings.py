@@ -204,6 +204,20 @@ class Settings:
         return dataclasses.asdict(self)
 
 
+def resumable(settings: Mapping[str, Any], *, in_memory: bool) -> dict[str, Any]:
+    """Of settings as plain values those that must be the same for a run to be resumed.
+
+    A run may go on longer than was planned, where the rate does not depend on its length; and how
+    much is held in memory decides the order of the spectra where they are left on disk, only there.
+    """
+    free = {"patience"}
+    if settings["schedule"] == "constant":
+        free.add("epochs")
+    if in_memory:
+        free.add("memory")
+    return {name: value for name, value in settings.items() if name not in free}
+
+
 def _check_count(name: str, value: object) -> None:
     """Raise unless a value is a positive whole number."""
     if type(value) is not int or value < 1:

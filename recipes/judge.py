@@ -12,6 +12,7 @@ equal purity.
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import itertools
 import json
@@ -84,11 +85,12 @@ class Answers:
     def __init__(self, data: Path, truth: Path, model: str | None) -> None:
         table = qnet.classify(data, model=model)
         with FitsFile(truth) as fits:
-            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "RMAG"]
+            columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "RMAG", "SN_MEDIAN_ALL"]
             columns += ["BAL_FLAG_VI", "BI_CIV", "NHI_DLA"]
             # A survey without quasars has no column of theirs.
             known = fits.table(1, [name for name in columns if name in fits.columns(1)])
         self.truez, self.rmag = known["TRUEZ"].astype(float), known["RMAG"]
+        self.pixel_snr = known["SN_MEDIAN_ALL"]
         self.kind, self.subtype = (
             np.char.strip(known[name].astype(str)) for name in ("TRUESPECTYPE", "TRUESUBTYPE")
         )
@@ -115,6 +117,15 @@ class Answers:
 
     def __len__(self) -> int:
         return len(self.truez)
+
+
+def together(parts: list[Answers]) -> Answers:
+    """The answers to several files as if they were one."""
+    whole = copy.copy(parts[0])
+    for name, values in vars(parts[0]).items():
+        if isinstance(values, np.ndarray):
+            setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
+    return whole
 
 
 def numbers(found: Answers, chosen: np.ndarray) -> dict[str, dict[str, float]]:
@@ -283,6 +294,10 @@ def judge(found: Answers) -> dict[str, object]:
             name: numbers(found, (found.snr >= low) & (found.snr < high))
             for name, low, high in bins(SNR_EDGES)
         },
+        "pixel snr": {
+            name: numbers(found, (found.pixel_snr >= low) & (found.pixel_snr < high))
+            for name, low, high in bins(SNR_EDGES)
+        },
         "z": {
             name: numbers(found, found.quasar & (found.truez >= low) & (found.truez < high))
             for name, low, high in bins(Z_EDGES)
@@ -370,10 +385,11 @@ def main() -> None:
     if options.figures:
         draw(options.folder, options.figures, options.model)
         return
-    result = {}
+    result, parts = {}, []
     for data, truth in zip(*files(options.folder, "test"), strict=True):
         name = data.stem.removeprefix("test-")
         found = Answers(data, truth, options.model)
+        parts.append(found)
         result[name] = judge(found)
         print_tables(name, result[name])
         if options.baseline:
@@ -381,6 +397,8 @@ def main() -> None:
             result[f"{name}, baseline"] = judge(other)
             result[f"{name}, equal purity"] = at_equal_purity(found, other)
             print_equal_purity(result[f"{name}, equal purity"])
+    result["all"] = judge(together(parts))
+    print_tables("all", result["all"])
     result["two draws"] = repeat(options.folder, options.model)
     print("\n- two draws:", {key: text(value, 4) for key, value in result["two draws"].items()})
     for survey in ("boss", "desi"):

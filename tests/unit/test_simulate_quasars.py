@@ -151,7 +151,7 @@ class TestSpectra:
         objects = sample(3000, 0.05, 0.8)
         kind = objects.truth["TRUESUBTYPE"]
         assert 0.09 < (kind == "NLS1").mean() < 0.16
-        assert 0.02 < (kind == "DOUBLE").mean() < 0.06
+        assert 0.05 < (kind == "DOUBLE").mean() < 0.13
         assert set(np.unique(kind)) == {"", "BAL", "DOUBLE", "NLS1", "WLQ", "RED"}
         fwhm = objects.truth["FWHM_HBETA"]
         assert ((fwhm >= 1000) & (fwhm <= 15000)).all()

@@ -113,7 +113,7 @@ def test_noise_seed_changes_the_noise_alone():
     assert_same(flat_survey(100).collect(), one)
     np.testing.assert_array_equal(one.signals[0], two.signals[0])
     assert not np.array_equal(one.spectra.cameras[0].flux, two.spectra.cameras[0].flux)
-    for name in set(one.truth) - {"SNR"}:
+    for name in set(one.truth) - {"SNR", "SN_MEDIAN_ALL"}:
         np.testing.assert_array_equal(one.truth[name], two.truth[name])
     correlation = np.corrcoef(
         *(
@@ -141,6 +141,7 @@ def test_a_mix_of_one_kind():
     assert not batch.signals[0].any()
     np.testing.assert_array_equal(batch.truth["TRUEZ"], 0)
     np.testing.assert_array_equal(batch.truth["SNR"], 0)
+    np.testing.assert_array_equal(batch.truth["SN_MEDIAN_ALL"], 0)
     assert np.isnan(batch.truth["RMAG"]).all()
 
 
@@ -152,7 +153,7 @@ def test_columns_of_a_kind_say_nothing_of_the_others():
     assert (truth["NLINE"][~quasar] == -1).all()
     assert not truth["A"][~quasar].any()
     first = ["TARGETID", "TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "BAL_FLAG_VI", "BI_CIV", "RMAG"]
-    assert list(truth)[:9] == [*first, "SNR", "TEMPLATE"]
+    assert list(truth)[:10] == [*first, "SNR", "SN_MEDIAN_ALL", "TEMPLATE"]
 
 
 def test_template_fraction():
@@ -175,6 +176,20 @@ def test_snr_is_that_of_the_signal_on_quasarnets_grid():
         good = ivar[row] > 0
         expected = np.median(flux[row, good] * np.sqrt(ivar[row, good]))
         assert batch.truth["SNR"][row] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("survey", ["boss", "desi"])
+def test_snr_of_native_pixels_is_that_of_the_signal(survey):
+    batch = flat_survey(50, survey=survey).collect()
+    for row in range(50):
+        signal = np.concatenate([signal[row] for signal in batch.signals])
+        ivar = np.concatenate([camera.ivar[row] for camera in batch.spectra.cameras])
+        expected = np.median((signal * np.sqrt(ivar))[ivar > 0])
+        assert batch.truth["SN_MEDIAN_ALL"][row] == pytest.approx(expected, rel=1e-5)
+    # The grid's pixels hold ten of BOSS and up to twenty of DESI.
+    seen = batch.truth["SN_MEDIAN_ALL"] > 0
+    assert seen.sum() > 20
+    assert 3 < np.median(batch.truth["SNR"][seen] / batch.truth["SN_MEDIAN_ALL"][seen]) < 5
 
 
 def test_brighter_is_better():

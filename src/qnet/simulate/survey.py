@@ -65,8 +65,8 @@ class Batch:
     spectra : Spectra
         On the survey's native pixels; ids TARGETID, and for SDSS and BOSS PLATE, MJD, FIBERID.
     truth : dict of str to ndarray, shape (nspec,)
-        TARGETID, TRUEZ, TRUESPECTYPE, TRUESUBTYPE, BAL_FLAG_VI, BI_CIV, RMAG, SNR, TEMPLATE, and
-        the kinds' own columns.
+        TARGETID, TRUEZ, TRUESPECTYPE, TRUESUBTYPE, BAL_FLAG_VI, BI_CIV, RMAG, SNR, SN_MEDIAN_ALL,
+        TEMPLATE, and the kinds' own columns.
     signals : tuple of ndarray of float32, shape (nspec, npix) each
         The noiseless spectra on the pixels of each camera.
     """
@@ -192,6 +192,7 @@ class Simulation:
             layout="simulated spectra",
         )
         whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr}
+        whole["SN_MEDIAN_ALL"] = pixel_snr(cameras, signals)
         first = [name for name in _FIRST_COLUMNS if name in whole]
         order = first + [name for name in whole if name not in first]
         return Batch(spectra, {name: whole[name] for name in order}, tuple(signals))
@@ -206,6 +207,7 @@ _FIRST_COLUMNS = (
     "BI_CIV",
     "RMAG",
     "SNR",
+    "SN_MEDIAN_ALL",
     "TEMPLATE",
 )
 
@@ -261,7 +263,9 @@ def simulate(
     -----
     The truth's SNR is the median, over the pixels of QuasarNET's log grid that have weight, of the
     noiseless flux over the reported noise: sum(signal ivar) / sqrt(sum(ivar)) over the native
-    pixels of each grid pixel. It is 0 for sky fibres, NaN without any weight.
+    pixels of each grid pixel. SN_MEDIAN_ALL is the same per native pixel, as the column of that
+    name of SDSS's catalogues (data model of specObj): signal sqrt(ivar), the pixels of all cameras
+    together; three to four times smaller. Both are 0 for sky fibres, NaN without any weight.
 
     Examples
     --------
@@ -306,6 +310,20 @@ def median_snr(
         values = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)[rows]
         snr[rows] = np.nanmedian(values, axis=1)
     return snr
+
+
+def pixel_snr(
+    cameras: Sequence[Camera], signals: Sequence[npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Median S/N of the signal per native pixel that has weight; NaN without any."""
+    ivar = np.concatenate([camera.ivar for camera in cameras], axis=1)
+    values = np.concatenate(list(signals), axis=1) * np.sqrt(ivar)
+    # Sorted, pixels without weight last: ten times faster than a median that skips NaN.
+    values = np.sort(np.where(ivar > 0, values, np.inf).astype(np.float32), axis=1)
+    count = np.count_nonzero(ivar > 0, axis=1)
+    rows = np.arange(len(values))
+    middle = values[rows, np.maximum(count - 1, 0) // 2], values[rows, count // 2 % values.shape[1]]
+    return np.where(count > 0, np.add(*middle) / 2, np.nan).astype(np.float32)
 
 
 def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Truth:

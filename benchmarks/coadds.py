@@ -46,12 +46,28 @@ def of_share(source: Path, path: Path, refined: np.ndarray, share: float, nspec:
     return of_rows(source, path, np.random.default_rng(0).permutation(rows))
 
 
-def of_rows(source: Path, path: Path, rows: Sequence[int] | np.ndarray, thin: int = 1) -> Path:
+def without_mask(source: Path, path: Path) -> Path:
+    """The same coadd without the MASK of its cameras."""
+    with fitsio.FITS(str(source)) as fits:
+        nspec = fits["B_FLUX"].get_dims()[0]
+    return of_rows(source, path, np.arange(nspec), mask=False)
+
+
+def of_rows(
+    source: Path,
+    path: Path,
+    rows: Sequence[int] | np.ndarray,
+    thin: int = 1,
+    *,
+    mask: bool = True,
+) -> Path:
     """A coadd of some rows of another, in that order, with every so manieth pixel."""
     rows = np.asarray(rows)
     with fitsio.FITS(str(source)) as fits, fitsio.FITS(str(path), "rw", clobber=True) as out:
         for number, hdu in enumerate(fits):
             name, data = hdu.get_extname(), hdu.read()
+            if name.endswith("_MASK") and not mask:
+                continue
             if number == 0:
                 out.write(None, header=hdu.read_header())
             elif hdu.get_exttype() == "BINARY_TBL":

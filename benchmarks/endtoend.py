@@ -4,8 +4,9 @@
 
 A DESI coadd of simulated spectra, in the page cache. The published network has random weights; the
 model that ships runs with its second stage, on coadds of which none, a tenth and all of the spectra
-are refined. qnet makes the whole catalogue in memory; QuasarNP's method stops at the redshifts. All
-on one thread, in turn, in one process.
+are refined. qnet makes the whole catalogue in memory; QuasarNP's method stops at the redshifts, and
+reads no MASK, so that qnet is measured on coadds without one too. All on one thread, in turn, in
+one process.
 """
 
 from __future__ import annotations
@@ -33,23 +34,29 @@ SHARES = {"none": 0.0, "a tenth": 0.1, "all": 1.0}
 
 THEIRS, OURS = "QuasarNP's method, {} filters", "qnet, {} filters"
 SHIPPED = "qnet, model that ships, {} refined"
+BARE = "{}, no MASK"
 
 
 def cases(path: Path, folder: Path) -> dict[str, Callable[[], Any]]:
     """Ways from the file to redshifts."""
     found: dict[str, Callable[[], Any]] = {}
     ours = functools.partial(qnet.classify, threads=1)
+    bare = coadds.without_mask(path, folder / "bare.fits")
     for filters in (100, 25):
         model = measure.published(filters)
         theirs = functools.partial(baseline.classify, path, model, baseline.double(model))
         found[THEIRS.format(filters)] = theirs
         found[f"the same, 32 at a time, {filters} filters"] = functools.partial(theirs, size=32)
-        found[OURS.format(filters)] = functools.partial(ours, path, model=model)
+        name = OURS.format(filters)
+        found[name] = functools.partial(ours, path, model=model)
+        found[BARE.format(name)] = functools.partial(ours, bare, model=model)
     model = qnet.load_model()
     refined = coadds.candidates(path, model)
     for number, (name, share) in enumerate(SHARES.items()):
         coadd = coadds.of_share(path, folder / f"share-{number}.fits", refined, share, len(refined))
         found[SHIPPED.format(name)] = functools.partial(ours, coadd, model=model)
+        bare = coadds.without_mask(coadd, folder / f"bare-{number}.fits")
+        found[BARE.format(SHIPPED.format(name))] = functools.partial(ours, bare, model=model)
     return found
 
 
@@ -125,6 +132,7 @@ def ratios(medians: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     """How many times qnet is as fast as QuasarNP's method."""
     pairs = {OURS.format(filters): THEIRS.format(filters) for filters in (100, 25)}
     pairs |= {SHIPPED.format(name): THEIRS.format(100) for name in SHARES}
+    pairs |= {BARE.format(ours): theirs for ours, theirs in pairs.items()}
     return {
         f"{ours} / {theirs}": {
             kind: medians[theirs][kind] / medians[ours][kind] for kind in medians[ours]

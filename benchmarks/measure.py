@@ -8,6 +8,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from qnet.weights import WeightsFile
 #: Rows, columns and depth of the matrix product that stands for the machine's speed: about those of
 #: the network's second convolution.
 GEMM_SHAPE = (1000, 100, 1000)
+
+#: How often it is made.
+PRODUCTS = 20
 
 #: Bytes that are read to measure the bandwidth: far more than a cache holds.
 STREAM_BYTES = 1 << 28
@@ -90,19 +94,32 @@ def machine_cases() -> dict[str, Callable[[], Any]]:
     out = np.empty((rows, columns), np.float32)
     stream = np.ones(STREAM_BYTES // 8)
 
-    def gemm() -> None:
-        for _ in range(10):
-            np.matmul(a, b, out=out)
+    def gemm(target: np.ndarray = out, times: int = PRODUCTS) -> None:
+        for _ in range(times):
+            np.matmul(a, b, out=target)
 
-    return {"sgemm": gemm, "read": stream.max}
+    pool, other = ThreadPoolExecutor(2), np.empty_like(out)
+
+    def two_threads() -> None:
+        list(pool.map(gemm, (out, other), (PRODUCTS // 2,) * 2))
+
+    return {"sgemm": gemm, "sgemm, two threads": two_threads, "read": stream.max}
 
 
 def machine_speed(times: Mapping[str, Mapping[str, list[float]]]) -> dict[str, float]:
-    """GFLOP/s of the matrix product, GB/s of the bandwidth, from processor time."""
+    """GFLOP/s of the matrix product, GB/s of the bandwidth, from processor time.
+
+    And how many times as fast two threads are as one, each with its own products: no program's own
+    two threads gain more.
+    """
     gemm = statistics.median(times["sgemm"]["cpu"])
+    alone, both = (
+        statistics.median(times[name]["wall"]) for name in ("sgemm", "sgemm, two threads")
+    )
     read = statistics.median(times["read"]["cpu"])
     return {
-        "sgemm_gflops": 20 * float(np.prod(GEMM_SHAPE)) / gemm / 1e9,
+        "sgemm_gflops": 2 * PRODUCTS * float(np.prod(GEMM_SHAPE)) / gemm / 1e9,
+        "sgemm_two_threads": alone / both,
         "read_gb_per_s": STREAM_BYTES / read / 1e9,
     }
 

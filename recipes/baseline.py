@@ -41,7 +41,7 @@ def main() -> None:
         name="quasarnet-baseline",
     )
     folder = options.folder / "baseline"
-    resume = (folder / "state.json").exists()
+    resume = folder.exists()
     fit(*files(options.folder, "train"), folder, settings, resume=resume, progress=True)
 
 

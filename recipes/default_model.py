@@ -3,10 +3,10 @@
     python recipes/default_model.py FOLDER --templates DIR --output qnet-4.safetensors
 
 Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
-its results in FOLDER: one that is done is not done again, and the first stage's training goes on
-where it stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
-calibration come from a simulated sample that neither network was trained on (`calibrate.py`); the
-sample `test`, of other seeds, is for the numbers in the docs.
+its results in FOLDER: one that is done is not done again, what was made with other settings is
+refused, and both trainings go on where they stopped. `--only STEP` does one of them. No real
+spectrum is read. Threshold and calibration come from a simulated sample that neither network was
+trained on (`calibrate.py`); the sample `test`, of other seeds, is for the numbers in the docs.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
 from calibrate import calibrate, look_at
 
 from qnet.architecture import RefineArchitecture
 from qnet.files import sha256
-from qnet.grid import WavelengthGrid
+from qnet.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.fits import FitsFile
 from qnet.layers import ConvLayer
-from qnet.model import load_model
+from qnet.model import Model, load_model
 from qnet.posterior import RedshiftBins
 from qnet.refine import Refiner
-from qnet.simulate import simulate, write_simulation
+from qnet.simulate import Simulation, simulate, write_simulation
 from qnet.simulate.quasars import Z_RANGE
 from qnet.train import Augmentation, NetworkOptions, Settings, fit
+from qnet.train.checkpoint import BEST, STATE
 from qnet.train.refining import fit_refiner
 from qnet.weights import write_weights
 
@@ -48,10 +50,10 @@ SAMPLES = {
 FINE_GRID = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
 
 #: What must travel with weights that were trained on spectra drawn from templates.
-NOTICES = (
-    "Trained on simulated spectra, of which 60 % of the objects were drawn from templates: "
+NOTICE = (
+    "Trained on simulated spectra, of which {:.0%} of the objects were drawn from templates: "
     "redrock-templates (BSD-3-Clause, the redrock developers) and redmonster (BSD, the redmonster "
-    "developers). The weights hold no template.",
+    "developers). The weights hold no template."
 )
 
 LINES = Settings(
@@ -77,6 +79,9 @@ REFINE = dataclasses.replace(
     LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
 )
 
+#: Share of the activations before the second stage's dense layer that are dropped in training.
+REFINE_DROPOUT = 0.1
+
 REFINE_ARCHITECTURE = RefineArchitecture(
     grid=FINE_GRID,
     convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
@@ -91,17 +96,33 @@ def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None
     for sample in names:
         sizes, seed = SAMPLES[sample]
         for place, (survey, count) in enumerate(sizes.items()):
-            paths = folder / f"{sample}-{survey}.fits", folder / f"{sample}-{survey}-truth.fits"
-            if all(path.exists() for path in paths):
-                with FitsFile(paths[1]) as fits:
-                    found = fits.nrows(1)
-                if found != count:
-                    raise SystemExit(f"{paths[1]}: holds {found} spectra, not {count}: remove it")
-                continue
             simulation = simulate(count, seed=seed + place, survey=survey, templates=templates)
-            grid = {} if sample == "train" else {"grid": FINE_GRID}
-            write_simulation(simulation, *paths, overwrite=True, progress=True, **grid)
-            print(f"{paths[0]}: {count} spectra", flush=True)
+            grid = QUASARNET_GRID if sample == "train" else FINE_GRID
+            make(simulation, folder / f"{sample}-{survey}.fits", grid)
+
+
+def make(simulation: Simulation, path: Path, grid: WavelengthGrid) -> tuple[Path, Path]:
+    """Write a simulation and its truth, unless they are there; refuse what is another one."""
+    paths = path, truth_of(path)
+    if all(each.exists() for each in paths):
+        wanted = {key: value for key, value, _ in simulation.provenance()}
+        for each in paths:
+            with FitsFile(each) as fits:
+                header = {**fits.header(0), **fits.header(1)}
+            found = {key: header.get(key) for key in wanted}
+            if found != wanted:
+                raise SystemExit(
+                    f"{each}: was simulated as {found}, not as {wanted}: remove it and its truth"
+                )
+        return paths
+    write_simulation(simulation, *paths, overwrite=True, progress=True, grid=grid)
+    print(f"{path}: {len(simulation)} spectra", flush=True)
+    return paths
+
+
+def truth_of(path: Path) -> Path:
+    """Where the truth of a sample is."""
+    return path.with_name(f"{path.stem}-truth.fits")
 
 
 def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
@@ -115,19 +136,8 @@ def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
 
 def train_lines(folder: Path) -> None:
     """Train the first stage, or go on."""
-    resume = (folder / "lines" / "state.json").exists()
+    resume = (folder / "lines").exists()
     fit(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
-
-
-def refiner_plan(folder: Path) -> dict[str, object]:
-    """What the second stage is trained with, as the weights file will say it."""
-    plan = {
-        "settings": REFINE.to_dict(),
-        "architecture": REFINE_ARCHITECTURE.to_dict(),
-        "finder": load_model(folder / "lines" / "best.safetensors").sha256,
-        "sources": hashes(folder, "fine"),
-    }
-    return json.loads(json.dumps(plan))
 
 
 def hashes(folder: Path, sample: str) -> dict[str, str]:
@@ -136,36 +146,45 @@ def hashes(folder: Path, sample: str) -> dict[str, str]:
 
 
 def train_refiner(folder: Path) -> None:
-    """Train the second stage, or go on, unless it is done."""
-    plan, record = refiner_plan(folder), folder / "refine.json"
-    if record.exists():
-        trained = json.loads(record.read_text())
-        if {key: trained[key] for key in plan} != plan:
-            raise SystemExit(f"{record}: was trained with other settings: remove it")
-        return
-    arrays, history = fit_refiner(
+    """Train the second stage, or go on."""
+    fit_refiner(
         *files(folder, "fine"),
         REFINE_ARCHITECTURE,
         REFINE,
-        finder=load_model(folder / "lines" / "best.safetensors"),
-        dropout=0.1,
+        finder=load_model(folder / "lines" / BEST),
+        dropout=REFINE_DROPOUT,
         output=folder / "refine",
-        resume=(folder / "refine" / "state.json").exists(),
+        resume=(folder / "refine").exists(),
         progress=True,
     )
-    np.savez(folder / "refine.npz", **arrays)
-    record.write_text(json.dumps({**plan, "history": history}))
+
+
+def trained_refiner(folder: Path, finder: Model) -> tuple[dict[str, np.ndarray], dict]:
+    """The second stage's arrays, and what they were trained with."""
+    state = json.loads((folder / "refine" / STATE).read_text())
+    made = {**state["plan"], "best_epoch": state["best_epoch"], "history": state["history"]}
+    if made["finder"] != finder.sha256:
+        raise SystemExit(f"{folder / 'refine'}: was trained with other line finders: remove it")
+    return load_file(folder / "refine" / BEST), made
+
+
+def notices(folder: Path) -> tuple[str, ...]:
+    """The notice of the templates, where there were any."""
+    shares = set()
+    for path in files(folder, "train")[0]:
+        with FitsFile(path) as fits:
+            shares.add(fits.header(0).get("SIMTFRAC", 0.0))
+    return tuple(NOTICE.format(share) for share in sorted(shares) if share)
 
 
 def pack(folder: Path, output: Path, name: str, version: str) -> None:
     """Calibrate, and write the weights file."""
-    model = load_model(folder / "lines" / "best.safetensors")
-    with np.load(folder / "refine.npz") as stored:
-        refine = {key: stored[key] for key in stored.files}
+    model = load_model(folder / "lines" / BEST)
+    refine, made = trained_refiner(folder, model)
     refiner = Refiner(REFINE_ARCHITECTURE, refine)
     calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
     provenance = dict(model.weights.provenance)
-    provenance["refine"] = json.loads((folder / "refine.json").read_text())
+    provenance["refine"] = made
     provenance["calibration"] = {"sources": hashes(folder, "calibrate")}
     weights = dataclasses.replace(
         model.weights,
@@ -174,7 +193,7 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
         arrays={**model.weights.arrays, **refine, **outlier},
         refine=REFINE_ARCHITECTURE,
         calibration=calibration,
-        notices=NOTICES,
+        notices=notices(folder),
         provenance=provenance,
     )
     write_weights(output, weights, overwrite=True)

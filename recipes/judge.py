@@ -29,14 +29,14 @@ from qnet.io.fits import FitsFile
 from qnet.lines import SPEED_OF_LIGHT
 
 sys.path.insert(0, str(Path(__file__).parent))
-from default_model import FINE_GRID, files
+from default_model import FINE_GRID, files, make
 from tables import print_equal_purity, print_tables, text
 
-from qnet.simulate import simulate, write_simulation
+from qnet.simulate import simulate
 from qnet.simulate.quasars import Z_RANGE
 
-#: Edges of the bins of median S/N per pixel of the line finders' grid, and of redshift.
-SNR_EDGES = (0.0, 1.0, 2.0, 4.0, 8.0, np.inf)
+#: Edges of the bins of median S/N (of weak spectra it may be negative), and of redshift.
+SNR_EDGES = (-np.inf, 1.0, 2.0, 4.0, 8.0, np.inf)
 Z_EDGES = (Z_RANGE[0], 0.3, 0.6, 0.9, 1.3, 1.8, 2.4, 3.2, 4.0, 5.0, Z_RANGE[1])
 
 #: Width of the bins of redshift in which the bias is measured.
@@ -239,11 +239,8 @@ def _summary(answers: Answers, chosen: np.ndarray, called: np.ndarray) -> dict[s
 
 def of_sky(folder: Path, model: str | None, survey: str, count: int = 20_000) -> dict[str, object]:
     """Fibres on the sky: how many are called quasars, and how many of these at the joints."""
-    paths = folder / f"sky-{survey}.fits", folder / f"sky-{survey}-truth.fits"
-    if not all(path.exists() for path in paths):
-        simulation = simulate(count, seed=6000, survey=survey, mix={"sky": 1.0})
-        write_simulation(simulation, *paths, grid=FINE_GRID, overwrite=True)
-    found = Answers(*paths, model)
+    simulation = simulate(count, seed=6000, survey=survey, mix={"sky": 1.0})
+    found = Answers(*make(simulation, folder / f"sky-{survey}.fits", FINE_GRID), model)
     z = found.zbest[found.is_qso]
     return {
         "called quasars": share(found.is_qso),
@@ -262,7 +259,12 @@ def of_sky(folder: Path, model: str | None, survey: str, count: int = 20_000) ->
 def bins(edges: tuple[float, ...]) -> Iterator[tuple[str, float, float]]:
     """Name and edges of each bin."""
     for low, high in itertools.pairwise(edges):
-        yield (f"{low:g} - {high:g}" if np.isfinite(high) else f"above {low:g}"), low, high
+        name = f"{low:g} - {high:g}"
+        if not np.isfinite(low):
+            name = f"below {high:g}"
+        elif not np.isfinite(high):
+            name = f"above {low:g}"
+        yield name, low, high
 
 
 def lost(found: Answers) -> dict[str, dict[str, float]]:
@@ -340,10 +342,8 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
     """Two draws of the noise of the same objects: the same class, and redshifts that agree."""
     draws = []
     for noise in (1, 2):
-        paths = folder / f"repeat-{noise}.fits", folder / f"repeat-{noise}-truth.fits"
-        if not all(path.exists() for path in paths):
-            simulation = simulate(count, seed=seed, noise_seed=noise)
-            write_simulation(simulation, *paths, grid=FINE_GRID, overwrite=True)
+        simulation = simulate(count, seed=seed, noise_seed=noise)
+        paths = make(simulation, folder / f"repeat-{noise}.fits", FINE_GRID)
         draws.append(Answers(*paths, model))
     one, two = draws
     bright = (one.snr > 4) & (two.snr > 4)

@@ -53,7 +53,7 @@ def print_tables(name: str, result: Mapping[str, Any]) -> None:
     """All numbers of a survey."""
     print(f"\n{name.upper()}:\n")
     print(table({"all": result["all"], **result["snr"]}, "S/N", COLUMNS), "\n")
-    print(table(result["pixel snr"], "S/N of native pixels", COLUMNS), "\n")
+    print(table(result["pixel snr"], "S/N of native pixels, without noise", COLUMNS), "\n")
     print(table(result["z"], "z", Z_COLUMNS), "\n")
     for key, value in result["false positives"].items():
         print(f"| {key} called quasars [%] | {percent(value)} |")

@@ -17,6 +17,7 @@ from makers import prepared, primary, table, write
 from qnet.errors import FileError, InputError, OutputExistsError
 from qnet.files import sha256
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.model import Model
 from qnet.posterior import RedshiftBins
 from qnet.simulate.quasars import Z_RANGE
 from qnet.train import NetworkOptions, fit
@@ -101,13 +102,18 @@ def test_a_run_is_resumed_by_its_own_plan_only(survey, tmp_path):
     fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
     with pytest.raises(OutputExistsError, match="holds a training run"):
         fit(*survey, tmp_path / "run", QUICK)
-    with pytest.raises(InputError, match=r"its settings\.batch_size was 32, not 16"):
+    with pytest.raises(InputError, match=r"its settings\.batch_size was 32, and is now 16"):
         fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, batch_size=16), resume=True)
     with pytest.raises(FileError, match="holds no run that could be resumed"):
         fit(*survey, tmp_path / "none", QUICK, resume=True)
-    (tmp_path / "run" / "state.json").write_text('{"plan": 3')
-    with pytest.raises(FileError, match=r"state\.json: cannot be read"):
-        fit(*survey, tmp_path / "run", QUICK, resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(FileError, match="other: holds no run that could be resumed"):
+        fit(*survey, tmp_path / "other", QUICK, resume=True)
+    for damaged in ('{"plan": 3', '{"plan": 3}', "[]"):
+        (tmp_path / "run" / "state.json").write_text(damaged)
+        with pytest.raises(FileError, match=r"state\.json: cannot be read"):
+            fit(*survey, tmp_path / "run", QUICK, resume=True)
     fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1), overwrite=True)
     assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 1
 
@@ -200,6 +206,52 @@ def test_a_member_killed_before_its_first_checkpoint_begins_anew(survey, tmp_pat
     (folder / "member-02" / "state.json").unlink()
     again = fit(*survey, folder, quick, members=2, resume=True)
     assert [model.sha256 for model in again] == [model.sha256 for model in models]
+
+
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(survey, tmp_path):
+    quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
+    (model,) = fit(*survey, folder, quick)
+    for left in ((BEST, LAST), (LAST,), ()):
+        for path in folder.iterdir():
+            if path.name not in left:
+                path.unlink()
+        (again,) = fit(*survey, folder, quick, resume=True)
+        assert again.sha256 == model.sha256
+
+
+def test_the_best_weights_are_those_that_the_state_names(survey, tmp_path):
+    """Killed before the state is written, and after it."""
+    quick, folder = dataclasses.replace(QUICK, epochs=2), tmp_path / "run"
+    (model,) = fit(*survey, folder, quick)
+    state = json.loads((folder / STATE).read_text())
+    best = (folder / BEST).read_bytes()
+    (folder / "best-00003.safetensors").write_bytes(b"of an epoch that the state knows nothing of")
+    (folder / BEST).rename(folder / f"best-{state['best_epoch']:05d}.safetensors")
+    (again,) = fit(*survey, folder, quick, resume=True)
+    assert (folder / BEST).read_bytes() == best
+    assert again.sha256 == model.sha256
+    assert not list(folder.glob("best-*"))
+
+
+def test_a_model_without_a_file_is_told_from_others(survey, tmp_path):
+    from qnet.train.checkpoint import identity
+
+    (model,) = fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
+    bare = Model(dataclasses.replace(model.weights, sha256=""))
+    arrays = {name: values + 1 for name, values in model.weights.arrays.items()}
+    other = Model(dataclasses.replace(bare.weights, arrays=arrays))
+    assert identity(model) == model.sha256
+    assert len({identity(bare), identity(other)}) == 2
+    assert identity(bare) == identity(Model(bare.weights))
+
+
+def test_other_backends_than_jax_share_no_training(survey, tmp_path):
+    import keras
+
+    if keras.backend.backend() == "jax":
+        pytest.skip("the backend is JAX")
+    with pytest.raises(InputError, match="with Keras's backend jax, not with tensorflow"):
+        fit("none.fits", "none.fits", tmp_path / "run", QUICK, distribute=True)
 
 
 def test_a_folder_that_is_taken_is_refused_before_data_are_read(run, survey, tmp_path):

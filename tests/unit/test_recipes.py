@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import qnet
 from networks import random_weights, refine_architecture, verifying_model
@@ -48,9 +49,15 @@ def folder(recipe, small_model, tmp_path_factory):
         weights, arrays=arrays, refine=None, calibration=None, provenance={"seed": 1}
     )
     qnet.Model(first).save(path / "lines" / "best.safetensors")
-    np.savez(path / "refine.npz", **random_weights(recipe.REFINE_ARCHITECTURE.shapes(), 5))
-    record = {**recipe.refiner_plan(path), "history": [{"loss": 1.0}]}
-    (path / "refine.json").write_text(json.dumps(record))
+    (path / "refine").mkdir()
+    arrays = random_weights(recipe.REFINE_ARCHITECTURE.shapes(), 5)
+    save_file(arrays, path / "refine" / "best.safetensors")
+    plan = {
+        "settings": {"epochs": 12},
+        "finder": qnet.load_model(path / "lines" / "best.safetensors").sha256,
+    }
+    state = {"plan": plan, "epoch": 1, "history": [{"loss": 1.0}], "best_epoch": 1}
+    (path / "refine" / "state.json").write_text(json.dumps(state))
     return path
 
 
@@ -69,8 +76,9 @@ def test_trained_stages_become_a_model_that_classifies(recipe, folder, tmp_path,
     calibration, provenance = model.calibration, model.weights.provenance
     assert "score_bal" in calibration.p_bal.names
     assert calibration.mix["QSO"] == pytest.approx(0.54, abs=0.05)
-    assert provenance["refine"]["settings"] == json.loads(json.dumps(recipe.REFINE.to_dict()))
-    assert set(provenance["refine"]["sources"]) == {"fine-boss.fits", "fine-boss-truth.fits"}
+    assert provenance["refine"]["settings"] == {"epochs": 12}
+    assert provenance["refine"]["history"] == [{"loss": 1.0}]
+    assert model.weights.notices == ()
     assert len(provenance["calibration"]["sources"]) == 4
     table = qnet.classify(folder / "calibrate-boss.fits", model=model)
     assert np.isfinite(table["P_QSO"]).all()
@@ -81,13 +89,30 @@ def test_trained_stages_become_a_model_that_classifies(recipe, folder, tmp_path,
     assert np.mean(table["P_QSO"]) == pytest.approx(calibration.mix["QSO"], abs=0.06)
 
 
-def test_what_was_made_with_other_settings_is_not_taken_for_it(recipe, folder, monkeypatch):
-    recipe.train_refiner(folder)  # is trained: nothing is done
-    other = dataclasses.replace(recipe.REFINE, epochs=recipe.REFINE.epochs + 1)
+def test_what_was_made_with_other_settings_is_not_taken_for_it(
+    recipe, folder, small_model, tmp_path, monkeypatch
+):
+    recipe.make_samples(folder, None, ["train"])  # is there: nothing is done
+    with pytest.raises(SystemExit, match="was trained with other line finders: remove it"):
+        recipe.trained_refiner(folder, small_model)
+    for sizes, seed in (({"boss": 21}, 10), ({"boss": 20}, 11)):
+        monkeypatch.setitem(SAMPLES, "train", (sizes, seed))
+        with pytest.raises(SystemExit, match=r"train-boss.fits: was simulated as .* remove it"):
+            recipe.make_samples(folder, None, ["train"])
+    monkeypatch.setitem(SAMPLES, "train", ({"boss": 20}, 10))
+    truth = folder / "train-boss-truth.fits"
     with monkeypatch.context() as patch:
-        patch.setattr(recipe, "REFINE", other)
-        with pytest.raises(SystemExit, match="was trained with other settings: remove it"):
-            recipe.train_refiner(folder)
-    monkeypatch.setitem(SAMPLES, "train", ({"boss": 21}, 10))
-    with pytest.raises(SystemExit, match="holds 20 spectra, not 21: remove it"):
+        patch.setitem(SAMPLES, "train", ({"boss": 20}, 12))
+        truth.unlink()
+        recipe.make_samples(folder, None, ["train"])  # both anew: they belong together
+    with pytest.raises(SystemExit, match="was simulated as"):
         recipe.make_samples(folder, None, ["train"])
+
+
+def test_a_notice_says_what_share_was_drawn_from_templates(recipe, tmp_path, monkeypatch):
+    from makers import primary, write
+
+    monkeypatch.setitem(SAMPLES, "train", ({"boss": 20}, 10))
+    write(tmp_path / "train-boss.fits", primary(SIMTFRAC=0.6))
+    (notice,) = recipe.notices(tmp_path)
+    assert "of which 60% of the objects were drawn from templates" in notice

@@ -72,7 +72,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
     parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
     parser.add_argument(
-        "--distribute", action="store_true", help="use all devices of Keras's backend"
+        "--distribute", action="store_true", help="use all devices of JAX (KERAS_BACKEND=jax)"
     )
     _add_training(parser.add_argument_group("training"))
     _add_network(parser.add_argument_group("network (not with --init)"))

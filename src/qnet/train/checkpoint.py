@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,7 @@ from qnet.io.tables import write_table
 if TYPE_CHECKING:
     import keras
 
+    from qnet.model import Model
     from qnet.train.settings import Settings
 
 #: What the folder of a run holds.
@@ -26,6 +30,9 @@ HISTORY = ("history.fits", "history.csv")
 STATE = "state.json"
 
 _CHECKPOINT = "checkpoint-{:05d}.keras"
+
+#: The best weights until the state says so (`save_checkpoint`).
+_BEST_OF = "best-{:05d}.safetensors"
 
 
 @dataclasses.dataclass
@@ -64,6 +71,21 @@ def member_folder(folder: Path, member: int, members: int) -> Path:
     return folder if members == 1 else folder / f"member-{member:02d}"
 
 
+def best_of(epoch: int) -> str:
+    """Name under which the weights of an epoch that is the best so far are written."""
+    return _BEST_OF.format(epoch)
+
+
+def identity(model: Model) -> str:
+    """What tells a model from others: the hash of its file, or of its arrays where it has none."""
+    if model.sha256:
+        return model.sha256
+    digest = hashlib.sha256(json.dumps(model.architecture.to_dict(), sort_keys=True).encode())
+    for name, values in sorted(model.weights.arrays.items()):
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
 def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -> None:
     """Check, before any work is done, that a run may use a folder.
 
@@ -74,8 +96,10 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
     InputError
         It holds a single network, and several are to be resumed.
     FileError
-        It is a file.
+        It is a file, or a run is to be resumed and it is not there, or holds other things alone.
     """
+    if resume and not (folder.is_dir() and (_runs(folder) or not any(folder.iterdir()))):
+        raise FileError(f"{folder}: holds no run that could be resumed")
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: is a file, but the folder of a run was expected")
     if resume and members > 1 and _held(folder):
@@ -113,12 +137,10 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     OutputExistsError
         It holds a run, and neither `resume` nor `overwrite` is asked for.
     FileError
-        There is nothing to resume, or the folder cannot be made.
+        The folder cannot be made.
     """
     held = _held(folder)
     if resume:
-        if STATE not in held:
-            raise FileError(f"{folder}: holds no run that could be resumed: {STATE} is not there")
         return
     if held and not overwrite:
         raise OutputExistsError(
@@ -134,7 +156,8 @@ def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
 def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
     """Write the network with its optimiser, then the state that names it.
 
-    A run that is killed at any moment leaves a state and the checkpoint that belongs to it.
+    A run that is killed at any moment leaves a state, and the checkpoint and the best weights that
+    belong to it: these get their name, `BEST`, when the state says that they are the best.
     """
     path = folder / _CHECKPOINT.format(state.epoch)
     with atomic_write(path, overwrite=True) as partial:
@@ -142,6 +165,17 @@ def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
     with atomic_write(folder / STATE, overwrite=True) as partial:
         partial.write_text(json.dumps(dataclasses.asdict(state)))
     _remove(folder, [old.name for old in _checkpoints(folder) if old != path])
+    _settle(folder, state)
+
+
+def _settle(folder: Path, state: State) -> None:
+    """Give the weights of the best epoch their name, and remove those of an epoch undone."""
+    try:
+        if (best := folder / best_of(state.best_epoch)).exists():
+            os.replace(best, folder / BEST)
+    except OSError as error:
+        raise FileError(f"{folder / BEST}: could not be written ({error})") from error
+    _remove(folder, [path.name for path in _unsettled(folder)])
 
 
 def load_checkpoint(
@@ -165,20 +199,21 @@ def load_checkpoint(
     file = folder / STATE
     try:
         state = State(**json.loads(file.read_text()))
-        was, now = state.plan, json.loads(json.dumps(plan))
+        was, now = _flatten(dict(state.plan)), _flatten(json.loads(json.dumps(plan)))
         path = folder / _CHECKPOINT.format(state.epoch)
     except (OSError, ValueError, TypeError) as error:
         raise FileError(f"{file}: cannot be read ({error})") from error
-    differing = sorted(_flatten(was).items() ^ _flatten(now).items())
+    differing = sorted(was.items() ^ now.items())
     if differing:
         key = differing[0][0]
         raise InputError(
             f"{folder}: the run cannot be resumed: its {key} was "
-            f"{_flatten(was).get(key, 'not stated')}, not {_flatten(now).get(key, 'stated now')}"
+            f"{was.get(key, 'not stated')}, and is now {now.get(key, 'not stated')}"
         )
+    _settle(folder, state)
     try:
         model = keras.saving.load_model(path, dict(losses or {}), safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
     return model, state
 
@@ -199,6 +234,8 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested values under joined names, as text."""
     flat: dict[str, str] = {}
     for key, value in values.items():
+        if isinstance(value, list):
+            value = dict(enumerate(value, start=1))
         if isinstance(value, dict):
             flat |= _flatten(value, f"{prefix}{key}.")
         else:
@@ -208,7 +245,13 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _held(folder: Path) -> list[str]:
     """What a folder holds of a run, its checkpoints aside."""
-    return [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
+    names = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
+    return names + [path.name for path in _unsettled(folder)]
+
+
+def _unsettled(folder: Path) -> list[Path]:
+    """Weights that were the best of a run that was killed before its state said so."""
+    return sorted(folder.glob(_BEST_OF.replace("{:05d}", "*")))
 
 
 def _runs(folder: Path) -> list[Path]:

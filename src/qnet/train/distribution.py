@@ -33,9 +33,28 @@ class Share:
     devices: int = 1
 
 
+def check_backend(wanted: bool) -> None:
+    """Check that Keras's backend is one that shares a training: JAX alone is.
+
+    Raises
+    ------
+    InputError
+        It is another.
+    """
+    if not wanted:
+        return
+    import keras
+
+    if (backend := keras.backend.backend()) != "jax":
+        raise InputError(
+            f"several devices share a training with Keras's backend jax, not with {backend}: set "
+            "KERAS_BACKEND=jax"
+        )
+
+
 @contextlib.contextmanager
 def distribution(wanted: bool, batch_size: int) -> Iterator[Share]:
-    """Data parallelism over all devices of Keras's backend, where it is wanted.
+    """Data parallelism over all devices that JAX shows, where it is wanted.
 
     Parameters
     ----------

@@ -22,8 +22,10 @@ from qnet.train.checkpoint import (
     LAST,
     STATE,
     State,
+    best_of,
     check_folder,
     clear_others,
+    identity,
     load_checkpoint,
     member_folder,
     open_folder,
@@ -31,7 +33,8 @@ from qnet.train.checkpoint import (
     write_history,
 )
 from qnet.train.data import Rows, TrainingData, bootstrap, load, sources, split
-from qnet.train.distribution import Share, distribution, is_first, own_folder
+from qnet.train.distribution import Share, check_backend, distribution, is_first, own_folder
+from qnet.train.running import group_size, need_keras, run_epochs
 from qnet.train.settings import Settings, resumable
 from qnet.weights import write_weights
 
@@ -39,8 +42,6 @@ if TYPE_CHECKING:
     import keras
 
 Paths = PathLike | Sequence[PathLike]
-
-_GIB = 2**30
 
 
 def fit(
@@ -82,12 +83,13 @@ def fit(
         Number of networks. Each of several is trained on its own bootstrap sample of the TARGETIDs,
         from its own seed, and all are judged on the same validation set.
     resume : bool
-        Go on with a run that was stopped; settings and data must be the same. Members that are
-        done are not trained again.
+        Go on with a run that was stopped; settings and data must be the same. A run that was
+        stopped before its first checkpoint begins anew; members that are done are not trained
+        again.
     overwrite : bool
         Whether a run in the folder may be replaced.
     distribute : bool
-        Train on all devices of Keras's backend, data parallel, through ``keras.distribution``; on
+        Train on all devices that JAX shows, data parallel, through ``keras.distribution``; on
         several hosts too where Keras's variables KERAS_DISTRIBUTION_* are set.
     callbacks : sequence of keras.callbacks.Callback
         Further callbacks, for each member.
@@ -103,7 +105,8 @@ def fit(
     Raises
     ------
     InputError
-        Nothing is left to train on, a setting is wrong, or a run to resume was another one.
+        Nothing is left to train on, a setting is wrong, a run to resume was another one, or
+        `distribute` is asked for and Keras's backend is not JAX.
     OutputExistsError
         The folder holds a run, and neither `resume` nor `overwrite` is asked for.
     MissingFileError, FileError
@@ -119,7 +122,8 @@ def fit(
     folder = Path(output)
     if is_first(distribute):
         check_folder(folder, members, resume=resume, overwrite=overwrite)
-    _need_keras()
+    need_keras()
+    check_backend(distribute)
     start = init if init is None or isinstance(init, Model) else load_model(init)
     known = read_truth(truth)
     spectra = load(
@@ -154,8 +158,8 @@ def fit(
                 callbacks=callbacks,
                 progress=progress,
             )
-            # A member that was killed before its first checkpoint has nothing to resume.
-            begun = (run.folder / STATE).exists() or members == 1
+            # What was killed before its first checkpoint has nothing to resume.
+            begun = (run.folder / STATE).exists()
             again = overwrite or (resume and not begun)
             trained.append(run.go(resume=resume and begun, overwrite=again))
     return trained
@@ -210,33 +214,20 @@ class _Run:
         folder: Path,
     ) -> None:
         """Keras's fit, from the state on."""
-        from qnet.train.callbacks import Progress, Recorder, Reseed, StopOnNaN, output_names
-        from qnet.train.judged import Judged
+        from qnet.train.callbacks import output_names
 
-        settings = self.settings
-        monitor = "val_loss" if len(judged.rows) else "loss"
-        names = output_names(network.output_names, like.lines, like.lines_bal)
-        network.fit(
-            batches.endless(state.epoch),
-            steps_per_epoch=batches.steps,
-            initial_epoch=state.epoch,
-            epochs=settings.epochs,
-            validation_data=Judged(judged) if len(judged.rows) else None,
-            verbose=0,
-            shuffle=False,
-            callbacks=[
-                Reseed(self.seed),
-                StopOnNaN(batches, judged if len(judged.rows) else None, saved=True),
-                Recorder(
-                    state,
-                    names,
-                    monitor,
-                    settings.patience,
-                    lambda now, best: self._save(folder, network, now, best),
-                ),
-                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
-                *self.callbacks,
-            ],
+        run_epochs(
+            network,
+            state,
+            batches,
+            judged,
+            self.settings,
+            seed=self.seed,
+            outputs=output_names(network.output_names, like.lines, like.lines_bal),
+            save=lambda now, best: self._save(folder, network, now, best),
+            saved=True,
+            callbacks=self.callbacks,
+            progress=self.progress,
         )
 
     def _new(self) -> keras.Model:
@@ -277,14 +268,12 @@ class _Run:
         self, rows: Rows, seed: int | None, architecture: Architecture, share: Share
     ) -> Batches:
         """Batches of some spectra for a network: whole multiples of the devices."""
-        size = self.settings.batch_size
-        pixels = 2 * self.data.grid.npix * np.dtype(np.float32).itemsize
         return Batches(
             data=self.data,
             rows=rows[: len(rows) - len(rows) % share.devices],
-            size=size,
+            size=self.settings.batch_size,
             make=LineMaker(architecture, self.settings.augmentation),
-            group=max(size, int(self.settings.memory * _GIB / pixels)),
+            group=group_size(self.settings, self.data.grid),
             seed=seed,
             share=(share.process, share.processes),
         )
@@ -296,7 +285,7 @@ class _Run:
             "settings": settings,
             "seed": self.seed,
             "sources": dict(self.sources),
-            "init": None if self.init is None else self.init.sha256,
+            "init": None if self.init is None else identity(self.init),
         }
 
     def _save(self, folder: Path, network: keras.Model, state: State, best: bool) -> None:
@@ -309,7 +298,7 @@ class _Run:
         )
         write_weights(folder / LAST, weights, overwrite=True)
         if best:
-            write_weights(folder / BEST, weights, overwrite=True)
+            write_weights(folder / best_of(state.epoch), weights, overwrite=True)
         write_history(folder, state.history)
         save_checkpoint(folder, network, state)
 
@@ -343,13 +332,3 @@ class _Run:
             },
             "history": state.history,
         }
-
-
-def _need_keras() -> None:
-    """Raise, in a sentence, where Keras or its backend is not installed."""
-    try:
-        import keras  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"training needs Keras and a backend ({error}): install qnet-quasar[train]"
-        ) from error

@@ -20,11 +20,11 @@ class Judged(keras.utils.PyDataset):  # type: ignore[misc]
     ----------
     batches : Batches
         Without a seed.
-    convert : callable, optional
+    convert : callable
         Makes of a batch what the network takes.
     """
 
-    def __init__(self, batches: Batches, convert: Callable[[Batch], Any] | None = None) -> None:
+    def __init__(self, batches: Batches, convert: Callable[[Batch], Any]) -> None:
         super().__init__()
         self._batches = batches
         self._convert = convert
@@ -33,5 +33,4 @@ class Judged(keras.utils.PyDataset):  # type: ignore[misc]
         return self._batches.steps
 
     def __getitem__(self, index: int) -> Any:
-        batch = self._batches.at(index)
-        return batch if self._convert is None else self._convert(batch)
+        return self._convert(self._batches.at(index))

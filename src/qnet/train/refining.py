@@ -28,8 +28,11 @@ from qnet.train.augment import augment
 from qnet.train.batches import Batch, Batches
 from qnet.train.checkpoint import (
     BEST,
+    STATE,
     State,
+    best_of,
     check_folder,
+    identity,
     load_checkpoint,
     open_folder,
     save_checkpoint,
@@ -37,6 +40,7 @@ from qnet.train.checkpoint import (
 )
 from qnet.train.data import Held, Rows, TrainingData, load, sources, split
 from qnet.train.refinenet import build_refiner, refine_loss, take_refiner
+from qnet.train.running import group_size, need_keras, run_epochs
 from qnet.train.settings import Augmentation, Settings, resumable
 
 if TYPE_CHECKING:
@@ -52,8 +56,6 @@ NEAR_SHARE, CANDIDATES = 0.5, 3
 
 #: Keeps candidates of no share at all in the draw.
 _LEAST_SHARE = 1e-4
-
-_GIB = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +183,8 @@ def fit_refiner(
         Folder of the run. After every epoch it holds ``best.safetensors`` (the arrays alone),
         ``history.fits``, ``history.csv`` and a checkpoint. Nothing is kept when None.
     resume : bool
-        Go on with a run that was stopped; settings and data must be the same.
+        Go on with a run that was stopped; settings and data must be the same. One that was stopped
+        before its first checkpoint begins anew.
     overwrite : bool
         Whether a run in the folder may be replaced.
     progress : bool, optional
@@ -204,10 +207,12 @@ def fit_refiner(
     MissingFileError, FileError
         A file cannot be read or written.
     TrainingError
-        The loss is not a number.
+        A loss or a weight is not a number.
     """
     if resume and (overwrite or output is None):
         raise InputError("resume needs the output of a run, and contradicts overwrite")
+    if not 0 <= dropout < 1:
+        raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}")
     if arch.verify != (finder is not None):
         raise InputError("a second stage that verifies needs a finder, and no other does")
     if finder is not None:
@@ -215,6 +220,7 @@ def fit_refiner(
     folder = None if output is None else Path(output)
     if folder is not None:
         check_folder(folder, 1, resume=resume, overwrite=overwrite)
+    need_keras()
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     if spectra.grid != arch.grid:
         raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
@@ -222,7 +228,7 @@ def fit_refiner(
         "settings": resumable(settings.to_dict(), in_memory=spectra.in_memory),
         "architecture": arch.to_dict(),
         "dropout": dropout,
-        "finder": None if finder is None else finder.sha256,
+        "finder": None if finder is None else identity(finder),
         "sources": sources(spectra, truth),
     }
     run = _Run(arch, settings, finder, dropout, folder, progress)
@@ -249,16 +255,30 @@ class _Run:
 
         batches, judged = self._batches(spectra)
         set_seed(self.settings.seed)
+        begun = resume and self.folder is not None and (self.folder / STATE).exists()
+        network = None if begun else self._new(batches.steps)
         if self.folder is not None:
-            open_folder(self.folder, resume=resume, overwrite=overwrite)
-        if self.folder is not None and resume:
+            open_folder(self.folder, resume=begun, overwrite=overwrite or resume)
+        if self.folder is not None and begun:
             losses = {refine_loss.__name__: refine_loss}
             network, state = load_checkpoint(self.folder, plan, losses)
             self.best = _read_arrays(self.folder / BEST, self.arch)
         else:
-            network, state = self._new(batches.steps), State(plan)
+            state = State(plan)
         if not state.is_done(self.settings):
-            self._fit(network, state, batches, judged)
+            run_epochs(
+                network,
+                state,
+                batches,
+                judged,
+                self.settings,
+                seed=self.settings.seed,
+                outputs={},
+                save=lambda now, best: self._save(network, now, best),
+                saved=self.folder is not None,
+                convert=_single,
+                progress=self.progress,
+            )
         return self.best, state.history
 
     def _batches(self, spectra: TrainingData) -> tuple[Batches, Batches]:
@@ -270,7 +290,7 @@ class _Run:
         if not all(map(len, quasars)):
             raise InputError("the second stage needs quasars to train on, and some for validation")
         sides = sides if arch.verify else quasars
-        group = max(settings.batch_size, int(settings.memory * _GIB / (8 * arch.grid.npix)))
+        group = group_size(settings, arch.grid)
         make = RefineMaker(arch, settings.augmentation, self.finder)
         train, validation = (
             Batches(spectra, rows, settings.batch_size, make, group, seed)
@@ -288,34 +308,6 @@ class _Run:
         network.compile(optimizer=make_optimiser(self.settings, steps), loss=refine_loss)
         return network
 
-    def _fit(self, network: keras.Model, state: State, batches: Batches, judged: Batches) -> None:
-        """Keras's fit, from the state on."""
-        from qnet.train.callbacks import Progress, Recorder, Reseed, StopOnNaN
-        from qnet.train.judged import Judged
-
-        settings = self.settings
-        network.fit(
-            (_single(batch) for batch in batches.endless(state.epoch)),
-            steps_per_epoch=batches.steps,
-            initial_epoch=state.epoch,
-            epochs=settings.epochs,
-            validation_data=Judged(judged, _single),
-            verbose=0,
-            shuffle=False,
-            callbacks=[
-                Reseed(settings.seed),
-                StopOnNaN(batches, judged, saved=self.folder is not None),
-                Recorder(
-                    state,
-                    {},
-                    "val_loss",
-                    settings.patience,
-                    lambda now, best: self._save(network, now, best),
-                ),
-                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
-            ],
-        )
-
     def _save(self, network: keras.Model, state: State, best: bool) -> None:
         """Keep the arrays of the best epoch, and write what the folder holds."""
         if best:
@@ -323,7 +315,8 @@ class _Run:
         if self.folder is None:
             return
         if best:
-            with atomic_write(self.folder / BEST, overwrite=True) as partial:
+            path = self.folder / best_of(state.epoch)
+            with atomic_write(path, overwrite=True) as partial:
                 save_file(self.best, partial)
         write_history(self.folder, state.history)
         save_checkpoint(self.folder, network, state)
@@ -335,7 +328,10 @@ def _read_arrays(path: Path, arch: RefineArchitecture) -> Arrays:
         arrays: Arrays = load_file(path)
     except (OSError, SafetensorError) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
-    check_weights(arch, arrays)
+    try:
+        check_weights(arch, arrays)
+    except InputError as error:
+        raise FileError(f"{path}: {error}") from error
     return arrays
 
 

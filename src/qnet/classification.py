@@ -12,8 +12,8 @@ import numpy.typing as npt
 from qnet.answers import choose_rule
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike
-from qnet.io.boss import SpAll
 from qnet.io.reader import as_spectra
+from qnet.io.spall import SpAllLike, as_spall
 from qnet.model import Model, load_model
 from qnet.selection import Selection
 from qnet.survey import classify_files, classify_memory
@@ -37,7 +37,7 @@ def classify(
     rows: Iterable[int] | Iterable[bool] | None = None,
     coadd: Literal["none", "target"] = "none",
     air: bool = False,
-    spall: SpAll | None = None,
+    spall: SpAllLike | None = None,
     workers: int = 1,
     threads: int | None = None,
     progress: bool = False,
@@ -75,8 +75,9 @@ def classify(
         'target' joins the exposures of each positive TARGETID of an input into one row.
     air : bool
         Wavelengths of arrays, tables and specutils objects are in air.
-    spall : mapping, optional
-        THING_ID by (PLATE, MJD, FIBERID), for spPlate and spCFrame files.
+    spall : path, mapping or tuple, optional
+        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
+        `qnet.io.read_spall` returns of it.
     workers : int
         Processes that share the files.
     threads : int, optional
@@ -132,7 +133,7 @@ def classify(
         chosen,
         rule,
         selection,
-        spall=spall,
+        spall=as_spall(spall),
         workers=workers,
         threads=threads,
         progress=progress,
@@ -149,10 +150,26 @@ def _as_rows(rows: Iterable[Any] | None) -> tuple[tuple[int, ...] | None, int | 
     """Rows as indices; with the length of the mask where they came as one."""
     if rows is None:
         return None, None
-    array = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
+    array = _as_array(rows, "rows")
     if array.dtype == bool:
         return tuple(np.flatnonzero(array).tolist()), len(array)
     return tuple(_integers(array, "rows")), None
+
+
+def _as_array(values: Any, what: str) -> npt.NDArray[Any]:
+    """Any iterable, or one number, as an array.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    if np.ndim(values) == 0 and isinstance(values, (int, np.integer)):
+        return np.array([values])
+    try:
+        return np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    except TypeError as error:
+        raise InputError(f"{what} must be integers, not a {type(values).__name__}") from error
 
 
 def _integers(values: Iterable[Any], what: str) -> list[int]:
@@ -163,7 +180,7 @@ def _integers(values: Iterable[Any], what: str) -> list[int]:
     InputError
         One is none.
     """
-    array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    array = _as_array(values, what)
     if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
         raise InputError(f"{what} must be integers, not of type {array.dtype}")
     return [int(value) for value in array]
@@ -173,10 +190,12 @@ def _as_paths(source: Any) -> list[PathLike] | None:
     """The source as paths; None when it is something else."""
     if isinstance(source, (str, os.PathLike)):
         return [source]
-    if (
-        isinstance(source, (list, tuple))
-        and source
-        and all(isinstance(item, (str, os.PathLike)) for item in source)
+    if isinstance(source, np.ndarray) and source.dtype.kind == "U":
+        source = source.ravel().tolist()
+    if isinstance(source, (list, tuple)) and not source:
+        raise InputError("there are no input files: the list of paths is empty")
+    if isinstance(source, (list, tuple)) and all(
+        isinstance(item, (str, os.PathLike)) for item in source
     ):
         return list(source)
     return None

@@ -86,7 +86,10 @@ def check_output(path: PathLike, overwrite: bool) -> Path:
         if not os.access(file.parent, os.W_OK):
             raise FileError(f"{file}: no permission to write to its folder {file.parent}")
         if file.exists() and not overwrite:
-            raise OutputExistsError(f"{file}: exists already; ask for overwriting to replace it")
+            raise OutputExistsError(
+                f"{file}: exists already; ask for overwriting (--overwrite, overwrite=True) to "
+                "replace it"
+            )
     except (OSError, ValueError) as error:
         if isinstance(error, QnetError):
             raise

@@ -23,11 +23,11 @@ from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_sour
 from qnet.files import PathLike, check_output
 from qnet.flags import QNFlag
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.io.boss import SpAll
 from qnet.io.classes import not_inspected
 from qnet.io.frames import group_frames
 from qnet.io.prepared import PreparedWriter
 from qnet.io.reader import read_spectra
+from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
 from qnet.io.truth import TruthRecord
 from qnet.preprocess import normalise, rebin_cameras
@@ -101,7 +101,7 @@ def prepare(
     truth: Mapping[int, TruthRecord] | None = None,
     targetids: Iterable[int] | None = None,
     coadd: Literal["none", "target"] = "none",
-    spall: SpAll | None = None,
+    spall: SpAllLike | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Prepared:
@@ -127,8 +127,8 @@ def prepare(
         Take these ids only.
     coadd : {'none', 'target'}
         'target' joins the exposures of each TARGETID of an input.
-    spall : mapping, optional
-        THING_ID of spPlate and spCFrame files, from `read_spall`.
+    spall : path, mapping or tuple, optional
+        As `qnet.classify` takes it.
     overwrite : bool
         Whether an existing file may be replaced.
     progress : bool
@@ -157,10 +157,10 @@ def prepare(
     """
     asked = None if targetids is None else frozenset(int(number) for number in targetids)
     selection = Selection(targets=targets, targetids=asked, coadd=coadd)
-    groups = group_frames(paths)
+    groups = group_frames([paths] if isinstance(paths, (str, os.PathLike)) else paths)
     check_output(output, overwrite)
     _check_paths([path for group in groups for path in group], output)
-    work = _Work(grid, selection, truth, spall)
+    work = _Work(grid, selection, truth, as_spall(spall))
     failures: list[Failure] = []
     cards = (
         Card("DEPNAM00", "qnet"),

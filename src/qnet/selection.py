@@ -68,9 +68,11 @@ class Selection:
                 f"rows is a mask of {self.nrows}, but there are {len(spectra)} spectra"
             )
         if self.rows is not None:
-            beyond = [row for row in self.rows if not 0 <= row < len(spectra)]
-            if beyond:
-                raise InputError(f"rows must be in 0 .. {len(spectra) - 1}, not {beyond}")
+            low, high = min(self.rows, default=0), max(self.rows, default=0)
+            if self.rows and (low < 0 or high >= len(spectra)):
+                raise InputError(
+                    f"rows must be in 0 .. {len(spectra) - 1}, not {low if low < 0 else high}"
+                )
             asked &= np.isin(np.arange(len(spectra)), self.rows)
         return asked
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,10 +17,10 @@ from qnet.answers import Rule, answer
 from qnet.attempt import Failure, Result, attempt
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
-from qnet.io.boss import SpAll
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.frames import group_frames
 from qnet.io.reader import read_blocks, read_spectra
+from qnet.io.spall import SpAll
 from qnet.model import Model
 from qnet.provenance import Part, assemble
 from qnet.selection import Selection
@@ -26,6 +28,9 @@ from qnet.spectra import Spectra
 from qnet.threads import choose_threads, one_blas_thread
 
 logger = logging.getLogger(__name__)
+
+#: Files that a warning names.
+_NAMED = 5
 
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
@@ -70,6 +75,7 @@ def classify_files(
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
+    _warn_of_twice([path for group in groups for path in group])
     work = functools.partial(
         _classify_group, model=model, rule=rule, selection=selection, spall=spall
     )
@@ -91,6 +97,16 @@ def classify_files(
     if not parts:
         return Catalogue({}), failures
     return _finish(parts, names, model, rule, selection), failures
+
+
+def _warn_of_twice(paths: Sequence[Path]) -> None:
+    """Warn of files that are given more than once: each time they are rows of their own."""
+    seen = Counter(map(os.path.abspath, paths))
+    twice = [path for path, number in seen.items() if number > 1]
+    if twice:
+        names = ", ".join(twice[:_NAMED]) + (", ..." if len(twice) > _NAMED else "")
+        message = f"{names}: given more than once, and so are the rows"
+        warnings.warn(message, QnetWarning, stacklevel=3)
 
 
 def classify_memory(

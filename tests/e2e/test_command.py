@@ -153,7 +153,8 @@ def test_an_existing_output_is_kept_unless_asked(spectra, small_weights):
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stderr == (
-        f"qnet: error: {output}: exists already; ask for overwriting to replace it\n"
+        f"qnet: error: {output}: exists already; ask for overwriting "
+        "(--overwrite, overwrite=True) to replace it\n"
     )
     assert output.read_text() == "precious"
     assert run(*arguments, "--overwrite").returncode == 0
@@ -262,6 +263,14 @@ def test_model_inspect_and_convert(tmp_path, small_weights):
     again = run("model", "convert", small_weights, "-o", output)
     assert again.returncode == 2
     assert "exists already" in again.stderr
+    for words, message in (
+        ([output, "-o", output, "--overwrite"], "is an input: give the weights file another name"),
+        ([output, "-o", tmp_path / "none" / "m.safetensors"], "none"),
+        ([output, "-o", tmp_path / "m.safetensors", "--name", ""], "--name must not be empty"),
+    ):
+        refused = run("model", "convert", *words)
+        assert refused.returncode == 2
+        assert message in refused.stderr
     text = run("model", "inspect", output).stdout
     for word in ("tiny@3", "CC0-1.0", "443 pixels", "LYA 1215.67", "Halpha 6562.8", "-0.1 + 1.2 x"):
         assert word in text

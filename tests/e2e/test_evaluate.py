@@ -67,6 +67,13 @@ def test_spectra_are_classified_first(tmp_path):
     assert run("evaluate", "cat.fits", *truth, "two.json", cwd=tmp_path).returncode == 0
     one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("direct", "two"))
     assert one["catalogues"][0]["metrics"] == two["catalogues"][0]["metrics"]
+    # A bad file is reported, and the others are measured all the same.
+    (tmp_path / "cut.fits").write_bytes((tmp_path / "coadd.fits").read_bytes()[:100_000])
+    spectra = ("--spectra", "cut.fits", "coadd.fits")
+    three = run("evaluate", *spectra, *truth, "three.json", cwd=tmp_path)
+    assert three.returncode == 1
+    assert "cut.fits: is cut short" in errors(three)[0]
+    assert three.stdout == direct.stdout
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,7 @@ def test_spectra_are_classified_first(tmp_path):
         ((), "nothing to measure: give catalogues, --spectra, or both"),
         (("qn.fits", "--model", "qnet"), "--model is for --spectra, which is not given"),
         (("--spectra", "none.fits"), "none.fits: no such file"),
+        (("qn.fits", "--plots", ""), "--plots must be the name of a folder, and is empty"),
     ],
 )
 def test_what_cannot_be_measured(survey, arguments, message):

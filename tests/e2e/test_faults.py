@@ -268,7 +268,7 @@ def test_all_faults_at_once_beside_good_files(tmp_path, broken, weights, workers
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rows", "7"], "spec.fits: rows must be in 0 .. 0, not [7]"),
+        (["--rows", "7"], "spec.fits: rows must be in 0 .. 0, not 7"),
         (["--targets", "qso", "--coadd", "target", "--rows", "0"], "rows cannot be selected"),
         (["--c-threshold", "2"], "c_threshold must be in 0 .. 1"),
         (["--workers", "0"], "workers must be at least 1"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -41,6 +45,26 @@ def test_options_reach_the_simulation(tmp_path):
     truth = read_truth(tmp_path / "t.fits")
     for targetid, z in zip(expected.truth["TARGETID"], expected.truth["TRUEZ"], strict=True):
         assert truth[int(targetid)].z_vi == z
+
+
+def test_a_kind_has_one_share(tmp_path):
+    mix = ("--mix", "quasar=0.5", "quasar=1")
+    done = run("simulate", "-n", 20, *NAMES, *mix, cwd=tmp_path)
+    assert done.returncode == 2
+    assert errors(done) == ["qnet: error: --mix gives quasar more than once"]
+
+
+def test_a_batch_system_that_ends_it_leaves_nothing_behind(tmp_path):
+    words = [sys.executable, "-m", "qnet.cli", "simulate", "-n", "100000", *NAMES]
+    running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.iterdir()):
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.terminate()
+    _, said = running.communicate()
+    assert running.returncode == 143
+    assert "qnet: error: ended by SIGTERM; no output was written" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_coadd_is_classified(tmp_path, small_weights):

@@ -268,7 +268,7 @@ def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
         qnet.classify([coadd, bad, tmp_path / "none.fits"], model=small_model)
     with pytest.raises(FileNotFoundError, match=r"none.fits: no such file"):
         qnet.classify(tmp_path / "none.fits", model=small_model)
-    with pytest.raises(InputError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not \[9\]"):
+    with pytest.raises(InputError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not 9"):
         qnet.classify(coadd, model=small_model, rows=[9])
 
 
@@ -290,6 +290,31 @@ def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
 def test_options_that_are_not_legal(coadd, small_model, options, message):
     with pytest.raises(InputError, match=message):
         qnet.classify(coadd, model=small_model, **options)
+
+
+def test_rows_and_ids_may_be_one_number(coadd, small_model):
+    one = qnet.classify(coadd, model=small_model, rows=1)
+    assert rows_of(one) == [1]
+    targetid = int(one["TARGETID"][rows_of(one)[0]])
+    assert rows_of(qnet.classify(coadd, model=small_model, targetids=targetid)) == [1]
+    with pytest.raises(InputError, match="rows must be integers, not a slice"):
+        qnet.classify(coadd, model=small_model, rows=slice(0, 3))
+    with pytest.raises(InputError, match="targetids must be integers, not a float"):
+        qnet.classify(coadd, model=small_model, targetids=1.5)
+
+
+def test_paths_in_an_array_and_none_at_all(coadd, small_model):
+    (table,) = {len(qnet.classify(np.array([str(coadd)]), model=small_model))}
+    assert table == len(qnet.classify(coadd, model=small_model))
+    with pytest.raises(InputError, match="there are no input files: the list of paths is empty"):
+        qnet.classify([], model=small_model)
+
+
+def test_a_file_that_is_given_twice_is_told(coadd, small_model):
+    same = f"{coadd.parent}/./{coadd.name}"
+    with pytest.warns(QnetWarning, match=r"coadd.fits: given more than once, and so are the rows"):
+        table = qnet.classify([coadd, same], model=small_model)
+    assert len(table) == 2 * len(qnet.classify(coadd, model=small_model))
 
 
 @pytest.mark.parametrize("source", [3, None, [], {}, [1, "a"]])

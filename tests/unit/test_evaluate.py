@@ -299,6 +299,8 @@ def test_several_catalogues_on_their_rows_and_on_common_targets(tmp_path):
     assert [each.counts["rows evaluated"] for each in both.evaluations] == [150, 150]
     assert [each.counts["rows evaluated"] for each in both.common] == [100, 100]
     alone = evaluate(tmp_path / "rr.fits", path)
+    single = compare(str(tmp_path / "rr.fits"), path).evaluations[0]
+    assert single.metric("purity") == alone.metric("purity")
     assert second.metric("purity") == alone.metric("purity")
     some = result.select(np.arange(50, 150))
     assert both.common[1].metric("purity") == evaluate(some, truth).metric("purity")

@@ -348,3 +348,22 @@ def test_a_table_of_a_spec_file_gives_what_the_file_gives(shared_data):
     np.testing.assert_array_equal(ours.flux, file.flux)
     np.testing.assert_array_equal(ours.ivar, file.ivar)
     np.testing.assert_array_equal(ours.wave, file.wave)
+
+
+def test_columns_that_are_no_numbers_are_left_out_with_a_warning():
+    from astropy.coordinates import SkyCoord
+
+    table = QTable(
+        {
+            "wave": np.tile(WAVE, (2, 1)) * units.AA,
+            "flux": np.tile(FLUX, (2, 1)),
+            "ivar": np.tile(IVAR, (2, 1)),
+            "TARGETID": [5, 6],
+            "note": ["a", "b"],
+            "place": SkyCoord([1, 2] * units.deg, [3, 4] * units.deg),
+        }
+    )
+    with pytest.warns(QnetWarning, match=r"columns \['place'\] are left out"):
+        spectra = as_spectra(table)
+    assert spectra.ids["TARGETID"].tolist() == [5, 6]
+    assert spectra.ids["NOTE"].tolist() == ["a", "b"]

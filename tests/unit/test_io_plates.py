@@ -56,6 +56,11 @@ def test_spplate(tmp_path, four, and_mask, suffix):
     assert thing_ids.tolist() == [111, 222, 333, 444]
     assert by_fiber[7102, 56666, 2] == 222
     spectra = read_spectra(path, spall=by_fiber)
+    for same in (everything, str(everything), (thing_ids, by_fiber)):
+        found = read_spectra(path, spall=same)
+        np.testing.assert_array_equal(found.ids["TARGETID"], spectra.ids["TARGETID"])
+    with pytest.raises(InputError, match=r"spall must be the path of an spAll file, .* not int"):
+        read_spectra(path, spall=3)
     (camera,) = spectra.cameras
     np.testing.assert_allclose(camera.wave, 10**BOSS_LOGLAM, rtol=1e-14)
     np.testing.assert_array_equal(camera.flux, flux)

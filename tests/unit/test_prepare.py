@@ -86,6 +86,12 @@ def test_networks_see_what_they_see_of_the_original(tmp_path, specs, coadd, grid
         assert prepared_grid(fits) == grid
 
 
+def test_one_path_is_one_file(tmp_path, coadd):
+    done = prepare(str(coadd), tmp_path / "one.fits")
+    assert done.nread == 10
+    assert not done.failures
+
+
 def test_reading_what_was_written_as_an_input_changes_nothing(tmp_path, specs):
     """The pixels of a grid fall into their own bins."""
     first, second = tmp_path / "first.fits", tmp_path / "second.fits"

@@ -113,6 +113,6 @@ def test_a_notice_says_what_share_was_drawn_from_templates(recipe, tmp_path, mon
     from makers import primary, write
 
     monkeypatch.setitem(SAMPLES, "train", ({"boss": 20}, 10))
-    write(tmp_path / "train-boss.fits", primary(SIMTFRAC=0.6))
+    write(tmp_path / "train-boss.fits", [primary(SIMTFRAC=0.6)])
     (notice,) = recipe.notices(tmp_path)
     assert "of which 60% of the objects were drawn from templates" in notice

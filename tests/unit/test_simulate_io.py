@@ -46,6 +46,21 @@ def test_prepared_data(tmp_path, surveys, survey, grid):
     assert not spectra.flag.any()
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".csv", ".ecsv", ".parquet"])
+def test_truth_is_read_in_every_format_that_it_is_written_in(tmp_path, surveys, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+        pytest.importorskip("pandas")
+    simulation, batch = surveys["boss"]
+    path = tmp_path / f"t{suffix}"
+    write_simulation(simulation, tmp_path / "s.fits", path)
+    truth = qnet.io.read_truth(path)
+    assert list(truth) == batch.truth["TARGETID"].tolist()
+    np.testing.assert_allclose([record.z_vi for record in truth.values()], batch.truth["TRUEZ"])
+    quasar = [record.class_person in (3, 30) for record in truth.values()]
+    np.testing.assert_array_equal(quasar, batch.truth["TRUESPECTYPE"] == "QSO")
+
+
 def test_coadd(tmp_path, surveys):
     simulation, batch = surveys["desi"]
     write_simulation(simulation, tmp_path / "c.fits", tmp_path / "t.fits", format="coadd")

@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence
 
 from qnet._version import __version__
 from qnet.cli import classify, evaluate, plot, prepare, simulate, train, truth, weights
-from qnet.cli.common import FAILED, INTERRUPTED, USAGE, complain, show_warning
+from qnet.cli.common import (
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    USAGE,
+    Terminated,
+    complain,
+    show_warning,
+    terminable,
+)
 from qnet.errors import FileError, QnetError, TrainingError
 
 
@@ -26,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted).
+        Exit status: 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted),
+        143 (ended by SIGTERM).
     """
     arguments = _parser().parse_args(argv)
     logging.basicConfig(
@@ -37,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
-            return command(arguments)
+            with terminable():
+                return command(arguments)
         except (FileError, TrainingError) as error:
             complain(error)
             return FAILED
@@ -47,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             complain("interrupted; no output was written")
             return INTERRUPTED
+        except Terminated:
+            complain("ended by SIGTERM; no output was written")
+            return TERMINATED
         except BrokenPipeError:
             # The reader of the output went away: nothing is left to say, nor to flush at exit.
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -85,8 +85,8 @@ def _add_rows(group: Any) -> None:
 def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
     from qnet.answers import choose_rule
-    from qnet.io.boss import read_spall
     from qnet.io.catalogue import write_catalogue
+    from qnet.io.spall import as_spall
     from qnet.io.tables import check_format
     from qnet.model import load_model
     from qnet.selection import Selection
@@ -113,13 +113,12 @@ def _classify(arguments: argparse.Namespace) -> int:
         rows=flat(arguments.rows, tuple),
         coadd=arguments.coadd,
     )
-    spall = None if arguments.spall is None else read_spall(arguments.spall)[1]
     catalogue, failures = classify_files(
         arguments.inputs,
         model,
         rule,
         selection,
-        spall=spall,
+        spall=as_spall(arguments.spall),
         workers=arguments.workers,
         threads=arguments.threads,
         progress=True,

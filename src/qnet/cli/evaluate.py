@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from qnet.cli.common import OK, refuse_output
-from qnet.errors import InputError
+from qnet.cli.common import FAILED, OK, complain, count, refuse_output
+from qnet.errors import FileError, InputError
 
 
 def add_commands(commands: Any) -> None:
@@ -65,9 +65,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from qnet.evaluate import compare
     from qnet.files import atomic_write
 
+    classified, failed = _classified(arguments)
     given = {"dv_max": arguments.dv_max, "level": arguments.level, "seed": arguments.seed}
     comparison = compare(
-        [*arguments.catalogues, *_classified(arguments)],
+        [*arguments.catalogues, *classified],
         arguments.truth,
         c_threshold=arguments.c_threshold,
         min_lines=arguments.min_lines,
@@ -75,28 +76,39 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         need_zwarn=arguments.zwarn,
         **{name: value for name, value in given.items() if value is not None},
     )
-    if arguments.json is not None:
-        with atomic_write(arguments.json, overwrite=arguments.overwrite) as partial:
-            partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
+    print(comparison.to_text(), end="")
     if arguments.plots is not None:
         from qnet.plotting.evaluation import write_figures
 
         write_figures(comparison.evaluations, arguments.plots, overwrite=arguments.overwrite)
-    print(comparison.to_text(), end="")
-    return OK
+    if arguments.json is not None:
+        with atomic_write(arguments.json, overwrite=arguments.overwrite) as partial:
+            partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
+    return FAILED if failed else OK
 
 
-def _classified(arguments: argparse.Namespace) -> list[Any]:
-    """The catalogue of the spectra, where there are any."""
+def _classified(arguments: argparse.Namespace) -> tuple[list[Any], bool]:
+    """The catalogue of the spectra, where there are any, and whether a file of them failed."""
     if not arguments.spectra:
         if not arguments.catalogues:
             raise InputError("nothing to measure: give catalogues, --spectra, or both")
         if arguments.model is not None:
             raise InputError("--model is for --spectra, which is not given")
-        return []
-    from qnet.classification import classify
+        return [], False
+    from qnet.answers import choose_rule
+    from qnet.model import load_model
+    from qnet.selection import Selection
+    from qnet.survey import classify_files
 
-    return [classify(arguments.spectra, model=arguments.model)]
+    model = load_model(arguments.model)
+    catalogue, failures = classify_files(
+        arguments.spectra, model, choose_rule(model), Selection(), progress=True
+    )
+    for failure in failures:
+        complain(failure.error)
+    if not catalogue.columns:
+        raise FileError(f"none of the {count(len(arguments.spectra), 'file')} could be classified")
+    return [catalogue.to_table()], bool(failures)
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -110,6 +122,8 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     from qnet.plotting.figure import require_matplotlib
 
     require_matplotlib()
+    if not arguments.plots:
+        raise InputError("--plots must be the name of a folder, and is empty")
     folder = Path(arguments.plots)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, but the name of a folder was expected")

@@ -91,7 +91,6 @@ def _plot(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> Spectra:
     """The spectra of the inputs, which are one file or one set of frames."""
-    from qnet.io.boss import read_spall
     from qnet.io.frames import group_frames
     from qnet.io.reader import read_spectra
 
@@ -101,9 +100,8 @@ def _read(arguments: argparse.Namespace) -> Spectra:
             f"{groups[1][0]}: is not of one set of frames with {groups[0][0]}: give the files of "
             "one set of spectra"
         )
-    spall = None if arguments.spall is None else read_spall(arguments.spall)[1]
     paths: list[Path] = list(groups[0])
-    spectra = read_spectra(paths, spall=spall)
+    spectra = read_spectra(paths, spall=arguments.spall)
     return spectra.coadd() if arguments.coadd == "target" else spectra
 
 

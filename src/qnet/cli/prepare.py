@@ -55,7 +55,6 @@ def _prepare(arguments: argparse.Namespace) -> int:
     """Run ``qnet prepare``."""
     from pathlib import Path
 
-    from qnet.io.boss import read_spall
     from qnet.io.prepared import check_prepared_name
     from qnet.io.truth import read_truth
     from qnet.prepare import describe_removed, prepare
@@ -72,7 +71,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         truth=read_truth(truth_files) if truth_files else None,
         targetids=flat(arguments.targetids, frozenset),
         coadd=arguments.coadd,
-        spall=None if arguments.spall is None else read_spall(arguments.spall)[1],
+        spall=arguments.spall,
         overwrite=arguments.overwrite,
         progress=True,
     )

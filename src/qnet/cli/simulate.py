@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from qnet.cli.common import OK, count
@@ -109,7 +111,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         noise_seed=arguments.noise_seed,
         survey=arguments.survey,
-        mix=None if arguments.mix is None else dict(arguments.mix),
+        mix=None if arguments.mix is None else _mix(arguments.mix),
         templates=arguments.templates,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -140,3 +142,11 @@ def _share(text: str) -> tuple[str, float]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a kind and its share, such as sky=0.13"
         ) from error
+
+
+def _mix(shares: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """The shares of --mix by kind."""
+    twice = [kind for kind, number in Counter(kind for kind, _ in shares).items() if number > 1]
+    if twice:
+        raise InputError(f"--mix gives {', '.join(twice)} more than once")
+    return dict(shares)

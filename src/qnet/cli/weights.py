@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import OK
+from qnet.cli.common import OK, refuse_output
+from qnet.errors import InputError
 
 if TYPE_CHECKING:
     from qnet.architecture import RefineArchitecture
@@ -188,6 +189,9 @@ def _convert(arguments: argparse.Namespace) -> int:
     from qnet.model import load_model
     from qnet.weights import write_weights
 
+    refuse_output(arguments.output, arguments.overwrite, [arguments.model], "weights file")
+    if arguments.name == "":
+        raise InputError("--name must not be empty")
     model = load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
     given = {
         "name": arguments.name,

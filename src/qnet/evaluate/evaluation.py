@@ -246,6 +246,8 @@ def compare(
         As in `evaluate`; or no catalogue has what the rule needs.
     """
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
+    if isinstance(catalogues, (str, os.PathLike)):
+        catalogues = [catalogues]
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from qnet.io.boss import read_spall
     from qnet.io.catalogue import read_catalogue, write_catalogue
     from qnet.io.objects import from_arrays, from_table
     from qnet.io.prepared import PreparedWriter
     from qnet.io.reader import read_spectra
     from qnet.io.results import Result, read_result
+    from qnet.io.spall import read_spall
     from qnet.io.specutils import from_specutils
     from qnet.io.superset import BuiltTruth, build_truth, write_truth
     from qnet.io.tables import Card, write_table
@@ -63,7 +63,7 @@ _HOMES = {
     "read_catalogue": "catalogue",
     "read_data": "training",
     "read_result": "results",
-    "read_spall": "boss",
+    "read_spall": "spall",
     "read_spectra": "reader",
     "read_truth": "truth",
     "write_catalogue": "catalogue",

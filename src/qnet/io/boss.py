@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, QnetWarning
-from qnet.files import PathLike
 from qnet.flags import QNFlag
 from qnet.io.columns import (
     NO_ID,
@@ -22,12 +21,10 @@ from qnet.io.columns import (
 )
 from qnet.io.fits import FitsFile
 from qnet.io.frames import Frame, check_set
+from qnet.io.spall import SpAll
 from qnet.spectra import Camera, Spectra
 
 Rows = npt.NDArray[np.int64] | None
-
-#: THING_ID by (PLATE, MJD, FIBERID), as `read_spall` returns it.
-SpAll = Mapping[tuple[int, int, int], int]
 
 #: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
 COMBINEREJ = 1 << 25
@@ -226,33 +223,6 @@ def read_spcframes(
         source=tuple(str(fits.path) for fits in files),
         cards=_reduction(header),
     )
-
-
-def read_spall(path: PathLike) -> tuple[npt.NDArray[np.int64], dict[tuple[int, int, int], int]]:
-    """Read the THING_IDs of an spAll file, which spPlate and spCFrame files do not hold.
-
-    Parameters
-    ----------
-    path : str or path
-        An spAll file: a table in HDU 1 with PLATE, MJD, FIBERID, THING_ID.
-
-    Returns
-    -------
-    thing_id : ndarray of int64, shape (nobs,)
-        THING_ID of every row.
-    pmf2tid : dict
-        THING_ID by (PLATE, MJD, FIBERID): the argument `spall` of the readers.
-
-    Raises
-    ------
-    MissingFileError, FileError
-        The file or a column is missing.
-    """
-    with FitsFile(path) as fits:
-        data = fits.table(1, ["PLATE", "MJD", "FIBERID", "THING_ID"])
-    thing_id = data["THING_ID"].astype(np.int64)
-    keys = zip(*(data[name].tolist() for name in ("PLATE", "MJD", "FIBERID")), strict=True)
-    return thing_id, dict(zip(keys, thing_id.tolist(), strict=True))
 
 
 def _is_frame(fits: FitsFile) -> bool:

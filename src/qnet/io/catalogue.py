@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError, QnetError
-from qnet.files import PathLike, atomic_write, check_input, check_output
+from qnet.errors import FileError, InputError
+from qnet.files import PathLike, atomic_write, check_output
 from qnet.io.columns import filled, missing_value, text_column
 from qnet.io.fits import FitsFile
 from qnet.io.tables import (
-    ASTROPY_FORMATS,
     Card,
     check_format,
+    read_astropy,
     to_table,
     write_astropy,
     write_fits,
@@ -150,8 +150,6 @@ def read_catalogue(path: PathLike) -> Table:
     MissingFileError, FileError
         The file is not there, damaged, or no catalogue of qnet.
     """
-    from astropy.table import Table
-
     kind = check_format(path, "a catalogue")
     if kind == "csv":
         raise FileError(
@@ -174,17 +172,7 @@ def read_catalogue(path: PathLike) -> Table:
             elif header.get(f"TDIM{number}") == "(1)":
                 columns[name] = column.reshape(len(column), 1)
         return Catalogue(columns, cards).to_table()
-    try:
-        table = Table.read(check_input(path, "a catalogue"), format=ASTROPY_FORMATS.get(kind, kind))
-    except (OSError, ValueError) as error:
-        if isinstance(error, QnetError):
-            raise
-        raise FileError(f"{path}: cannot be read as a catalogue in {kind} ({error})") from error
-    # Empty text comes back masked.
-    for name in table.colnames:
-        if table[name].dtype.kind == "U" and hasattr(table[name], "filled"):
-            table[name] = table[name].filled("")
-    return table
+    return read_astropy(path, kind, "a catalogue")
 
 
 def _from_table(table: Table) -> Catalogue:

@@ -47,7 +47,7 @@ class FitsFile:
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = check_input(path, "a FITS file of spectra")
+        self.path = check_input(path, "a FITS file")
         count = check_structure(self.path)
         self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._shapes: dict[str | int, tuple[int, ...]] = {}

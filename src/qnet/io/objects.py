@@ -140,8 +140,17 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
             for name in table.colnames
             if name not in found.values()
             and np.ndim(table[name]) == 1
-            and table[name].dtype.kind in "iufbSU"
+            and _kind(table[name]) in "iufbSU"
         }
+        taken = {*ids, *(name.upper() for name in found.values() if name)}
+        flat = (name for name in table.colnames if np.ndim(table[name]) == 1)
+        left = [name for name in flat if name.upper() not in taken]
+        if left:
+            warnings.warn(
+                f"columns {left} are left out: only numbers and text are carried on",
+                QnetWarning,
+                stacklevel=2,
+            )
     spectra = _from_arrays(
         wave,
         flux,
@@ -152,6 +161,11 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
         air=air,
     )
     return dataclasses.replace(spectra, ids={**spectra.ids, **ids}, layout="astropy Table")
+
+
+def _kind(column: Any) -> str:
+    """Kind of a column's numbers; "-" of coordinates, times and the like, which are no arrays."""
+    return str(column.dtype.kind) if hasattr(column, "dtype") else "-"
 
 
 def _wave_of(loglam: Any) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from qnet.errors import FileError, InputError, with_source
 from qnet.files import PathLike
 from qnet.io import boss, desi, objects, prepared, specutils
 from qnet.io.fits import FitsFile
+from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.spectra import Spectra
 
 #: Rows of a block of `read_blocks`: flux and ivar of a DESI coadd take 33 MB.
@@ -35,7 +36,7 @@ def read_spectra(
     *,
     rows: npt.ArrayLike | None = None,
     fibers: Sequence[int] | None = None,
-    spall: boss.SpAll | None = None,
+    spall: SpAllLike | None = None,
     use_mask: bool = True,
 ) -> Spectra:
     """Read spectra from a FITS file, of whichever survey; gz and fpack files are read as they are.
@@ -52,8 +53,9 @@ def read_spectra(
         Rows to read; all when None.
     fibers : sequence of int, optional
         FIBERIDs to read from an spPlate or spCFrame, in place of `rows`.
-    spall : mapping, optional
-        THING_ID by (PLATE, MJD, FIBERID) for spPlate and spCFrame files, from `read_spall`.
+    spall : path, mapping or tuple, optional
+        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
+        `qnet.io.read_spall` returns of it.
     use_mask : bool
         Whether pixels with a non-zero DESI MASK get ivar 0.
 
@@ -82,11 +84,11 @@ def read_spectra(
         raise InputError("rows and fibers cannot both be given: each says which spectra to read")
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FitsFile(name)) for name in paths]
-        return _read_named(files, rows, fibers, spall, use_mask)
+        return _read_named(files, rows, fibers, as_spall(spall), use_mask)
 
 
 def read_blocks(
-    paths: Sequence[PathLike], *, nrows: int = BLOCK_ROWS, spall: boss.SpAll | None = None
+    paths: Sequence[PathLike], *, nrows: int = BLOCK_ROWS, spall: SpAll | None = None
 ) -> Iterator[Spectra]:
     """Read spectra some rows at a time, so that a file may be larger than the memory.
 
@@ -97,7 +99,7 @@ def read_blocks(
     nrows : int
         Rows of a block.
     spall : mapping, optional
-        As in `read_spectra`.
+        THING_ID by (PLATE, MJD, FIBERID) of spPlate and spCFrame files.
 
     Yields
     ------
@@ -136,7 +138,7 @@ def _read_named(
     files: list[FitsFile],
     rows: npt.ArrayLike | None,
     fibers: Sequence[int] | None,
-    spall: boss.SpAll | None,
+    spall: SpAll | None,
     use_mask: bool,
 ) -> Spectra:
     """Read; what is wrong with the spectra names the file."""
@@ -157,7 +159,7 @@ def _read(
     files: list[FitsFile],
     rows: npt.ArrayLike | None,
     fibers: Sequence[int] | None,
-    spall: boss.SpAll | None,
+    spall: SpAll | None,
     use_mask: bool,
 ) -> Spectra:
     """Find the layout and read."""
@@ -240,8 +242,8 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
     if isinstance(source, np.ndarray):
         raise InputError("an array of wavelengths must come with flux and ivar")
     raise InputError(
-        f"spectra must be a path, arrays (wave, flux, ivar), Spectra, an astropy Table or a "
-        f"specutils Spectrum or SpectrumList, not {type(source).__name__}"
+        "spectra must be a path or a list of paths, arrays (wave, flux, ivar), Spectra, an astropy "
+        f"Table or a specutils Spectrum or SpectrumList, not {type(source).__name__}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
-from qnet.files import PathLike, atomic_write, check_output
+from qnet.files import PathLike, atomic_write, check_input, check_output
 from qnet.io.fits import plain_name
 from qnet.io.structure import check_structure
 
@@ -140,6 +141,65 @@ def write_astropy(path: Path, table: Table, kind: str) -> None:
     """Write an astropy Table as 'csv' (a column per line, no header), 'ecsv' or 'parquet'."""
     whole = _flatten(table) if kind == "csv" else table
     whole.write(path, format=ASTROPY_FORMATS.get(kind, kind))
+
+
+def read_astropy(path: PathLike, kind: str, what: str) -> Table:
+    """Read an .ecsv or .parquet file.
+
+    Parameters
+    ----------
+    path : str or path
+    kind : str
+        'ecsv' or 'parquet'.
+    what : str
+        What the file is, for messages.
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, or damaged.
+    """
+    from astropy.table import Table
+
+    file = check_input(path, what)
+    try:
+        table = Table.read(file, format=ASTROPY_FORMATS.get(kind, kind))
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path}: cannot be read as {what} in {kind} ({error})") from error
+    # Empty text comes back masked.
+    for name in table.colnames:
+        if table[name].dtype.kind == "U" and hasattr(table[name], "filled"):
+            table[name] = table[name].filled("")
+    return table
+
+
+def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a CSV table, as text, by their names in upper case.
+
+    Parameters
+    ----------
+    path : str or path
+    what : str
+        What the file is, for messages.
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, or damaged.
+    """
+    file = check_input(path, what)
+    try:
+        # Spreadsheets write a byte order mark, and blank lines at the end.
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            header, *rows = [row for row in csv.reader(stream) if row] or [[]]
+    except (ValueError, csv.Error) as error:
+        raise FileError(f"{path}: cannot be read as a CSV table ({error})") from error
+    if not header:
+        raise FileError(f"{path}: holds blank lines only, but {what} was expected")
+    if any(len(row) != len(header) for row in rows):
+        raise FileError(f"{path}: a row has another number of fields than its header")
+    table = np.array(rows, dtype=str).reshape(len(rows), len(header))
+    return {name.strip().upper(): table[:, i] for i, name in enumerate(header)}
 
 
 def write_fits(

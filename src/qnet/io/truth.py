@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +13,9 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 from qnet.files import PathLike, check_input
-from qnet.io.columns import float_column, integer_column, text_column
+from qnet.io.columns import filled, float_column, integer_column, text_column
 from qnet.io.fits import FitsFile
+from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
 
 logger = logging.getLogger(__name__)
 
@@ -201,21 +201,13 @@ def _lacking(columns: Columns) -> str:
 
 
 def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """All columns of a FITS or CSV table, by their names in upper case."""
-    if path.suffix.lower() == ".csv":
-        check_input(path, "a truth table")
-        try:
-            # Spreadsheets write a byte order mark, and blank lines at the end.
-            with open(path, newline="", encoding="utf-8-sig") as stream:
-                header, *rows = [row for row in csv.reader(stream) if row] or [[]]
-        except (ValueError, csv.Error) as error:
-            raise FileError(f"{path}: cannot be read as a CSV table ({error})") from error
-        if not header:
-            raise FileError(f"{path}: holds blank lines only, but a truth table was expected")
-        if any(len(row) != len(header) for row in rows):
-            raise FileError(f"{path}: a row has another number of fields than its header")
-        table = np.array(rows, dtype=str).reshape(len(rows), len(header))
-        return {name.strip().upper(): table[:, i] for i, name in enumerate(header)}
+    """All columns of a table, by their names in upper case: FITS, where the name says no other."""
+    kind = next((kind for end, kind in FORMATS.items() if path.name.lower().endswith(end)), "fits")
+    if kind in ("ecsv", "parquet"):
+        table = read_astropy(path, check_format(path, "a truth table"), "a truth table")
+        return {name.upper(): filled(table[name], name) for name in table.colnames}
+    if kind == "csv":
+        return read_csv(path, "a truth table")
     check_input(path, "a truth table")
     with FitsFile(path) as fits:
         columns = fits.table(1, [name for name in fits.columns(1) if name in _EVERY_COLUMN])

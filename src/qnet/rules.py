@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from qnet.checks import check_number, check_whole
 from qnet.errors import InputError
 from qnet.model import Model
 
@@ -36,6 +37,11 @@ class Rule:
     prior_qso: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("c_threshold", "p_threshold", "prior_qso"):
+            value = getattr(self, name)
+            if value is not None:
+                check_number(name, value)
+        check_whole("min_lines", self.min_lines)
         if not 0 <= self.c_threshold <= 1:
             raise InputError(f"c_threshold must be in 0 .. 1, not {self.c_threshold!r}")
         if self.min_lines < 1:

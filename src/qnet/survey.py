@@ -15,6 +15,7 @@ from pathlib import Path
 
 from qnet.answers import Rule, answer
 from qnet.attempt import Failure, Result, attempt
+from qnet.checks import check_whole
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
 from qnet.files import PathLike
 from qnet.io.catalogue import Catalogue, concatenate
@@ -68,6 +69,7 @@ def classify_files(
     InputError
         There is no path, or `workers` or `threads` is not positive.
     """
+    check_whole("workers", workers)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers!r}")
     # Workers share the processor among them already.

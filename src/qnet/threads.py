@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+from qnet.checks import check_whole
 from qnet.errors import InputError
 
 
@@ -33,6 +34,7 @@ def choose_threads(threads: int | None) -> int:
     if threads is None:
         found = [library["num_threads"] for library in _controller().info()]
         return max(found) if found else _cpus()
+    check_whole("threads", threads)
     if threads < 1:
         raise InputError(f"threads must be at least 1, not {threads!r}")
     return threads

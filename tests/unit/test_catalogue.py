@@ -55,6 +55,18 @@ def test_a_catalogue_survives_writing_and_reading(tmp_path, catalogue, suffix):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv"])
+def test_columns_of_one_s_own_keep_their_names_and_units(tmp_path, catalogue, suffix):
+    table = catalogue.to_table()
+    table["note"] = ["a", "b", "c"]
+    table["mag"] = np.array([20.0, 21.0, 22.0])
+    table["mag"].unit = "mag"
+    found = qnet.read_catalogue(qnet.write_catalogue(table, tmp_path / f"cat{suffix}"))
+    assert found.colnames == table.colnames
+    assert found["note"].tolist() == ["a", "b", "c"]
+    assert [str(found[name].unit) for name in ("mag", "TARGET_RA")] == ["mag", "deg"]
+
+
 def test_astropy_reads_the_fits_file_with_units_and_shapes(tmp_path, catalogue):
     qnet.write_catalogue(catalogue, tmp_path / "cat.fits")
     table = Table.read(tmp_path / "cat.fits", hdu="QNET")

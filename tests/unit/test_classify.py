@@ -284,6 +284,11 @@ def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
         ({"targets": "lrg"}, "targets must be one of all, qso, not 'lrg'"),
         ({"coadd": "all"}, "coadd must be one of none, target, not 'all'"),
         ({"workers": 0}, "workers must be at least 1, not 0"),
+        ({"workers": 1.5}, r"workers must be a whole number, not 1\.5"),
+        ({"threads": "2"}, "threads must be a whole number, not '2'"),
+        ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
+        ({"c_threshold": "a"}, "c_threshold must be a number, not 'a'"),
+        ({"prior_qso": "a"}, "prior_qso"),
         ({"air": True}, "air=True is for arrays, tables and specutils objects, not for files"),
     ],
 )

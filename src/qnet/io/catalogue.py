@@ -171,8 +171,22 @@ def read_catalogue(path: PathLike) -> Table:
                 columns[name] = text_column(column, name, Path(path))
             elif header.get(f"TDIM{number}") == "(1)":
                 columns[name] = column.reshape(len(column), 1)
-        return Catalogue(columns, cards).to_table()
+        table = Catalogue(columns, cards).to_table()
+        _restore(table, header)
+        return table
     return read_astropy(path, kind, "a catalogue")
+
+
+def _restore(table: Table, header: Mapping[str, Any]) -> None:
+    """Give the columns the units and the letters' case that they have in the file."""
+    from astropy.units import Unit
+
+    for number, name in enumerate(table.colnames, start=1):
+        unit, written = header.get(f"TUNIT{number}"), str(header.get(f"TTYPE{number}", name))
+        if unit and table[name].unit is None:
+            table[name].unit = Unit(unit, parse_strict="silent")
+        if written != name and written.upper() == name:
+            table.rename_column(name, written)
 
 
 def _from_table(table: Table) -> Catalogue:

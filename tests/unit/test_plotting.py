@@ -79,6 +79,12 @@ def test_a_quasar_has_its_rest_frame(spectra, small_model, ax):
     assert not ax.child_axes
 
 
+def test_the_figure_follows_the_rule_of_the_catalogue(spectra, ax):
+    for threshold, words in ((0.0, ": quasar at z"), (1.0, ": no quasar")):
+        plot_spectrum(spectra, "qnet", 0, ax=ax, p_threshold=threshold)
+        assert words in ax.get_title()
+
+
 def test_the_band_is_the_noise(spectra, small_model, ax):
     plot_spectrum(spectra, small_model, 0, ax=ax)
     (camera,) = spectra.cameras

@@ -5,7 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import FAILED, OK, complain, count, flat, integers, refuse_output, row_range
+from qnet.cli.common import (
+    FAILED,
+    OK,
+    add_rule,
+    complain,
+    count,
+    flat,
+    integers,
+    refuse_output,
+    row_range,
+)
 
 if TYPE_CHECKING:
     from qnet.io.catalogue import Catalogue
@@ -30,7 +40,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="M", help="weights file, or name of a model that ships with qnet"
     )
-    _add_rule(parser.add_argument_group("what is called a quasar"))
+    add_rule(parser.add_argument_group("what is called a quasar"))
     _add_rows(
         parser.add_argument_group(
             "which rows are classified (the others stay in the catalogue, NaN and flagged)"
@@ -55,20 +65,6 @@ def add_commands(commands: Any) -> None:
         help="threads of the network in each process (default: one per CPU; with workers, 1)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
-
-
-def _add_rule(group: Any) -> None:
-    """What is called a quasar."""
-    group.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
-    group.add_argument(
-        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
-    )
-    group.add_argument(
-        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
-    )
-    group.add_argument(
-        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
-    )
 
 
 def _add_rows(group: Any) -> None:

@@ -100,3 +100,17 @@ def complain(message: object) -> None:
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning, one line."""
     print(f"qnet: warning: {message}", file=sys.stderr)
+
+
+def add_rule(group: Any) -> None:
+    """Options that say what is called a quasar."""
+    group.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
+    group.add_argument(
+        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
+    )
+    group.add_argument(
+        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
+    )
+    group.add_argument(
+        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
+    )

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import OK, refuse_output
+from qnet.cli.common import OK, add_rule, refuse_output
 from qnet.errors import InputError, QnetWarning
 
 if TYPE_CHECKING:
@@ -36,18 +36,7 @@ def add_commands(commands: Any) -> None:
         metavar="M",
         help="weights file, or name of a model that ships (default: the default one)",
     )
-    parser.add_argument(
-        "--c-threshold",
-        type=float,
-        metavar="C",
-        help="a line is found above this confidence (default 0.5)",
-    )
-    parser.add_argument(
-        "--min-lines",
-        type=int,
-        metavar="N",
-        help="lines that must be found for a quasar (default: P_QSO says, or 1 line)",
-    )
+    add_rule(parser)
     parser.add_argument(
         "--coadd",
         choices=("none", "target"),
@@ -80,6 +69,8 @@ def _plot(arguments: argparse.Namespace) -> int:
         spectra,
         model,
         _row(spectra, arguments),
+        p_threshold=arguments.p_threshold,
+        prior_qso=arguments.prior_qso,
         c_threshold=arguments.c_threshold,
         min_lines=arguments.min_lines,
         ax=new_axes(),

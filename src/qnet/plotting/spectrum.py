@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from qnet.answers import answer
 from qnet.errors import InputError
-from qnet.model import Model
+from qnet.files import PathLike
+from qnet.model import Model, load_model
 from qnet.plotting.figure import FIGURE_SIZE, require_matplotlib
 from qnet.postprocess import Predictions
 from qnet.preprocess import rebin_cameras
@@ -38,9 +39,11 @@ _SPIKE = 1.6
 
 def plot_spectrum(
     spectra: Spectra,
-    model: Model,
+    model: Model | PathLike | None = None,
     row: int = 0,
     *,
+    p_threshold: float | None = None,
+    prior_qso: float | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,
     ax: Axes | None = None,
@@ -55,14 +58,12 @@ def plot_spectrum(
     Parameters
     ----------
     spectra : Spectra
-    model : Model
+    model : Model, str or path, optional
+        The one that ships when None.
     row : int
         Which of the spectra.
-    c_threshold : float, optional
-        Confidence above which a line counts as found; 0.5 when None.
-    min_lines : int, optional
-        Lines that must be found for a quasar; 1 when None. If neither is given, a model with a
-        calibrated P_QSO says by this what is a quasar.
+    p_threshold, prior_qso, c_threshold, min_lines : optional
+        As `qnet.classify` takes them; a line counts as found above `c_threshold`, or 0.5.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -75,13 +76,20 @@ def plot_spectrum(
     InputError
         The row is out of range, the spectrum cannot be normalised, or matplotlib is not installed.
     """
+    model = model if isinstance(model, Model) else load_model(model)
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
-    rule = choose_rule(model, c_threshold=c_threshold, min_lines=min_lines)
+    rule = choose_rule(
+        model,
+        p_threshold=p_threshold,
+        prior_qso=prior_qso,
+        c_threshold=c_threshold,
+        min_lines=min_lines,
+    )
     says = {name: column[0] for name, column in answer(one, model, rule).items()}
     found = model.decode(model.predict(data.X))
     require_matplotlib()

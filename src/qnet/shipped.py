@@ -14,7 +14,7 @@ from qnet.weights import WeightsFile, read_weights
 
 #: The model that is loaded when none is named: a new default is a new version, and never removes
 #: one that a release had.
-DEFAULT_MODEL = "qnet@3"
+DEFAULT_MODEL = "qnet@4"
 
 #: Suffix of the files.
 _SUFFIX = ".safetensors"

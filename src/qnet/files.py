@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from qnet.errors import (
@@ -144,6 +144,23 @@ def sha256(path: PathLike) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def as_paths(paths: PathLike | Sequence[PathLike]) -> list[PathLike]:
+    """One path or several, as a list."""
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def given_again(paths: Sequence[PathLike]) -> list[PathLike]:
+    """The paths that lead to a file which an earlier one of them leads to."""
+    seen: set[str] = set()
+    again = []
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen:
+            again.append(path)
+        seen.add(real)
+    return again
 
 
 def as_path(path: object, what: str) -> Path:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from qnet._version import __version__
 from qnet.attempt import Failure, attempt
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
-from qnet.files import PathLike, check_output
+from qnet.files import PathLike, as_paths, check_output, given_again
 from qnet.flags import QNFlag
 from qnet.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.classes import not_inspected
@@ -157,7 +157,7 @@ def prepare(
     """
     asked = None if targetids is None else frozenset(int(number) for number in targetids)
     selection = Selection(targets=targets, targetids=asked, coadd=coadd)
-    groups = group_frames([paths] if isinstance(paths, (str, os.PathLike)) else paths)
+    groups = group_frames(as_paths(paths))
     check_output(output, overwrite)
     _check_paths([path for group in groups for path in group], output)
     work = _Work(grid, selection, truth, as_spall(spall))
@@ -318,15 +318,10 @@ def _check_paths(paths: Sequence[Path], output: PathLike) -> None:
     """Raise if there is no input, one is given twice, or one is the output."""
     if not paths:
         raise InputError("there are no input files")
-    target = os.path.realpath(output)
-    seen = set()
-    for path in paths:
-        real = os.path.realpath(path)
-        if real == target:
-            raise InputError(f"{output}: is an input: give the output another name")
-        if real in seen:
-            raise InputError(f"{path}: is given twice")
-        seen.add(real)
+    if os.path.realpath(output) in map(os.path.realpath, paths):
+        raise InputError(f"{output}: is an input: give the output another name")
+    if again := given_again(paths):
+        raise InputError(f"{again[0]}: is given twice")
 
 
 def _check_left(nspec: int, work: _Work) -> None:

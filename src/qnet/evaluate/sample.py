@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qnet.errors import InputError
 from qnet.evaluate.rules import Options, called_quasars, is_right, velocity
-from qnet.files import PathLike
+from qnet.files import PathLike, as_paths
 from qnet.io.classes import Z_LIM, not_inspected, truth_classes
 from qnet.io.results import Result, read_result, result_of_table
 from qnet.io.truth import TruthRecord, read_truth, read_truth_columns
@@ -141,7 +141,7 @@ def as_truth(
         records: Mapping[int, TruthRecord] = truth
         ids, columns = np.zeros(0, dtype=np.int64), dict[str, FloatArray]()
     else:
-        paths = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
+        paths = as_paths(truth)
         records = read_truth(paths)
         ids, columns = read_truth_columns(paths)
     if not records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, InputError, with_source
-from qnet.files import PathLike
+from qnet.files import PathLike, as_paths
 from qnet.io import boss, desi, objects, prepared, specutils
 from qnet.io.fits import FitsFile
 from qnet.io.spall import SpAll, SpAllLike, as_spall
@@ -76,8 +75,7 @@ def read_spectra(
     QnetWarning
         The file has no ids.
     """
-    single = isinstance(path, (str, os.PathLike))
-    paths: list[PathLike] = [path] if single else list(path)  # type: ignore[list-item,arg-type]
+    paths = as_paths(path)
     if not paths:
         raise InputError("path is empty: at least one file was expected")
     if rows is not None and fibers is not None:

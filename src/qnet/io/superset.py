@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
-from qnet.files import PathLike
+from qnet.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, float_column, integer_column
 from qnet.io.fits import FitsFile
 from qnet.io.tables import write_table
@@ -88,7 +87,7 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
         A file is not there, damaged or lacks a column; or two rows of one THING_ID contradict one
         another: in redshift, class or confidence, or in a DRQ in the BAL columns.
     """
-    paths = [superset] if isinstance(superset, (str, os.PathLike)) else list(superset)
+    paths = as_paths(superset)
     removed: Counter[str] = Counter()
     found: dict[int, tuple[TruthRecord, str]] = {}
     for path in paths:

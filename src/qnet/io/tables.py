@@ -174,19 +174,7 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
 
 
 def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
-    """The columns of a CSV table, as text, by their names in upper case.
-
-    Parameters
-    ----------
-    path : str or path
-    what : str
-        What the file is, for messages.
-
-    Raises
-    ------
-    MissingFileError, FileError
-        The file is not there, or damaged.
-    """
+    """Read a CSV file: its columns as text, by their names in upper case; see `read_astropy`."""
     file = check_input(path, what)
     try:
         # Spreadsheets write a byte order mark, and blank lines at the end.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
-from qnet.files import PathLike
+from qnet.files import PathLike, as_paths
 from qnet.grid import WavelengthGrid
 from qnet.io.classes import Z_LIM, not_inspected, truth_classes
 from qnet.io.columns import NO_ID
@@ -169,7 +168,7 @@ def iter_data(
     FileError, InputError
         As `read_data`.
     """
-    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    paths = as_paths(files)
     if not paths:
         raise InputError("files is empty: at least one prepared data file was expected")
     if nspec is not None and nspec < 0:

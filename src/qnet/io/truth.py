@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError
-from qnet.files import PathLike, check_input
+from qnet.files import PathLike, as_paths, check_input
 from qnet.io.columns import filled, float_column, integer_column, text_column
 from qnet.io.fits import FitsFile
 from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
@@ -93,7 +92,7 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
     MissingFileError, FileError
         A file is not there, of none of the layouts, or two rows of one id contradict one another.
     """
-    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    paths = as_paths(files)
     truth: dict[int, TruthRecord] = {}
     for path in paths:
         for targetid, record in _read_table(Path(path)):
@@ -128,7 +127,7 @@ def read_truth_columns(
     MissingFileError, FileError
         A file is not there or damaged, has no ids, or a column does not hold numbers.
     """
-    paths = [files] if isinstance(files, (str, os.PathLike)) else list(files)
+    paths = as_paths(files)
     ids: list[npt.NDArray[np.int64]] = []
     parts: list[dict[str, npt.NDArray[np.float64]]] = []
     for path in map(Path, paths):

@@ -14,7 +14,7 @@ from qnet._version import __version__
 from qnet.errors import InputError
 from qnet.files import PathLike
 from qnet.grid import QUASARNET_GRID
-from qnet.preprocess import rebin_cameras
+from qnet.preprocess import median_seen, rebin_cameras
 from qnet.simulate.frame import Objects
 from qnet.simulate.instrument import make_instrument
 from qnet.simulate.noise import Errors, observe
@@ -304,12 +304,7 @@ def median_snr(
         for camera, signal in zip(cameras, signals, strict=True)
     ]
     flux, ivar = rebin_cameras(noiseless, QUASARNET_GRID)
-    snr = np.full(len(flux), np.nan, np.float32)
-    rows = (ivar > 0).any(axis=1)
-    if rows.any():
-        values = np.where(ivar > 0, flux * np.sqrt(ivar), np.nan)[rows]
-        snr[rows] = np.nanmedian(values, axis=1)
-    return snr
+    return median_seen(flux * np.sqrt(ivar), ivar > 0).astype(np.float32)
 
 
 def pixel_snr(
@@ -317,13 +312,8 @@ def pixel_snr(
 ) -> npt.NDArray[np.float32]:
     """Median S/N of the signal per native pixel that has weight; NaN without any."""
     ivar = np.concatenate([camera.ivar for camera in cameras], axis=1)
-    values = np.concatenate(list(signals), axis=1) * np.sqrt(ivar)
-    # Sorted, pixels without weight last: ten times faster than a median that skips NaN.
-    values = np.sort(np.where(ivar > 0, values, np.inf).astype(np.float32), axis=1)
-    count = np.count_nonzero(ivar > 0, axis=1)
-    rows = np.arange(len(values))
-    middle = values[rows, np.maximum(count - 1, 0) // 2], values[rows, count // 2 % values.shape[1]]
-    return np.where(count > 0, np.add(*middle) / 2, np.nan).astype(np.float32)
+    values = (np.concatenate(list(signals), axis=1) * np.sqrt(ivar)).astype(np.float32)
+    return median_seen(values, ivar > 0).astype(np.float32)
 
 
 def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Truth:

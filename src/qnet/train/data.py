@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import InputError
-from qnet.files import PathLike, sha256
+from qnet.files import PathLike, as_paths, given_again, sha256
 from qnet.grid import WavelengthGrid
 from qnet.io.training import Block, iter_data, read_pixels
 from qnet.io.truth import TruthRecord
@@ -158,10 +157,9 @@ def load(
     MissingFileError, FileError
         A file cannot be read, or is on another grid.
     """
-    files = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
-    twice = [path for path, count in Counter(map(os.path.realpath, files)).items() if count > 1]
-    if twice:
-        raise InputError(f"data files are given twice: {', '.join(twice)}")
+    files = as_paths(paths)
+    if again := given_again(files):
+        raise InputError(f"data files are given twice: {', '.join(map(str, again))}")
     read = _read_blocks(files, truth, memory=memory, keep_pixels=keep_pixels, z_lim=z_lim)
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(block, name) for block in read.blocks])
@@ -258,7 +256,7 @@ def _joined(blocks: list[Block], name: str) -> npt.NDArray[np.float32]:
 
 def sources(data: TrainingData, truth: PathLike | Sequence[PathLike]) -> dict[str, Any]:
     """Names, sizes and hashes of the files that a run was trained on."""
-    truths = [truth] if isinstance(truth, (str, os.PathLike)) else list(truth)
+    truths = as_paths(truth)
     return {
         "data": [
             {"name": path.name, "sha256": sha256(path), "rows": rows}

@@ -95,7 +95,9 @@ class Counted(np.ndarray):
 
     def _count(self, ufunc, method, arguments, result):
         if ufunc is np.matmul:
-            depth, width = np.shape(arguments[1])
+            first, second = map(np.shape, arguments)
+            # One kernel with a stack of matrices, or rows with one matrix.
+            depth, width = first[::-1] if len(second) > len(first) else second
             self.work[f"matmul {depth}x{width}"] += 2 * depth * np.size(result)
             return
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"

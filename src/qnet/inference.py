@@ -26,8 +26,8 @@ class Shaped(Protocol):
         """Shape of every array, by name."""
 
 
-#: Spectra per chunk: about what keeps the activations of a 100-filter network in the cache.
-CHUNK_SIZE = 32
+#: Spectra per chunk: products this wide are fast, and the activations stay in the cache.
+CHUNK_SIZE = 64
 
 
 class ConvStack:
@@ -55,48 +55,40 @@ class ConvStack:
         weights: Weights,
         dtype: np.dtype[Any],
     ) -> None:
-        self._layers = [
+        folded = [
             (conv, *_fold(weights, layer, norm, conv.epsilon, dtype))
             for conv, (layer, norm) in zip(convs, layers[:-1], strict=True)
         ]
+        self._layers = [
+            (conv, np.ascontiguousarray(kernel.T), bias) for conv, kernel, bias in folded
+        ]
         self._dense = _fold(weights, *layers[-1], epsilon, dtype)
-        self._steps: dict[int, list[_Step]] = {}
+        self._plans: dict[int, list[_Plan]] = {}
 
     def __call__(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Run (nspec, npix, channels) to (nspec, units)."""
         nspec, npix, channels = activation.shape
-        if npix not in self._steps:
-            self._steps[npix] = self._prepare(npix)
-        steps = self._steps[npix]
-        flat = steps[0].plan.buffer(nspec, channels, activation.dtype)
-        steps[0].plan.inside(flat, channels)[:] = activation[:, : steps[0].plan.npix].reshape(
-            nspec, -1
-        )
-        for step, following in zip(steps, [*steps[1:], None], strict=True):
-            sums = _convolve(flat, step)
+        if npix not in self._plans:
+            self._plans[npix] = _plan([conv for conv, _, _ in self._layers], npix)
+        plans = self._plans[npix]
+        flat = plans[0].buffer(channels, nspec, activation.dtype)
+        plans[0].inside(flat)[:] = activation[:, : plans[0].npix].transpose(1, 2, 0)
+        following: _Plan | None
+        for (conv, kernel, bias), plan, following in zip(
+            self._layers, plans, [*plans[1:], None], strict=True
+        ):
+            windows = plan.windows(flat, conv)
             if following is None:
-                flat = target = np.empty((nspec, step.bias.size), sums.dtype)
+                flat = target = np.empty((plan.length, conv.filters, nspec), kernel.dtype)
             else:
-                flat = following.plan.buffer(nspec, step.conv.filters, sums.dtype)
-                target = following.plan.inside(flat, step.conv.filters)
-            np.add(sums[:, : step.bias.size], step.bias, out=target)
-            np.maximum(target, 0, out=target)
+                flat = following.buffer(conv.filters, nspec, kernel.dtype)
+                target = following.inside(flat)
+            _convolve(windows, kernel, target)
+            _add_and_clip(target.reshape(plan.length, -1), np.repeat(bias, nspec))
         kernel, bias = self._dense
-        common = np.asarray(flat @ kernel)
-        common += bias
-        np.maximum(common, 0, out=common)
+        common = np.asarray(flat.reshape(-1, nspec).T @ kernel)
+        _add_and_clip(common, bias)
         return common
-
-    def _prepare(self, npix: int) -> list[_Step]:
-        """What the convolutions need to know to run on so many pixels."""
-        plans = _plan([conv for conv, _, _ in self._layers], npix)
-        used = [plan.npix for plan in plans[1:]] + [plans[-1].length]
-        # A bias per pixel, not per filter: NumPy then adds long rows, not one of a few filters for
-        # each pixel.
-        return [
-            _Step(conv, plan, kernel, np.tile(bias, size))
-            for (conv, kernel, bias), plan, size in zip(self._layers, plans, used, strict=True)
-        ]
 
 
 class Network:
@@ -299,38 +291,37 @@ def _fold(
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """How a convolution finds its input in memory, and what of its output is used.
+    """What a convolution reads of its input, and what of its output is used.
 
-    A spectrum is `nrows` rows of `stride` pixels: `before` pixels of padding, `npix` of the input,
-    and zeros.
+    It reads `size` pixels: `before` of padding, `npix` of the input, and zeros.
     """
 
     npix: int
     before: int
-    nrows: int
-    stride: int
+    size: int
     length: int
 
-    def buffer(self, nspec: int, channels: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Array (nspec, nrows * stride * channels), zero outside of the input's pixels."""
-        flat = np.empty((nspec, self.nrows * self.stride * channels), dtype)
-        flat[:, : self.before * channels] = 0
-        flat[:, (self.before + self.npix) * channels :] = 0
+    def buffer(self, channels: int, nspec: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Array (size, channels, nspec), zero outside of the input's pixels."""
+        flat = np.empty((self.size, channels, nspec), dtype)
+        flat[: self.before] = 0
+        flat[self.before + self.npix :] = 0
         return flat
 
-    def inside(self, flat: npt.NDArray[Any], channels: int) -> npt.NDArray[Any]:
-        """The input's pixels of a buffer, a view (nspec, npix * channels)."""
-        return flat[:, self.before * channels : (self.before + self.npix) * channels]
+    def inside(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The input's pixels of a buffer, a view (npix, channels, nspec)."""
+        return flat[self.before : self.before + self.npix]
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Step:
-    """A convolution ready to run: its kernel (inputs, filters) and a bias for all of its output."""
-
-    conv: ConvLayer
-    plan: _Plan
-    kernel: npt.NDArray[Any]
-    bias: npt.NDArray[Any]
+    def windows(self, flat: npt.NDArray[Any], conv: ConvLayer) -> npt.NDArray[Any]:
+        """The windows of a buffer, a view (length, width * channels, nspec): they overlap."""
+        _, channels, nspec = flat.shape
+        pixel, row, item = flat.strides
+        return np.ndarray(
+            (self.length, conv.width * channels, nspec),
+            flat.dtype,
+            flat,
+            strides=(conv.stride * pixel, row, item),
+        )
 
 
 def _plan(convs: Sequence[ConvLayer], npix: int) -> list[_Plan]:
@@ -343,37 +334,27 @@ def _plan(convs: Sequence[ConvLayer], npix: int) -> list[_Plan]:
     for conv, size in reversed(list(zip(convs, sizes[:-1], strict=True))):
         before, _ = conv.pad(size)
         # Pixels that no window of use reaches are neither kept nor computed.
-        used = min(size, (length - 1) * conv.stride + conv.width - before)
-        # Windows begin at rows; the last one needs the rows that its width covers.
-        nrows = length - 1 + _rows_per_window(conv)
-        plans.insert(0, _Plan(used, before, nrows, conv.stride, length))
+        reached = (length - 1) * conv.stride + conv.width
+        used = min(size, reached - before)
+        plans.insert(0, _Plan(used, before, reached, length))
         length = used
     return plans
 
 
-def _rows_per_window(conv: ConvLayer) -> int:
-    """Rows of `stride` pixels that a window covers, the last one perhaps in part."""
-    return -(-conv.width // conv.stride)
+def _convolve(windows: npt.NDArray[Any], kernel: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """Convolution of windows into (length, filters, nspec), without copies.
 
-
-def _convolve(flat: npt.NDArray[Any], step: _Step) -> npt.NDArray[Any]:
-    """Convolution of a buffer to (nspec, nrows * filters), without copies.
-
-    In rows of `stride` pixels a window covers m rows, and the windows of every m-th row do not
-    overlap: they are the rows of a matrix that lies in memory already, and m matrix products give
-    all. The spectra of a chunk follow one another without a gap; the last m - 1 windows of each
-    reach into the next, and mean nothing.
+    The spectra lie side by side for each channel of each pixel, so a window, whose pixels follow
+    one another, is a matrix that lies in memory already: one product for each pixel of the output.
     """
-    plan, kernel = step.plan, step.kernel
-    nspec = len(flat)
-    rows = flat.reshape(nspec * plan.nrows, -1)
-    covered = _rows_per_window(step.conv)
-    out = np.empty((len(rows), step.conv.filters), dtype=kernel.dtype)
-    for first in range(covered):
-        count = (len(rows) - first) // covered
-        windows = rows[first : first + count * covered].reshape(count, covered * rows.shape[1])
-        np.matmul(windows[:, : len(kernel)], kernel, out=out[first::covered][:count])
-    return out.reshape(nspec, -1)
+    np.matmul(kernel, windows, out=out)
+
+
+def _add_and_clip(values: npt.NDArray[Any], bias: npt.NDArray[Any]) -> None:
+    """Add the bias to each row, and the ReLU, in place."""
+    np.add(values, bias, out=values)
+    # NumPy takes the maximum with a scalar one number at a time; this, many.
+    np.clip(values, 0, np.inf, out=values)
 
 
 def _sigmoid(values: npt.NDArray[Any]) -> None:

@@ -45,7 +45,7 @@ def forward_needed(arch, nspec):
     for depth, width in ((npix * channels, arch.units), (arch.units, heads)):
         needed[f"matmul {depth}x{width}"] += 2 * nspec * depth * width
     activations += nspec * arch.units
-    needed["maximum"] = activations
+    needed["clip"] = activations
     needed["add"] = activations + 2.5 * nspec * heads  # bias, 1 + exp, the shift of the offsets
     needed["exp"] = nspec * heads
     needed["isfinite"] = nspec * arch.grid.npix
@@ -155,7 +155,7 @@ def test_classifying_a_file_runs_each_step_once(coadd, small_model):
     grid = small_model.grid
     on_grid = sum(3 * int((grid.bins(c.wave) >= 0).sum()) for c in spectra.cameras)
     needed = forward_needed(small_model.architecture, 3)
-    both = {name: needed[name] for name in needed if name.startswith(("matmul", "max", "exp"))}
+    both = {name: needed[name] for name in needed if name.startswith(("matmul", "clip", "exp"))}
     assert not excess(work, both | {"add.reduceat": 2 * on_grid}), work
 
 

@@ -40,6 +40,9 @@ from qnet.train.settings import VACUUM_REST
 class Clock(keras.callbacks.Callback):
     """When each epoch began and ended."""
 
+    #: Keras may call from other threads: the next batch does not wait for the time to be noted.
+    async_safe = True
+
     def __init__(self, steps: int) -> None:
         super().__init__()
         self.steps = steps
@@ -53,7 +56,7 @@ class Clock(keras.callbacks.Callback):
         """Note the time of the last batch: what an epoch saves is not training."""
         if batch + 1 == self.steps:
             float(logs["loss"])  # A backend that runs ahead of Python has to come to its end.
-        self._end = time.perf_counter()
+            self._end = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
         """Note how long the epoch took."""

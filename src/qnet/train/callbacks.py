@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -75,8 +76,42 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
+class Losses:
+    """Finds the first batch whose loss is not a number; batches may end in any order."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running: set[int] = set()
+        self._bad: dict[int, float] = {}
+
+    def begin(self, batch: int) -> None:
+        """Note that a batch begins; the first one, that all others are forgotten."""
+        with self._changed:
+            if batch == 0:
+                self._running.clear()
+                self._bad.clear()
+            self._running.add(batch)
+
+    def end(self, batch: int, loss: float) -> None:
+        """Note the loss of a batch."""
+        with self._changed:
+            self._running.discard(batch)
+            if not math.isfinite(loss):
+                self._bad[batch] = loss
+            self._changed.notify_all()
+
+    def first_bad(self, last: int) -> tuple[int, float] | None:
+        """The first bad batch up to `last`, once all of these have ended, and its loss."""
+        with self._changed:
+            self._changed.wait_for(lambda: all(batch > last for batch in self._running))
+            return min(((b, loss) for b, loss in self._bad.items() if b <= last), default=None)
+
+
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
     """Stop when a loss or a weight is not a number, and say which batch it was.
+
+    First among callbacks, so that it hears of the end of each batch.
+
 
     The weights are looked at before an epoch is judged or saved: what the last batch of an epoch
     spoils would show in the loss of the next epoch only, and be the last checkpoint until then.
@@ -90,36 +125,53 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         Whether a checkpoint is written after every epoch.
     """
 
+    #: Keras may call the ends of batches from other threads, in any order: so the next batch begins
+    #: while the loss of the last one is still computed, where the backend can do that.
+    async_safe = True
+
     def __init__(self, batches: Batches, judged: Batches | None = None, *, saved: bool) -> None:
         super().__init__()
         self._batches = batches
         self._judged = judged
         self._saved = saved
         self._epoch = 0
+        self._losses, self._judged_losses = Losses(), Losses()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch."""
         self._epoch = epoch
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Note the batch."""
+        self._losses.begin(batch)
+
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look at the loss, which Keras averages over the epoch so far."""
         loss = float((logs or {}).get("loss", 0.0))
+        self._losses.end(batch, loss)
         if not math.isfinite(loss):
-            self._stop(f"the loss is {loss} from", batch, "on")
+            self._check_losses(batch)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Look at the weights before they are judged."""
         self._check_weights()
 
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Note the batch."""
+        self._judged_losses.begin(batch)
+
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Look at the validation loss, which Keras averages over the batches so far."""
         loss = float((logs or {}).get("loss", 0.0))
-        if self._judged is not None and not math.isfinite(loss):
-            targets = self._judged.data.tids[self._judged.rows_of(0, batch)]
-            raise TrainingError(
-                f"the validation loss of epoch {self._epoch + 1} is {loss} from batch {batch + 1} "
-                f"of the validation on (TARGETIDs {_some(targets)}){self._kept()}"
-            )
+        self._judged_losses.end(batch, loss)
+        if self._judged is None or math.isfinite(loss):
+            return
+        first, loss = self._judged_losses.first_bad(batch) or (batch, loss)
+        targets = self._judged.data.tids[self._judged.rows_of(0, first)]
+        raise TrainingError(
+            f"the validation loss of epoch {self._epoch + 1} is {loss} from batch {first + 1} "
+            f"of the validation on (TARGETIDs {_some(targets)}){self._kept()}"
+        )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Look at the weights before they are saved."""
@@ -128,7 +180,15 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
     def _check_weights(self) -> None:
         """Raise if the last batch of the epoch left a weight that is not finite."""
         if not all(np.isfinite(values).all() for values in self.model.get_weights()):
-            self._stop("the weights are not finite after", self._batches.steps - 1, "")
+            last = self._batches.steps - 1
+            self._check_losses(last)
+            self._stop("the weights are not finite after", last, "")
+
+    def _check_losses(self, last: int) -> None:
+        """Raise if the loss of a batch up to `last` is not a number; the first one is named."""
+        if (bad := self._losses.first_bad(last)) is not None:
+            batch, loss = bad
+            self._stop(f"the loss is {loss} from", batch, "on")
 
     def _stop(self, what: str, batch: int, after: str) -> NoReturn:
         """Raise, with a batch of training named."""
@@ -193,6 +253,9 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         None shows it on a terminal only.
     """
 
+    #: As `StopOnNaN`.
+    async_safe = True
+
     def __init__(self, epochs: int, steps: int, done: int, show: bool | None) -> None:
         super().__init__()
         self._bar = tqdm(
@@ -201,10 +264,12 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
             unit="batch",
             disable=None if show is None else not show,
         )
+        self._lock = threading.Lock()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One batch more."""
-        self._bar.update()
+        with self._lock:
+            self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Show the losses of the epoch."""

@@ -92,7 +92,8 @@ def fit(
         Train on all devices that JAX shows, data parallel, through ``keras.distribution``; on
         several hosts too where Keras's variables KERAS_DISTRIBUTION_* are set.
     callbacks : sequence of keras.callbacks.Callback
-        Further callbacks, for each member.
+        Further callbacks, for each member. One that looks at the ends of batches and does not say
+        ``async_safe`` makes Keras compute the loss of each batch before the next one begins.
     progress : bool, optional
         Whether to show a progress bar; None: on a terminal only.
 

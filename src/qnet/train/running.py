@@ -71,7 +71,8 @@ def run_epochs(
     convert : callable
         Makes of a batch what the network takes.
     callbacks : sequence of keras.callbacks.Callback
-        Further callbacks.
+        Further callbacks. Where one of them looks at the ends of batches and does not say
+        ``async_safe``, Keras computes the loss of each batch before the next one begins.
     progress : bool, optional
         Whether to show a progress bar; None: on a terminal only.
 
@@ -94,8 +95,8 @@ def run_epochs(
         verbose=0,
         shuffle=False,
         callbacks=[
-            Reseed(seed),
             StopOnNaN(batches, judged if validated else None, saved=saved),
+            Reseed(seed),
             Recorder(state, outputs, monitor, settings.patience, save),
             Progress(settings.epochs, batches.steps, state.epoch, progress),
             *callbacks,

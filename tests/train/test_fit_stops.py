@@ -154,8 +154,6 @@ def test_weights_spoiled_by_the_last_batch_are_not_saved(
     fit(*survey, tmp_path / "good", dataclasses.replace(settings, epochs=1))
     with monkeypatch.context() as patch:
         patch.setattr(StopOnNaN, "on_train_batch_end", spoil)
-        # Before the weights are looked at, not beside.
-        patch.setattr(StopOnNaN, "async_safe", False)
         message = r"weights are not finite after batch \d of epoch 2 \(TARGETIDs 1\d\d\d, .*kept"
         with pytest.raises(TrainingError, match=message):
             fit(*survey, tmp_path / "bad", settings)

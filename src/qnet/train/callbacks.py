@@ -19,6 +19,11 @@ from qnet.train.checkpoint import State
 
 logger = logging.getLogger(__name__)
 
+#: Whether Keras may call the ends of batches from other threads, in any order: so the next batch
+#: begins while the loss of the last one is still computed. JAX can do that; the other backends lose
+#: by the threads.
+RUNS_AHEAD = keras.backend.backend() == "jax"
+
 #: Spectra that the message of a bad batch names.
 _NAMED = 5
 
@@ -125,9 +130,7 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         Whether a checkpoint is written after every epoch.
     """
 
-    #: Keras may call the ends of batches from other threads, in any order: so the next batch begins
-    #: while the loss of the last one is still computed, where the backend can do that.
-    async_safe = True
+    async_safe = RUNS_AHEAD
 
     def __init__(self, batches: Batches, judged: Batches | None = None, *, saved: bool) -> None:
         super().__init__()
@@ -253,8 +256,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         None shows it on a terminal only.
     """
 
-    #: As `StopOnNaN`.
-    async_safe = True
+    async_safe = RUNS_AHEAD
 
     def __init__(self, epochs: int, steps: int, done: int, show: bool | None) -> None:
         super().__init__()

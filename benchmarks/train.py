@@ -40,8 +40,9 @@ from qnet.train.settings import VACUUM_REST
 class Clock(keras.callbacks.Callback):
     """When each epoch began and ended."""
 
-    #: Keras may call from other threads: the next batch does not wait for the time to be noted.
-    async_safe = True
+    #: On JAX Keras may call from other threads: the next batch does not wait for the time to be
+    #: noted. The other backends lose by the threads.
+    async_safe = keras.backend.backend() == "jax"
 
     def __init__(self, steps: int) -> None:
         super().__init__()

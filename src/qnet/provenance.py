@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import platform
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -15,7 +15,7 @@ from qnet._version import __version__
 from qnet.answers import Columns, Rule
 from qnet.errors import QnetWarning
 from qnet.flags import QNFlag, describe
-from qnet.io.catalogue import Catalogue, concatenate
+from qnet.io.catalogue import UNITS, Catalogue, concatenate
 from qnet.io.tables import Card
 from qnet.model import Model
 
@@ -36,11 +36,14 @@ class Part:
         The survey's columns and INPUT_ROW; what the model says.
     cards : tuple of (str, str)
         Versions that the input carries.
+    units : mapping of str to str
+        Units of the survey's columns that have one.
     """
 
     ids: Columns
     answers: Columns
     cards: tuple[tuple[str, str], ...]
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids["INPUT_ROW"])
@@ -83,6 +86,7 @@ def assemble(
                 [part.cards for part in parts],
             )
         ),
+        {**UNITS, **{name: unit for part in parts for name, unit in part.units.items()}},
     )
 
 

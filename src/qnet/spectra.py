@@ -90,6 +90,9 @@ class Spectra:
         Versions that the input carries (DEPNAM, DEPVER pairs; SPECPROD), to be carried on.
     flux_unit : str
         Unit of the flux, as text.
+    units : mapping of str to str
+        Units of those ids that have one, in FITS's notation; of the surveys' own columns they are
+        known.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class Spectra:
     source: tuple[str, ...] = ()
     cards: tuple[tuple[str, str], ...] = ()
     flux_unit: str = SURVEY_FLUX_UNIT
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cameras", tuple(self.cameras))

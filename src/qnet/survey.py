@@ -222,6 +222,7 @@ def _classify_group(
             concatenate([part.ids for part in parts]),
             concatenate([part.answers for part in parts]),
             parts[0].cards,
+            parts[0].units,
         )
 
     return attempt(work, str(paths[0]), "classified")
@@ -250,7 +251,7 @@ def _classify_spectra(spectra: Spectra, model: Model, rule: Rule, selection: Sel
             stacklevel=2,
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
-    return Part({**ids, "INPUT_ROW": batch.row}, answers, spectra.cards)
+    return Part({**ids, "INPUT_ROW": batch.row}, answers, spectra.cards, spectra.units)
 
 
 def _finish(

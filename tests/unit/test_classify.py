@@ -182,6 +182,23 @@ def test_columns_that_are_named_like_answers_are_left_out(arrays, small_model):
     assert not (found["ZBEST"] == 1).any()
 
 
+def test_columns_of_a_table_keep_their_units(arrays, small_model, tmp_path):
+    from astropy.table import Table
+
+    wave, flux, ivar = arrays
+    table = Table({"wave": [wave] * 5, "flux": flux, "ivar": ivar, "TARGETID": np.arange(5)})
+    # The last is no unit of FITS, nor of astropy.
+    units = {"RA": "deg", "PERIOD": "fortnight", "WORTH": "ducat"}
+    for name, unit in units.items():
+        table[name] = np.arange(5.0)
+        table[name].unit = unit
+    found = qnet.classify(table, model=small_model)
+    kept = qnet.read_catalogue(qnet.write_catalogue(found, tmp_path / "catalogue.fits"))
+    for catalogue in (found, kept):
+        assert {name: str(catalogue[name].unit) for name in units} == units
+        assert catalogue["TARGETID"].unit is None
+
+
 def test_masked_target_bits_are_no_target(arrays, small_model):
     from astropy.table import MaskedColumn, Table
 

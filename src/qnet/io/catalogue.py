@@ -14,6 +14,7 @@ from qnet.errors import FileError, InputError
 from qnet.files import PathLike, atomic_write, check_output
 from qnet.io.columns import filled, missing_value, text_column
 from qnet.io.fits import FitsFile
+from qnet.io.quantities import unit_text
 from qnet.io.tables import (
     Card,
     check_format,
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 #: Name of the HDU that holds the catalogue.
 EXTNAME = "QNET"
 
-#: Units of columns that have one.
-_UNITS = {"TARGET_RA": "deg", "TARGET_DEC": "deg"}
+#: Units of the surveys' columns that have one.
+UNITS = {"TARGET_RA": "deg", "TARGET_DEC": "deg"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Catalogue:
 
     columns: Mapping[str, npt.NDArray[Any]]
     header: tuple[Card, ...] = ()
-    units: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(_UNITS))
+    units: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(UNITS))
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -194,7 +195,7 @@ def _from_table(table: Table) -> Catalogue:
     cards = tuple(_meta_cards(table.meta))
     columns = {name: filled(table[name], name) for name in table.colnames}
     units = {
-        name: table[name].unit.to_string("fits")
+        name: unit_text(table[name].unit)
         for name in table.colnames
         if getattr(table[name], "unit", None) is not None
     }

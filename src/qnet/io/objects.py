@@ -14,7 +14,7 @@ from qnet.errors import InputError, QnetWarning
 from qnet.io.air import air_to_vacuum
 from qnet.io.boss import COMBINEREJ
 from qnet.io.columns import filled
-from qnet.io.quantities import angstrom, flux_and_ivar
+from qnet.io.quantities import angstrom, flux_and_ivar, unit_text
 from qnet.spectra import Camera, Spectra
 
 #: Names of table columns, in any letter case, by what they hold; best first.
@@ -160,7 +160,14 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
         targetid=ids.pop("TARGETID", None),
         air=air,
     )
-    return dataclasses.replace(spectra, ids={**spectra.ids, **ids}, layout="astropy Table")
+    units = {
+        name.upper(): unit_text(table[name].unit)
+        for name in table.colnames
+        if name.upper() in ids and getattr(table[name], "unit", None) is not None
+    }
+    return dataclasses.replace(
+        spectra, ids={**spectra.ids, **ids}, units=units, layout="astropy Table"
+    )
 
 
 def _kind(column: Any) -> str:

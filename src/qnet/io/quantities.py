@@ -158,3 +158,11 @@ def _inverse(spread: npt.NDArray[Any], *, squared: bool) -> npt.NDArray[np.float
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         variance = np.square(values) if squared else values
         return np.asarray(np.where((values > 0) & (variance > 0), 1.0 / variance, 0.0))
+
+
+def unit_text(unit: Any) -> str:
+    """A unit in FITS's notation; as astropy writes it where FITS has none."""
+    try:
+        return str(unit.to_string("fits"))
+    except ValueError:
+        return str(unit)

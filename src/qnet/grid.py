@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from qnet.checks import check_number, check_whole
 from qnet.errors import GridError
 
 FloatArray = npt.NDArray[np.float64]
@@ -23,6 +24,22 @@ BIN_DECIMALS = 9
 
 #: No grid is longer than this: a bound on what a file may ask for.
 MAX_PIXELS = 10_000_000
+
+
+def _check_limits(wave_min: float, wave_max: float, step: float) -> None:
+    """Raise GridError unless there is something between the limits, and a step."""
+    for name, value in (("wave_min", wave_min), ("wave_max", wave_max), ("step", step)):
+        check_number(name, value)
+    if not (0 < wave_min < wave_max < math.inf and 0 < step < math.inf):
+        raise GridError(
+            "the grid needs 0 < wave_min < wave_max and a positive step, not "
+            f"{wave_min:g}, {wave_max:g}, {step:g}"
+        )
+
+
+def _steps(span: float, step: float) -> float:
+    """How often a step fits into a span; not so often that it is no number of pixels."""
+    return min(span / step, MAX_PIXELS + 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +83,9 @@ class WavelengthGrid:
     def __post_init__(self) -> None:
         if self.spacing not in ("log", "linear"):
             raise GridError(f"grid spacing must be 'log' or 'linear', not {self.spacing!r}")
+        check_number("grid start", self.start)
+        check_number("grid step", self.step)
+        check_whole("npix", self.npix)
         if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0):
             raise GridError(
                 f"grid start and step must be finite and the step positive, "
@@ -84,13 +104,15 @@ class WavelengthGrid:
     @classmethod
     def log(cls, wave_min: float, wave_max: float, step: float) -> WavelengthGrid:
         """Log grid of the whole pixels between two wavelengths [Angstrom]; `step` in dex."""
+        _check_limits(wave_min, wave_max, step)
         low, high = math.log10(wave_min), math.log10(wave_max)
-        return cls("log", low, step, int((high - low) / step))
+        return cls("log", low, step, int(_steps(high - low, step)))
 
     @classmethod
     def linear(cls, wave_min: float, wave_max: float, step: float) -> WavelengthGrid:
         """Linear grid with left edges from `wave_min` up to below `wave_max` [Angstrom]."""
-        return cls("linear", wave_min, step, math.ceil((wave_max - wave_min) / step))
+        _check_limits(wave_min, wave_max, step)
+        return cls("linear", wave_min, step, math.ceil(_steps(wave_max - wave_min, step)))
 
     @classmethod
     def from_wave(cls, wave: npt.ArrayLike) -> WavelengthGrid:

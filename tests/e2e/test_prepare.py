@@ -99,7 +99,7 @@ def test_bad_files_are_reported_and_the_rest_written(survey):
     assert len(read_data("data.fits")[0]) == 4
     done = run("prepare", "bad.fits", "-o", "none.fits")
     assert done.returncode == 1
-    assert errors(done)[-1] == "qnet: error: none of the 1 input could be read"
+    assert errors(done) == [error]
     assert not os.path.exists("none.fits")
 
 
@@ -110,7 +110,7 @@ def test_bad_files_are_reported_and_the_rest_written(survey):
         (["spec-1.fits", "-o", "drq.fits"], "drq.fits: exists already"),
         (["spec-1.fits", "-o", "data.txt"], "data.txt: the name of a prepared data file must end"),
         (["spec-1.fits", "spec-1.fits", "-o", "data.fits"], "spec-1.fits: is given twice"),
-        (["spec-1.fits", "-o", "data.fits", "--step", "-1"], "the grid needs 0 < wave-min < wave-"),
+        (["spec-1.fits", "-o", "data.fits", "--step", "-1"], "the grid needs 0 < wave_min < wave_"),
         (["spec-4.fits", "-o", "data.fits", "--truth", "superset.fits"], "is it the truth of ano"),
     ],
     ids=range(6),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qnet.io
-from qnet.errors import GridError
+from qnet.errors import GridError, InputError
 from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
 
 
@@ -90,3 +90,22 @@ def test_both_ends_of_a_grid_have_a_box(grid):
 
 def test_a_grid_says_what_it_is():
     assert str(QUASARNET_GRID) == "443 pixels, 3600.0-9961.0 Angstrom, log step 0.001 dex"
+
+
+@pytest.mark.parametrize("kind", [WavelengthGrid.log, WavelengthGrid.linear])
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ((3600, 9000, 0), "a positive step, not 3600, 9000, 0"),
+        ((9000, 3600, 1), "0 < wave_min < wave_max"),
+        ((0, 3600, 1), "0 < wave_min < wave_max"),
+        ((3600, 9000, np.nan), "a positive step"),
+        ((3600, np.inf, 1), "0 < wave_min < wave_max"),
+        (("3600", 9000, 1), "wave_min must be a number, not '3600'"),
+        ((3600, 9000, None), "step must be a number, not None"),
+        ((3600, 9000, 1e-320), "a grid has 2 to 10000000 pixels"),
+    ],
+)
+def test_limits_that_hold_no_grid(kind, limits, message):
+    with pytest.raises(InputError, match=message):
+        kind(*limits)

@@ -6,14 +6,12 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli.common import (
-    FAILED,
-    OK,
     add_rule,
-    complain,
     count,
     flat,
     integers,
     refuse_output,
+    report_failures,
     row_range,
 )
 
@@ -119,14 +117,12 @@ def _classify(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         progress=True,
     )
-    for failure in failures:
-        complain(failure.error)
+    status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
-        complain(f"none of the {count(len(arguments.inputs), 'input')} could be classified")
-        return FAILED
+        return status
     write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
     _report(catalogue, arguments, sum(len(failure.paths) for failure in failures))
-    return FAILED if failures else OK
+    return status
 
 
 def _report(catalogue: Catalogue, arguments: argparse.Namespace, failed: int) -> None:

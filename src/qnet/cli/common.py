@@ -8,10 +8,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qnet.errors import FileError, InputError
+
+if TYPE_CHECKING:
+    from qnet.attempt import Failure
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
@@ -95,6 +98,17 @@ def refuse_output(
 def complain(message: object) -> None:
     """Print an error, one line."""
     print(f"qnet: error: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def report_failures(
+    failures: Sequence[Failure], inputs: Sequence[str], anything: bool, done: str
+) -> int:
+    """Say what failed, and if nothing is left of several inputs, that; the exit status."""
+    for failure in failures:
+        complain(failure.error)
+    if not anything and len(inputs) > 1:
+        complain(f"none of the {len(inputs)} inputs could be {done}")
+    return FAILED if failures else OK
 
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from qnet.cli.common import FAILED, OK, complain, count, refuse_output
-from qnet.errors import FileError, InputError
+from qnet.cli.common import OK, refuse_output, report_failures
+from qnet.errors import InputError
 
 
 def add_commands(commands: Any) -> None:
@@ -65,7 +65,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from qnet.evaluate import compare
     from qnet.files import atomic_write
 
-    classified, failed = _classified(arguments)
+    classified, status = _classified(arguments)
+    if status != OK and not classified:
+        return status
     given = {"dv_max": arguments.dv_max, "level": arguments.level, "seed": arguments.seed}
     comparison = compare(
         [*arguments.catalogues, *classified],
@@ -84,17 +86,17 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         with atomic_write(arguments.json, overwrite=arguments.overwrite) as partial:
             partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
-    return FAILED if failed else OK
+    return status
 
 
-def _classified(arguments: argparse.Namespace) -> tuple[list[Any], bool]:
-    """The catalogue of the spectra, where there are any, and whether a file of them failed."""
+def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
+    """The catalogue of the spectra, where there are any, and the exit status that is left."""
     if not arguments.spectra:
         if not arguments.catalogues:
             raise InputError("nothing to measure: give catalogues, --spectra, or both")
         if arguments.model is not None:
             raise InputError("--model is for --spectra, which is not given")
-        return [], False
+        return [], OK
     from qnet.answers import choose_rule
     from qnet.model import load_model
     from qnet.selection import Selection
@@ -104,11 +106,9 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], bool]:
     catalogue, failures = classify_files(
         arguments.spectra, model, choose_rule(model), Selection(), progress=True
     )
-    for failure in failures:
-        complain(failure.error)
-    if not catalogue.columns:
-        raise FileError(f"none of the {count(len(arguments.spectra), 'file')} could be classified")
-    return [catalogue.to_table()], bool(failures)
+    classified = [catalogue.to_table()] if catalogue.columns else []
+    status = report_failures(failures, arguments.spectra, bool(classified), "classified")
+    return classified, status
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:

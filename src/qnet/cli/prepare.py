@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import FAILED, OK, complain, count, flat, integers, refuse_output
+from qnet.cli.common import count, flat, integers, refuse_output, report_failures
 from qnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -75,11 +75,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         progress=True,
     )
-    for failure in done.failures:
-        complain(failure.error)
+    status = report_failures(done.failures, arguments.inputs, done.path is not None, "read")
     if done.path is None:
-        complain(f"none of the {count(len(arguments.inputs), 'input')} could be read")
-        return FAILED
+        return status
     failed = sum(len(failure.paths) for failure in done.failures)
     print(
         f"qnet: {count(done.nspec, 'spectrum')} of {done.nread} in "
@@ -89,7 +87,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
     )
     if done.removed:
         print(f"qnet: left out: {describe_removed(done.removed)}")
-    return FAILED if done.failures else OK
+    return status
 
 
 def _grid(arguments: argparse.Namespace) -> WavelengthGrid:
@@ -112,9 +110,4 @@ def _grid(arguments: argparse.Namespace) -> WavelengthGrid:
             limits, QUASARNET_LIMITS["linear" if linear else "log"], strict=True
         )
     )
-    if not (0 < low < high < float("inf") and step > 0):
-        raise InputError(
-            "the grid needs 0 < wave-min < wave-max and a positive step, not "
-            f"{low:g}, {high:g}, {step:g}"
-        )
     return (WavelengthGrid.linear if linear else WavelengthGrid.log)(low, high, step)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from qnet.architecture import Architecture
 from qnet.errors import InputError
 from qnet.layers import BATCH_NORM, ConvLayer
 from qnet.posterior import softmax
-from qnet.threads import one_blas_thread
+from qnet.threads import one_blas_thread, share_work
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -175,15 +174,8 @@ class Network:
             rows = slice(start, start + chunk_size)
             self._run_chunk(X[rows], out[:, rows], common[rows])
 
-        starts = range(0, len(X), chunk_size)
         with one_blas_thread():
-            if threads == 1 or len(starts) <= 1:
-                for start in starts:
-                    work(start)
-            else:
-                with ThreadPoolExecutor(min(threads, len(starts))) as pool:
-                    # Consumed, so that what a thread raises is raised here.
-                    list(pool.map(work, starts))
+            share_work(work, range(0, len(X), chunk_size), threads)
         return out, common
 
     def posterior(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:

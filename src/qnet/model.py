@@ -56,7 +56,7 @@ class Model:
 
     def __init__(self, weights: WeightsFile) -> None:
         self.weights = weights
-        #: Threads of the forward pass; None: as many as BLAS would take.
+        #: Threads that share the rows; None: as many as BLAS would take.
         self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
         # A list, so that copies of the model share it: it is made once.
@@ -136,7 +136,7 @@ class Model:
         InputError
             No wavelength lies on the model's grid.
         """
-        return preprocess(spectra.cameras, self.grid)
+        return preprocess(spectra.cameras, self.grid, threads=choose_threads(self.threads))
 
     def predict(
         self,

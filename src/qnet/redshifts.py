@@ -16,6 +16,7 @@ from qnet.model import Model
 from qnet.posterior import candidates, quasar_share
 from qnet.postprocess import Predictions
 from qnet.spectra import Spectra
+from qnet.threads import choose_threads
 from qnet.verify import refine_candidates
 
 FloatArray = npt.NDArray[np.float64]
@@ -81,7 +82,14 @@ def judge(
     verdict, rows = None, np.flatnonzero(judged & np.isfinite(zbest))
     if refiner is not None:
         floor = 0.0 if calibration is None else calibration.candidate_floor
-        refined = refine_candidates(spectra.select(rows), refiner, z[rows], share[rows], floor)
+        refined = refine_candidates(
+            spectra.select(rows),
+            refiner,
+            z[rows],
+            share[rows],
+            floor,
+            threads=choose_threads(model.threads),
+        )
         verdict = refined.choose(0.0 if calibration is None else calibration.share_exponent)
         zbest[rows], zerr[rows], absorbed[rows] = verdict.z, verdict.zerr, verdict.bal
         flag[rows[~verdict.ok]] |= QNFlag.NOREFINE

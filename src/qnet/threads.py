@@ -6,11 +6,14 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from qnet.checks import check_whole
 from qnet.errors import InputError
+
+T = TypeVar("T")
 
 
 def choose_threads(threads: int | None) -> int:
@@ -38,6 +41,26 @@ def choose_threads(threads: int | None) -> int:
     if threads < 1:
         raise InputError(f"threads must be at least 1, not {threads!r}")
     return threads
+
+
+def share_work(work: Callable[[T], None], items: Sequence[T], threads: int) -> None:
+    """Do the work on each item, by several threads; what one raises is raised here.
+
+    Parameters
+    ----------
+    work : callable
+        Takes an item. Results must not depend on which thread does it, nor when.
+    items : sequence
+    threads : int
+        At least 1.
+    """
+    if threads == 1 or len(items) <= 1:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        # Consumed, so that what a thread raises is raised here.
+        list(pool.map(work, items))
 
 
 @contextlib.contextmanager

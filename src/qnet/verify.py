@@ -12,6 +12,7 @@ from qnet.evidence import SECOND_VELOCITY, Verdict
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.refine import ROW_BLOCK, Refiner, fine_spectra
 from qnet.spectra import Spectra
+from qnet.threads import share_work
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -85,7 +86,13 @@ class Candidates:
 
 
 def refine_candidates(
-    spectra: Spectra, refiner: Refiner, z: npt.ArrayLike, share: npt.ArrayLike, floor: float = 0.0
+    spectra: Spectra,
+    refiner: Refiner,
+    z: npt.ArrayLike,
+    share: npt.ArrayLike,
+    floor: float = 0.0,
+    *,
+    threads: int = 1,
 ) -> Candidates:
     """Refine the candidates of each spectrum, each in its own frame.
 
@@ -100,6 +107,8 @@ def refine_candidates(
         first (`qnet.posterior.candidates`). A redshift of NaN is none.
     floor : float
         Candidates after the first are looked at where their share is at least this.
+    threads : int
+        Threads that share the rows; the results do not depend on it.
 
     Returns
     -------
@@ -111,11 +120,14 @@ def refine_candidates(
     ok = np.zeros(guess.shape, dtype=bool)
     wanted = np.isfinite(guess)
     wanted[:, 1:] &= shares[:, 1:] >= floor
-    for start in range(0, len(guess), ROW_BLOCK):
+
+    def work(start: int) -> None:
         block = np.arange(start, min(start + ROW_BLOCK, len(guess)))
         flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.grid)
         place, rank = np.nonzero(wanted[block])
         out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
         at = block[place], rank
         found[at], zerr[at], ok[at], score[at], bal[at] = out
+
+    share_work(work, range(0, len(guess), ROW_BLOCK), threads)
     return Candidates(guess, shares, found, zerr, score, bal, ok)

@@ -12,7 +12,7 @@ import pytest
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, image, make_spectra, prepared, primary, write
-from qnet import preprocess, survey
+from qnet import preprocess, rebinning, survey
 from qnet.errors import FileError
 from qnet.io.fits import FitsFile
 from qnet.io.pixels import plain_image
@@ -183,13 +183,13 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path, cameras):
 
 def test_clean_spectra_are_not_looked_at_pixel_by_pixel(cameras, monkeypatch):
     looked = []
-    weigh = preprocess._weigh
+    weigh = rebinning._weigh
 
     def watch(flux, ivar, on_grid):
         looked.append(len(flux))
         return weigh(flux, ivar, on_grid)
 
-    monkeypatch.setattr(preprocess, "_weigh", watch)
+    monkeypatch.setattr(rebinning, "_weigh", watch)
     wave, flux, ivar = cameras["B"]
     camera = qnet.spectra.Camera("B", wave, flux, ivar)
     wanted = preprocess.preprocess([camera], qnet.grid.QUASARNET_GRID)

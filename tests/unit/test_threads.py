@@ -1,4 +1,4 @@
-"""Threads share the network's work: the same bits, and BLAS held to one thread meanwhile."""
+"""Threads share the work: the same bits, and BLAS held to one thread meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, write
-from qnet import inference
+from qnet import inference, preprocess, verify
 from qnet.cli import main
 from qnet.errors import InputError
 from qnet.threads import choose_threads, one_blas_thread
@@ -126,6 +126,36 @@ def test_a_catalogue_does_not_depend_on_the_number_of_threads(coadd, two_stage_m
         for name in wanted.colnames:
             np.testing.assert_array_equal(found[name], wanted[name])
     assert two_stage_model.threads is None
+
+
+def meeting_in(monkeypatch, module, name):
+    """Make the first two calls of a function wait for each other; the threads that call it."""
+    seen, plain = [], getattr(module, name)
+    meeting = threading.Barrier(2, timeout=60)
+
+    def watch(*arguments):
+        seen.append(threading.current_thread())
+        if len(seen) <= 2:
+            meeting.wait()
+        return plain(*arguments)
+
+    monkeypatch.setattr(module, name, watch)
+    return seen
+
+
+def test_threads_share_the_rebinning_and_the_second_stage(tmp_path, two_stage_model, monkeypatch):
+    redshifts = np.linspace(0.5, 3.0, 24)
+    path = tmp_path / "coadd.fits"
+    write(path, desi_coadd(desi_set(redshifts), fibermap(list(range(24)))))
+    monkeypatch.setattr(preprocess, "ROW_BLOCK", 4)
+    monkeypatch.setattr(verify, "ROW_BLOCK", 4)
+    wanted = qnet.classify(path, model=two_stage_model, threads=1)
+    rebinning = meeting_in(monkeypatch, preprocess, "_preprocess_block")
+    refining = meeting_in(monkeypatch, verify, "fine_spectra")
+    found = qnet.classify(path, model=two_stage_model, threads=2)
+    assert len(set(rebinning)) == len(set(refining)) == 2
+    for name in wanted.colnames:
+        np.testing.assert_array_equal(found[name], wanted[name])
 
 
 @pytest.mark.parametrize(

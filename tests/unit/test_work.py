@@ -14,7 +14,7 @@ import pytest
 import qnet
 from counting import Work
 from makers import desi_coadd, desi_set, fibermap, write
-from qnet import inference, preprocess
+from qnet import inference, preprocess, rebinning
 from qnet.grid import QUASARNET_GRID
 from qnet.io import pixels
 from qnet.spectra import Camera
@@ -81,7 +81,7 @@ def rebin_work(cameras, grid):
     for camera in cameras:
         for part in ("flux", "ivar"):
             object.__setattr__(camera, part, work.array(getattr(camera, part)))
-    with work.of(preprocess):
+    with work.of(preprocess, rebinning):
         preprocess.preprocess(cameras, grid)
     return work
 
@@ -150,7 +150,7 @@ def test_each_pixel_of_a_file_is_read_once(coadd, small_model):
 def test_classifying_a_file_runs_each_step_once(coadd, small_model):
     path, _ = coadd
     spectra = qnet.read_spectra(path)
-    with Work().of(inference, preprocess) as work:
+    with Work().of(inference, preprocess, rebinning) as work:
         qnet.classify(path, model=small_model)
     grid = small_model.grid
     on_grid = sum(3 * int((grid.bins(c.wave) >= 0).sum()) for c in spectra.cameras)
@@ -182,7 +182,7 @@ def test_heads_that_are_computed_twice_are_seen(small_model, X, monkeypatch):
 
 
 def test_spectra_that_are_rebinned_twice_are_seen(cameras, monkeypatch):
-    monkeypatch.setattr(preprocess._Sums, "add", twice(preprocess._Sums.add))
+    monkeypatch.setattr(rebinning.Sums, "add", twice(rebinning.Sums.add))
     found = excess(rebin_work(cameras, QUASARNET_GRID), rebin_needed(cameras, QUASARNET_GRID))
     assert {"add.reduceat", "multiply", "minimum.reduce"} <= set(found)
 

@@ -60,7 +60,7 @@ def add_commands(commands: Any) -> None:
         "--threads",
         type=int,
         metavar="N",
-        help="threads of the network in each process (default: one per CPU; with workers, 1)",
+        help="threads in each process (default: one per CPU; with workers, 1)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
 

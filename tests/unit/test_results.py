@@ -50,6 +50,19 @@ def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
         assert result.rest["LYA"] == 1215.67
 
 
+def test_a_catalogue_that_astropy_wrote_is_the_same(tmp_path, catalogue):
+    few, path = catalogue[:4], tmp_path / "few.fits"
+    few.write(path)
+    found, wanted = read_result(path, name="few"), result_of_table(few, name="few")
+    assert (found.kind, found.rule, found.rest) == ("qnet", wanted.rule, wanted.rest)
+    assert (found.min_lines, found.left_out) == (2, {"NOT_TARGET": 2})
+    for name in ("targetid", "zbest", "is_qso", "never", "c_lines", "z_lines", "is_bal", "snr"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)
+    read = qnet.read_catalogue(path)
+    assert read.meta == few.meta
+    assert (read.colnames, len(read)) == (few.colnames, 4)
+
+
 def test_a_score_is_read_where_there_is_one(catalogue):
     assert result_of_table(catalogue).score is None
     catalogue["P_QSO"] = np.array([0.9, np.nan, np.nan, 0.2, 0.1])

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: Name of the HDU that holds the catalogue.
 EXTNAME = "QNET"
 
+#: A card that catalogues of qnet alone have: the table is known by it, however it was written.
+_MARK = "MODELSHA"
+
 #: Units of the surveys' columns that have one.
 UNITS = {"TARGET_RA": "deg", "TARGET_DEC": "deg"}
 
@@ -135,7 +138,9 @@ def write_catalogue(
 
 
 def read_catalogue(path: PathLike) -> Table:
-    """Read a catalogue that `write_catalogue` wrote as .fits, .fits.gz, .ecsv or .parquet.
+    """Read a catalogue as .fits, .fits.gz, .ecsv or .parquet.
+
+    `write_catalogue` wrote it, or astropy's ``Table.write``, for one that `qnet.classify` returned.
 
     Parameters
     ----------
@@ -159,13 +164,14 @@ def read_catalogue(path: PathLike) -> Table:
         )
     if kind == "fits":
         with FitsFile(path) as fits:
-            if EXTNAME not in fits:
+            hdu = catalogue_hdu(fits)
+            if hdu is None:
                 raise FileError(
                     f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds "
                     f"{fits.describe()}"
                 )
-            columns = fits.table(EXTNAME, fits.columns(EXTNAME))
-            header = fits.header(EXTNAME)
+            columns = fits.table(hdu, fits.columns(hdu))
+            header = fits.header(hdu)
         cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
         for number, (name, column) in enumerate(columns.items(), start=1):
             if column.dtype.kind in "SU":
@@ -176,6 +182,27 @@ def read_catalogue(path: PathLike) -> Table:
         _restore(table, header)
         return table
     return read_astropy(path, kind, "a catalogue")
+
+
+def catalogue_hdu(fits: FitsFile) -> str | int | None:
+    """The HDU of a qnet catalogue; None where there is none.
+
+    It is named QNET; one that other software wrote, such as astropy's ``Table.write``, may have
+    another name or none, and is known by its header.
+
+    Parameters
+    ----------
+    fits : FitsFile
+
+    Returns
+    -------
+    str, int or None
+    """
+    if EXTNAME in fits:
+        return EXTNAME
+    return next(
+        (hdu for hdu in range(len(fits)) if fits.is_table(hdu) and _MARK in fits.header(hdu)), None
+    )
 
 
 def _restore(table: Table, header: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike, as_path, check_input
 from qnet.flags import NEVER_QSO, QNFlag
-from qnet.io.catalogue import EXTNAME, read_catalogue
+from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import filled, float_column, integer_column, text_column
 from qnet.io.fits import FitsFile
 from qnet.lines import QUASARNET_LINES, absorber_IGM
@@ -115,7 +115,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     Parameters
     ----------
     path : str or path
-        qnet: .fits, .fits.gz, .csv, .ecsv or .parquet, as `qnet classify` writes it. The others are
+        qnet: .fits, .fits.gz, .csv, .ecsv or .parquet, as `qnet classify` or astropy writes it. The others are
         FITS, recognised by their HDUs: REDSHIFTS or ZBEST (redrock), CANDIDATES (SQUEzE), QN_RR or
         QN+RR (DESI's afterburner), or HDU 1 with ZBEST, IS_QSO, C_LINES (QuasarNET's qnAll).
     name : str, optional
@@ -141,7 +141,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     if path.name.lower().endswith((".ecsv", ".parquet")):
         return result_of_table(read_catalogue(path), name=label, path=path)
     with FitsFile(path) as fits:
-        if EXTNAME not in fits:
+        if catalogue_hdu(fits) is None:
             return _read_other(fits, label, need_zwarn)
     return result_of_table(read_catalogue(path), name=label, path=path)
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from qnet._version import __version__
 from qnet.errors import InputError, QnetWarning
 from qnet.files import PathLike
 from qnet.flags import QNFlag
@@ -31,6 +32,7 @@ from qnet.preprocess import preprocess
 from qnet.spectra import Spectra
 
 __all__ = [
+    "__version__",
     "absorber_IGM",
     "linear_wave",
     "load_desi_coadd",
@@ -150,6 +152,7 @@ def process_preds(
     lines_bal: Sequence[str],
     verbose: bool = True,
     wave: npt.ArrayLike = wave,
+    rest: Mapping[str, float] | None = None,
 ) -> tuple[npt.NDArray[np.float64], ...]:
     """Decode predictions, as ``quasarnp.utils.process_preds``: clamped at the grid's ends.
 
@@ -161,6 +164,10 @@ def process_preds(
         Log the numbers of spectra and boxes.
     wave : array_like, shape (npix,)
         Left edges of the grid [Angstrom]. QuasarNET's log grid by default.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom] of lines that differ from QuasarNET's, as ``model.rest`` has
+        them. QuasarNP has no such argument; networks of qnet need it, whose H-alpha lies at
+        6564.61, its wavelength in vacuum.
 
     Returns
     -------
@@ -173,22 +180,26 @@ def process_preds(
         The predictions do not match the lines, or a line is unknown.
     """
     grid = as_grid(wave)
-    found = decode(preds, lines, lines_bal, grid)
+    found = decode(preds, lines, lines_bal, grid, rest)
     if verbose:
         logger.info("nspec = %d, nboxes = %d", len(found), np.shape(preds[0])[1] // 2)
-    z_line = _clamp(found.z_line, lines, grid)
+    z_line = _clamp(found.z_line, lines, grid, rest)
     best = found.c_line.argmax(axis=0)
     zbest = z_line[best, np.arange(len(best))]
-    return found.c_line, z_line, zbest, found.c_line_bal, _clamp(found.z_line_bal, lines_bal, grid)
+    z_line_bal = _clamp(found.z_line_bal, lines_bal, grid, rest)
+    return found.c_line, z_line, zbest, found.c_line_bal, z_line_bal
 
 
 def _clamp(
-    z_line: npt.NDArray[np.float64], lines: Sequence[str], grid: WavelengthGrid
+    z_line: npt.NDArray[np.float64],
+    lines: Sequence[str],
+    grid: WavelengthGrid,
+    rest: Mapping[str, float] | None,
 ) -> npt.NDArray[np.float64]:
     """Redshifts that put each line between the first and the last left edge."""
-    rest = rest_wavelengths(lines)[:, None]
+    places = rest_wavelengths(lines, rest)[:, None]
     edges = grid.wave
-    return np.clip(z_line, edges[0] / rest - 1, edges[-1] / rest - 1)
+    return np.clip(z_line, edges[0] / places - 1, edges[-1] / places - 1)
 
 
 def _read(path: PathLike | Sequence[PathLike], rows: npt.NDArray[np.bool_] | None) -> Spectra:

@@ -174,6 +174,19 @@ def test_an_input_is_never_overwritten(spectra, small_weights):
     assert victim.read_bytes() == before
 
 
+def test_rows_and_ranges_in_any_order(tmp_path, small_weights):
+    write(tmp_path / "coadd.fits", desi_coadd(desi_set([1.0, 2.0, 3.0]), fibermap([1, 2, 3])))
+    for rows in (["1,0:1"], ["0:2"], ["1", "0"]):
+        done = run(
+            *("classify", "coadd.fits", "-o", "cat.fits", "--model", small_weights, "--overwrite"),
+            *("--rows", *rows),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        zbest = qnet.read_catalogue(tmp_path / "cat.fits")["ZBEST"]
+        assert np.flatnonzero(np.isfinite(zbest)).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

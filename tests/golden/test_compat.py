@@ -10,8 +10,10 @@ import pytest
 
 from makers import desi_cframe, desi_set, fibermap, write
 from qnet import compat
+from qnet.grid import QUASARNET_GRID
 from qnet.io.fits import FitsFile
-from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
+from qnet.postprocess import decode
 
 SHORT = ["LYA", "CIV", "CIII", "MgII", "Hbeta", "Halpha"]
 
@@ -164,3 +166,18 @@ def test_the_pipeline_itself_runs_on_compat(
             np.testing.assert_allclose(found[name], expected, rtol=0, atol=5e-5, err_msg=name)
         else:
             np.testing.assert_array_equal(found[name], expected, err_msg=name)
+
+
+def test_rest_wavelengths_of_a_network_of_qnet():
+    grid, lines, bal = QUASARNET_GRID, list(QUASARNET_LINES), list(QUASARNET_LINES_BAL)
+    rest = {**absorber_IGM, "Halpha": 6564.61}
+    preds = np.random.default_rng(2).uniform(size=(len(lines) + len(bal), 40, 26))
+    wanted = decode(preds, lines, bal, grid, rest)
+    c_line, z_line, *_ = compat.process_preds(preds, lines, bal, rest=rest)
+    np.testing.assert_array_equal(c_line, wanted.c_line)
+    # What is not clamped at an end of the grid is the same.
+    places = (1 + z_line) * np.array([rest[line] for line in lines])[:, None]
+    inside = (places > 1.0001 * grid.wave[0]) & (places < 0.9999 * grid.wave[-1])
+    assert inside.mean() > 0.9
+    np.testing.assert_allclose(z_line[inside], wanted.z_line[inside], rtol=1e-12)
+    assert (z_line != compat.process_preds(preds, lines, bal)[1])[-1].all()

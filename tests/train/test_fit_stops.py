@@ -93,6 +93,21 @@ def test_kill_9_of_the_command_and_resume(survey, tmp_path):
     assert left == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
+def test_sigterm_says_what_is_kept(survey, tmp_path):
+    """Batch systems send it when the time is up."""
+    options = "--epochs 1000 --filters 4 --units 8 --layers 3 --batch-size 8"
+    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o", "run"]
+    running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not (tmp_path / "run" / STATE).exists():
+        time.sleep(0.01)
+    running.terminate()
+    _, said = running.communicate()
+    assert running.returncode == 143
+    wanted = "qnet: error: ended by SIGTERM; what is done is in run: go on with --resume"
+    assert said.splitlines()[-1] == wanted
+
+
 @pytest.mark.skipif(os.environ.get("QNET_NESTED") == "1", reason="this is the nested run")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_another_backend_goes_on_to_the_same_end_and_stops_at_nan(backend):

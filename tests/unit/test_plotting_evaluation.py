@@ -62,6 +62,25 @@ def test_purity_and_completeness_of_one(evaluations, ax):
         assert "line confidence" in ax.get_xlabel()
 
 
+def test_the_scan_is_that_of_the_score_that_the_rule_rests_on(ax):
+    truth, result = mock_survey(200)
+    scored = replace(result, score=np.linspace(0, 1, len(result)), score_name="P_QSO")
+    for rule, label in (("IS_QSO (P_QSO > 0.5)", "P_QSO"), (result.rule, "line confidence")):
+        ax.clear()
+        plot_purity_completeness(evaluate(replace(scored, rule=rule), truth, nboot=2), ax=ax)
+        assert ax.get_xlabel() == f"threshold on {label}"
+
+
+def test_figures_of_their_own_are_of_pyplot(evaluations):
+    """So notebooks show them."""
+    import matplotlib.pyplot as plt
+
+    for draw in (plot_purity_completeness, plot_dv, plot_calibration):
+        axes = draw(evaluations[0])
+        assert axes.figure.number in plt.get_fignums()
+        plt.close(axes.figure)
+
+
 def test_purity_and_completeness_of_several(evaluations, ax):
     plot_purity_completeness(evaluations, ax=ax)
     assert labels(ax) == [

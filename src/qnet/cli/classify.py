@@ -70,9 +70,15 @@ def _add_rows(group: Any) -> None:
     group.add_argument(
         "--targets", choices=("all", "qso"), default="all", help="all, or quasar targets"
     )
-    group.add_argument("--targetids", nargs="+", type=integers, metavar="T", help="these TARGETIDs")
     group.add_argument(
-        "--rows", nargs="+", type=row_range, metavar="R", help="these rows: 3 or 0:10"
+        "--targetids",
+        nargs="+",
+        type=integers,
+        metavar="T",
+        help="these TARGETIDs (--targetids=-1,2 where the first is negative)",
+    )
+    group.add_argument(
+        "--rows", nargs="+", type=row_range, metavar="R", help="these rows: 3 or 0:10,12"
     )
 
 

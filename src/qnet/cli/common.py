@@ -52,19 +52,32 @@ def count(number: int, noun: str) -> str:
 
 def integers(text: str) -> list[int]:
     """One integer or several joined by commas."""
-    try:
-        numbers = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+    return _joined(text, lambda part: [_integer(part)])
+
+
+def row_range(text: str) -> list[int]:
+    """A row, a range start:stop, or several joined by commas."""
+    return _joined(text, lambda part: _range(part) if ":" in part else [_integer(part)])
+
+
+def _joined(text: str, parse: Callable[[str], list[int]]) -> list[int]:
+    """What the parts of a text say that are joined by commas."""
+    numbers = [number for part in text.split(",") if part.strip() for number in parse(part)]
     if not numbers:
         raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
     return numbers
 
 
-def row_range(text: str) -> list[int]:
-    """A row, several joined by commas, or a range start:stop."""
-    if ":" not in text:
-        return integers(text)
+def _integer(text: str) -> int:
+    """An integer."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+
+
+def _range(text: str) -> list[int]:
+    """The integers of start:stop."""
     try:
         start, stop = (int(part) for part in text.split(":"))
     except ValueError as error:

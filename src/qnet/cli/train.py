@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from qnet.cli.common import INTERRUPTED, OK, complain, count
+from qnet.cli.common import INTERRUPTED, OK, TERMINATED, Terminated, complain, count
 from qnet.errors import InputError
 
 if TYPE_CHECKING:
@@ -220,14 +220,16 @@ def _train(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
             distribute=arguments.distribute,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as error:
+        terminated = isinstance(error, Terminated)
+        what = "ended by SIGTERM" if terminated else "interrupted"
         begun = any(Path(arguments.output).glob("**/state.json"))
         complain(
-            f"interrupted; what is done is in {arguments.output}: go on with --resume"
+            f"{what}; what is done is in {arguments.output}: go on with --resume"
             if begun
-            else "interrupted before an epoch was done"
+            else f"{what} before an epoch was done"
         )
-        return INTERRUPTED
+        return TERMINATED if terminated else INTERRUPTED
     _report(models, Path(arguments.output))
     return OK
 

@@ -115,9 +115,10 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     Parameters
     ----------
     path : str or path
-        qnet: .fits, .fits.gz, .csv, .ecsv or .parquet, as `qnet classify` or astropy writes it. The others are
-        FITS, recognised by their HDUs: REDSHIFTS or ZBEST (redrock), CANDIDATES (SQUEzE), QN_RR or
-        QN+RR (DESI's afterburner), or HDU 1 with ZBEST, IS_QSO, C_LINES (QuasarNET's qnAll).
+        qnet: .fits, .fits.gz, .csv, .ecsv or .parquet, as `qnet classify` or astropy writes it. The
+        others are FITS, recognised by their HDUs: REDSHIFTS or ZBEST (redrock), CANDIDATES
+        (SQUEzE), QN_RR or QN+RR (DESI's afterburner), or HDU 1 with ZBEST, IS_QSO, C_LINES
+        (QuasarNET's qnAll).
     name : str, optional
         Name of the catalogue; the file's when None.
     need_zwarn : bool

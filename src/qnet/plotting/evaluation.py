@@ -11,7 +11,7 @@ import numpy as np
 from qnet.errors import FileError
 from qnet.evaluate import Confusion, Evaluation, Scan
 from qnet.files import PathLike, check_output
-from qnet.plotting.figure import new_axes, require_matplotlib, save_figure
+from qnet.plotting.figure import require_matplotlib, save_figure, shown_axes
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
 from qnet.plotting.style import BLACK, CYCLE, GREY, SEQUENTIAL
 
@@ -33,8 +33,9 @@ def plot_purity_completeness(
     Parameters
     ----------
     evaluations : Evaluation, Scan or sequence of Evaluation
-        One scan is drawn with its strict purity. Of an evaluation the first scan is drawn; one
-        without thresholds (redrock) is drawn as two level lines.
+        One scan is drawn with its strict purity. Of an evaluation the scan of what its rule rests
+        on is drawn (P_QSO, or line confidences); one without thresholds (redrock) is drawn as two
+        level lines.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -47,13 +48,13 @@ def plot_purity_completeness(
     InputError
         There is nothing to draw.
     """
-    ax = new_axes(width=7.5, height=5) if ax is None else ax
+    ax = shown_axes(width=7.5, height=5) if ax is None else ax
     if isinstance(evaluations, Scan):
         drawn = [("", evaluations)]
         level: list[Evaluation] = []
     else:
         every = as_list(evaluations)
-        drawn = [(each.name, each.scans[0]) for each in every if each.scans]
+        drawn = [(each.name, _scan_of_rule(each)) for each in every if each.scans]
         level = [each for each in every if not each.scans]
     lowest = [1.0]
     for number, (name, scan) in enumerate(drawn):
@@ -105,7 +106,7 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(width=5.5, height=4.2) if ax is None else ax
+    ax = shown_axes(width=5.5, height=4.2) if ax is None else ax
     if not table.counts.any():
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY}
         ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, **style)
@@ -157,7 +158,7 @@ def plot_calibration(
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(width=5.8, height=5.5) if ax is None else ax
+    ax = shown_axes(width=5.8, height=5.5) if ax is None else ax
     ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
     for number, each in enumerate(as_list(evaluations)):
         curve = each.calibration
@@ -256,6 +257,11 @@ def write_figures(
             draw(ax, number)
         save_figure(figure.axes[0], path, overwrite=overwrite)
     return paths
+
+
+def _scan_of_rule(each: Evaluation) -> Scan:
+    """The scan of the score that the rule names; the first where it names none."""
+    return next((scan for scan in each.scans if scan.label in each.rule), each.scans[0])
 
 
 def _band(level: float) -> Any:

@@ -58,6 +58,30 @@ def new_axes(*, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1]) -
     return axes
 
 
+def shown_axes(*, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1]) -> Axes:
+    """Axes of a new figure of pyplot, so that notebooks and ``plt.show()`` show it.
+
+    Parameters
+    ----------
+    width, height
+        As in `new_axes`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        Matplotlib is not installed.
+    """
+    require_matplotlib()
+    import matplotlib.pyplot as plt
+
+    axes: Axes = plt.figure(figsize=(width, height), layout="constrained").subplots()
+    return axes
+
+
 def check_figure_name(path: PathLike) -> None:
     """Check that the name of a figure has a suffix that it can be written as.
 

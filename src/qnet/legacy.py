@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from qnet.inference import check_weights
 from qnet.kerasgraph import KerasNetwork
 from qnet.layers import BATCH_NORM
 from qnet.weights import WeightsFile, check_weights_path
+
+#: Values of a chunk that are fine whatever the size of the array.
+_CHUNK = 1 << 20
 
 _EXPECTED = "a QuasarNET network saved by Keras as .h5"
 
@@ -148,9 +152,15 @@ def _own_item(group: Any, name: str, kind: type) -> Any:
 
 
 def _check_inside(dataset: Any, name: str) -> None:
-    """Raise if a dataset's values are stored outside of the file."""
+    """Raise if a dataset's values are stored outside of the file, or blow up when they are read."""
     if dataset.external is not None or dataset.is_virtual:
         raise InputError(f"array {name} lies outside of the file")
+    stored = dataset.id.get_create_plist()
+    filters = [stored.get_filter(number)[0] for number in range(stored.get_nfilters())]
+    size = math.prod(dataset.shape)
+    # A chunk is read whole, and a filter upon another multiplies what it may grow to.
+    if len(filters) > len(set(filters)) or math.prod(dataset.chunks or ()) > max(2 * size, _CHUNK):
+        raise InputError(f"array {name} is stored in chunks or filters larger than it needs")
 
 
 def _arrays(
@@ -181,7 +191,8 @@ def _layer_arrays(group: Any, layer: str) -> dict[str, Any]:
     """Datasets of a layer by their last name without ':0'; no link is followed."""
     import h5py
 
-    if layer not in group:
+    # A path would lead through groups and links that nobody has looked at.
+    if "/" in layer or layer not in group:
         raise InputError(f"model_weights lacks the layer {layer}")
     found: dict[str, Any] = {}
 

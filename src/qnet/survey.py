@@ -172,7 +172,7 @@ def _run(
     with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
         futures = [pool.submit(_classify_chunk, work, chunk) for chunk in chunks]
         try:
-            yield from bar(_gather(chunks, futures))
+            yield from bar(_gather(work, chunks, futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -186,19 +186,32 @@ def _classify_chunk(
 
 
 def _gather(
-    chunks: Sequence[Sequence[tuple[Path, ...]]], futures: Sequence[Future[list[Result[Part]]]]
+    work: functools.partial[Result[Part]],
+    chunks: Sequence[Sequence[tuple[Path, ...]]],
+    futures: Sequence[Future[list[Result[Part]]]],
 ) -> Iterator[Result[Part]]:
-    """Results in their order; failures for the inputs that died with their worker."""
+    """Results in their order; inputs whose worker died are tried again, one by one."""
     for chunk, future in zip(chunks, futures, strict=True):
         try:
             yield from future.result()
         except BrokenProcessPool:
-            for paths in chunk:
-                message = (
-                    f"{paths[0]}: was not classified: a worker process ended abruptly (out of "
-                    "memory, or killed); use fewer workers"
-                )
-                yield FileError(message), []
+            yield from (_classify_alone(work, paths) for paths in chunk)
+
+
+def _classify_alone(work: functools.partial[Result[Part]], paths: tuple[Path, ...]) -> Result[Part]:
+    """One input in a process of its own: a failure if that dies."""
+    import multiprocessing
+
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(work, paths).result()
+    except BrokenProcessPool:
+        message = (
+            f"{paths[0]}: was not classified: the process that read it ended abruptly (out of "
+            "memory, killed, or the file is damaged so that the FITS library does not survive it)"
+        )
+        return FileError(message), []
 
 
 def _classify_group(

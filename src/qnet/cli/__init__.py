@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -38,6 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit status: 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted),
         143 (ended by SIGTERM).
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold what the terminal's encoding does not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     arguments = _parser().parse_args(argv)
     logging.basicConfig(
         level=logging.INFO if arguments.verbose else logging.CRITICAL + 1,

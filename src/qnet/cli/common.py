@@ -23,6 +23,10 @@ OK, FAILED, USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
 
 
+#: Rows that a range may name: more than any file has.
+_MOST_ROWS = 10_000_000
+
+
 class Terminated(BaseException):
     """The process was asked to end (SIGTERM), as batch systems do: what is half written goes."""
 
@@ -86,6 +90,8 @@ def _range(text: str) -> list[int]:
         ) from error
     if not 0 <= start < stop:
         raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
+    if stop - start > _MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_ROWS} rows")
     return list(range(start, stop))
 
 

@@ -113,7 +113,7 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Raise, before any work is done, if an output may not be written or would replace an input."""
-    inputs = [*arguments.catalogues, *arguments.spectra, *arguments.truth]
+    inputs = [*arguments.catalogues, *arguments.spectra, *arguments.truth, arguments.model]
     if arguments.json is not None:
         refuse_output(arguments.json, arguments.overwrite, inputs)
     if arguments.plots is None:

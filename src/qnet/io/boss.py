@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def read_spec(fits: FitsFile) -> Spectra:
     if masked:
         if data["AND_MASK"].dtype.kind not in "iu":
             raise FileError(f"{fits.path}: column AND_MASK holds no integers")
-        ivar = np.where(data["AND_MASK"] & COMBINEREJ, ivar.dtype.type(0), ivar)
+        ivar = np.where(data["AND_MASK"].astype(np.int64) & COMBINEREJ, ivar.dtype.type(0), ivar)
     ids = _spec_ids(fits)
     return Spectra(
         cameras=(Camera("coadd", _wave(loglam), data["FLUX"][None], ivar[None]),),
@@ -235,7 +236,7 @@ def _frame_arrays(fits: FitsFile, rows: Rows) -> tuple[npt.NDArray[Any], npt.NDA
     """Flux and ivar of an spPlate or spCFrame; ivar 0 where the COMBINEREJ bit is set."""
     flux, ivar = fits.image(0, rows), fits.image(1, rows)
     mask = fits.image(2, rows, integers=True)
-    return flux, np.where(mask & COMBINEREJ, ivar.dtype.type(0), ivar)
+    return flux, np.where(mask.astype(np.int64) & COMBINEREJ, ivar.dtype.type(0), ivar)
 
 
 def _frame(fits: FitsFile) -> Frame:
@@ -303,6 +304,7 @@ def _plate_ids(
             f"{fits.path}: the plugmap in HDU {_PLUGMAP} has {len(plugmap['FIBERID'])} rows, but "
             f"there are {nspec} spectra"
         )
+    plugmap["FIBERID"] = _small_integers(plugmap["FIBERID"], "FIBERID", fits.path)
     if fibers is not None:
         place = {int(fiber): row for row, fiber in enumerate(plugmap["FIBERID"])}
         missing = [fiber for fiber in fibers if fiber not in place]
@@ -316,7 +318,7 @@ def _plate_ids(
     plate, mjd = (
         integer_card(header.get(card, NO_ID), card, fits.path) for card in ("PLATEID", "MJD")
     )
-    fiber = integer_column(plugmap.pop("FIBERID"), "FIBERID", fits.path).astype(np.int32)
+    fiber = plugmap.pop("FIBERID")
     if spall is None:
         _warn_no_id(fits, "THING_ID")
         spall = {}
@@ -356,3 +358,11 @@ def _reduction(header: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Version of the survey's reduction, as a dependency to be carried on."""
     run2d = header.get("RUN2D")
     return (("RUN2D", str(run2d).strip()),) if run2d else ()
+
+
+def _small_integers(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.int32]:
+    """A column as int32."""
+    column, limits = integer_column(values, name, path), np.iinfo(np.int32)
+    if len(column) and not limits.min <= column.min() <= column.max() <= limits.max:
+        raise FileError(f"{path}: column {name} holds numbers beyond the range of int32")
+    return column.astype(np.int32)

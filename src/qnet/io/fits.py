@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,14 +14,28 @@ import numpy.typing as npt
 
 from qnet.errors import FileError
 from qnet.files import PathLike, check_input
+from qnet.io.names import plain_name
 from qnet.io.pixels import PlainImage, plain_image
+from qnet.io.scaling import (
+    column_numbers,
+    read_scaled,
+    scaled_columns,
+    without_blanks,
+    without_nulls,
+)
 from qnet.io.structure import check_structure
 
 #: What fitsio and its C library raise on a damaged file.
-_FITS_FAULTS = (OSError, ValueError, RuntimeError, MemoryError, TypeError, KeyError, IndexError)
-
-#: The C library reads other characters in a file's name as part of a selection language.
-_PLAIN_NAME = re.compile(r"[\w./-]+", re.ASCII)
+_FITS_FAULTS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    TypeError,
+    KeyError,
+    IndexError,
+    getattr(fitsio, "FITSFormatError", OSError),
+)
 
 #: Cards of the empty first HDU that stands before a compressed primary image.
 _SHELL_CARDS = frozenset(
@@ -256,7 +266,24 @@ class FitsFile:
                 low, high = int(rows.min()), int(rows.max()) + 1
                 table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
             found = {name.upper(): _native(table[name]) for name in table.dtype.names}
-            return {name.upper(): found[name.upper()] for name in columns}
+            return self._meant(key, {name.upper(): found[name.upper()] for name in columns}, rows)
+
+    def _meant(
+        self,
+        key: str | int,
+        found: dict[str, npt.NDArray[Any]],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Columns that were read, with what their stored integers mean."""
+        cards = self.header(key)
+        numbers = column_numbers(cards, list(found))
+        for name, number in numbers.items():
+            found[name] = without_nulls(found[name], name, cards.get(f"TNULL{number}"))
+        if scaled := scaled_columns(cards, numbers):
+            hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
+            for name, values in read_scaled(self.path, hdu, scaled).items():
+                found[name] = _native(values if rows is None else values[rows])
+        return found
 
     def _check_image(self, key: str | int, rows: npt.NDArray[np.int64] | None) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""
@@ -285,6 +312,7 @@ class FitsFile:
         else:
             hdu = self._hdu(key)
             found = hdu.read() if rows is None else hdu[low:high, :]
+            found = without_blanks(found, self.header(key))
         return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])
 
     def _plain_image(self, key: str | int) -> PlainImage | None:
@@ -330,36 +358,6 @@ class FitsFile:
             cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
             if not cards:
                 del self._hdus[0]
-
-
-@contextlib.contextmanager
-def plain_name(path: Path) -> Iterator[str]:
-    """A name for a file that the C library takes literally.
-
-    cfitsio reads brackets, parentheses, plus signs and the like in a name as a selection; such a
-    file is reached through a link in a temporary folder.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    str
-    """
-    name = os.path.abspath(path)
-    if _PLAIN_NAME.fullmatch(name):
-        yield name
-        return
-    with tempfile.TemporaryDirectory(prefix="qnet-") as folder:
-        link = Path(folder, "folder")
-        link.symlink_to(Path(name).parent, target_is_directory=True)
-        if _PLAIN_NAME.fullmatch(path.name):
-            yield str(link / path.name)
-            return
-        link = Path(folder, "file.fits")
-        link.symlink_to(name)
-        yield str(link)
 
 
 def _span(rows: npt.NDArray[np.int64]) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from qnet.errors import FileError, InputError, OutputExistsError
 from qnet.files import PathLike, as_path, atomic_write, check_output
 from qnet.io.boss import COMBINEREJ
-from qnet.io.fits import plain_name
+from qnet.io.names import plain_name
 from qnet.io.tables import Card, append_fits, fits_cards
 from qnet.spectra import Camera, Spectra
 

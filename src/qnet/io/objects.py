@@ -190,7 +190,7 @@ def _mask(table: Any, found: Mapping[str, str | None]) -> npt.NDArray[np.bool_] 
         values = filled(table[name], name)
         if values.dtype.kind not in "iub":
             raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
-        these = values != 0 if bits is None else (values & bits) != 0
+        these = values != 0 if bits is None else (values.astype(np.int64) & bits) != 0
         bad = these if bad is None else bad | these
     return bad
 

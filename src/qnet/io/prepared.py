@@ -88,7 +88,7 @@ def prepared_ids(
     for name, column in fits.table(1, fits.columns(1), rows).items():
         if name == "TARGETID":
             ids[name] = id_column(column, name, fits.path)
-        elif column.ndim == 1:
+        elif column.ndim == 1 and column.dtype.kind in "iufbSU":
             text = column.dtype.kind in "SU"
             ids[name] = text_column(column, name, fits.path) if text else column
     return ids

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
-from qnet.files import PathLike, as_path, check_input
+from qnet.files import PathLike, as_path
 from qnet.flags import NEVER_QSO, QNFlag
+from qnet.io.answercolumns import (
+    Columns,
+    bool_column,
+    card_number,
+    line_names,
+    lines_column,
+    optional_column,
+    read_csv_columns,
+)
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import filled, float_column, integer_column, text_column
 from qnet.io.fits import FitsFile
@@ -24,7 +32,6 @@ if TYPE_CHECKING:
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
-Columns = dict[str, npt.NDArray[Any]]
 
 #: Threshold of the confidences, and number of lines, of catalogues that do not state their own.
 C_THRESHOLD, MIN_LINES = 0.5, 1
@@ -34,8 +41,6 @@ PROB_THRESHOLD = 0.5
 
 #: Lines of DESI's afterburner, in the order of QUASARNET_LINES, as its columns C_* name them.
 _DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
-
-_SPLIT_COLUMN = re.compile(r"([CZ]_LINES(?:_BAL)?)_(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,7 +143,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     path = as_path(path, "a catalogue")
     label = path.name if name is None else name
     if path.name.lower().endswith(".csv"):
-        return _from_columns(_read_csv(path), {}, label, path)
+        return _from_columns(read_csv_columns(path), {}, label, path)
     if path.name.lower().endswith((".ecsv", ".parquet")):
         return result_of_table(read_catalogue(path), name=label, path=path)
     with FitsFile(path) as fits:
@@ -173,28 +178,37 @@ def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None 
         raise InputError(
             f"a catalogue must be a path, a Result or an astropy Table, not {type(table).__name__}"
         )
-    columns = {column.upper(): filled(table[column], column) for column in table.colnames}
-    return _from_columns(columns, table.meta, name, path or Path(name))
+    columns = {
+        column.upper(): filled(table[column], column)
+        for column in table.colnames
+        if hasattr(table[column], "dtype")  # not coordinates, times and the like
+    }
+    # Whatever else stands in a file's header is none of qnet's, and may be of any size.
+    plain = {
+        key: value for key, value in table.meta.items() if isinstance(value, (str, int, float))
+    }
+    return _from_columns(columns, plain, name, path or Path(name))
 
 
 def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Path) -> Result:
     """Result of the columns and header of qnet's catalogue."""
     if missing := [key for key in ("TARGETID", "ZBEST", "IS_QSO") if key not in columns]:
         raise FileError(f"{path}: lacks the column(s) {', '.join(missing)} of a qnet catalogue")
-    flag = _optional(columns, "QN_FLAG", path)
-    bits = np.zeros(len(columns["ZBEST"]), dtype=np.int64) if flag is None else flag.astype(int)
-    score = _optional(columns, "P_QSO", path)
+    bits = np.zeros(len(columns["ZBEST"]), dtype=np.int64)
+    if "QN_FLAG" in columns:
+        bits = integer_column(columns["QN_FLAG"], "QN_FLAG", path)
+    score = optional_column(columns, "P_QSO", path)
     if score is not None and np.isnan(score).all():
         score = None
-    c_lines = _lines_column(columns, "C_LINES", path)
-    lines, rest = _line_names(meta, 0 if c_lines is None else c_lines.shape[1])
+    c_lines = lines_column(columns, "C_LINES", path)
+    lines, rest = line_names(meta, 0 if c_lines is None else c_lines.shape[1], path)
     asked = (bits & QNFlag.NOT_TARGET) == 0
     result = Result(
         name=name,
         kind="qnet",
         targetid=integer_column(columns["TARGETID"], "TARGETID", path),
         zbest=float_column(columns["ZBEST"], "ZBEST", path),
-        is_qso=_bool_column(columns, "IS_QSO", path),
+        is_qso=bool_column(columns, "IS_QSO", path),
         rule=f"IS_QSO ({meta.get('STRATEGY', 'the rule is not stated')})",
         never=(bits & NEVER_QSO) != 0,
         score=score,
@@ -202,12 +216,12 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         lines=lines,
         rest=rest,
         c_lines=c_lines,
-        z_lines=_lines_column(columns, "Z_LINES", path),
-        c_lines_bal=_lines_column(columns, "C_LINES_BAL", path),
-        is_bal=_bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
-        snr=_optional(columns, "SNR", path),
-        c_threshold=float(meta.get("CTHRESH", C_THRESHOLD)),
-        min_lines=int(meta.get("MINLINES", MIN_LINES)),
+        z_lines=lines_column(columns, "Z_LINES", path),
+        c_lines_bal=lines_column(columns, "C_LINES_BAL", path),
+        is_bal=bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
+        snr=optional_column(columns, "SNR", path),
+        c_threshold=card_number(meta, "CTHRESH", C_THRESHOLD, path),
+        min_lines=int(card_number(meta, "MINLINES", MIN_LINES, path)),
         left_out={"NOT_TARGET": int((~asked).sum())},
     )
     return result.select(asked)
@@ -258,7 +272,7 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     score = float_column(columns["PROB"], "PROB", fits.path)
     duplicated = np.zeros(len(score), dtype=bool)
     if has_duplicated:
-        duplicated = _bool_column(columns, "DUPLICATED", fits.path)
+        duplicated = bool_column(columns, "DUPLICATED", fits.path)
     result = Result(
         name=name,
         kind="squeze",
@@ -281,21 +295,21 @@ def _read_quasarnet(fits: FitsFile, name: str) -> Result:
     names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
     names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
     columns = fits.table(1, [id_name, *names])
-    c_lines = _lines_column(columns, "C_LINES", fits.path)
-    lines, rest = _line_names({}, 0 if c_lines is None else c_lines.shape[1])
+    c_lines = lines_column(columns, "C_LINES", fits.path)
+    lines, rest = line_names({}, 0 if c_lines is None else c_lines.shape[1], fits.path)
     return Result(
         name=name,
         kind="quasarnet",
         targetid=integer_column(columns[id_name], id_name, fits.path),
         zbest=float_column(columns["ZBEST"], "ZBEST", fits.path),
-        is_qso=_bool_column(columns, "IS_QSO", fits.path),
+        is_qso=bool_column(columns, "IS_QSO", fits.path),
         rule="IS_QSO (the file does not state the threshold)",
         never=np.zeros(len(columns["ZBEST"]), dtype=bool),
         lines=lines,
         rest=rest,
         c_lines=c_lines,
-        z_lines=_lines_column(columns, "Z_LINES", fits.path),
-        c_lines_bal=_lines_column(columns, "C_LINES_BAL", fits.path),
+        z_lines=lines_column(columns, "Z_LINES", fits.path),
+        c_lines_bal=lines_column(columns, "C_LINES_BAL", fits.path),
     )
 
 
@@ -320,7 +334,7 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         kind="desi",
         targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
         zbest=np.where(np.isfinite(z_new), z_new, z_qn),
-        is_qso=_bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
+        is_qso=bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
         rule="IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
         never=np.zeros(len(z_new), dtype=bool),
         lines=QUASARNET_LINES,
@@ -328,73 +342,3 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         c_lines=c_lines,
         z_lines=z_lines,
     )
-
-
-def _read_csv(path: Path) -> Columns:
-    """Columns of qnet's .csv file, those of several lines put together again."""
-    from astropy.table import Table
-
-    try:
-        table = Table.read(check_input(path, "a catalogue"), format="ascii.csv")
-    except (OSError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{path}: cannot be read as a catalogue in csv ({error})") from error
-    columns: Columns = {}
-    split: dict[str, list[npt.NDArray[Any]]] = {}
-    for name in table.colnames:
-        match = _SPLIT_COLUMN.fullmatch(name.upper())
-        values = filled(table[name], name)
-        if match is None:
-            columns[name.upper()] = values
-        else:
-            split.setdefault(match[1], []).append(float_column(values, name, path))
-    return columns | {name: np.stack(parts, axis=1) for name, parts in split.items()}
-
-
-def _line_names(
-    meta: Mapping[str, Any], nlines: int
-) -> tuple[tuple[str, ...], Mapping[str, float]]:
-    """Names and rest wavelengths by the header; without one, QuasarNET's if their number fits."""
-    if all(f"LINE{number}" in meta for number in range(nlines)):
-        names = tuple(str(meta[f"LINE{number}"]) for number in range(nlines))
-        places = {
-            line: float(meta[f"REST{number}"])
-            for number, line in enumerate(names)
-            if f"REST{number}" in meta
-        }
-        return names, places
-    if nlines == len(QUASARNET_LINES):
-        return QUASARNET_LINES, {line: absorber_IGM[line] for line in QUASARNET_LINES}
-    return tuple(f"line {number}" for number in range(nlines)), {}
-
-
-def _optional(columns: Columns, name: str, path: Path) -> FloatArray | None:
-    """A column as float64; None where there is none."""
-    return float_column(columns[name], name, path) if name in columns else None
-
-
-def _lines_column(columns: Columns, name: str, path: Path) -> FloatArray | None:
-    """A column of several lines as (nspec, nlines); None where there is none, or of no line."""
-    if name not in columns:
-        return None
-    values = columns[name]
-    table = values[:, None] if values.ndim == 1 else values
-    if table.ndim != 2 or table.dtype.kind not in "fiu":
-        raise FileError(
-            f"{path}: column {name} holds {values.dtype} of shape {values.shape[1:]} per row, but "
-            "a number per line was expected"
-        )
-    return table.astype(np.float64) if table.shape[1] else None
-
-
-def _bool_column(columns: Columns, name: str, path: Path) -> BoolArray:
-    """A column as bool: logical, a number that is 0 or not, or the words true and false."""
-    values = columns[name]
-    if values.dtype.kind in "SU":
-        text = np.char.lower(text_column(values, name, path))
-        if np.isin(text, ["true", "false"]).all():
-            return np.asarray(text == "true")
-    elif values.ndim == 1 and values.dtype.kind in "biu":
-        return np.asarray(values > 0)
-    raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")

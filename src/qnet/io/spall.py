@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import InputError
+from qnet.errors import FileError, InputError
 from qnet.files import PathLike
+from qnet.io.columns import integer_column
 from qnet.io.fits import FitsFile
 
 #: THING_ID by (PLATE, MJD, FIBERID), as `read_spall` returns it.
@@ -38,13 +39,23 @@ def read_spall(path: PathLike) -> tuple[npt.NDArray[np.int64], dict[tuple[int, i
     Raises
     ------
     MissingFileError, FileError
-        The file or a column is missing.
+        The file or a column is missing, holds no integers, or gives a fibre two THING_IDs.
     """
     with FitsFile(path) as fits:
-        data = fits.table(1, ["PLATE", "MJD", "FIBERID", "THING_ID"])
-    thing_id = data["THING_ID"].astype(np.int64)
-    keys = zip(*(data[name].tolist() for name in ("PLATE", "MJD", "FIBERID")), strict=True)
-    return thing_id, dict(zip(keys, thing_id.tolist(), strict=True))
+        data = {
+            name: integer_column(column, name, fits.path)
+            for name, column in fits.table(1, ["PLATE", "MJD", "FIBERID", "THING_ID"]).items()
+        }
+        thing_id = data["THING_ID"]
+        keys = zip(*(data[name].tolist() for name in ("PLATE", "MJD", "FIBERID")), strict=True)
+        known: dict[tuple[int, int, int], int] = {}
+        for key, number in zip(keys, thing_id.tolist(), strict=True):
+            if known.setdefault(key, number) != number:
+                raise FileError(
+                    f"{fits.path}: plate, MJD and fibre {key} stand twice, with the THING_IDs "
+                    f"{known[key]} and {number}"
+                )
+    return thing_id, known
 
 
 def as_spall(given: SpAllLike | None) -> SpAll | None:

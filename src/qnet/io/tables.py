@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from qnet.errors import FileError, InputError
 from qnet.files import PathLike, atomic_write, check_input, check_output
-from qnet.io.fits import plain_name
+from qnet.io.names import plain_name
 from qnet.io.structure import check_structure
 
 if TYPE_CHECKING:
@@ -164,13 +164,18 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
     file = check_input(path, what)
     try:
         table = Table.read(file, format=ASTROPY_FORMATS.get(kind, kind))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise FileError(f"{path}: cannot be read as {what} in {kind} ({error})") from error
     # Empty text comes back masked.
     for name in table.colnames:
-        if table[name].dtype.kind == "U" and hasattr(table[name], "filled"):
+        kind_of = getattr(getattr(table[name], "dtype", None), "kind", "")
+        if kind_of == "U" and hasattr(table[name], "filled"):
             table[name] = table[name].filled("")
     return table
+
+
+#: Text columns of a CSV file are of fixed width up to this.
+_WIDEST = 1000
 
 
 def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
@@ -186,8 +191,17 @@ def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
         raise FileError(f"{path}: holds blank lines only, but {what} was expected")
     if any(len(row) != len(header) for row in rows):
         raise FileError(f"{path}: a row has another number of fields than its header")
-    table = np.array(rows, dtype=str).reshape(len(rows), len(header))
-    return {name.strip().upper(): table[:, i] for i, name in enumerate(header)}
+    names = [name.strip().upper() for name in header]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise FileError(f"{path}: has the column(s) {', '.join(twice)} more than once")
+    # Column by column: a long comment makes its own column wide, not all of them.
+    return {name: _as_text([row[place] for row in rows]) for place, name in enumerate(names)}
+
+
+def _as_text(values: list[str]) -> npt.NDArray[Any]:
+    """Texts as an array; of objects where that of fixed width would be large."""
+    width = max(map(len, values), default=0)
+    return np.array(values, dtype=str if width <= _WIDEST else object)
 
 
 def write_fits(

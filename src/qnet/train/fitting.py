@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -106,8 +107,9 @@ def fit(
     Raises
     ------
     InputError
-        Nothing is left to train on, a setting is wrong, a run to resume was another one, or
-        `distribute` is asked for and Keras's backend is not JAX.
+        Nothing is left to train on, a setting is wrong, a run to resume was another one, an input
+        lies in the folder that is to be replaced, or `distribute` is asked for and Keras's backend
+        is not JAX.
     OutputExistsError
         The folder holds a run, and neither `resume` nor `overwrite` is asked for.
     MissingFileError, FileError
@@ -121,6 +123,8 @@ def fit(
     if resume and overwrite:
         raise InputError("resume and overwrite contradict one another")
     folder = Path(output)
+    if overwrite:
+        _check_apart(folder, data, truth, init)
     if is_first(distribute):
         check_folder(folder, members, resume=resume, overwrite=overwrite)
     need_keras()
@@ -164,6 +168,21 @@ def fit(
             again = overwrite or (resume and not begun)
             trained.append(run.go(resume=resume and begun, overwrite=again))
     return trained
+
+
+def _check_apart(folder: Path, *inputs: Any) -> None:
+    """Raise if an input lies in the folder whose run is to be replaced: it would go first."""
+    files = [
+        path
+        for given in inputs
+        for path in (given if isinstance(given, (list, tuple)) else [given])
+        if isinstance(path, (str, os.PathLike))
+    ]
+    for path in files:
+        if os.path.exists(path) and Path(folder).resolve() in Path(path).resolve().parents:
+            raise InputError(
+                f"{path}: lies in {folder}, whose run is to be replaced: copy it elsewhere first"
+            )
 
 
 @dataclasses.dataclass

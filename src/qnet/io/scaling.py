@@ -1,0 +1,126 @@
+"""What stored integers mean: scaled columns, and values that stand for nothing (FITS 4.0, 7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.io.columns import missing_value
+
+Cards = Mapping[str, Any]
+
+#: Codes of integer columns (TFORMn), and the TZEROn by which each stores the other signedness.
+_SIGNEDNESS = {"B": -128, "I": 2**15, "J": 2**31, "K": 2**63}
+
+
+def column_numbers(cards: Cards, names: Sequence[str]) -> dict[str, int]:
+    """Numbers of columns, by their names in upper case, from the header of a table.
+
+    Parameters
+    ----------
+    cards : mapping
+        Header of the table.
+    names : sequence of str
+        In any letter case.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    wanted = {name.upper() for name in names}
+    found: dict[str, int] = {}
+    for number in range(1, int(cards.get("TFIELDS", 0)) + 1):
+        name = str(cards.get(f"TTYPE{number}", "")).strip().upper()
+        if name in wanted:
+            found.setdefault(name, number)
+    return found
+
+
+def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
+    """Those integer columns whose stored numbers are to be scaled: fitsio reads them wrongly.
+
+    Parameters
+    ----------
+    cards : mapping
+        Header of the table.
+    numbers : mapping of str to int
+        What `column_numbers` returns.
+
+    Returns
+    -------
+    list of str
+    """
+    found = []
+    for name, number in numbers.items():
+        code = str(cards.get(f"TFORM{number}", "")).lstrip("0123456789")[:1]
+        scale, zero = cards.get(f"TSCAL{number}", 1), cards.get(f"TZERO{number}", 0)
+        if code in _SIGNEDNESS and (scale != 1 or zero not in (0, _SIGNEDNESS[code])):
+            found.append(name)
+    return found
+
+
+def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """All rows of scaled columns, read by astropy; NaN where a value stands for nothing.
+
+    Parameters
+    ----------
+    path : Path
+    hdu : int
+        Place of the table in the file.
+    names : sequence of str
+        In any letter case.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By the names in upper case.
+    """
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as hdus:
+        table = hdus[hdu]
+        found = {}
+        for column in table.columns:
+            if column.name.upper() in {name.upper() for name in names}:
+                values = np.array(table.data[column.name], dtype=np.float64)
+                if column.null is not None:
+                    null = column.null * (column.bscale or 1) + (column.bzero or 0)
+                    values[np.isclose(values, null, rtol=1e-12, atol=0)] = np.nan
+                found[column.name.upper()] = values
+    return found
+
+
+def without_nulls(values: npt.NDArray[Any], name: str, null: Any) -> npt.NDArray[Any]:
+    """A column of integers with what stands for nothing as `missing_value` has it."""
+    if null is None or values.dtype.kind not in "iu":
+        return values
+    mask = values == null
+    if not mask.any():
+        return values
+    kept = values.astype(np.int64) if values.dtype.kind == "u" else values
+    return np.where(mask, missing_value(name, kept.dtype), kept)
+
+
+def without_blanks(image: npt.NDArray[Any], cards: Cards) -> npt.NDArray[Any]:
+    """An image of scaled integers with NaN where a stored integer stands for nothing (BLANK).
+
+    Parameters
+    ----------
+    image : ndarray
+        As fitsio reads it: scaled, but for BLANK.
+    cards : mapping
+        Its header.
+
+    Returns
+    -------
+    ndarray
+    """
+    blank = cards.get("BLANK", cards.get("ZBLANK"))
+    if not isinstance(blank, int) or image.dtype.kind != "f":
+        return image
+    value = cards.get("BSCALE", 1) * blank + cards.get("BZERO", 0)
+    return np.where(image == image.dtype.type(value), np.nan, image)

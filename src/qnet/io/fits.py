@@ -257,33 +257,35 @@ class FitsFile:
                 f"has {_shorten(have)}"
             )
         with self._faults(key):
-            hdu = self._hdu(key)
-            # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
-            if rows is None or len(rows) == 0:
-                table = hdu.read(columns=columns)
-                table = table if rows is None else table[:0]
-            else:
-                low, high = int(rows.min()), int(rows.max()) + 1
-                table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
-            found = {name.upper(): _native(table[name]) for name in table.dtype.names}
-            return self._meant(key, {name.upper(): found[name.upper()] for name in columns}, rows)
+            cards = self.header(key)
+            numbers = column_numbers(cards, columns)
+            scaled = scaled_columns(cards, numbers)
+            found = self._plain_columns(
+                key, [name for name in columns if name.upper() not in scaled], rows
+            )
+            for name, values in found.items():
+                found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers[name]}"))
+            if scaled:
+                hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
+                for name, values in read_scaled(self.path, hdu, scaled).items():
+                    found[name] = _native(values if rows is None else values[rows])
+            return {name.upper(): found[name.upper()] for name in columns}
 
-    def _meant(
-        self,
-        key: str | int,
-        found: dict[str, npt.NDArray[Any]],
-        rows: npt.NDArray[np.int64] | None,
+    def _plain_columns(
+        self, key: str | int, columns: list[str], rows: npt.NDArray[np.int64] | None
     ) -> dict[str, npt.NDArray[Any]]:
-        """Columns that were read, with what their stored integers mean."""
-        cards = self.header(key)
-        numbers = column_numbers(cards, list(found))
-        for name, number in numbers.items():
-            found[name] = without_nulls(found[name], name, cards.get(f"TNULL{number}"))
-        if scaled := scaled_columns(cards, numbers):
-            hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
-            for name, values in read_scaled(self.path, hdu, scaled).items():
-                found[name] = _native(values if rows is None else values[rows])
-        return found
+        """Columns that fitsio reads right, by their names in upper case."""
+        if not columns:
+            return {}
+        hdu = self._hdu(key)
+        # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
+        if rows is None or len(rows) == 0:
+            table = hdu.read(columns=columns)
+            table = table if rows is None else table[:0]
+        else:
+            low, high = int(rows.min()), int(rows.max()) + 1
+            table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
+        return {name.upper(): _native(table[name]) for name in table.dtype.names}
 
     def _check_image(self, key: str | int, rows: npt.NDArray[np.int64] | None) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""

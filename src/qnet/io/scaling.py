@@ -17,6 +17,10 @@ Cards = Mapping[str, Any]
 _SIGNEDNESS = {"B": -128, "I": 2**15, "J": 2**31, "K": 2**63}
 
 
+#: Cards that scale a column, and what they mean where they are not there.
+_SCALING = (("TSCAL", 1), ("TZERO", 0))
+
+
 def column_numbers(cards: Cards, names: Sequence[str]) -> dict[str, int]:
     """Numbers of columns, by their names in upper case, from the header of a table.
 
@@ -57,7 +61,8 @@ def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
     found = []
     for name, number in numbers.items():
         code = str(cards.get(f"TFORM{number}", "")).lstrip("0123456789")[:1]
-        scale, zero = cards.get(f"TSCAL{number}", 1), cards.get(f"TZERO{number}", 0)
+        # As numbers: fitsio gives integers beyond int64 as text.
+        scale, zero = (float(cards.get(f"{key}{number}", or_else)) for key, or_else in _SCALING)
         if code in _SIGNEDNESS and (scale != 1 or zero not in (0, _SIGNEDNESS[code])):
             found.append(name)
     return found
@@ -81,7 +86,8 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDA
     """
     from astropy.io import fits
 
-    with fits.open(path, memmap=False) as hdus:
+    # Unsigned integers are none of these; looking for them, astropy fails on some that are scaled.
+    with fits.open(path, memmap=False, uint=False) as hdus:
         table = hdus[hdu]
         found = {}
         for column in table.columns:

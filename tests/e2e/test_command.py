@@ -201,6 +201,7 @@ def test_rows_and_ranges_in_any_order(tmp_path, small_weights):
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--p-threshold", "1"], "P_QSO"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--rows", "1:x"], "range of rows"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--rows", "5:2"], "empty range"),
+        (["classify", "a.fits", "-o", "b.fits", "--rows", "0:1000000000"], "more than 10000000"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--rows", ","], "no integer"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--targetids", "x"], "an integer"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--workers", "0"], "at least 1"),

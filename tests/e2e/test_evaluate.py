@@ -109,6 +109,7 @@ def test_outputs_are_refused_before_any_work_is_done(survey):
         assert "exists already" in errors(done)[0]
     for option, message in (
         (("--json", "truth.fits", "--overwrite"), "truth.fits: is an input"),
+        (("--json", "w.h5", "--model", "w.h5", "--overwrite"), "w.h5: is an input"),
         (("--json", "nowhere/out.json"), "its folder nowhere does not exist"),
         (("--plots", "rr.fits"), "rr.fits: is a file, but the name of a folder was expected"),
     ):

@@ -6,6 +6,7 @@ import gzip
 import re
 from pathlib import Path
 
+import fitsio
 import numpy as np
 import pytest
 
@@ -241,6 +242,28 @@ def test_header_that_crashes_the_c_library_fails_alone(tmp_path, weights, name, 
     (line,) = errors(done)
     assert str(bad) in line
     assert len(qnet.read_catalogue(output)) == 1
+
+
+def test_a_file_that_kills_its_reader_takes_no_other_with_it(tmp_path, weights):
+    """A compressed image that claims wider numbers than it holds: cfitsio may not survive it."""
+    whole, bad = _coadd(tmp_path), tmp_path / "bad.fits"
+    with fitsio.FITS(str(whole)) as source, fitsio.FITS(str(bad), "rw") as file:
+        for hdu in source:
+            name, squeeze = hdu.get_extname(), hdu.get_info().get("ndims", 0) == 2
+            compress = {"compress": "RICE", "qlevel": 4} if squeeze else {}
+            file.write(hdu.read() if hdu.has_data() else None, extname=name, **compress)
+    narrow = b"ZBITPIX =                  -32"
+    content = bad.read_bytes()
+    assert narrow in content
+    bad.write_bytes(content.replace(narrow, narrow[:-3] + b"-64", 1))
+    good = [write(tmp_path / f"spec-{number}.fits", SPEC) for number in range(4)]
+    output = tmp_path / "out.fits"
+    done = run("classify", bad, *good, "-o", output, "--model", weights, "--workers", 2)
+    written = qnet.read_catalogue(output)
+    assert (written["TARGETID"] == 465298745).sum() == len(good)
+    if done.returncode:  # not if another release reads it
+        (line,) = errors(done)
+        assert str(bad) in line
 
 
 @pytest.mark.parametrize("workers", [1, 3])

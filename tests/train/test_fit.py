@@ -270,6 +270,17 @@ def test_a_network_that_cannot_be_leaves_the_old_run(run, survey, tmp_path):
     assert left_in(run[0]) == before
 
 
+def test_inputs_in_the_folder_that_is_replaced_are_refused(run, survey):
+    before = left_in(run[0])
+    best = run[0] / "best.safetensors"
+    plain = dataclasses.replace(QUICK, network=dataclasses.replace(QUICK.network))
+    for options in ({"init": best}, {"data": [survey[0], best]}, {"truth": best}):
+        given = {"data": survey[0], "truth": survey[1]} | options
+        with pytest.raises(InputError, match=r"best\.safetensors: lies in .* is to be replaced"):
+            fit(output=run[0], settings=plain, overwrite=True, **given)
+    assert left_in(run[0]) == before
+
+
 def test_spectra_left_out_are_counted_by_reason(survey, tmp_path):
     """300 spectra, and 20 of another survey that the truth does not know."""
     other, _ = make_survey(tmp_path, count=20, first=5_000_000)

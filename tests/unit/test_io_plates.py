@@ -261,3 +261,24 @@ def test_spplate_without_fibers_is_an_empty_batch(tmp_path, four):
     spectra = read_spectra(write(tmp_path / "spPlate.fits", hdus), spall={})
     assert len(spectra) == 0
     assert len(read_spectra(tmp_path / "spPlate.fits", rows=[], spall={})) == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("THING_ID", np.array(["a", "b"]), "column THING_ID holds 'a'"),
+        ("THING_ID", np.array([1.5, 2.0]), "column THING_ID holds 1.5"),
+        ("PLATE", np.ones((2, 3), np.int32), "column PLATE holds"),
+        ("FIBERID", np.array([1, 1], np.int32), r"\(7102, 56666, 1\) stand twice"),
+    ],
+)
+def test_spall_files_that_lie(tmp_path, column, values, message):
+    columns = {
+        "PLATE": np.full(2, 7102, np.int32),
+        "MJD": np.full(2, 56666, np.int32),
+        "FIBERID": np.array([1, 2], np.int32),
+        "THING_ID": np.array([111, 222], np.int32),
+    }
+    path = write(tmp_path / "spAll.fits", [primary(), table(columns | {column: values})])
+    with pytest.raises(FileError, match=message):
+        read_spall(path)

@@ -251,6 +251,30 @@ def _linked_layer(stream):
     stream["model_weights/conv_2"] = h5py.SoftLink("/elsewhere")
 
 
+def _path_in_a_name(stream):
+    stream["model_weights/away"] = h5py.ExternalLink(stream.filename, "/model_weights")
+    stream.attrs["model_config"] = stream.attrs["model_config"].replace('"conv_2"', '"away/conv_2"')
+
+
+def _large_chunks(stream):
+    group = stream["model_weights/fc_box_1/fc_box_1"]
+    shape = group["bias:0"].shape
+    del group["bias:0"]
+    group.create_dataset("bias:0", shape=shape, maxshape=(None,), dtype="f4", chunks=(10**8,))
+
+
+def _filter_upon_filter(stream):
+    group = stream["model_weights/fc_box_1/fc_box_1"]
+    shape = group["bias:0"].shape
+    del group["bias:0"]
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_chunk(shape)
+    plan.set_deflate(9)
+    plan.set_deflate(9)
+    space = h5py.h5s.create_simple(shape)
+    h5py.h5d.create(group.id, b"bias:0", h5py.h5t.IEEE_F32LE, space, plan)
+
+
 def _external_grid(stream):
     external = [(__file__, 0, h5py.h5f.UNLIMITED)]
     stream.create_dataset("model_grid", shape=(443,), dtype="f8", external=external)
@@ -279,6 +303,9 @@ DAMAGES = [
     (_external, "conv_2/kernel lies outside of the file"),
     (_linked, "model_weights is missing, or a link out of the file"),
     (_linked_layer, "conv_2 is missing, or a link out of the file"),
+    (_path_in_a_name, "model_weights lacks the layer away/conv_2"),
+    (_large_chunks, "fc_box_1/bias is stored in chunks or filters larger than it needs"),
+    (_filter_upon_filter, "fc_box_1/bias is stored in chunks or filters larger than it needs"),
     (_external_grid, "array model_grid lies outside of the file"),
     (_no_config, "lacks the attribute model_config"),
     (_bad_json, "is not that of a QuasarNET network"),

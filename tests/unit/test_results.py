@@ -63,6 +63,42 @@ def test_a_catalogue_that_astropy_wrote_is_the_same(tmp_path, catalogue):
     assert (read.colnames, len(read)) == (few.colnames, 4)
 
 
+def test_the_columns_of_a_csv_file_may_stand_in_any_order(tmp_path, catalogue):
+    path = qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
+    rows = [line.split(",") for line in path.read_text().splitlines()]
+    path.write_text("".join(",".join(row[::-1]) + "\n" for row in rows))
+    found, wanted = read_result(path), result_of_table(catalogue)
+    np.testing.assert_allclose(found.z_lines, wanted.z_lines, rtol=1e-6)
+    number = rows[0].index("Z_LINES_3")
+    path.write_text("".join(",".join(row[:number] + row[number + 1 :]) + "\n" for row in rows))
+    with pytest.raises(FileError, match=r"columns Z_LINES_0, 1, 2, 4, 5, but one for each line"):
+        read_result(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"QN_FLAG": np.nan}, "column QN_FLAG holds nan"),
+        ({"CTHRESH": "high"}, "card CTHRESH holds 'high', not a number"),
+        ({"REST2": "red"}, "card REST2 holds 'red', not a number"),
+    ],
+)
+def test_catalogues_that_lie(catalogue, change, message):
+    (name, value), table = *change.items(), catalogue.copy()
+    if name in table.colnames:
+        table[name] = np.full(len(table), value)
+    else:
+        table.meta[name] = value
+    with pytest.raises(FileError, match=message):
+        result_of_table(table)
+
+
+def test_what_is_no_number_nor_text_in_a_header_is_left_unread(catalogue):
+    wanted = result_of_table(catalogue).rule
+    catalogue.meta["LINE0"] = catalogue.meta["HISTORY"] = [["many"] * 10] * 10
+    assert result_of_table(catalogue).rule == wanted
+
+
 def test_a_score_is_read_where_there_is_one(catalogue):
     assert result_of_table(catalogue).score is None
     catalogue["P_QSO"] = np.array([0.9, np.nan, np.nan, 0.2, 0.1])

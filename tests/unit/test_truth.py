@@ -123,6 +123,9 @@ def test_a_csv_file_of_a_spreadsheet(tmp_path):
     path.write_text("TARGETID,TRUEZ,TRUESPECTYPE\n\n7,1.5,QSO\n\n", encoding="utf-8-sig")
     assert qnet.io.read_truth(path)[7].z_vi == 1.5
     path.write_text("\n\n")
+    (tmp_path / "twice.csv").write_text("TARGETID,Z_VI,z_vi\n1,2.0,0.5\n")
+    with pytest.raises(FileError, match=r"twice\.csv: has the column\(s\) Z_VI more than once"):
+        qnet.io.read_truth(tmp_path / "twice.csv")
     with pytest.raises(FileError, match=r"truth\.csv: holds blank lines only"):
         qnet.io.read_truth(path)
 

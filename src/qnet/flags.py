@@ -47,9 +47,9 @@ _MEANING = {
     QNFlag.SPARSE: f"under {SPARSE_FRACTION:g} of the grid pixels have weight",
     QNFlag.CAMERA_MISSING: "a camera is absent from the file or has no weight in this row",
     QNFlag.LOW_SNR: f"the median S/N per grid pixel is under {LOW_SNR_LIMIT:g}",
-    QNFlag.LINE_UNOBSERVED: "the place of the most confident line has no data",
-    QNFlag.JOINT: "the most confident line lies on a camera joint that the model names",
-    QNFlag.SKYLINE: "the most confident line lies on a strong sky line that the model names",
+    QNFlag.LINE_UNOBSERVED: "the place of the most confident line at ZBEST has no data",
+    QNFlag.JOINT: "the most confident line at ZBEST lies on a camera joint that the model names",
+    QNFlag.SKYLINE: "the most confident line at ZBEST lies on a sky line that the model names",
     QNFlag.OUTLIER: "the spectrum is unlike the model's training data",
     QNFlag.ZRANGE: "ZBEST is outside the redshifts the model was trained on",
     QNFlag.DISAGREE: (

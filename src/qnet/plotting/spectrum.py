@@ -186,17 +186,20 @@ def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) 
 
 def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
     """Marks where the network's lines are at a redshift, and an axis of rest wavelengths."""
+    left, right = ax.get_xlim()
     for line in model.lines:
         place = model.rest[line] * (1 + z)
         if model.wave[0] <= place <= model.wave[-1]:
             ax.axvline(place, ymax=0.05, color=_EXPECTED, lw=2.5)
+            # To the left of the mark, but where the axes end there.
+            flip = place < left + _LABEL_WIDTH * (right - left)
             ax.annotate(
                 line,
                 (place, 0.02),
                 xycoords=("data", "axes fraction"),
-                xytext=(-4, 0),
+                xytext=(4 if flip else -4, 0),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if flip else "right",
                 va="center",
                 fontsize=7,
                 color=_EXPECTED,

@@ -151,6 +151,8 @@ def _as_rows(rows: Iterable[Any] | None) -> tuple[tuple[int, ...] | None, int | 
     if rows is None:
         return None, None
     array = _as_array(rows, "rows")
+    if array.dtype == bool and array.ndim != 1:
+        raise InputError(f"rows must be a boolean per spectrum, not of shape {array.shape}")
     if array.dtype == bool:
         return tuple(np.flatnonzero(array).tolist()), len(array)
     return tuple(_integers(array, "rows")), None

@@ -84,8 +84,9 @@ def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[Float
 def _spread(camera: Camera, grid: WavelengthGrid) -> Camera:
     """A coarse camera on the fine pixels it covers; another as it is."""
     wave = np.asarray(camera.wave, dtype=np.float64)
-    # Wavelengths that differ by row come with frames of survey spectrographs: these are fine.
-    if wave.ndim != 1 or len(wave) < 2 or np.median(np.diff(np.log10(wave))) <= grid.step:
+    if wave.ndim == 2:
+        return _spread_rows(camera, grid)
+    if len(wave) < 2 or np.median(np.diff(np.log10(wave))) <= grid.step:
         return camera
     if camera.name == PREPARED_CAMERA:
         edges = np.append(wave, 2 * wave[-1] - wave[-2])
@@ -100,6 +101,23 @@ def _spread(camera: Camera, grid: WavelengthGrid) -> Camera:
         return camera
     share = np.bincount(pixel, minlength=len(wave))[pixel]
     return Camera(camera.name, fine[covered], camera.flux[:, pixel], camera.ivar[:, pixel] / share)
+
+
+def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
+    """A coarse camera whose rows have wavelengths of their own, row by row; a fine one as it is."""
+    wave = np.asarray(camera.wave, dtype=np.float64)
+    if wave.shape[1] < 2 or np.median(np.diff(np.log10(wave), axis=1)) <= grid.step:
+        return camera
+    rows = [
+        rebin_cameras([_spread(Camera(camera.name, wave[row], flux[None], ivar[None]), grid)], grid)
+        for row, (flux, ivar) in enumerate(zip(camera.flux, camera.ivar, strict=True))
+        if (grid.bins(wave[row]) >= 0).any()
+    ]
+    seen = (grid.bins(wave) >= 0).any(axis=1)
+    flux, ivar = np.zeros((2, len(wave), grid.npix))
+    if rows:
+        flux[seen], ivar[seen] = (np.concatenate(part) for part in zip(*rows, strict=True))
+    return Camera(camera.name, grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
 
 
 def rest_frame(

@@ -58,7 +58,10 @@ def share_work(work: Callable[[T], None], items: Sequence[T], threads: int) -> N
         for item in items:
             work(item)
         return
-    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+    with (
+        one_blas_thread(),
+        ThreadPoolExecutor(min(threads, len(items)), initializer=_limit) as pool,
+    ):
         # Consumed, so that what a thread raises is raised here.
         list(pool.map(work, items))
 
@@ -88,7 +91,7 @@ class _Hold:
         """Limit BLAS, unless it is."""
         with self._lock:
             if self._count == 0:
-                self._limit = _controller().limit(limits=1)
+                self._limit = _limit()
             self._count += 1
 
     def release(self) -> None:
@@ -96,11 +99,33 @@ class _Hold:
         with self._lock:
             self._count -= 1
             if self._count == 0:
+                _allow_this_thread()
                 self._limit.restore_original_limits()
+                _allow_this_thread()
 
 
 #: BLAS has one setting for the process, so there is one counter for the process.
 _HOLD = _Hold()
+
+
+def _limit() -> Any:
+    """Limit BLAS to one thread: of the process, or of this thread where BLAS (OpenMP) counts so."""
+    _allow_this_thread()
+    return _controller().limit(limits=1)
+
+
+def _allow_this_thread() -> None:
+    """Let whichever thread comes set the limits: `_Hold` sees to it that they do not quarrel.
+
+    In newer releases of threadpoolctl the first thread that sets those of OpenBLAS is the
+    only one that can, until it ends; calls from others do nothing, silently.
+    """
+    import threadpoolctl
+
+    openblas = getattr(threadpoolctl, "OpenBLASController", None)
+    clear = getattr(openblas, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 @functools.cache

@@ -190,6 +190,8 @@ def test_one_network_and_several_do_not_share_a_folder(survey, tmp_path):
     fit(*survey, folder, quick, members=3)
     with pytest.raises(OutputExistsError, match="member-01: holds a training run"):
         fit(*survey, folder, quick)
+    with pytest.raises(InputError, match="run: holds the runs of several networks, not of a sing"):
+        fit(*survey, folder, quick, resume=True)
     (folder / "member-03" / "notes.txt").write_text("mine")
     fit(*survey, folder, quick, members=2, overwrite=True)
     assert left_in(folder) == {"member-01", "member-02", "member-03"}

@@ -319,6 +319,10 @@ def test_rows_and_ids_may_be_one_number(coadd, small_model):
     assert rows_of(one) == [1]
     targetid = int(one["TARGETID"][rows_of(one)[0]])
     assert rows_of(qnet.classify(coadd, model=small_model, targetids=targetid)) == [1]
+    with pytest.raises(
+        InputError, match=r"rows must be a boolean per spectrum, not of shape \(5, 2"
+    ):
+        qnet.classify(coadd, model=small_model, rows=np.ones((5, 2), dtype=bool))
     with pytest.raises(InputError, match="rows must be integers, not a slice"):
         qnet.classify(coadd, model=small_model, rows=slice(0, 3))
     with pytest.raises(InputError, match="targetids must be integers, not a float"):

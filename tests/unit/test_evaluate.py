@@ -239,6 +239,8 @@ def test_rules_that_cannot_be():
     for options, message in (
         ({"c_threshold": 1.5}, r"c_threshold must be in 0 \.\. 1, not 1\.5"),
         ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
+        ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
+        ({"z_lim": float("nan")}, "z_lim must be a redshift, not nan"),
         ({"c_threshold": 0.5, "p_threshold": 0.5}, "choose a rule"),
         ({"dv_max": 0.0}, "dv_max must be a positive velocity"),
         ({"dv_max": float("inf")}, "dv_max must be a positive velocity"),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from makers import make_spectra
 from networks import random_weights, refine_architecture
 from qnet.architecture import RefineArchitecture
 from qnet.errors import InputError
@@ -296,3 +297,17 @@ def test_spectra_off_the_grid_have_no_weight():
 def test_default_grid_of_quasarnet_is_commensurate_with_the_window():
     """Four fine pixels are one of QuasarNET's."""
     assert QUASARNET_GRID.step == pytest.approx(ARCH.pool * ARCH.grid.step)
+
+
+@pytest.mark.parametrize("step", [1e-3, 1e-4], ids=["coarse", "fine"])
+def test_wavelengths_of_their_own_are_spread_as_shared_ones(step):
+    grid = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
+    wave = 10 ** np.arange(3.57, 3.98, step)
+    flux, ivar = make_spectra(wave, (1.0, 2.0, 3.0), seed=4)
+    shared = fine_spectra([Camera("a", wave, flux, ivar)], grid)
+    # One row of three lies off the grid altogether.
+    waves = np.stack([wave, wave * 10, wave])
+    own = fine_spectra([Camera("a", waves, flux, ivar)], grid)
+    for found, wanted in zip(own, shared, strict=True):
+        np.testing.assert_allclose(found[[0, 2]], wanted[[0, 2]], rtol=1e-12)
+        assert not found[1].any()

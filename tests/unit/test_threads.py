@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -82,6 +83,48 @@ def test_blas_is_held_by_the_first_and_restored_by_the_last():
         assert set(blas_threads()) == {1}
         inner.__exit__(None, None, None)
         assert blas_threads() == before
+
+
+def test_blas_is_held_from_any_thread(small_model, X):
+    def held():
+        with one_blas_thread():
+            return set(blas_threads())
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        wanted = np.array(small_model.predict(X, threads=1))
+        assert held() == {1}
+        with ThreadPoolExecutor(1) as pool:  # whose thread lives on
+            assert pool.submit(held).result() == {1}
+            assert blas_threads() == before
+            found = pool.submit(small_model.predict, X, threads=1).result()
+            np.testing.assert_array_equal(np.array(found), wanted)
+            assert held() == {1}
+        assert blas_threads() == before
+
+
+def test_blas_is_restored_by_another_thread_than_held_it():
+    inside, go, out, end = (threading.Event() for _ in range(4))
+
+    def first():
+        with one_blas_thread():
+            inside.set()
+            go.wait()
+        out.set()
+        end.wait()  # lives on, as a pool's thread does
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        thread = threading.Thread(target=first)
+        thread.start()
+        inside.wait()
+        with one_blas_thread():
+            go.set()
+            out.wait()
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
+        end.set()
+        thread.join()
 
 
 def test_blas_is_restored_after_an_error():

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from qnet.checks import check_whole
 from qnet.errors import InputError
 from qnet.flags import DISAGREE_VELOCITY
 from qnet.io.classes import Z_LIM
@@ -71,12 +72,16 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+        if self.min_lines is not None:
+            check_whole("min_lines", self.min_lines)
         if self.min_lines is not None and self.min_lines < 1:
             raise InputError(f"min_lines must be at least 1, not {self.min_lines!r}")
         if self.p_threshold is not None and self.of_lines:
             raise InputError(
                 "p_threshold cannot be given with c_threshold or min_lines: choose a rule"
             )
+        if not math.isfinite(self.z_lim):
+            raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
         if not (math.isfinite(self.dv_max) and self.dv_max > 0):
             raise InputError(f"dv_max must be a positive velocity in km/s, not {self.dv_max!r}")
         if not 0 < self.level < 1:

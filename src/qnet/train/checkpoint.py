@@ -94,7 +94,7 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
     OutputExistsError
         It holds a run, and neither `resume` nor `overwrite` is asked for.
     InputError
-        It holds a single network, and several are to be resumed.
+        It holds a single network, and several are to be resumed; or the other way round.
     FileError
         It is a file, or a run is to be resumed and it is not there, or holds other things alone.
     """
@@ -105,6 +105,8 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
     if resume and members > 1 and _held(folder):
         raise InputError(f"{folder}: holds the run of a single network, not of several")
     runs = _runs(folder)
+    if resume and members == 1 and any(run != folder for run in runs):
+        raise InputError(f"{folder}: holds the runs of several networks, not of a single one")
     if runs and not (resume or overwrite):
         raise OutputExistsError(
             f"{runs[0]}: holds a training run ({_held(runs[0])[0]}); ask for resuming or "

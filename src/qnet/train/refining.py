@@ -178,7 +178,7 @@ def fit_refiner(
     finder : Model, optional
         First stage, with a redshift head: its candidates are what a stage that verifies judges.
     dropout : float
-        As `build_refiner` takes it.
+        Share of the activations dropped before the dense layer, in training.
     output : path, optional
         Folder of the run. After every epoch it holds ``best.safetensors`` (the arrays alone),
         ``history.fits``, ``history.csv`` and a checkpoint. Nothing is kept when None.

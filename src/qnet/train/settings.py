@@ -188,6 +188,8 @@ class Settings:
                 raise InputError(
                     f"{name} must be one of {', '.join(legal)}, not {getattr(self, name)!r}"
                 )
+        if not math.isfinite(self.z_lim):
+            raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InputError(f"weight_decay must be at least 0, not {self.weight_decay!r}")
         if not 0 <= self.validation < 1:

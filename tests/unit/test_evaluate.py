@@ -270,6 +270,15 @@ def test_rows_that_are_never_quasars():
     assert found.scans[0].ncalled[0] == (~found.sample.bad[25:]).sum()
 
 
+@pytest.mark.parametrize(("level", "width"), [(0.95, 2 * 1.96), (0.68, 2 * 0.994)])
+def test_the_bootstrap_interval_of_a_mean_is_that_of_theory(level, width):
+    """Of a normal sample: its standard deviation over the root of its size, so many times."""
+    sample = np.random.default_rng(5).normal(size=400)
+    low, high = bootstrap(np.mean, sample, level=level, nboot=4000)
+    assert high - low == pytest.approx(width * sample.std() / 20, rel=0.06)
+    assert (low + high) / 2 == pytest.approx(sample.mean(), abs=0.005)
+
+
 def test_intervals():
     low, high = wilson([0, 5, 10], [10, 10, 10])
     # Wilson's interval of 5 of 10 at 95 %: Newcombe 1998, Stat. Med. 17, 857 gives such values.

@@ -228,3 +228,15 @@ def test_flux_beyond_all_bounds_is_a_bad_pixel():
         0,
     ]
     np.testing.assert_array_equal(data.X[3], run(flux[[3]], ivar[[3]]).X[0])
+
+
+@pytest.mark.parametrize("row", [0, 15, 16, 37, 149])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_that_are_finite_but_not_legal_have_no_weight_in_any_row(row, dtype):
+    """Rows are summed 16 at a time and rebinned 128 at a time: none of them is missed."""
+    flux, ivar = spectra(150, dtype)
+    masked, negative = ivar.copy(), ivar.copy()
+    masked[row, 200:240], negative[row, 200:240] = 0, -1
+    wanted, found = run(flux, masked), run(flux, negative)
+    np.testing.assert_array_equal(found.X, wanted.X)
+    np.testing.assert_array_equal(found.observed, wanted.observed)

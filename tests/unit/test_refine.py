@@ -311,3 +311,14 @@ def test_wavelengths_of_their_own_are_spread_as_shared_ones(step):
     for found, wanted in zip(own, shared, strict=True):
         np.testing.assert_allclose(found[[0, 2]], wanted[[0, 2]], rtol=1e-12)
         assert not found[1].any()
+
+
+def test_a_row_that_is_not_finite_gives_nan_and_touches_no_other(refiner):
+    X = np.random.default_rng(3).normal(size=(5, ARCH.npooled, 2)).astype(np.float32)
+    wanted = refiner.predict(X)
+    X[2, 7, 0] = np.nan
+    found = refiner.predict(X)
+    others = np.array([0, 1, 3, 4])
+    for name in ("dv", "log_sigma"):
+        assert np.isnan(getattr(found, name)[2])
+        np.testing.assert_array_equal(getattr(found, name)[others], getattr(wanted, name)[others])

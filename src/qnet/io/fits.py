@@ -264,7 +264,7 @@ class FitsFile:
                 key, [name for name in columns if name.upper() not in scaled], rows
             )
             for name, values in found.items():
-                found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers[name]}"))
+                found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers.get(name)}"))
             if scaled:
                 hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
                 for name, values in read_scaled(self.path, hdu, scaled).items():

@@ -18,7 +18,6 @@ from qnet.preprocess import Preprocessed, check_overlap, preprocess
 from qnet.redshifts import judge, posterior_share
 from qnet.rules import Rule, choose_rule
 from qnet.spectra import Spectra
-from qnet.threads import choose_threads
 
 __all__ = ["Columns", "Rule", "answer", "choose_rule"]
 
@@ -63,8 +62,7 @@ def answer(
     # Of all rows: one that lies off the grid is flagged, whichever rows are asked for.
     check_overlap(spectra.cameras, model.grid)
     batch = spectra if len(rows) == nspec else spectra.select(rows)
-    threads = choose_threads(model.threads)
-    data = preprocess(batch.cameras, model.grid, require_overlap=False, threads=threads)
+    data = preprocess(batch.cameras, model.grid, require_overlap=False)
     for name, values in _answers(batch, model, rule, data).items():
         columns[name][rows] = values
     return columns

@@ -81,9 +81,9 @@ def classify(
     workers : int
         Processes that share the files.
     threads : int, optional
-        Threads in each process, for all but the reading; results do not depend on it. When None,
-        one for each CPU that the process may use, or as many as OMP_NUM_THREADS and its like allow;
-        with several `workers`, one.
+        Threads in each process, for the network and the second stage; results do not depend on it.
+        When None, one for each CPU that the process may use, or as many as OMP_NUM_THREADS and its
+        like allow; with several `workers`, one.
     progress : bool
         Show a progress bar on a terminal.
 

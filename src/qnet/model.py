@@ -136,7 +136,7 @@ class Model:
         InputError
             No wavelength lies on the model's grid.
         """
-        return preprocess(spectra.cameras, self.grid, threads=choose_threads(self.threads))
+        return preprocess(spectra.cameras, self.grid)
 
     def predict(
         self,

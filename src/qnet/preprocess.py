@@ -14,7 +14,6 @@ from qnet.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFlag
 from qnet.grid import WavelengthGrid
 from qnet.rebinning import ROW_BLOCK, Sums, check_overlap, rebin, rebin_cameras
 from qnet.spectra import Camera
-from qnet.threads import share_work
 
 __all__ = [
     "Preprocessed",
@@ -91,11 +90,7 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
 
 
 def preprocess(
-    cameras: Sequence[Camera],
-    grid: WavelengthGrid,
-    *,
-    require_overlap: bool = True,
-    threads: int = 1,
+    cameras: Sequence[Camera], grid: WavelengthGrid, *, require_overlap: bool = True
 ) -> Preprocessed:
     """Rebin all cameras into the same bins, normalise, and flag what is wrong.
 
@@ -107,8 +102,6 @@ def preprocess(
         The model's grid.
     require_overlap : bool
         Whether spectra that lie wholly outside of the grid are an error, not flagged rows.
-    threads : int
-        Threads that share the rows; the results do not depend on it.
 
     Returns
     -------
@@ -130,12 +123,9 @@ def preprocess(
         snr=np.empty(nspec, np.float32),
         goodfrac=np.empty(nspec, np.float32),
     )
-
-    def work(start: int) -> None:
+    for start in range(0, nspec, ROW_BLOCK):
         block = slice(start, min(start + ROW_BLOCK, nspec))
         _preprocess_block(cameras, grid, block, result)
-
-    share_work(work, range(0, nspec, ROW_BLOCK), threads)
     return result
 
 

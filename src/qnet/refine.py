@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 PREPARED_CAMERA = "prepared"
 
 #: Spectra that are shifted at a time: bounds the memory of the fine pixels.
-ROW_BLOCK = 256
+ROW_BLOCK = 128
 
 
 def whole_pixels(

@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, write
-from qnet import inference, preprocess, verify
+from qnet import inference, verify
 from qnet.cli import main
 from qnet.errors import InputError
 from qnet.threads import choose_threads, one_blas_thread
@@ -186,17 +186,15 @@ def meeting_in(monkeypatch, module, name):
     return seen
 
 
-def test_threads_share_the_rebinning_and_the_second_stage(tmp_path, two_stage_model, monkeypatch):
+def test_threads_share_the_second_stage(tmp_path, two_stage_model, monkeypatch):
     redshifts = np.linspace(0.5, 3.0, 24)
     path = tmp_path / "coadd.fits"
     write(path, desi_coadd(desi_set(redshifts), fibermap(list(range(24)))))
-    monkeypatch.setattr(preprocess, "ROW_BLOCK", 4)
     monkeypatch.setattr(verify, "ROW_BLOCK", 4)
     wanted = qnet.classify(path, model=two_stage_model, threads=1)
-    rebinning = meeting_in(monkeypatch, preprocess, "_preprocess_block")
     refining = meeting_in(monkeypatch, verify, "fine_spectra")
     found = qnet.classify(path, model=two_stage_model, threads=2)
-    assert len(set(rebinning)) == len(set(refining)) == 2
+    assert len(set(refining)) == 2
     for name in wanted.colnames:
         np.testing.assert_array_equal(found[name], wanted[name])
 

@@ -104,8 +104,9 @@ def test_sigterm_says_what_is_kept(survey, tmp_path):
     running.terminate()
     _, said = running.communicate()
     assert running.returncode == 143
+    # The backend may have its say too.
     wanted = "qnet: error: ended by SIGTERM; what is done is in run: go on with --resume"
-    assert said.splitlines()[-1] == wanted
+    assert wanted in said.splitlines()
 
 
 @pytest.mark.skipif(os.environ.get("QNET_NESTED") == "1", reason="this is the nested run")

@@ -108,15 +108,10 @@ def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
     wave = np.asarray(camera.wave, dtype=np.float64)
     if wave.shape[1] < 2 or np.median(np.diff(np.log10(wave), axis=1)) <= grid.step:
         return camera
-    rows = [
-        rebin_cameras([_spread(Camera(camera.name, wave[row], flux[None], ivar[None]), grid)], grid)
-        for row, (flux, ivar) in enumerate(zip(camera.flux, camera.ivar, strict=True))
-        if (grid.bins(wave[row]) >= 0).any()
-    ]
-    seen = (grid.bins(wave) >= 0).any(axis=1)
     flux, ivar = np.zeros((2, len(wave), grid.npix))
-    if rows:
-        flux[seen], ivar[seen] = (np.concatenate(part) for part in zip(*rows, strict=True))
+    for row in np.flatnonzero((grid.bins(wave) >= 0).any(axis=1)):
+        alone = Camera(camera.name, wave[row], camera.flux[row, None], camera.ivar[row, None])
+        (flux[row],), (ivar[row],) = rebin_cameras([_spread(alone, grid)], grid)
     return Camera(camera.name, grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
 
 

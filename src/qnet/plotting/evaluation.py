@@ -11,7 +11,7 @@ import numpy as np
 from qnet.errors import FileError
 from qnet.evaluate import Confusion, Evaluation, Scan
 from qnet.files import PathLike, check_output
-from qnet.plotting.figure import require_matplotlib, save_figure, shown_axes
+from qnet.plotting.figure import new_axes, require_matplotlib, save_figure
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
 from qnet.plotting.style import BLACK, CYCLE, GREY, SEQUENTIAL
 
@@ -48,7 +48,7 @@ def plot_purity_completeness(
     InputError
         There is nothing to draw.
     """
-    ax = shown_axes(width=7.5, height=5) if ax is None else ax
+    ax = new_axes(width=7.5, height=5, shown=True) if ax is None else ax
     if isinstance(evaluations, Scan):
         drawn = [("", evaluations)]
         level: list[Evaluation] = []
@@ -106,7 +106,7 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     -------
     matplotlib.axes.Axes
     """
-    ax = shown_axes(width=5.5, height=4.2) if ax is None else ax
+    ax = new_axes(width=5.5, height=4.2, shown=True) if ax is None else ax
     if not table.counts.any():
         style: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY}
         ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, **style)
@@ -158,7 +158,7 @@ def plot_calibration(
     -------
     matplotlib.axes.Axes
     """
-    ax = shown_axes(width=5.8, height=5.5) if ax is None else ax
+    ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
     ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
     for number, each in enumerate(as_list(evaluations)):
         curve = each.calibration

@@ -34,13 +34,18 @@ def require_matplotlib() -> None:
         )
 
 
-def new_axes(*, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1]) -> Axes:
-    """Axes of a new figure that needs no display, and that pyplot does not keep.
+def new_axes(
+    *, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1], shown: bool = False
+) -> Axes:
+    """Axes of a new figure.
 
     Parameters
     ----------
     width, height : float
         Size of the figure [inch].
+    shown : bool
+        Whether it is one of pyplot, which notebooks and ``plt.show()`` show; else it needs no
+        display, and pyplot does not keep it.
 
     Returns
     -------
@@ -52,33 +57,12 @@ def new_axes(*, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1]) -
         Matplotlib is not installed.
     """
     require_matplotlib()
-    from matplotlib.figure import Figure
+    if shown:
+        from matplotlib.pyplot import figure as make
+    else:
+        from matplotlib.figure import Figure as make  # it makes one, as the other
 
-    axes: Axes = Figure(figsize=(width, height), layout="constrained").subplots()
-    return axes
-
-
-def shown_axes(*, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1]) -> Axes:
-    """Axes of a new figure of pyplot, so that notebooks and ``plt.show()`` show it.
-
-    Parameters
-    ----------
-    width, height
-        As in `new_axes`.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    InputError
-        Matplotlib is not installed.
-    """
-    require_matplotlib()
-    import matplotlib.pyplot as plt
-
-    axes: Axes = plt.figure(figsize=(width, height), layout="constrained").subplots()
+    axes: Axes = make(figsize=(width, height), layout="constrained").subplots()
     return axes
 
 

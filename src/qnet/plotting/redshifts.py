@@ -9,7 +9,7 @@ import numpy as np
 
 from qnet.errors import InputError
 from qnet.evaluate import Evaluation
-from qnet.plotting.figure import shown_axes
+from qnet.plotting.figure import new_axes
 from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plot_dv(
     """
     if not limit > 0:
         raise InputError(f"limit must be a positive velocity in km/s, not {limit!r}")
-    ax = shown_axes(width=7.5, height=4.5) if ax is None else ax
+    ax = new_axes(width=7.5, height=4.5, shown=True) if ax is None else ax
     edges = np.linspace(-limit, limit, 2 * max(round(limit / _DV_BIN), 1) + 1)
     for number, each in enumerate(as_list(evaluations)):
         sample = each.sample
@@ -96,7 +96,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = shown_axes(width=5.8, height=5.5) if ax is None else ax
+    ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
     sample = evaluation.sample
     z, zbest = sample.z, sample.result.zbest
     judged = sample.called & ~sample.bad

@@ -13,7 +13,7 @@ from qnet.answers import answer
 from qnet.errors import InputError
 from qnet.files import PathLike
 from qnet.model import Model, load_model
-from qnet.plotting.figure import require_matplotlib, shown_axes
+from qnet.plotting.figure import new_axes, require_matplotlib
 from qnet.postprocess import Predictions
 from qnet.preprocess import rebin_cameras
 from qnet.rules import choose_rule
@@ -93,7 +93,7 @@ def plot_spectrum(
     says = {name: column[0] for name, column in answer(one, model, rule).items()}
     found = model.decode(model.predict(data.X))
     require_matplotlib()
-    ax = shown_axes() if ax is None else ax
+    ax = new_axes(shown=True) if ax is None else ax
     flux = np.where(data.observed[0], data.X[0], np.nan)
     _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
     levels = _draw_lines(ax, model, found, rule.c_threshold)

@@ -9,7 +9,7 @@ import numpy as np
 from qnet.errors import FileError
 from qnet.files import PathLike
 from qnet.io.fits import FitsFile
-from qnet.plotting.figure import shown_axes
+from qnet.plotting.figure import new_axes
 from qnet.plotting.style import CYCLE, GREY
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
                 f"{fits.describe()}"
             )
         history = fits.table(1, names)
-    ax = shown_axes() if ax is None else ax
+    ax = new_axes(shown=True) if ax is None else ax
     epoch = history["EPOCH"]
     judged = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
     ax.plot(epoch, history["LOSS"], color=CYCLE[0], lw=2, marker="o", ms=3, label="training")

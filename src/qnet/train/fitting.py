@@ -118,11 +118,8 @@ def fit(
         A loss or a weight is not a number. The checkpoint of the epoch before is kept.
     """
     settings = Settings() if settings is None else settings
-    if members < 1:
-        raise InputError(f"members must be at least 1, not {members!r}")
-    if resume and overwrite:
-        raise InputError("resume and overwrite contradict one another")
     folder = Path(output)
+    _check_request(members, resume=resume, overwrite=overwrite)
     if overwrite:
         _check_apart(folder, data, truth, init)
     if is_first(distribute):
@@ -168,6 +165,14 @@ def fit(
             again = overwrite or (resume and not begun)
             trained.append(run.go(resume=resume and begun, overwrite=again))
     return trained
+
+
+def _check_request(members: int, *, resume: bool, overwrite: bool) -> None:
+    """Raise if what is asked for cannot be."""
+    if members < 1:
+        raise InputError(f"members must be at least 1, not {members!r}")
+    if resume and overwrite:
+        raise InputError("resume and overwrite contradict one another")
 
 
 def _check_apart(folder: Path, *inputs: Any) -> None:

@@ -15,8 +15,8 @@ import fitsio
 import numpy as np
 
 from qnet import Model
-from qnet.architecture import Architecture
-from qnet.grid import WavelengthGrid
+from qnet.core.grid import WavelengthGrid
+from qnet.model.architecture import Architecture
 
 
 def classify(

@@ -10,8 +10,8 @@ import fitsio
 import numpy as np
 
 import qnet
-from qnet.flags import QNFlag
-from qnet.simulate import simulate, write_simulation
+from qnet.core.flags import QNFlag
+from qnet.simulation import simulate, write_simulation
 
 #: Rows of a large coadd that are written at a time.
 ROWS = 2000

@@ -62,7 +62,7 @@ def cases(path: Path, folder: Path) -> dict[str, Callable[[], Any]]:
 
 def parts(path: Path) -> dict[str, Callable[[], Any]]:
     """The steps of the way, one by one, for the model that ships."""
-    from qnet.preprocess import preprocess
+    from qnet.preprocess.normalisation import preprocess
 
     model = qnet.load_model()
     spectra = qnet.read_spectra(path)

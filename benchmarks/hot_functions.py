@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import qnet
-from qnet.io.fits import FitsFile
-from qnet.preprocess import preprocess
-from qnet.refine import fine_spectra
+from qnet.io.fits.file import FitsFile
+from qnet.preprocess.normalisation import preprocess
+from qnet.preprocess.restframe import fine_spectra
 
 SPECTRA = 200
 

@@ -16,11 +16,11 @@ import numpy as np
 import threadpoolctl
 
 import qnet
-from qnet.architecture import Architecture
-from qnet.grid import QUASARNET_GRID
-from qnet.layers import ConvLayer
+from qnet.core.grid import QUASARNET_GRID
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
-from qnet.weights import WeightsFile
+from qnet.model.architecture import Architecture
+from qnet.model.layers import ConvLayer
+from qnet.model.weights import WeightsFile
 
 #: Rows, columns and depth of the matrix product that stands for the machine's speed: about those of
 #: the network's second convolution.

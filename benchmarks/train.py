@@ -1,4 +1,4 @@
-"""Throughput of `qnet.train.fit` against a bare ``model.fit`` of the same Keras model.
+"""Throughput of `qnet.train` against a bare ``model.fit`` of the same Keras model.
 
     KERAS_BACKEND=tensorflow python benchmarks/train.py --output train.json
 
@@ -25,16 +25,16 @@ import keras
 import numpy as np
 from measure import published, table
 
-import qnet.train.batches as batches_module
-from qnet.grid import QUASARNET_GRID
+import qnet.training.batches as batches_module
+from qnet.core.grid import QUASARNET_GRID
 from qnet.io import read_data, read_truth
 from qnet.io.prepared import PreparedWriter
 from qnet.io.tables import write_table
-from qnet.kerasnet import QuasarNET, custom_loss
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL
+from qnet.model.keras_network import QuasarNET, custom_loss
 from qnet.objective import objective
-from qnet.train import NetworkOptions, Settings, fit
-from qnet.train.settings import VACUUM_REST
+from qnet.training import NetworkOptions, Settings, train
+from qnet.training.settings import VACUUM_REST
 
 
 class Clock(keras.callbacks.Callback):
@@ -83,7 +83,7 @@ def make_survey(folder: Path, count: int) -> tuple[Path, Path]:
 
 
 class Waits:
-    """Stands in for `qnet.train.prefetch.prefetch`, and notes how long each batch took to come."""
+    """Stands in for `qnet.training.prefetch.prefetch`, and times each batch."""
 
     def __init__(self) -> None:
         self._prefetch = batches_module.prefetch
@@ -101,9 +101,9 @@ class Waits:
 
 def made_alone(paths: Sequence[Path], batch_size: int, nspec: int) -> float:
     """Spectra per second of the batches of an epoch, when nothing else is done."""
-    from qnet.train.batches import Batches, LineMaker
-    from qnet.train.data import load
-    from qnet.train.settings import Augmentation
+    from qnet.training.batches import Batches, LineMaker
+    from qnet.training.data import load
+    from qnet.training.settings import Augmentation
 
     like = published(1).architecture
     data = load(paths[0], read_truth(paths[1]), memory=4.0, keep_pixels=False, z_lim=2.1)
@@ -142,7 +142,7 @@ def ours(paths: Sequence[Path], options: argparse.Namespace, shape: NetworkOptio
         epochs=options.epochs, batch_size=options.batch_size, validation=0.0, network=shape
     )
     with tempfile.TemporaryDirectory() as folder:
-        fit(*paths, folder, settings, callbacks=[clock], progress=False)
+        train(*paths, folder, settings, callbacks=[clock], progress=False)
     return clock.seconds[1:]
 
 

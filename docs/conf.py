@@ -8,8 +8,8 @@ from typing import Any
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from qnet._version import __version__
-from qnet.flags import QNFlag, describe
+from qnet import __version__
+from qnet.core.flags import QNFlag, describe
 
 project = "qnet"
 author = "The qnet developers"
@@ -54,7 +54,7 @@ copybutton_only_copy_prompt_lines = True
 
 
 class FlagTable(SphinxDirective):
-    """The table of the QN_FLAG bits, from `qnet.flags`.
+    """The table of the QN_FLAG bits, from `qnet.core.flags`.
 
     The option ``calibrated`` names the bits that need a model with a second stage or a calibration.
     """

@@ -13,8 +13,8 @@ import numpy as np
 from astropy.table import Table
 
 import qnet
-from qnet.evaluate import evaluate
-from qnet.simulate import simulate, write_simulation
+from qnet.evaluation import evaluate
+from qnet.simulation import simulate, write_simulation
 
 COADD, TRUTH, CATALOGUE = (Path(f"demo-{name}.fits") for name in ("coadd", "truth", "catalogue"))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from default_model import LINES, files
 
-from qnet.train import NetworkOptions, fit
+from qnet.training import NetworkOptions, train
 
 #: QuasarNET trains for 5 epochs in its tutorial, on 10 000 spectra; these are two million.
 EPOCHS = 1
@@ -42,7 +42,7 @@ def main() -> None:
     )
     folder = options.folder / "baseline"
     resume = folder.exists()
-    fit(*files(options.folder, "train"), folder, settings, resume=resume, progress=True)
+    train(*files(options.folder, "train"), folder, settings, resume=resume, progress=True)
 
 
 if __name__ == "__main__":

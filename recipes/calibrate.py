@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from qnet.calibration import Calibration, Table, log_snr, logit
-from qnet.evidence import Verdict, features
-from qnet.io.fits import FitsFile
+from qnet.classification.refinement import Candidates, refine_candidates
+from qnet.io.fits.file import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.logistic import Logistic
-from qnet.model import Model
-from qnet.posterior import candidates, quasar_share
-from qnet.postprocess import Predictions
-from qnet.refine import Refiner
-from qnet.simulate.quasars import Z_RANGE
-from qnet.verify import Candidates, refine_candidates
+from qnet.model.calibration import Calibration, Table
+from qnet.model.logistic import Logistic
+from qnet.model.model import Model
+from qnet.model.refiner import Refiner
+from qnet.postprocess.candidates import candidates, quasar_share
+from qnet.postprocess.decoding import Predictions
+from qnet.postprocess.features import ChosenCandidates, features, log_snr, logit
+from qnet.simulation.quasars.parametric import Z_RANGE
 
 #: Features of P_QSO, before the second stage and after it.
 P_QSO = ("logit_quasar", "logit_c1", "logit_c2", "logit_agree", "log_snr")
@@ -86,15 +86,17 @@ class Sample:
         """Which redshifts are those of quasars."""
         return self.quasar & (np.abs(z - self.z) < 0.02 * (1 + self.z))
 
-    def features(self, names: tuple[str, ...], verdict: Verdict | None = None) -> np.ndarray:
+    def features(
+        self, names: tuple[str, ...], chosen: ChosenCandidates | None = None
+    ) -> np.ndarray:
         """Features of the calibration."""
         return features(
             names,
             self.found,
             self.snr,
             quasar=self.quasar_share,
-            verdict=verdict,
-            score_bal=None if verdict is None else verdict.bal,
+            chosen=chosen,
+            score_bal=None if chosen is None else chosen.bal,
         )
 
 
@@ -108,15 +110,15 @@ def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner:
             rows = np.arange(start, min(start + 4096, len(table["TRUEZ"])))
             spectra = read_spectra(data, rows=rows)
             seen = model.preprocess(spectra)
-            look = model.look(seen.X)
+            output = model.forward(seen.X)
             bins = model.architecture.redshifts
-            z, share = candidates(look.posterior, bins, CANDIDATES)
+            z, share = candidates(output.posterior, bins, CANDIDATES)
             refined = refine_candidates(spectra, refiner, z, share, CANDIDATE_FLOOR)
-            found = model.decode(look.preds)
+            found = model.decode(output.preds)
             parts.append(
                 {
-                    "common": look.common,
-                    "quasar_share": quasar_share(look.posterior, bins),
+                    "common": output.common,
+                    "quasar_share": quasar_share(output.posterior, bins),
                     "snr": seen.snr,
                     **{f"found.{key}": getattr(found, key) for key in _FOUND},
                     **{f"refined.{key}": value for key, value in vars(refined).items()},
@@ -187,15 +189,15 @@ def line_errors(sample: Sample, model: Model, known: np.ndarray) -> dict[str, Ta
 
 
 def fit_bal(
-    sample: Sample, model: Model, known: np.ndarray, verdict: Verdict
+    sample: Sample, model: Model, known: np.ndarray, chosen: ChosenCandidates
 ) -> tuple[Logistic, float]:
     """P_BAL and its threshold, on the quasars whose CIV is on the grid and of which it is known."""
     bal_known = (sample.truth["BAL_FLAG_VI"] > 0) == (sample.truth["BI_CIV"] > 0)
     place = model.rest["CIV(1548)"] * (1 + sample.z)
     inside = (place > model.wave[0]) & (place < model.wave[-1])
-    rows = known & verdict.ok & bal_known & inside & sample.is_right(verdict.z)
+    rows = known & chosen.ok & bal_known & inside & sample.is_right(chosen.z)
     label = sample.truth["BI_CIV"][rows] > 0
-    given = sample.features(P_BAL, verdict)[rows]
+    given = sample.features(P_BAL, chosen)[rows]
     law = Logistic.fit(given, label, names=P_BAL)
     return law, float(np.quantile(law.probability(given)[~label], BAL_REJECTION))
 
@@ -217,18 +219,18 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     known = np.isfinite(first).all(axis=1)
     p_qso = Logistic.fit(first[known], sample.quasar[known], names=P_QSO)
     exponent = choose_exponent(sample)
-    verdict = sample.refined.choose(exponent)
+    chosen = sample.refined.choose(exponent)
     judged = known.copy()
     judged[known] = p_qso.probability(first[known]) > REFINE_FLOOR
     p_verified = Logistic.fit(
-        sample.features(P_VERIFIED, verdict)[judged], sample.quasar[judged], names=P_VERIFIED
+        sample.features(P_VERIFIED, chosen)[judged], sample.quasar[judged], names=P_VERIFIED
     )
     mix = {str(kind): float(np.mean(sample.kind == kind)) for kind in np.unique(sample.kind)}
-    good = judged & verdict.ok & sample.is_right(verdict.z)
-    pulls = (verdict.z - sample.z)[good] / verdict.zerr[good]
-    zerr = width_table(log_snr(sample.snr[good]), verdict.z[good], pulls, (SNR_EDGES, Z_EDGES))
+    good = judged & chosen.ok & sample.is_right(chosen.z)
+    pulls = (chosen.z - sample.z)[good] / chosen.zerr[good]
+    zerr = width_table(log_snr(sample.snr[good]), chosen.z[good], pulls, (SNR_EDGES, Z_EDGES))
     arrays, threshold = outliers(sample, known)
-    p_bal, p_bal_threshold = fit_bal(sample, model, judged, verdict)
+    p_bal, p_bal_threshold = fit_bal(sample, model, judged, chosen)
     calibration = Calibration(
         p_qso=p_qso,
         mix=mix,

@@ -23,20 +23,20 @@ from safetensors.numpy import load_file
 sys.path.insert(0, str(Path(__file__).parent))
 from calibrate import calibrate, look_at
 
-from qnet.architecture import RefineArchitecture
-from qnet.files import sha256
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.io.fits import FitsFile
-from qnet.layers import ConvLayer
-from qnet.model import Model, load_model
-from qnet.posterior import RedshiftBins
-from qnet.refine import Refiner
-from qnet.simulate import Simulation, simulate, write_simulation
-from qnet.simulate.quasars import Z_RANGE
-from qnet.train import Augmentation, NetworkOptions, Settings, fit
-from qnet.train.checkpoint import BEST, STATE
-from qnet.train.refining import fit_refiner
-from qnet.weights import write_weights
+from qnet.core.bins import RedshiftBins
+from qnet.core.files import sha256
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.io.fits.file import FitsFile
+from qnet.model.architecture import RefineArchitecture
+from qnet.model.layers import ConvLayer
+from qnet.model.model import Model, load_model
+from qnet.model.refiner import Refiner
+from qnet.model.weights import write_weights
+from qnet.simulation import Simulation, simulate, write_simulation
+from qnet.simulation.quasars.parametric import Z_RANGE
+from qnet.training import Augmentation, NetworkOptions, Settings, train
+from qnet.training.checkpoint import BEST, STATE
+from qnet.training.second_stage import fit_refiner
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
 SAMPLES = {
@@ -137,7 +137,7 @@ def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
 def train_lines(folder: Path) -> None:
     """Train the first stage, or go on."""
     resume = (folder / "lines").exists()
-    fit(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
+    train(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
 
 
 def hashes(folder: Path, sample: str) -> dict[str, str]:

@@ -23,17 +23,17 @@ from pathlib import Path
 import numpy as np
 
 import qnet
-from qnet.evaluate import bootstrap, wilson
-from qnet.flags import QNFlag
-from qnet.io.fits import FitsFile
+from qnet.core.flags import QNFlag
+from qnet.evaluation import bootstrap, wilson
+from qnet.io.fits.file import FitsFile
 from qnet.lines import SPEED_OF_LIGHT
 
 sys.path.insert(0, str(Path(__file__).parent))
 from default_model import FINE_GRID, files, make
 from tables import print_equal_purity, print_tables, text
 
-from qnet.simulate import simulate
-from qnet.simulate.quasars import Z_RANGE
+from qnet.simulation import simulate
+from qnet.simulation.quasars.parametric import Z_RANGE
 
 #: Edges of the bins of median S/N (of weak spectra it may be negative), and of redshift.
 SNR_EDGES = (-np.inf, 1.0, 2.0, 4.0, 8.0, np.inf)
@@ -283,7 +283,7 @@ def lost(found: Answers) -> dict[str, dict[str, float]]:
     }
 
 
-def judge(found: Answers) -> dict[str, object]:
+def refine_redshifts(found: Answers) -> dict[str, object]:
     """All numbers of a file."""
     everything = np.ones(len(found), dtype=bool)
     known = found.quasar & (found.bal != 0)
@@ -358,7 +358,7 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
 
 def draw(folder: Path, figures: Path, model: str | None) -> None:
     """The training, the reliability of P_QSO, and redshifts against the truth."""
-    from qnet.evaluate import evaluate
+    from qnet.evaluation import evaluate
     from qnet.plotting import plot_calibration, plot_history, plot_z, save_figure
 
     history = plot_history(folder / "lines" / "history.fits")
@@ -390,14 +390,14 @@ def main() -> None:
         name = data.stem.removeprefix("test-")
         found = Answers(data, truth, options.model)
         parts.append(found)
-        result[name] = judge(found)
+        result[name] = refine_redshifts(found)
         print_tables(name, result[name])
         if options.baseline:
             other = Answers(data, truth, options.baseline)
-            result[f"{name}, baseline"] = judge(other)
+            result[f"{name}, baseline"] = refine_redshifts(other)
             result[f"{name}, equal purity"] = at_equal_purity(found, other)
             print_equal_purity(result[f"{name}, equal purity"])
-    result["all"] = judge(together(parts))
+    result["all"] = refine_redshifts(together(parts))
     print_tables("all", result["all"])
     result["two draws"] = repeat(options.folder, options.model)
     print("\n- two draws:", {key: text(value, 4) for key, value in result["two draws"].items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from makers import primary, table, write
-from qnet.io.results import Result
+from qnet.evaluation.catalogues import Result
 from qnet.io.truth import TruthRecord
 from qnet.lines import QUASARNET_LINES, absorber_IGM, rest_wavelengths
 
@@ -55,8 +55,8 @@ def mock_survey(nspec=300, seed=0, *, scatter=500.0):
     quasar = np.isin(kinds, ["QSO", "BAD"])
     bal = np.where(quasar, rng.choice([1, -1, 0], nspec, p=[0.2, 0.7, 0.1]), 0)
     truth = {
-        number: record(str(kind), float(redshift), bal=int(verdict))
-        for number, (kind, redshift, verdict) in enumerate(zip(kinds, z, bal, strict=True), start=1)
+        number: record(str(kind), float(redshift), bal=int(chosen))
+        for number, (kind, redshift, chosen) in enumerate(zip(kinds, z, bal, strict=True), start=1)
     }
     strength = np.where(quasar, 3.0, -2.5)[:, None] + rng.normal(0, 2, (nspec, 6))
     c_lines = 1 / (1 + np.exp(-strength))

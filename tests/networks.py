@@ -267,9 +267,9 @@ def random_weights(shapes, seed=0, scale=1.5):
 
 def refine_architecture(**options):
     """A small second stage on the grid of the shipped one."""
-    from qnet.architecture import RefineArchitecture
-    from qnet.grid import WavelengthGrid
-    from qnet.layers import ConvLayer
+    from qnet.core.grid import WavelengthGrid
+    from qnet.model.architecture import RefineArchitecture
+    from qnet.model.layers import ConvLayer
 
     values = {
         "grid": WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
@@ -281,9 +281,9 @@ def refine_architecture(**options):
 
 def small_calibration(**options):
     """A calibration whose numbers are easy to check, of a network that is sure of everything."""
-    from qnet.calibration import Calibration, Table
-    from qnet.evidence import P_BAL_FEATURES, P_QSO_FEATURES
-    from qnet.logistic import Logistic
+    from qnet.model.calibration import Calibration, Table
+    from qnet.model.logistic import Logistic
+    from qnet.postprocess.features import P_BAL_FEATURES, P_QSO_FEATURES
 
     def linear(names, centre, coefficients):
         n = len(names)
@@ -336,8 +336,8 @@ def verifying_model(model, *, calibration=None, seed=4, **options):
     import dataclasses
 
     import qnet
-    from qnet.logistic import Logistic
-    from qnet.posterior import RedshiftBins
+    from qnet.core.bins import RedshiftBins
+    from qnet.model.logistic import Logistic
 
     bins = RedshiftBins(0.05, 6.8, 40)
     names = ("score", "score2", "logit_quasar", "log_snr")

@@ -6,8 +6,8 @@ import numpy as np
 
 import qnet
 from makers import make_spectra, prepared, primary, table, write
-from qnet.grid import QUASARNET_GRID
-from qnet.train import NetworkOptions, Settings
+from qnet.core.grid import QUASARNET_GRID
+from qnet.training import NetworkOptions, Settings
 
 SMALL = NetworkOptions(lines=("LYA", "CIV(1548)"), filters=4, units=8, nlayers=3)
 QUICK = Settings(epochs=3, batch_size=32, network=SMALL, learning_rate=3e-3, seed=7)

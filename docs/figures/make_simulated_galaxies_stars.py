@@ -13,8 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from qnet.simulate import galaxies, stars
-from qnet.simulate.frame import observed_wave
+from qnet.simulation.frame import observed_wave
+from qnet.simulation.stars_galaxies import galaxies, stars
 
 #: Columns of panels.
 COLUMNS = 4

@@ -18,18 +18,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet._version import __version__
-from qnet.errors import InputError, QnetWarning
-from qnet.files import PathLike
-from qnet.flags import QNFlag
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
+from qnet import __version__
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import InputError, QnetWarning
+from qnet.core.files import PathLike
+from qnet.core.flags import QNFlag
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
+from qnet.core.spectra import Spectra
 from qnet.io.reader import read_spectra
 from qnet.lines import absorber_IGM, rest_wavelengths
-from qnet.model import Model
-from qnet.model import load_model as _load_model
-from qnet.postprocess import decode
-from qnet.preprocess import preprocess
-from qnet.spectra import Spectra
+from qnet.model.model import Model
+from qnet.model.model import load_model as _load_model
+from qnet.postprocess.decoding import decode
+from qnet.preprocess.normalisation import preprocess
 
 __all__ = [
     "__version__",
@@ -48,11 +49,11 @@ logger = logging.getLogger(__name__)
 _NFIBERS = 500
 
 #: QuasarNP's names of the two grids: left edges [Angstrom].
-wave: npt.NDArray[np.float64] = QUASARNET_GRID.wave
-linear_wave: npt.NDArray[np.float64] = QUASARNET_LINEAR_GRID.wave
+wave: FloatArray = QUASARNET_GRID.wave
+linear_wave: FloatArray = QUASARNET_LINEAR_GRID.wave
 
 
-def load_model(filename: PathLike) -> tuple[Model, npt.NDArray[np.float64]]:
+def load_model(filename: PathLike) -> tuple[Model, FloatArray]:
     """Load a model, as ``quasarnp.io.load_model``.
 
     Parameters
@@ -78,9 +79,9 @@ def load_model(filename: PathLike) -> tuple[Model, npt.NDArray[np.float64]]:
 
 def load_desi_coadd(
     filename: PathLike,
-    rows: npt.NDArray[np.bool_] | None = None,
+    rows: BoolArray | None = None,
     out_grid: npt.ArrayLike = wave,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+) -> tuple[FloatArray, IntArray]:
     """Read and normalise a DESI coadd, as ``quasarnp.io.load_desi_coadd``.
 
     Parameters
@@ -109,9 +110,9 @@ def load_desi_coadd(
 def load_desi_exposure(
     dir_name: PathLike,
     spec_number: int,
-    fibers: npt.NDArray[np.bool_] | None = None,
+    fibers: BoolArray | None = None,
     out_grid: npt.ArrayLike = wave,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+) -> tuple[FloatArray, IntArray]:
     """Read and normalise the cframes of an exposure, as ``quasarnp.io.load_desi_exposure``.
 
     Parameters
@@ -153,7 +154,7 @@ def process_preds(
     verbose: bool = True,
     wave: npt.ArrayLike = wave,
     rest: Mapping[str, float] | None = None,
-) -> tuple[npt.NDArray[np.float64], ...]:
+) -> tuple[FloatArray, ...]:
     """Decode predictions, as ``quasarnp.utils.process_preds``: clamped at the grid's ends.
 
     Parameters
@@ -191,27 +192,25 @@ def process_preds(
 
 
 def _clamp(
-    z_line: npt.NDArray[np.float64],
+    z_line: FloatArray,
     lines: Sequence[str],
     grid: WavelengthGrid,
     rest: Mapping[str, float] | None,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """Redshifts that put each line between the first and the last left edge."""
     places = rest_wavelengths(lines, rest)[:, None]
     edges = grid.wave
     return np.clip(z_line, edges[0] / places - 1, edges[-1] / places - 1)
 
 
-def _read(path: PathLike | Sequence[PathLike], rows: npt.NDArray[np.bool_] | None) -> Spectra:
+def _read(path: PathLike | Sequence[PathLike], rows: BoolArray | None) -> Spectra:
     """Spectra with MASK unread; ids are the caller's business, so their absence is no news."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", QnetWarning)
         return read_spectra(path, rows=rows, use_mask=False)
 
 
-def _normalised(
-    spectra: Spectra, grid: WavelengthGrid
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+def _normalised(spectra: Spectra, grid: WavelengthGrid) -> tuple[FloatArray, IntArray]:
     """Normalised spectra and where they stood; those without weight are left out."""
     if len(spectra) == 0:
         return np.zeros((0, grid.npix)), np.zeros(0, dtype=np.int64)

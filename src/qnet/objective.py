@@ -1,4 +1,4 @@
-"""Targets from redshifts: the inverse of `qnet.postprocess`."""
+"""Targets from redshifts: the inverse of `qnet.postprocess.decoding`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import InputError
-from qnet.grid import WavelengthGrid, as_grid
+from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import InputError
+from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
-from qnet.posterior import RedshiftBins
-
-FloatArray = npt.NDArray[np.float64]
 
 #: Names of the columns of the class vector Y, in their order.
 CLASSES: tuple[str, ...] = ("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD")
@@ -142,7 +141,7 @@ def objective(
 
 def redshift_target(
     z: npt.ArrayLike, Y: npt.ArrayLike, bins: RedshiftBins
-) -> tuple[npt.NDArray[np.int64], FloatArray]:
+) -> tuple[IntArray, FloatArray]:
     """Classes of the redshift head: the bin of a quasar's redshift, or the kind of another object.
 
     Parameters

@@ -15,12 +15,12 @@ import pytest
 
 import qnet
 import qnet.compat
-import qnet.evaluate
+import qnet.evaluation
 import qnet.io
-import qnet.train
+import qnet.training
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
-from qnet.answers import _empty_columns
-from qnet.flags import QNFlag
+from qnet.classification.columns import _empty_columns
+from qnet.core.flags import QNFlag
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -86,7 +86,7 @@ _OTHER_NAMES = {
         "plot_confusion",
         "plot_calibration",
     ],
-    "evaluate": list(qnet.evaluate.__all__),
+    "evaluate": list(qnet.evaluation.__all__),
     "grid": [
         "WavelengthGrid",
         "QUASARNET_GRID",
@@ -105,7 +105,7 @@ _OTHER_NAMES = {
     "prepare": ["prepare", "Prepared", "Reason"],
     "attempt": ["Failure"],
     "kerasnet": ["QuasarNET", "custom_loss", "cross_entropy_loss"],
-    "train": list(qnet.train.__all__),
+    "train": list(qnet.training.__all__),
     "objective": ["objective", "box_offset"],
 }
 
@@ -198,7 +198,7 @@ def test_names_of_the_api_exist():
     documented = re.findall(r"^\.\. auto(?!module)\w+:: (\S+)\.(\w+)$", text, re.MULTILINE)
     assert documented
     for module, name in documented:
-        if module == "qnet.kerasnet":  # importing it imports Keras
+        if module == "qnet.model.keras_network":  # importing it imports Keras
             continue
         assert hasattr(importlib.import_module(module), name), f"{module}.{name}"
 
@@ -228,7 +228,7 @@ def test_metrics_page_defines_every_number():
     """Each number that is measured stands in a table of the page of metrics."""
     text = (DOCS / "reference" / "metrics.md").read_text()
     rows = " ".join(re.findall(r"^\| (`.*?) \|", text, re.MULTILINE))
-    assert not [name for name in qnet.evaluate.DEFINITIONS if f"`{name}`" not in rows]
+    assert not [name for name in qnet.evaluation.DEFINITIONS if f"`{name}`" not in rows]
 
 
 def run_page(name: str, folder: Path, setup: str = "") -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from catalogues import mock_survey, write_quasarnet, write_redrock, write_truth
-from qnet.evaluate import compare, evaluate
+from qnet.evaluation import compare, evaluate
 from qnet.plotting.evaluation import FIGURES
 from shell import errors, run
 

@@ -27,7 +27,7 @@ from makers import (
     write,
 )
 from networks import write_legacy
-from qnet.errors import FileError, QnetWarning
+from qnet.core.errors import FileError, QnetWarning
 from shell import errors, run
 
 CAMERAS = desi_set()

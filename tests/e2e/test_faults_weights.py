@@ -12,7 +12,7 @@ import pytest
 import qnet
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
 from networks import keras_config, random_arrays, write_keras, write_legacy
-from qnet.errors import FileError, WeightsError
+from qnet.core.errors import FileError, WeightsError
 from shell import errors, run
 
 FLUX, IVAR = make_spectra(10**BOSS_LOGLAM)

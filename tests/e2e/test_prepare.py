@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from makers import BOSS_LOGLAM, BOSS_ROW, boss_spec, make_spectra, primary, table, write
-from qnet.grid import QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.grid import QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import read_data, read_truth
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.prepared import prepared_grid
 from shell import errors, run
 

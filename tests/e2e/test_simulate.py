@@ -11,7 +11,7 @@ import pytest
 
 import qnet
 from qnet.io import read_data, read_truth
-from qnet.simulate import simulate
+from qnet.simulation import simulate
 from shell import errors, run
 
 NAMES = ("-o", "s.fits", "--truth-out", "t.fits")

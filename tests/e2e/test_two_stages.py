@@ -10,7 +10,7 @@ import pytest
 
 import qnet
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
-from qnet.weights import write_weights
+from qnet.model.weights import write_weights
 from shell import errors, run
 
 
@@ -91,8 +91,8 @@ def test_converting_keeps_all_stages(tmp_path, model):
 def test_models_that_ship_are_listed(monkeypatch, capsys, tmp_path, two_stage_model):
     done = run("model", "list")
     assert (done.returncode, errors(done)) == (0, [])
-    from qnet import shipped
     from qnet.cli import main
+    from qnet.model import shipped
 
     monkeypatch.setattr(shipped, "data_folder", lambda: tmp_path)
     assert main(["model", "list"]) == 0

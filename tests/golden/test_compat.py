@@ -10,10 +10,10 @@ import pytest
 
 from makers import desi_cframe, desi_set, fibermap, write
 from qnet import compat
-from qnet.grid import QUASARNET_GRID
-from qnet.io.fits import FitsFile
+from qnet.core.grid import QUASARNET_GRID
+from qnet.io.fits.file import FitsFile
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
-from qnet.postprocess import decode
+from qnet.postprocess.decoding import decode
 
 SHORT = ["LYA", "CIV", "CIII", "MgII", "Hbeta", "Halpha"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import qnet
-from qnet.preprocess import preprocess
+from qnet.preprocess.normalisation import preprocess
 
 WEIGHTS = ["quasarnet_4layer_25filter", "quasarnet_6layer_100filter"]
 
@@ -83,7 +83,7 @@ def test_catalogue_equals_the_golden_values(shared_data, model, expected, sample
 
 
 def test_real_boss_quasars_are_found_and_nothing_else(shared_data, four_layer):
-    from qnet.io.fits import FitsFile
+    from qnet.io.fits.file import FitsFile
 
     with FitsFile(shared_data / "boss_dr12" / "truth_superset.fits") as file:
         truth = file.table(1, ["THING_ID", "Z_VI", "CLASS_PERSON"])

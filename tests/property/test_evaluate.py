@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from catalogues import REST, make_result, record
-from qnet.evaluate import evaluate, is_right, purity_completeness, velocity, wilson
-from qnet.evaluate.redshifts import explain
+from qnet.evaluation import evaluate, is_right, purity_completeness, velocity, wilson
+from qnet.evaluation.velocities import explain
 from qnet.lines import SPEED_OF_LIGHT
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -8,11 +8,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.spectra import Camera
 from qnet.lines import QUASARNET_LINES, absorber_IGM, rest_wavelengths
-from qnet.postprocess import decode
-from qnet.preprocess import normalise, preprocess, rebin
-from qnet.spectra import Camera
+from qnet.postprocess.decoding import decode
+from qnet.preprocess.normalisation import normalise, preprocess
+from qnet.preprocess.rebinning import rebin
 
 log_grids = st.builds(
     lambda start, step, npix: WavelengthGrid("log", np.log10(start), step, npix),

@@ -6,11 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnet.simulate import bal, quasars
-from qnet.simulate.frame import NPIX
+from qnet.simulation.absorption import bal
+from qnet.simulation.frame import NPIX
+from qnet.simulation.quasars import parametric
 
 objects = st.lists(
-    st.tuples(st.floats(*quasars.Z_RANGE), st.floats(14.0, 24.0)), min_size=1, max_size=6
+    st.tuples(st.floats(*parametric.Z_RANGE), st.floats(14.0, 24.0)), min_size=1, max_size=6
 )
 
 
@@ -18,7 +19,7 @@ objects = st.lists(
 @given(objects, st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.14, 1.0]))
 def test_spectra_and_truth_are_whole(rows, seed, fraction):
     z, rmag = np.transpose(rows)
-    made = quasars.make(np.random.default_rng(seed), z, rmag, bal_fraction=fraction)
+    made = parametric.make(np.random.default_rng(seed), z, rmag, bal_fraction=fraction)
     assert made.flux.shape == (len(rows), NPIX)
     assert made.flux.dtype == np.float32
     assert np.isfinite(made.flux).all()

@@ -1,4 +1,4 @@
-"""`qnet.train.fit`: runs that are repeated, resumed, streamed, stopped and started from a model."""
+"""`qnet.train`: runs that are repeated, resumed, streamed, stopped and started from a model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 
 import qnet
 from makers import prepared, primary, table, write
-from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.files import sha256
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.model import Model
-from qnet.posterior import RedshiftBins
-from qnet.simulate.quasars import Z_RANGE
-from qnet.train import NetworkOptions, fit
-from qnet.train.checkpoint import BEST, HISTORY, LAST, STATE
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.files import sha256
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.model.model import Model
+from qnet.simulation.quasars.parametric import Z_RANGE
+from qnet.training import NetworkOptions, train
+from qnet.training.checkpoint import BEST, HISTORY, LAST, STATE
 from training import QUICK, SMALL, assert_same, make_survey
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
@@ -36,7 +36,7 @@ def survey(tmp_path_factory):
 def run(survey, tmp_path_factory):
     """A run, its folder and its model."""
     folder = tmp_path_factory.mktemp("run") / "out"
-    (model,) = fit(*survey, folder, QUICK)
+    (model,) = train(*survey, folder, QUICK)
     return folder, model
 
 
@@ -79,52 +79,52 @@ def test_the_trained_network_predicts_without_keras(run, survey):
 
 
 def test_the_same_seed_gives_the_same_weights(run, survey, tmp_path):
-    fit(*survey, tmp_path / "again", QUICK)
+    train(*survey, tmp_path / "again", QUICK)
     assert_same(run[0], tmp_path / "again", rtol=0, atol=0)
-    fit(*survey, tmp_path / "other", dataclasses.replace(QUICK, seed=8))
+    train(*survey, tmp_path / "other", dataclasses.replace(QUICK, seed=8))
     with pytest.raises(AssertionError):
         assert_same(run[0], tmp_path / "other", rtol=0, atol=0)
 
 
 def test_a_run_that_is_done_is_not_trained_again_but_may_be_lengthened(survey, tmp_path):
-    (first,) = fit(*survey, tmp_path / "run", QUICK)
+    (first,) = train(*survey, tmp_path / "run", QUICK)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    (again,) = fit(*survey, tmp_path / "run", QUICK, resume=True)
+    (again,) = train(*survey, tmp_path / "run", QUICK, resume=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
     assert again.sha256 == first.sha256
     longer = dataclasses.replace(QUICK, epochs=4)
-    fit(*survey, tmp_path / "run", longer, resume=True)
-    fit(*survey, tmp_path / "whole", longer)
+    train(*survey, tmp_path / "run", longer, resume=True)
+    train(*survey, tmp_path / "whole", longer)
     assert_same(tmp_path / "whole", tmp_path / "run", rtol=1e-4, atol=1e-6)
 
 
 def test_a_run_is_resumed_by_its_own_plan_only(survey, tmp_path):
-    fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
+    train(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
     with pytest.raises(OutputExistsError, match="holds a training run"):
-        fit(*survey, tmp_path / "run", QUICK)
+        train(*survey, tmp_path / "run", QUICK)
     with pytest.raises(InputError, match=r"its settings\.batch_size was 32, and is now 16"):
-        fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, batch_size=16), resume=True)
+        train(*survey, tmp_path / "run", dataclasses.replace(QUICK, batch_size=16), resume=True)
     with pytest.raises(FileError, match="holds no run that could be resumed"):
-        fit(*survey, tmp_path / "none", QUICK, resume=True)
+        train(*survey, tmp_path / "none", QUICK, resume=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")
     with pytest.raises(FileError, match="other: holds no run that could be resumed"):
-        fit(*survey, tmp_path / "other", QUICK, resume=True)
+        train(*survey, tmp_path / "other", QUICK, resume=True)
     for damaged in ('{"plan": 3', '{"plan": 3}', "[]"):
         (tmp_path / "run" / "state.json").write_text(damaged)
         with pytest.raises(FileError, match=r"state\.json: cannot be read"):
-            fit(*survey, tmp_path / "run", QUICK, resume=True)
-    fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1), overwrite=True)
+            train(*survey, tmp_path / "run", QUICK, resume=True)
+    train(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1), overwrite=True)
     assert json.loads((tmp_path / "run" / "state.json").read_text())["epoch"] == 1
 
 
 def test_streaming_from_disk_sees_every_spectrum_and_learns_the_same(survey, tmp_path):
     """With room for a batch only, in place of all of them."""
     streamed = dataclasses.replace(QUICK, memory=1e-6)
-    (model,) = fit(*survey, tmp_path / "disk", streamed)
+    (model,) = train(*survey, tmp_path / "disk", streamed)
     history = fitsio.read(tmp_path / "disk" / "history.fits")
     assert history["LOSS"][-1] < history["LOSS"][0]
-    fit(*survey, tmp_path / "again", streamed)
+    train(*survey, tmp_path / "again", streamed)
     assert_same(tmp_path / "disk", tmp_path / "again", rtol=0, atol=0)
     assert model.weights.provenance["nspec_train"] > 200
 
@@ -136,20 +136,20 @@ def test_several_files_are_one_set(tmp_path, survey, run):
         pixels = np.split(flux[part], 2, axis=1)
         hdus = prepared(*pixels, {"TARGETID": ids[part]})
         paths.append(write(tmp_path / f"part{number}.fits", hdus))
-    fit(paths, survey[1], tmp_path / "run", QUICK)
+    train(paths, survey[1], tmp_path / "run", QUICK)
     assert_same(run[0], tmp_path / "run", rtol=0, atol=0)
     with pytest.raises(InputError, match="data files are given twice"):
-        fit([paths[0], paths[0]], survey[1], tmp_path / "twice", QUICK)
+        train([paths[0], paths[0]], survey[1], tmp_path / "twice", QUICK)
 
 
 def test_early_stopping(survey, tmp_path):
     patient = dataclasses.replace(QUICK, epochs=30, learning_rate=0.5, patience=2)
-    (model,) = fit(*survey, tmp_path / "run", patient)
+    (model,) = train(*survey, tmp_path / "run", patient)
     history = fitsio.read(tmp_path / "run" / "history.fits")
     best = int(history["EPOCH"][np.argmin(history["VAL_LOSS"])])
     assert len(history) == best + 2 < 30
     assert model.weights.provenance["epoch"] == best
-    fit(*survey, tmp_path / "run", patient, resume=True)
+    train(*survey, tmp_path / "run", patient, resume=True)
     assert len(fitsio.read(tmp_path / "run" / "history.fits")) == len(history)
 
 
@@ -157,7 +157,7 @@ def test_start_from_a_model(run, survey, tmp_path):
     """A first step of no size leaves the model's own weights; a grid of its own is refused."""
     folder, model = run
     still = dataclasses.replace(QUICK, epochs=1, learning_rate=1e-30)
-    (same,) = fit(*survey, tmp_path / "still", still, init=folder / "best.safetensors")
+    (same,) = train(*survey, tmp_path / "still", still, init=folder / "best.safetensors")
     assert same.lines == model.lines
     for key, values in model.weights.arrays.items():
         if "moving" not in key:
@@ -167,17 +167,17 @@ def test_start_from_a_model(run, survey, tmp_path):
     grid = WavelengthGrid.log(4000, 9000, 1e-3)
     other = make_survey(tmp_path, count=60, grid=grid, name="other")
     with pytest.raises(InputError, match="the data are on another grid"):
-        fit(*other, tmp_path / "bad", still, init=model)
+        train(*other, tmp_path / "bad", still, init=model)
 
 
 def test_members_of_an_ensemble_differ_and_resume_one_by_one(survey, tmp_path):
     quick = dataclasses.replace(QUICK, epochs=1)
-    models = fit(*survey, tmp_path / "run", quick, members=2)
+    models = train(*survey, tmp_path / "run", quick, members=2)
     assert len({model.sha256 for model in models}) == 2
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"member-01", "member-02"}
     used = [model.weights.provenance for model in models]
     assert used[0]["nspec_validation"] == used[1]["nspec_validation"]
-    again = fit(*survey, tmp_path / "run", quick, members=2, resume=True)
+    again = train(*survey, tmp_path / "run", quick, members=2, resume=True)
     assert [model.sha256 for model in again] == [model.sha256 for model in models]
 
 
@@ -187,58 +187,58 @@ def left_in(folder):
 
 def test_one_network_and_several_do_not_share_a_folder(survey, tmp_path):
     quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
-    fit(*survey, folder, quick, members=3)
+    train(*survey, folder, quick, members=3)
     with pytest.raises(OutputExistsError, match="member-01: holds a training run"):
-        fit(*survey, folder, quick)
+        train(*survey, folder, quick)
     with pytest.raises(InputError, match="run: holds the runs of several networks, not of a sing"):
-        fit(*survey, folder, quick, resume=True)
+        train(*survey, folder, quick, resume=True)
     (folder / "member-03" / "notes.txt").write_text("mine")
-    fit(*survey, folder, quick, members=2, overwrite=True)
+    train(*survey, folder, quick, members=2, overwrite=True)
     assert left_in(folder) == {"member-01", "member-02", "member-03"}
     assert left_in(folder / "member-03") == {"notes.txt"}
-    fit(*survey, folder, quick, overwrite=True)
+    train(*survey, folder, quick, overwrite=True)
     assert left_in(folder) == {BEST, LAST, *HISTORY, STATE, "member-03"}
     with pytest.raises(InputError, match="run: holds the run of a single network, not of several"):
-        fit(*survey, folder, quick, members=2, resume=True)
+        train(*survey, folder, quick, members=2, resume=True)
 
 
 def test_a_member_killed_before_its_first_checkpoint_begins_anew(survey, tmp_path):
     quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
-    models = fit(*survey, folder, quick, members=2)
+    models = train(*survey, folder, quick, members=2)
     (folder / "member-02" / "state.json").unlink()
-    again = fit(*survey, folder, quick, members=2, resume=True)
+    again = train(*survey, folder, quick, members=2, resume=True)
     assert [model.sha256 for model in again] == [model.sha256 for model in models]
 
 
 def test_a_run_killed_before_its_first_checkpoint_begins_anew(survey, tmp_path):
     quick, folder = dataclasses.replace(QUICK, epochs=1), tmp_path / "run"
-    (model,) = fit(*survey, folder, quick)
+    (model,) = train(*survey, folder, quick)
     for left in ((BEST, LAST), (LAST,), ()):
         for path in folder.iterdir():
             if path.name not in left:
                 path.unlink()
-        (again,) = fit(*survey, folder, quick, resume=True)
+        (again,) = train(*survey, folder, quick, resume=True)
         assert again.sha256 == model.sha256
 
 
 def test_the_best_weights_are_those_that_the_state_names(survey, tmp_path):
     """Killed before the state is written, and after it."""
     quick, folder = dataclasses.replace(QUICK, epochs=2), tmp_path / "run"
-    (model,) = fit(*survey, folder, quick)
+    (model,) = train(*survey, folder, quick)
     state = json.loads((folder / STATE).read_text())
     best = (folder / BEST).read_bytes()
     (folder / "best-00003.safetensors").write_bytes(b"of an epoch that the state knows nothing of")
     (folder / BEST).rename(folder / f"best-{state['best_epoch']:05d}.safetensors")
-    (again,) = fit(*survey, folder, quick, resume=True)
+    (again,) = train(*survey, folder, quick, resume=True)
     assert (folder / BEST).read_bytes() == best
     assert again.sha256 == model.sha256
     assert not list(folder.glob("best-*"))
 
 
 def test_a_model_without_a_file_is_told_from_others(survey, tmp_path):
-    from qnet.train.checkpoint import identity
+    from qnet.training.checkpoint import identity
 
-    (model,) = fit(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
+    (model,) = train(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
     bare = Model(dataclasses.replace(model.weights, sha256=""))
     arrays = {name: values + 1 for name, values in model.weights.arrays.items()}
     other = Model(dataclasses.replace(bare.weights, arrays=arrays))
@@ -253,22 +253,22 @@ def test_other_backends_than_jax_share_no_training(survey, tmp_path):
     if keras.backend.backend() == "jax":
         pytest.skip("the backend is JAX")
     with pytest.raises(InputError, match="with Keras's backend jax, not with tensorflow"):
-        fit("none.fits", "none.fits", tmp_path / "run", QUICK, distribute=True)
+        train("none.fits", "none.fits", tmp_path / "run", QUICK, distribute=True)
 
 
 def test_a_folder_that_is_taken_is_refused_before_data_are_read(run, survey, tmp_path):
     for members in (1, 2):
         with pytest.raises(OutputExistsError, match="holds a training run"):
-            fit("none.fits", "none.fits", run[0], QUICK, members=members)
+            train("none.fits", "none.fits", run[0], QUICK, members=members)
     with pytest.raises(FileError, match=r"data\.fits: is a file, but the folder of a run"):
-        fit("none.fits", "none.fits", survey[0], QUICK, overwrite=True)
+        train("none.fits", "none.fits", survey[0], QUICK, overwrite=True)
 
 
 def test_a_network_that_cannot_be_leaves_the_old_run(run, survey, tmp_path):
     deep = dataclasses.replace(QUICK, network=dataclasses.replace(SMALL, nlayers=12))
     before = left_in(run[0])
     with pytest.raises(InputError, match="443 pixels are too few for 12 convolutions of width 10"):
-        fit(*survey, run[0], deep, overwrite=True)
+        train(*survey, run[0], deep, overwrite=True)
     assert left_in(run[0]) == before
 
 
@@ -279,7 +279,7 @@ def test_inputs_in_the_folder_that_is_replaced_are_refused(run, survey):
     for options in ({"init": best}, {"data": [survey[0], best]}, {"truth": best}):
         given = {"data": survey[0], "truth": survey[1]} | options
         with pytest.raises(InputError, match=r"best\.safetensors: lies in .* is to be replaced"):
-            fit(output=run[0], settings=plain, overwrite=True, **given)
+            train(output=run[0], settings=plain, overwrite=True, **given)
     assert left_in(run[0]) == before
 
 
@@ -287,7 +287,7 @@ def test_spectra_left_out_are_counted_by_reason(survey, tmp_path):
     """300 spectra, and 20 of another survey that the truth does not know."""
     other, _ = make_survey(tmp_path, count=20, first=5_000_000)
     quick = dataclasses.replace(QUICK, epochs=1)
-    (model,) = fit([survey[0], other], survey[1], tmp_path / "run", quick)
+    (model,) = train([survey[0], other], survey[1], tmp_path / "run", quick)
     assert model.weights.provenance["removed"] == {"removed: not in truth": 20}
 
 
@@ -298,7 +298,7 @@ def test_a_truth_of_another_survey(survey, tmp_path):
         match=r"none of the ids of the 300 spectra is in the truth: the spectra have 1000, 1000, "
         r"1000, \.\.\., the truth has 5000000, .*; is it the truth of another survey\?",
     ):
-        fit(survey[0], truth, tmp_path / "run", QUICK)
+        train(survey[0], truth, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
 
 
@@ -311,7 +311,7 @@ def test_nothing_to_train_on(survey, tmp_path):
         InputError,
         match=r"can be trained on: 300 read, 296 removed: not in truth, 4 removed: not inspected",
     ):
-        fit(survey[0], truth, tmp_path / "run", QUICK)
+        train(survey[0], truth, tmp_path / "run", QUICK)
     assert not (tmp_path / "run").exists()
 
 

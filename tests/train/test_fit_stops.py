@@ -1,4 +1,4 @@
-"""Runs of `qnet.train.fit` that are killed or stop at a loss that is not a number."""
+"""Runs of `qnet.train` that are killed or stop at a loss that is not a number."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import fitsio
 import numpy as np
 import pytest
 
-from qnet.errors import TrainingError
-from qnet.train import Augmentation, fit
-from qnet.train.checkpoint import LAST, STATE
+from qnet.core.errors import TrainingError
+from qnet.training import Augmentation, train
+from qnet.training.checkpoint import LAST, STATE
 from training import QUICK, SMALL, assert_same, make_survey, weights
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
@@ -36,7 +36,7 @@ class Killed(BaseException):
 
 def kill_in(monkeypatch, epoch, step):
     """End the process' training in the middle of an epoch."""
-    from qnet.train.callbacks import StopOnNaN
+    from qnet.training.callbacks import StopOnNaN
 
     plain = StopOnNaN.on_train_batch_end
 
@@ -59,13 +59,13 @@ CHANGING = dataclasses.replace(
 
 @pytest.mark.parametrize("settings", [QUICK, CHANGING], ids=["plain", "changing"])
 def test_a_run_that_was_killed_goes_on_to_the_same_end(survey, tmp_path, monkeypatch, settings):
-    fit(*survey, tmp_path / "whole", settings)
+    train(*survey, tmp_path / "whole", settings)
     with monkeypatch.context() as patch:
         kill_in(patch, 1, 2)
         with pytest.raises(Killed):
-            fit(*survey, tmp_path / "killed", settings)
+            train(*survey, tmp_path / "killed", settings)
     assert json.loads((tmp_path / "killed" / "state.json").read_text())["epoch"] == 1
-    fit(*survey, tmp_path / "killed", settings, resume=True)
+    train(*survey, tmp_path / "killed", settings, resume=True)
     assert_same(tmp_path / "whole", tmp_path / "killed", rtol=1e-4, atol=1e-6)
     whole, killed = (fitsio.read(tmp_path / name / "history.fits") for name in ("whole", "killed"))
     assert killed["EPOCH"].tolist() == [1, 2, 3]
@@ -128,9 +128,9 @@ def test_another_backend_goes_on_to_the_same_end_and_stops_at_nan(backend):
 
 
 def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
-    from qnet.train.batches import Batches
+    from qnet.training.batches import Batches
 
-    fit(*survey, tmp_path / "good", dataclasses.replace(QUICK, epochs=1))
+    train(*survey, tmp_path / "good", dataclasses.replace(QUICK, epochs=1))
     good = weights(tmp_path / "good" / "last.safetensors")
     plain = Batches._batch
 
@@ -143,7 +143,7 @@ def test_nan_stops_the_run_with_the_batch_named(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(Batches, "_batch", poisoned)
     message = r"batch 3 of epoch 2 on \(TARGETIDs 1\d\d\d, .*checkpoint of the epoch before is kept"
     with pytest.raises(TrainingError, match=message):
-        fit(*survey, tmp_path / "bad", QUICK)
+        train(*survey, tmp_path / "bad", QUICK)
     left = weights(tmp_path / "bad" / "last.safetensors")
     for key in good:
         np.testing.assert_array_equal(good[key], left[key])
@@ -154,7 +154,7 @@ def test_weights_spoiled_by_the_last_batch_are_not_saved(
     survey, tmp_path, monkeypatch, keras, share
 ):
     """The loss of that batch was a number, and so is that of its epoch."""
-    from qnet.train.callbacks import StopOnNaN
+    from qnet.training.callbacks import StopOnNaN
 
     if keras.backend.backend() == "jax":
         pytest.skip("weights that a callback sets do not reach JAX's training")
@@ -167,20 +167,20 @@ def test_weights_spoiled_by_the_last_batch_are_not_saved(
             layer.set_weights([np.full_like(values, np.inf) for values in layer.get_weights()])
 
     settings = dataclasses.replace(QUICK, validation=share)
-    fit(*survey, tmp_path / "good", dataclasses.replace(settings, epochs=1))
+    train(*survey, tmp_path / "good", dataclasses.replace(settings, epochs=1))
     with monkeypatch.context() as patch:
         patch.setattr(StopOnNaN, "on_train_batch_end", spoil)
         message = r"weights are not finite after batch \d of epoch 2 \(TARGETIDs 1\d\d\d, .*kept"
         with pytest.raises(TrainingError, match=message):
-            fit(*survey, tmp_path / "bad", settings)
+            train(*survey, tmp_path / "bad", settings)
     good = weights(tmp_path / "good" / LAST)
     for key, values in weights(tmp_path / "bad" / LAST).items():
         np.testing.assert_array_equal(values, good[key])
-    fit(*survey, tmp_path / "bad", settings, resume=True)
+    train(*survey, tmp_path / "bad", settings, resume=True)
 
 
 def test_the_first_bad_batch_is_named_whichever_ends_first():
-    from qnet.train.callbacks import Losses
+    from qnet.training.callbacks import Losses
 
     losses = Losses()
     for batch in range(5):
@@ -200,7 +200,7 @@ def test_the_first_bad_batch_is_named_whichever_ends_first():
 
 
 def test_nan_in_validation_names_its_batch(survey, tmp_path, monkeypatch):
-    from qnet.train.batches import Batches
+    from qnet.training.batches import Batches
 
     plain = Batches._batch
 
@@ -213,12 +213,12 @@ def test_nan_in_validation_names_its_batch(survey, tmp_path, monkeypatch):
     monkeypatch.setattr(Batches, "_batch", poisoned)
     message = r"validation loss of epoch 1 is nan from batch 1 of the validation on \(TARGETIDs 1"
     with pytest.raises(TrainingError, match=message):
-        fit(*survey, tmp_path / "bad", QUICK)
+        train(*survey, tmp_path / "bad", QUICK)
     assert not (tmp_path / "bad" / LAST).exists()
 
 
 def test_nan_in_the_first_epoch_promises_no_checkpoint(survey, tmp_path):
     wild = dataclasses.replace(QUICK, learning_rate=1e30)
     with pytest.raises(TrainingError, match="of epoch 1 on") as caught:
-        fit(*survey, tmp_path / "bad", wild)
+        train(*survey, tmp_path / "bad", wild)
     assert "kept" not in str(caught.value)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from qnet.train.prefetch import prefetch
+from qnet.training.prefetch import prefetch
 
 
 class Source:

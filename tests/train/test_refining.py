@@ -8,27 +8,28 @@ import numpy as np
 import pytest
 
 from networks import random_weights
-from qnet.architecture import Architecture, RefineArchitecture
-from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.layers import ConvLayer
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
-from qnet.model import Model
-from qnet.posterior import RedshiftBins
-from qnet.refine import Refiner, rest_frame
-from qnet.simulate import simulate, write_simulation
-from qnet.train import Augmentation, Settings, refining
-from qnet.train.batches import Batches
-from qnet.train.data import load
-from qnet.train.refinenet import (
+from qnet.model.architecture import Architecture, RefineArchitecture
+from qnet.model.keras_refiner import (
     BAL_WEIGHT,
-    VERDICT_WEIGHT,
+    SCORE_WEIGHT,
     build_refiner,
     refine_loss,
     take_refiner,
 )
-from qnet.train.refining import GUESS_ERRORS, RefineMaker, draw_errors, fit_refiner
-from qnet.weights import WeightsFile
+from qnet.model.layers import ConvLayer
+from qnet.model.model import Model
+from qnet.model.refiner import Refiner
+from qnet.model.weights import WeightsFile
+from qnet.preprocess.restframe import rest_frame
+from qnet.simulation import simulate, write_simulation
+from qnet.training import Augmentation, Settings, second_stage
+from qnet.training.batches import Batches
+from qnet.training.data import load
+from qnet.training.second_stage import GUESS_ERRORS, RefineMaker, draw_errors, fit_refiner
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
@@ -91,7 +92,7 @@ def test_the_verdict_adds_its_cross_entropy(keras):
     true[:, 1] = np.arange(50) % 2
     p = 1 / (1 + np.exp(-pred[:, 2]))
     entropy = -np.where(true[:, 1] == 1, np.log(p), np.log(1 - p))
-    expected = loss_of(keras, true, pred[:, :2]) + VERDICT_WEIGHT * entropy
+    expected = loss_of(keras, true, pred[:, :2]) + SCORE_WEIGHT * entropy
     np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -154,7 +155,7 @@ def test_every_validation_sees_the_same_spectra(survey):
     import keras
 
     from qnet.io import read_truth
-    from qnet.train.judged import Judged
+    from qnet.training.judged import Judged
 
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:200]
@@ -180,17 +181,17 @@ def test_a_run_that_was_stopped_goes_on(survey, tmp_path, monkeypatch):
     settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
     options = {"dropout": 0.2, "output": tmp_path / "run"}
     whole, history = fit_refiner(*survey, ARCH, settings, dropout=0.2)
-    save = refining.save_checkpoint
+    save = second_stage.save_checkpoint
 
     def stop(folder, network, state):
         save(folder, network, state)
         if state.epoch == 2:
             raise Stopped
 
-    monkeypatch.setattr(refining, "save_checkpoint", stop)
+    monkeypatch.setattr(second_stage, "save_checkpoint", stop)
     with pytest.raises(Stopped):
         fit_refiner(*survey, ARCH, settings, **options)
-    monkeypatch.setattr(refining, "save_checkpoint", save)
+    monkeypatch.setattr(second_stage, "save_checkpoint", save)
     with pytest.raises(OutputExistsError, match="holds a training run"):
         fit_refiner(*survey, ARCH, settings, **options)
     with pytest.raises(InputError, match=r"cannot be resumed: its settings\.seed was 3"):
@@ -260,7 +261,7 @@ def test_candidates_are_drawn_by_the_root_of_their_shares(monkeypatch):
         grid, name = QUASARNET_GRID, "stub"
         architecture = SimpleNamespace(redshifts=bins)
 
-        def look(self, X):
+        def forward(self, X):
             return SimpleNamespace(posterior=posterior[which])
 
     flux = rng.normal(size=(count, GRID.npix)).astype(np.float32)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qnet.evaluate import purity_completeness
+from qnet.evaluation import purity_completeness
 from shell import run
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "tutorial.py"

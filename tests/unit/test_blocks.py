@@ -12,11 +12,12 @@ import pytest
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, image, make_spectra, prepared, primary, write
-from qnet import preprocess, rebinning, survey
-from qnet.errors import FileError
-from qnet.io.fits import FitsFile
-from qnet.io.pixels import plain_image
+from qnet.classification import files
+from qnet.core.errors import FileError
+from qnet.io.fits.file import FitsFile
+from qnet.io.fits.pixels import plain_image
 from qnet.io.reader import read_blocks, read_spectra
+from qnet.preprocess import normalisation, rebinning
 
 COMPRESSED = pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
 
@@ -58,7 +59,7 @@ def test_blocks_of_a_coadd_are_its_rows(tmp_path, cameras, masks, suffix, nrows)
 
 @COMPRESSED
 def test_blocks_of_prepared_data_are_its_rows(tmp_path, suffix):
-    flux, ivar = make_spectra(qnet.grid.QUASARNET_GRID.wave, (1.0, 2.0, 3.0))
+    flux, ivar = make_spectra(qnet.core.grid.QUASARNET_GRID.wave, (1.0, 2.0, 3.0))
     path = write(tmp_path / f"data{suffix}", prepared(flux, ivar, {"TARGETID": np.arange(3)}))
     whole = read_spectra(path)
     for row, block in enumerate(read_blocks([path], nrows=1)):
@@ -72,7 +73,7 @@ def test_catalogue_of_blocks_is_that_of_the_whole(
     hdus = desi_coadd(cameras, fibermap([5, 4, 3, -2, -1]), masks=masks)
     path = write(tmp_path / "coadd.fits", hdus)
     wanted = qnet.classify(path, model=two_stage_model, **options)
-    monkeypatch.setattr(survey, "read_blocks", functools.partial(read_blocks, nrows=2))
+    monkeypatch.setattr(files, "read_blocks", functools.partial(read_blocks, nrows=2))
     found = qnet.classify(path, model=two_stage_model, **options)
     assert found.colnames == wanted.colnames
     assert found.meta == wanted.meta
@@ -86,14 +87,14 @@ def test_catalogue_of_blocks_is_that_of_the_whole(
 
 def test_rows_are_counted_over_the_whole_file(tmp_path, monkeypatch, cameras, small_model):
     path = write(tmp_path / "coadd.fits", desi_coadd(cameras, fibermap([5, 4, 3, 2, 1])))
-    monkeypatch.setattr(survey, "read_blocks", functools.partial(read_blocks, nrows=2))
+    monkeypatch.setattr(files, "read_blocks", functools.partial(read_blocks, nrows=2))
     table = qnet.classify(path, model=small_model, rows=[3])
     assert np.flatnonzero(np.isfinite(table["ZBEST"])).tolist() == [3]
 
 
 def test_a_warning_about_a_file_is_given_once(tmp_path, monkeypatch, cameras, small_model):
     path = write(tmp_path / "coadd.fits", desi_coadd(cameras))
-    monkeypatch.setattr(survey, "read_blocks", functools.partial(read_blocks, nrows=2))
+    monkeypatch.setattr(files, "read_blocks", functools.partial(read_blocks, nrows=2))
     with pytest.warns(qnet.QnetWarning, match="no FIBERMAP") as caught:
         table = qnet.classify(path, model=small_model)
     assert len(caught) == 1
@@ -113,7 +114,7 @@ def peak(path, model):
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, cameras, small_model):
-    monkeypatch.setattr(survey, "read_blocks", functools.partial(read_blocks, nrows=50))
+    monkeypatch.setattr(files, "read_blocks", functools.partial(read_blocks, nrows=50))
     paths = []
     for repeats in (20, 80):
         tiled = {
@@ -191,13 +192,13 @@ def test_clean_spectra_are_not_looked_at_pixel_by_pixel(cameras, monkeypatch):
 
     monkeypatch.setattr(rebinning, "_weigh", watch)
     wave, flux, ivar = cameras["B"]
-    camera = qnet.spectra.Camera("B", wave, flux, ivar)
-    wanted = preprocess.preprocess([camera], qnet.grid.QUASARNET_GRID)
+    camera = qnet.core.spectra.Camera("B", wave, flux, ivar)
+    wanted = normalisation.preprocess([camera], qnet.core.grid.QUASARNET_GRID)
     assert looked == []
     dirty = flux.copy()
     dirty[2, 100] = np.nan
-    camera = qnet.spectra.Camera("B", wave, dirty, ivar)
-    found = preprocess.preprocess([camera], qnet.grid.QUASARNET_GRID)
+    camera = qnet.core.spectra.Camera("B", wave, dirty, ivar)
+    found = normalisation.preprocess([camera], qnet.core.grid.QUASARNET_GRID)
     assert looked == [1]
     others = np.arange(len(flux)) != 2
     np.testing.assert_array_equal(found.X[others], wanted.X[others])
@@ -217,9 +218,11 @@ def test_a_bad_pixel_counts_as_one_without_weight(cameras, value, where, dtype):
     with_bad = {"flux": flux.copy(), "ivar": ivar.copy()}
     for name in ("flux", "ivar") if where == "both" else (where,):
         with_bad[name][1, 50] = bad
-    grid = qnet.grid.QUASARNET_GRID
-    found = preprocess.preprocess([qnet.spectra.Camera("R", wave, *with_bad.values())], grid)
-    clean = preprocess.preprocess([qnet.spectra.Camera("R", wave, flux, wanted)], grid)
+    grid = qnet.core.grid.QUASARNET_GRID
+    found = normalisation.preprocess(
+        [qnet.core.spectra.Camera("R", wave, *with_bad.values())], grid
+    )
+    clean = normalisation.preprocess([qnet.core.spectra.Camera("R", wave, flux, wanted)], grid)
     if where == "ivar" and value == 1e200 and dtype == np.float64:
         return  # a finite weight is a weight
     np.testing.assert_array_equal(found.X, clean.X)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from networks import small_calibration
-from qnet.calibration import Calibration, Table, in_ranges, log_snr, logit, rescale
-from qnet.errors import InputError
-from qnet.logistic import Logistic
+from qnet.core.errors import InputError
+from qnet.model.calibration import Calibration, Table, in_ranges, rescale
+from qnet.model.logistic import Logistic
+from qnet.postprocess.features import log_snr, logit
 
 SHARES = st.floats(0.01, 0.99)
 

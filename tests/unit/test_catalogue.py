@@ -9,7 +9,7 @@ import pytest
 from astropy.table import Table
 
 import qnet
-from qnet.errors import FileError, InputError, OutputExistsError
+from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
 

@@ -7,9 +7,10 @@ import pytest
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
-from qnet.answers import answer, choose_rule
-from qnet.errors import FileError, InputError, QnetWarning
-from qnet.flags import QNFlag
+from qnet.classification.columns import answer
+from qnet.classification.criterion import choose_criterion
+from qnet.core.errors import FileError, InputError, QnetWarning
+from qnet.core.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
 
 WAVE = np.arange(3700.0, 9500.0, 4.0)
@@ -84,7 +85,7 @@ def test_flags_of_lines_follow_their_definitions(small_model):
     flux, ivar = make_spectra(WAVE, np.linspace(0.3, 3.5, 60), seed=3)
     ivar[::2, 300:700] = 0
     spectra = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(60))
-    columns = answer(spectra, small_model, choose_rule(small_model, c_threshold=0.999))
+    columns = answer(spectra, small_model, choose_criterion(small_model, c_threshold=0.999))
     observed = np.zeros((60, small_model.grid.npix), bool)
     for row in range(60):
         bins = small_model.grid.bins(WAVE[ivar[row] > 0])

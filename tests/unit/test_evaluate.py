@@ -17,9 +17,9 @@ from catalogues import (
     write_redrock,
     write_truth,
 )
-from qnet.errors import FileError, InputError
-from qnet.evaluate import DEFINITIONS, Options, bootstrap, compare, evaluate, wilson
-from qnet.evaluate.intervals import nmad
+from qnet.core.errors import FileError, InputError
+from qnet.evaluation import DEFINITIONS, Options, bootstrap, compare, evaluate, wilson
+from qnet.evaluation.intervals import nmad
 from qnet.io.truth import read_truth_columns
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -256,7 +256,7 @@ def test_rules_that_cannot_be():
     with pytest.raises(InputError, match="has no metric 'purity' of 'nowhere'"):
         found.metric("purity", "nowhere")
     with pytest.raises(InputError, match=r"Y \(6, 5\)"):
-        qnet.evaluate.purity_completeness(lines.c_lines[:6].T, np.ones(5), np.ones((6, 5)), 1)
+        qnet.evaluation.purity_completeness(lines.c_lines[:6].T, np.ones(5), np.ones((6, 5)), 1)
 
 
 def test_rows_that_are_never_quasars():

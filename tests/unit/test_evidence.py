@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qnet.calibration import logit
-from qnet.errors import InputError
-from qnet.evidence import (
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID
+from qnet.lines import absorber_IGM
+from qnet.postprocess.candidates import second_redshift
+from qnet.postprocess.decoding import Predictions, decode
+from qnet.postprocess.features import (
     ABSORPTION_FEATURES,
+    CANDIDATE_FEATURES,
     FEATURES,
     HEAD_FEATURES,
-    VERDICT_FEATURES,
-    Verdict,
+    ChosenCandidates,
     features,
-    second_redshift,
+    logit,
 )
-from qnet.grid import QUASARNET_GRID
-from qnet.lines import absorber_IGM
-from qnet.postprocess import Predictions, decode
 
 #: Features of more than the line finders.
-LATER = HEAD_FEATURES | VERDICT_FEATURES | ABSORPTION_FEATURES
+LATER = HEAD_FEATURES | CANDIDATE_FEATURES | ABSORPTION_FEATURES
 
 LINES = ("LYA", "CIV(1548)", "MgII(2796)")
 NBOXES = 13
@@ -41,17 +41,17 @@ def predictions(c_line, z_line, c_bal=((0.3,),), lines=LINES):
     )
 
 
-def verdict(**values):
+def chosen(**values):
     """What the second stage says of one spectrum."""
     names = ("z", "zerr", "score", "share", "bal", "z2", "score2", "share2")
     plain = dict.fromkeys(names, np.nan)
     given = {**plain, "odds2": 0.0, "ok": True, **values}
-    return Verdict(**{name: np.array([value]) for name, value in given.items()})
+    return ChosenCandidates(**{name: np.array([value]) for name, value in given.items()})
 
 
 def test_features_follow_their_definitions():
     found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
-    more = {"quasar": np.array([0.7]), "verdict": verdict(score=2.5, share=0.8, score2=-99.0)}
+    more = {"quasar": np.array([0.7]), "chosen": chosen(score=2.5, share=0.8, score2=-99.0)}
     more["score_bal"] = np.array([99.0])
     values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0], **more)[0], strict=True))
     expected = {

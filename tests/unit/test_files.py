@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from qnet.errors import FileError, MissingFileError, OutputExistsError
-from qnet.files import atomic_write, check_input, check_output
+from qnet.core.errors import FileError, MissingFileError, OutputExistsError
+from qnet.core.files import atomic_write, check_input, check_output
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -65,7 +65,7 @@ def test_a_killed_process_leaves_no_final_file(tmp_path):
     """SIGKILL in the middle of a write: the final name does not exist."""
     program = (
         "import os, signal, sys\n"
-        "from qnet.files import atomic_write\n"
+        "from qnet.core.files import atomic_write\n"
         "with atomic_write(sys.argv[1]) as partial:\n"
         "    partial.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import qnet.io
-from qnet.errors import GridError, InputError
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
+from qnet.core.errors import GridError, InputError
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
 
 
 def test_quasarnets_log_grid():

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 import qnet
 from networks import random_weights
-from qnet.architecture import Architecture, RefineArchitecture
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.inference import CHUNK_SIZE, ConvStack, Network
-from qnet.layers import ConvLayer
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
-from qnet.refine import Refiner
+from qnet.model.architecture import Architecture, RefineArchitecture
+from qnet.model.layers import ConvLayer
+from qnet.model.network import CHUNK_SIZE, ConvStack, Network
+from qnet.model.refiner import Refiner
 
 LINES = (*QUASARNET_LINES, *QUASARNET_LINES_BAL)
 

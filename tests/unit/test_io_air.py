@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 from qnet.io import from_arrays
-from qnet.io.air import air_to_vacuum
+from qnet.lines import air_to_vacuum
 
 #: Air and vacuum wavelengths [Angstrom] of SDSS's table of spectral lines, in which vacuum comes
 #: from air (https://classic.sdss.org/dr7/products/spectra/vacwavelength.php).

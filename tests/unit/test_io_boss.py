@@ -18,8 +18,8 @@ from makers import (
     table,
     write,
 )
-from qnet.errors import FileError, QnetWarning
-from qnet.flags import QNFlag
+from qnet.core.errors import FileError, QnetWarning
+from qnet.core.flags import QNFlag
 from qnet.io import read_spectra
 
 

@@ -22,7 +22,7 @@ from makers import (
     table,
     write,
 )
-from qnet.errors import FileError, MissingFileError
+from qnet.core.errors import FileError, MissingFileError
 from qnet.io import read_spectra
 
 NAMES = [

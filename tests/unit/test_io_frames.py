@@ -9,8 +9,8 @@ import pytest
 
 from desifiles import FMAP, IDS, check_arrays
 from makers import desi_cframe, desi_coadd, desi_set, fibermap, write
-from qnet.errors import FileError, InputError
-from qnet.flags import QNFlag
+from qnet.core.errors import FileError, InputError
+from qnet.core.flags import QNFlag
 from qnet.io import read_spectra
 
 

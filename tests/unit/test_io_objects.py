@@ -9,7 +9,7 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 
 import qnet
 from makers import BOSS_LOGLAM, make_spectra, make_spectrum
-from qnet.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, QnetWarning
 from qnet.io import from_arrays, from_table
 from qnet.io.reader import as_spectra
 

@@ -18,8 +18,8 @@ from makers import (
     table,
     write,
 )
-from qnet.errors import FileError, InputError, QnetWarning
-from qnet.flags import QNFlag
+from qnet.core.errors import FileError, InputError, QnetWarning
+from qnet.core.flags import QNFlag
 from qnet.io import read_spall, read_spectra
 
 FIBERS = [3, 1, 500, 2]

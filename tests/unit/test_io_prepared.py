@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from makers import make_spectra, prepared, primary, table, write
-from qnet.errors import FileError
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.errors import FileError
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io import read_spectra
-from qnet.preprocess import rebin
+from qnet.preprocess.rebinning import rebin
 
 COLUMNS = {
     "TARGETID": np.int64([465298745, -1, 7]),

@@ -24,7 +24,7 @@ from makers import (
     spplate,
     write,
 )
-from qnet.errors import FileError, InputError, QnetWarning
+from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.io import from_arrays, read_spectra
 from qnet.io.frames import group_frames
 from qnet.io.reader import as_spectra

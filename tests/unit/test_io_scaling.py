@@ -10,7 +10,7 @@ from astropy.table import MaskedColumn, Table
 
 import qnet
 from makers import BOSS_LOGLAM, make_spectrum
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 
 STORED = np.array([1, 2, -3, 40, 100])
 

@@ -29,11 +29,11 @@ from makers import (
     sdss5_spec,
     write,
 )
-from qnet.errors import InputError, QnetWarning
-from qnet.grid import QUASARNET_GRID
+from qnet.core.errors import InputError, QnetWarning
+from qnet.core.grid import QUASARNET_GRID
 from qnet.io import from_specutils, read_spectra
 from qnet.io.reader import as_spectra
-from qnet.preprocess import preprocess
+from qnet.preprocess.normalisation import preprocess
 
 WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)
 FLUX2, IVAR2 = make_spectra(WAVE, (1.0, 3.0), seed=8)

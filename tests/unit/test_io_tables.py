@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from qnet.errors import InputError, OutputExistsError
+from qnet.core.errors import InputError, OutputExistsError
 from qnet.io import Card, write_table
 
 COLUMNS = {

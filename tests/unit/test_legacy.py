@@ -20,8 +20,8 @@ from networks import (
     write_keras,
     write_legacy,
 )
-from qnet.errors import MissingFileError, WeightsError
-from qnet.grid import QUASARNET_LINEAR_GRID
+from qnet.core.errors import MissingFileError, WeightsError
+from qnet.core.grid import QUASARNET_LINEAR_GRID
 
 SIX_LINES = ("LYA", "CIV(1548)", "CIII(1909)", "MgII(2796)", "Hbeta", "Halpha")
 

@@ -9,13 +9,13 @@ import pytest
 
 import qnet
 from networks import write_legacy
-from qnet.architecture import Architecture
-from qnet.errors import InputError
-from qnet.grid import QUASARNET_GRID
-from qnet.inference import Network
-from qnet.layers import ConvLayer
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
-from qnet.postprocess import process_preds
+from qnet.model.architecture import Architecture
+from qnet.model.layers import ConvLayer
+from qnet.model.network import Network
+from qnet.postprocess.decoding import process_preds
 
 
 @pytest.fixture

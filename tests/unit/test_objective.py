@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import qnet
-from qnet.errors import InputError
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
 from qnet.objective import CLASSES, box_offset, objective, redshift_target
-from qnet.posterior import RedshiftBins
 
 SHORT_GRID = WavelengthGrid("log", 3.6, 2e-3, 150)
 
@@ -41,7 +41,7 @@ def test_decoding_a_target_gives_the_redshift_back(grid, seed, nboxes):
     Y = classes(*rng.choice(["QSO_LZ", "QSO_HZ"], 30))
     lines, lines_bal = list(QUASARNET_LINES), list(QUASARNET_LINES_BAL)
     target, _ = objective(z, Y, np.ones(30), lines, lines_bal, nboxes, wave=grid)
-    found = qnet.postprocess.decode(target, lines, lines_bal, grid)
+    found = qnet.postprocess.decoding.decode(target, lines, lines_bal, grid)
     z_all = np.concatenate([found.z_line, found.z_line_bal])
     c_all = np.concatenate([found.c_line, found.c_line_bal])
     for row, line in enumerate(lines + lines_bal):

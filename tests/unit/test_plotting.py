@@ -8,7 +8,7 @@ import pytest
 
 import qnet
 from makers import make_spectra
-from qnet.errors import InputError, OutputExistsError
+from qnet.core.errors import InputError, OutputExistsError
 from qnet.plotting import new_axes, plot_spectrum, save_figure
 
 mpl.use("Agg")
@@ -55,10 +55,10 @@ def test_lines_are_counted_not_confidences(spectra, small_model, ax):
     found = small_model.decode(small_model.predict(small_model.preprocess(spectra).X))
     confidences = np.sort(found.c_line[:, 0])
     threshold = float(confidences[-3:-1].mean())  # two lines are above
-    for min_lines, verdict in ((2, "quasar at z = "), (3, "no quasar, ")):
+    for min_lines, chosen in ((2, "quasar at z = "), (3, "no quasar, ")):
         ax.clear()
         plot_spectrum(spectra, small_model, 0, c_threshold=threshold, min_lines=min_lines, ax=ax)
-        assert verdict in ax.get_title()
+        assert chosen in ax.get_title()
         assert f"2 lines with c > {threshold:g}" in ax.get_title()
     assert confidences.sum() > 3 * threshold
 
@@ -88,7 +88,9 @@ def test_the_figure_follows_the_rule_of_the_catalogue(spectra, ax):
 def test_the_band_is_the_noise(spectra, small_model, ax):
     plot_spectrum(spectra, small_model, 0, ax=ax)
     (camera,) = spectra.cameras
-    flux, ivar = qnet.rebin(camera.wave, camera.flux[:1], camera.ivar[:1], small_model.grid)
+    flux, ivar = qnet.preprocess.rebin(
+        camera.wave, camera.flux[:1], camera.ivar[:1], small_model.grid
+    )
     weight = ivar[0] / ivar[0].sum()
     mean = (flux[0] * weight).sum()
     scatter = np.sqrt(((flux[0] - mean) ** 2 * weight).sum())

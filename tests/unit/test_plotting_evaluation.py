@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from catalogues import make_result, mock_survey, record
-from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.evaluate import evaluate
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.evaluation import evaluate
 from qnet.plotting import (
     plot_calibration,
     plot_confusion,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.errors import InputError
-from qnet.posterior import RedshiftBins, candidates, quasar_share, softmax
+from qnet.core.bins import RedshiftBins, softmax
+from qnet.core.errors import InputError
+from qnet.postprocess.candidates import candidates, quasar_share
 
 BINS = RedshiftBins(0.05, 6.8, 160)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qnet
-import qnet.prepare
+import qnet.training.preparation
 from makers import (
     BOSS_LOGLAM,
     BOSS_ROW,
@@ -24,12 +24,12 @@ from makers import (
     spplate,
     write,
 )
-from qnet.errors import FileError, InputError, OutputExistsError, QnetWarning
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.errors import FileError, InputError, OutputExistsError, QnetWarning
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import TruthRecord, read_data, read_spectra
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.prepared import prepared_grid
-from qnet.prepare import prepare
+from qnet.training.preparation import prepare
 
 SURE_QUASAR = TruthRecord(2.0, 3, 3, 0, 0.0)
 
@@ -65,7 +65,7 @@ def coadd(tmp_path):
 
 def preprocessed(path, grid, rows):
     """What `classify` gives to a network on a grid."""
-    return qnet.preprocess.preprocess(read_spectra(path).cameras, grid).X[rows]
+    return qnet.preprocess.normalisation.preprocess(read_spectra(path).cameras, grid).X[rows]
 
 
 @pytest.mark.parametrize("grid", [QUASARNET_GRID, QUASARNET_LINEAR_GRID], ids=["log", "linear"])
@@ -295,7 +295,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, specs, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(qnet.prepare, "read_spectra", interrupted)
+    monkeypatch.setattr(qnet.training.preparation, "read_spectra", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(specs, tmp_path / "data.fits")
     assert sorted(os.listdir(tmp_path)) == ["spec-1.fits", "spec-2.fits", "spec-3.fits"]
@@ -308,7 +308,9 @@ def test_cameras_of_one_spectrum_add(tmp_path):
     camera = read_spectra(tmp_path / "data.fits").cameras[0]
     spectra = read_spectra(path)
     total = sum(
-        qnet.rebin(camera.wave, camera.flux, camera.ivar, QUASARNET_GRID)[1].astype(np.float64)
+        qnet.preprocess.rebin(camera.wave, camera.flux, camera.ivar, QUASARNET_GRID)[1].astype(
+            np.float64
+        )
         for camera in spectra.cameras
     )
     np.testing.assert_allclose(camera.ivar, total, rtol=1e-6)

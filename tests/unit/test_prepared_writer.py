@@ -13,10 +13,10 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import Card, PreparedWriter, read_spectra
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.prepared import prepared_grid
 
 GRID = WavelengthGrid.log(4000, 5000, 1e-2)
@@ -174,7 +174,7 @@ def test_a_full_disk_is_a_file_error(tmp_path, limit):
     """A limit on the size of files stands for the disk; in a process of its own."""
     program = (
         "import sys, signal, numpy as np, qnet\n"
-        "from qnet.grid import WavelengthGrid\n"
+        "from qnet.core.grid import WavelengthGrid\n"
         "from qnet.io import PreparedWriter\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "try:\n"
@@ -200,7 +200,7 @@ def test_memory_does_not_grow_with_the_pixels(tmp_path):
     """A hundred times more spectra than are held at a time; measured in a process of its own."""
     program = (
         "import sys, resource, numpy as np\n"
-        "from qnet.grid import QUASARNET_GRID\n"
+        "from qnet.core.grid import QUASARNET_GRID\n"
         "from qnet.io import PreparedWriter\n"
         "def peak():\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qnet.errors import InputError
-from qnet.flags import QNFlag
-from qnet.grid import QUASARNET_GRID
-from qnet.preprocess import normalise, preprocess, rebin
-from qnet.spectra import Camera
+from qnet.core.errors import InputError
+from qnet.core.flags import QNFlag
+from qnet.core.grid import QUASARNET_GRID
+from qnet.core.spectra import Camera
+from qnet.preprocess.normalisation import normalise, preprocess
+from qnet.preprocess.rebinning import rebin
 
 WAVE = np.arange(3700.0, 9500.0, 2.0)
 

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 from makers import make_spectra
 from networks import random_weights, refine_architecture
-from qnet.architecture import RefineArchitecture
-from qnet.errors import InputError
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
-from qnet.layers import ConvLayer
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.spectra import Camera
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.preprocess import rebin
-from qnet.refine import Refiner, fine_spectra, rest_frame, whole_pixels
-from qnet.spectra import Camera
+from qnet.model.architecture import RefineArchitecture
+from qnet.model.layers import ConvLayer
+from qnet.model.refiner import Refiner
+from qnet.preprocess.rebinning import rebin
+from qnet.preprocess.restframe import fine_spectra, rest_frame, whole_pixels
 
 ARCH = refine_architecture()
 

@@ -8,8 +8,8 @@ import pytest
 import qnet
 from catalogues import make_result, mock_survey, write_quasarnet, write_redrock, write_squeze
 from makers import desi_coadd, desi_set, fibermap, primary, table, write
-from qnet.errors import FileError, InputError, MissingFileError
-from qnet.io.results import read_result, result_of_table
+from qnet.core.errors import FileError, InputError, MissingFileError
+from qnet.evaluation.catalogues import read_result, result_of_table
 from qnet.lines import QUASARNET_LINES
 
 
@@ -26,7 +26,7 @@ def catalogue(tmp_path, small_model):
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv", ".parquet", ".csv"])
 def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
     path = qnet.write_catalogue(catalogue, tmp_path / f"cat{suffix}")
-    result = qnet.io.read_result(path)
+    result = qnet.evaluation.read_result(path)
     expected = result_of_table(catalogue)
     assert (result.name, result.kind) == (f"cat{suffix}", "qnet")
     # Sky, and what was not asked for, is not judged; what lies on a bad fibre is no quasar.

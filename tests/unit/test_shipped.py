@@ -7,9 +7,9 @@ import dataclasses
 import pytest
 
 import qnet
-from qnet import shipped
-from qnet.errors import InputError, WeightsError
-from qnet.weights import write_weights
+from qnet.core.errors import InputError, WeightsError
+from qnet.model import shipped
+from qnet.model.weights import write_weights
 
 
 @pytest.fixture

@@ -5,12 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulate import galaxies, nebular
-from qnet.simulate.atmospheres import LOG_AGES, populations
-from qnet.simulate.frame import NPIX, observed_wave, scale_to_r
-from qnet.simulate.restframe import (
+from qnet.simulation.frame import NPIX, observed_wave, scale_to_r
+from qnet.simulation.restframe import (
     REST_NPIX,
     REST_START,
     broaden,
@@ -20,6 +18,8 @@ from qnet.simulate.restframe import (
     shift,
     starburst_extinction,
 )
+from qnet.simulation.stars_galaxies import galaxies, nebular
+from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, populations
 
 WAVE = observed_wave()
 #: Kinds whose gas is ionised by stars, by old stars or a weak nucleus, by a nucleus.

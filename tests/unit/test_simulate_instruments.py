@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.errors import InputError
-from qnet.simulate import Errors, curves, night
-from qnet.simulate.frame import LOGLAM_STEP, NPIX, observed_wave
-from qnet.simulate.instrument import make_instrument, sky_continuum, sky_lines
-from qnet.simulate.noise import observe
+from qnet.core.errors import InputError
+from qnet.simulation import Errors
+from qnet.simulation.frame import LOGLAM_STEP, NPIX, observed_wave
+from qnet.simulation.instrument import curves, night
+from qnet.simulation.instrument.instrument import make_instrument, sky_continuum, sky_lines
+from qnet.simulation.instrument.noise import observe
 
 #: No errors but photon noise and masks.
 NONE = Errors(

@@ -7,15 +7,15 @@ import pytest
 from astropy.io import fits
 
 import qnet
-from qnet.errors import FileError, InputError, OutputExistsError
-from qnet.flags import QNFlag
-from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.flags import QNFlag
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID
+from qnet.core.selection import is_qso_target
 from qnet.io import read_data, read_truth
-from qnet.io.mock import CoaddWriter, SpecFolder
-from qnet.preprocess import rebin_cameras
-from qnet.simulate import simulate, write_simulation
-from qnet.simulate.survey import CHUNK
-from qnet.targets import is_qso_target
+from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation import simulate, write_simulation
+from qnet.simulation.mock_files import CoaddWriter, SpecFolder
+from qnet.simulation.survey import CHUNK
 
 #: No star: those take longest, and add nothing here.
 MIX = {"quasar": 0.6, "galaxy": 0.1, "sky": 0.3}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulate import bal, emission, forest, quasars
-from qnet.simulate.frame import LOGLAM_STEP, NPIX, R_BAND, observed_wave, scale_to_r
-from qnet.simulate.profiles import REST_NPIX, Z_MAX, rest_wave
+from qnet.simulation.absorption import bal, forest
+from qnet.simulation.frame import LOGLAM_STEP, NPIX, R_BAND, observed_wave, scale_to_r
+from qnet.simulation.profiles import REST_NPIX, Z_MAX, rest_wave
+from qnet.simulation.quasars import emission, parametric
 
 WAVE = observed_wave()
 
@@ -32,7 +33,7 @@ COMPOSITE = {
 
 def sample(nspec, low, high, *, seed=0, rmag=(18.0, 21.0), **options):
     rng = np.random.default_rng(seed)
-    return quasars.make(rng, rng.uniform(low, high, nspec), rng.uniform(*rmag, nspec), **options)
+    return parametric.make(rng, rng.uniform(low, high, nspec), rng.uniform(*rmag, nspec), **options)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,10 @@ def composite():
     z = np.sort(np.clip(np.exp(rng.normal(np.log(1.2), 0.65, 2400)), 0.05, 4.8))
     rmag = np.where(z < 0.5, rng.uniform(16.8, 18.6, z.size), rng.normal(18.7, 0.5, z.size))
     flux = np.concatenate(
-        [quasars.make(rng, z[i : i + 600], rmag[i : i + 600]).flux for i in range(0, z.size, 600)]
+        [
+            parametric.make(rng, z[i : i + 600], rmag[i : i + 600]).flux
+            for i in range(0, z.size, 600)
+        ]
     )
     first = np.rint((np.log10(1 + Z_MAX) - np.log10(1 + z)) / LOGLAM_STEP).astype(int)
     total, count = np.zeros(REST_NPIX), np.zeros(REST_NPIX)
@@ -169,10 +173,10 @@ class TestSpectra:
     )
     def test_wrong_arguments_are_refused(self, z, rmag, options, message):
         with pytest.raises(InputError, match=message):
-            quasars.make(np.random.default_rng(0), z, rmag, **options)
+            parametric.make(np.random.default_rng(0), z, rmag, **options)
 
     def test_no_objects_make_no_spectra(self):
-        assert quasars.make(np.random.default_rng(0), [], []).flux.shape == (0, NPIX)
+        assert parametric.make(np.random.default_rng(0), [], []).flux.shape == (0, NPIX)
 
 
 class TestBroadAbsorption:

@@ -7,9 +7,11 @@ import pytest
 from astropy.cosmology import FlatLambdaCDM
 
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulate import absorbers, bal, continuum, cosmology, disk, host, iron
-from qnet.simulate.frame import LOGLAM_STEP, NPIX, observed_wave
-from qnet.simulate.profiles import PIXEL_KMS, add_gaussians, gaussians, rest_wave, see_at
+from qnet.simulation import cosmology
+from qnet.simulation.absorption import absorbers, bal
+from qnet.simulation.frame import LOGLAM_STEP, NPIX, observed_wave
+from qnet.simulation.profiles import PIXEL_KMS, add_gaussians, gaussians, rest_wave, see_at
+from qnet.simulation.quasars import continuum, disk, host, iron
 
 WAVE = observed_wave()
 WIDTH = WAVE * LOGLAM_STEP * np.log(10)

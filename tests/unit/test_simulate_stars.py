@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulate import compactstars, stars
-from qnet.simulate.atmospheres import AMPLITUDES, TEMPERATURES, planck, star_spectra
-from qnet.simulate.frame import NPIX, observed_wave, scale_to_r
-from qnet.simulate.opacities import air_to_vacuum, opacities
-from qnet.simulate.restframe import rest_wave
+from qnet.simulation.frame import NPIX, observed_wave, scale_to_r
+from qnet.simulation.restframe import rest_wave
+from qnet.simulation.stars_galaxies import compact_stars, stars
+from qnet.simulation.stars_galaxies.atmospheres import (
+    AMPLITUDES,
+    TEMPERATURES,
+    planck,
+    star_spectra,
+)
+from qnet.simulation.stars_galaxies.opacities import air_to_vacuum, opacities
 
 WAVE = observed_wave()
 
@@ -136,8 +141,8 @@ def test_cataclysmic_variables_emit_at_redshift_zero():
 
 
 def test_cyclotron_humps_of_polars_lie_at_harmonics_of_a_field():
-    humps = compactstars.cataclysmic(np.random.default_rng(0), np.ones(20, bool))
-    humps -= compactstars.cataclysmic(np.random.default_rng(0), np.zeros(20, bool))
+    humps = compact_stars.cataclysmic(np.random.default_rng(0), np.ones(20, bool))
+    humps -= compact_stars.cataclysmic(np.random.default_rng(0), np.zeros(20, bool))
     wave = rest_wave()
     resolved = 0
     for hump in humps:
@@ -150,7 +155,7 @@ def test_cyclotron_humps_of_polars_lie_at_harmonics_of_a_field():
 
 
 def test_lines_of_magnetic_white_dwarfs_are_split():
-    profiles = compactstars.zeeman_depth(np.random.default_rng(0), np.arange(50), np.zeros(50))
+    profiles = compact_stars.zeeman_depth(np.random.default_rng(0), np.arange(50), np.zeros(50))
     centre = profiles.wave.reshape(50, 4, 3)
     np.testing.assert_allclose(centre[:, 0, 1], 6564.61)
     np.testing.assert_allclose(centre[:, 0, 2] + centre[:, 0, 0], 2 * 6564.61)

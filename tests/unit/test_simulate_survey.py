@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qnet
-from qnet.errors import InputError
-from qnet.grid import QUASARNET_GRID
-from qnet.preprocess import rebin_cameras
-from qnet.simulate import Batch, simulate
-from qnet.simulate.frame import NPIX, Objects, scale_to_r
-from qnet.simulate.population import (
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID
+from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation import Batch, simulate
+from qnet.simulation.frame import NPIX, Objects, scale_to_r
+from qnet.simulation.population import (
     DEFAULT_MIX,
     KINDS,
     MAGNITUDES,
@@ -24,7 +24,7 @@ from qnet.simulate.population import (
     draw,
     merge_columns,
 )
-from qnet.simulate.survey import CHUNK
+from qnet.simulation.survey import CHUNK
 
 
 class Flat:

@@ -4,12 +4,12 @@ import fitsio
 import numpy as np
 import pytest
 
-from qnet.errors import FileError, InputError, MissingFileError
-from qnet.io.templates import STEP, read_templates
+from qnet.core.errors import FileError, InputError, MissingFileError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulate import template_quasars
-from qnet.simulate.frame import NPIX, observed_wave
-from qnet.simulate.templates import Templates
+from qnet.simulation.frame import NPIX, observed_wave
+from qnet.simulation.quasars import templates
+from qnet.simulation.template_files import STEP, read_templates
+from qnet.simulation.templates import Templates
 
 WAVE = observed_wave()
 #: Emission line of the made-up galaxies and absorption line of the made-up stars [Angstrom].
@@ -186,15 +186,15 @@ def test_quasars_have_their_lines_at_the_true_redshift(made_up):
 def test_quasars_come_from_the_file_that_holds_their_redshift(made_up):
     sets = [each for each in made_up.sets if each.kind == "QSO"]
     z = np.array([0.01, 0.5, 1.39, 1.61, 3.0, 6.9])
-    chosen = template_quasars._choose_quasar_sets(np.random.default_rng(0), sets, z)
+    chosen = templates._choose_quasar_sets(np.random.default_rng(0), sets, z)
     assert [sets[number].names[0] for number in chosen] == ["LOZ"] * 3 + ["HIZ"] * 3
-    both = template_quasars._choose_quasar_sets(np.random.default_rng(0), sets, np.full(100, 1.5))
+    both = templates._choose_quasar_sets(np.random.default_rng(0), sets, np.full(100, 1.5))
     assert 20 < both.sum() < 80
 
 
 def test_quasars_differ_and_stay_near_the_first_vector(made_up):
     each = next(each for each in made_up.sets if each.names == ("HIZ",))
-    mixes = template_quasars._quasar_mix(np.random.default_rng(0), each, 200)
+    mixes = templates._quasar_mix(np.random.default_rng(0), each, 200)
     ratio = mixes[:, each.wave > 1300] / each.vectors[0][each.wave > 1300]
     assert ratio.min() > 0.2
     assert ratio.max() < 4
@@ -203,7 +203,7 @@ def test_quasars_differ_and_stay_near_the_first_vector(made_up):
 
 def test_light_short_of_the_lyman_limit_is_a_power_law(made_up):
     each = next(each for each in made_up.sets if each.names == ("HIZ",))
-    vectors = template_quasars._without_limit(each)
+    vectors = templates._without_limit(each)
     wave = each.wave
     short = wave < 979
     np.testing.assert_allclose(
@@ -387,7 +387,7 @@ def test_real_templates_give_finite_objects(real):
 
 def test_real_template_quasars_have_lines_of_a_natural_scatter(real):
     each = next(each for each in real.sets if each.names == ("HIZ",))
-    mixes = template_quasars._quasar_mix(np.random.default_rng(0), each, 300)
+    mixes = templates._quasar_mix(np.random.default_rng(0), each, 300)
     wave = each.wave
     for line, low, high in ((1549, 1500, 1600), (2799, 2700, 2900)):
         sides = np.stack([mixes[:, np.abs(wave - end) < 10].mean(axis=1) for end in (low, high)])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.errors import InputError
-from qnet.flags import QNFlag
-from qnet.spectra import Camera, Spectra, check_wave, stack
+from qnet.core.errors import InputError
+from qnet.core.flags import QNFlag
+from qnet.core.spectra import Camera, Spectra, check_wave, stack
 
 WAVES = {"B": np.linspace(3600.0, 5800.0, 23), "R": np.linspace(5760.0, 7620.0, 19)}
 

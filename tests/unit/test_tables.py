@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from qnet.errors import InputError
-from qnet.flags import NEVER_QSO, QNFlag, describe, flag_names
+from qnet.core.errors import InputError
+from qnet.core.flags import NEVER_QSO, QNFlag, describe, flag_names
+from qnet.core.selection import QSO_TARGET_BITS, is_qso_target
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM, rest_wavelengths
-from qnet.targets import QSO_TARGET_BITS, is_qso_target
 
 #: The bits as catalogues on disk hold them.
 BITS = {

@@ -14,10 +14,11 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, write
-from qnet import inference, verify
+from qnet.classification import refinement
 from qnet.cli import main
-from qnet.errors import InputError
-from qnet.threads import choose_threads, one_blas_thread
+from qnet.core.errors import InputError
+from qnet.core.threads import choose_threads, one_blas_thread
+from qnet.model import network
 
 
 def blas_threads():
@@ -46,7 +47,7 @@ def test_results_do_not_depend_on_the_number_of_threads(small_model, X, dtype):
 
 
 def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkeypatch):
-    seen, run = [], inference.Network._run_chunk
+    seen, run = [], network.Network._run_chunk
     meeting = threading.Barrier(2, timeout=60)
 
     def watch(self, rows, out, common):
@@ -55,7 +56,7 @@ def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkey
             meeting.wait()  # The second thread has work while the first is busy.
         run(self, rows, out, common)
 
-    monkeypatch.setattr(inference.Network, "_run_chunk", watch)
+    monkeypatch.setattr(network.Network, "_run_chunk", watch)
     small_model.predict(X, batch_size=50, threads=2)
     assert sorted(rows for _, rows, _ in seen) == [50, 50, 50]
     assert len({thread for thread, _, _ in seen}) == 2
@@ -66,7 +67,7 @@ def test_an_error_in_a_thread_is_raised(small_model, X, monkeypatch):
     def fail(self, rows, out, common):
         raise MemoryError("no memory for a chunk")
 
-    monkeypatch.setattr(inference.Network, "_run_chunk", fail)
+    monkeypatch.setattr(network.Network, "_run_chunk", fail)
     with pytest.raises(MemoryError, match="no memory for a chunk"):
         small_model.predict(X, threads=2)
 
@@ -147,7 +148,7 @@ def test_as_many_threads_as_blas_may_use():
 def test_the_environment_is_heeded(name):
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kept = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-    code = "from qnet.threads import choose_threads; print(choose_threads(None))"
+    code = "from qnet.core.threads import choose_threads; print(choose_threads(None))"
     for settings, wanted in (({}, cpus), ({name: "1"}, 1)):
         done = subprocess.run(
             [sys.executable, "-c", code], env=kept | settings, capture_output=True, check=True
@@ -190,9 +191,9 @@ def test_threads_share_the_second_stage(tmp_path, two_stage_model, monkeypatch):
     redshifts = np.linspace(0.5, 3.0, 24)
     path = tmp_path / "coadd.fits"
     write(path, desi_coadd(desi_set(redshifts), fibermap(list(range(24)))))
-    monkeypatch.setattr(verify, "ROW_BLOCK", 4)
+    monkeypatch.setattr(refinement, "ROW_BLOCK", 4)
     wanted = qnet.classify(path, model=two_stage_model, threads=1)
-    refining = meeting_in(monkeypatch, verify, "fine_spectra")
+    refining = meeting_in(monkeypatch, refinement, "fine_spectra")
     found = qnet.classify(path, model=two_stage_model, threads=2)
     assert len(set(refining)) == 2
     for name in wanted.colnames:
@@ -206,10 +207,11 @@ def test_threads_share_the_second_stage(tmp_path, two_stage_model, monkeypatch):
 def test_workers_get_one_thread_unless_told_otherwise(
     coadd, small_model, monkeypatch, options, wanted
 ):
-    monkeypatch.setattr("qnet.threads._controller", lambda: Fake(3))
+    monkeypatch.setattr("qnet.core.threads._controller", lambda: Fake(3))
     seen = []
     monkeypatch.setattr(
-        "qnet.survey._run", lambda work, *rest: seen.append(work.keywords["model"].threads) or []
+        "qnet.classification.files._run",
+        lambda work, *rest: seen.append(work.keywords["model"].threads) or [],
     )
     with pytest.raises(ValueError, match="zip"):
         qnet.classify([coadd], model=small_model, **options)

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import make_spectra, prepared, primary, table, write
-from qnet.architecture import Architecture
-from qnet.errors import InputError
-from qnet.grid import QUASARNET_GRID
+from qnet.core.errors import InputError
+from qnet.core.grid import QUASARNET_GRID
 from qnet.io import read_data, read_truth
-from qnet.layers import ConvLayer
 from qnet.lines import absorber_IGM
+from qnet.model.architecture import Architecture
+from qnet.model.layers import ConvLayer
 from qnet.objective import objective
-from qnet.preprocess import normalise
-from qnet.train.augment import LONGEST_GAP, augment
-from qnet.train.batches import Batches, LineMaker
-from qnet.train.data import bootstrap, load, split
-from qnet.train.settings import Augmentation
+from qnet.preprocess.normalisation import normalise
+from qnet.training.augment import LONGEST_GAP, augment
+from qnet.training.batches import Batches, LineMaker
+from qnet.training.data import bootstrap, load, split
+from qnet.training.settings import Augmentation
 
 COUNT = 700
 
@@ -81,7 +81,7 @@ def test_the_data_are_those_of_read_data(survey, data):
 @pytest.mark.parametrize("keep_pixels", [False, True])
 def test_spectra_that_stay_on_disk_are_not_held(survey, data, monkeypatch, keep_pixels):
     """Not even while the files are read, block by block."""
-    monkeypatch.setattr("qnet.io.training.ROWS_PER_BLOCK", 25)
+    monkeypatch.setattr("qnet.io.training_data.ROWS_PER_BLOCK", 25)
     tracemalloc.start()
     try:
         streamed = load(*survey, memory=1e-6, keep_pixels=keep_pixels)

@@ -9,11 +9,11 @@ import pytest
 
 import qnet.io
 from makers import prepared, table, write
-from qnet.errors import FileError, InputError, MissingFileError
-from qnet.grid import QUASARNET_GRID
+from qnet.core.errors import FileError, InputError, MissingFileError
+from qnet.core.grid import QUASARNET_GRID
 from qnet.io.truth import TruthRecord
 from qnet.objective import CLASSES
-from qnet.preprocess import normalise
+from qnet.preprocess.normalisation import normalise
 
 BOSS = {
     "THING_ID": np.int32([11, 12, 13, 14, -1]),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from makers import primary, table, write
-from qnet.errors import FileError, InputError, MissingFileError, OutputExistsError
+from qnet.core.errors import FileError, InputError, MissingFileError, OutputExistsError
 from qnet.io import build_truth, read_truth, write_truth
 
 SUPERSET = {

@@ -16,17 +16,18 @@ from networks import (
     small_calibration,
     verifying_model,
 )
-from qnet.answers import answer, choose_rule
-from qnet.calibration import Table, log_snr, logit, rescale
-from qnet.errors import InputError
-from qnet.evidence import features, second_redshift
-from qnet.flags import QNFlag
+from qnet.classification.columns import answer
+from qnet.classification.criterion import choose_criterion
+from qnet.classification.refinement import refine_candidates
+from qnet.core.errors import InputError
+from qnet.core.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.logistic import Logistic
-from qnet.posterior import candidates, quasar_share
-from qnet.preprocess import rebin
-from qnet.refine import Refiner
-from qnet.verify import refine_candidates
+from qnet.model.calibration import Table, rescale
+from qnet.model.logistic import Logistic
+from qnet.model.refiner import Refiner
+from qnet.postprocess.candidates import candidates, quasar_share, second_redshift
+from qnet.postprocess.features import features, log_snr, logit
+from qnet.preprocess.rebinning import rebin
 
 WAVE = np.arange(3700.0, 9500.0, 2.0)
 NSPEC = 60
@@ -48,7 +49,7 @@ def decoded(spectra, two_stage_model):
 
 
 def columns_of(spectra, model, **options):
-    return answer(spectra, model, choose_rule(model, **options))
+    return answer(spectra, model, choose_criterion(model, **options))
 
 
 def has(columns, flag):
@@ -181,7 +182,7 @@ def test_flags_follow_the_calibration(spectra, small_model):
     z = columns["ZBEST"]
     rest = np.array([model.rest[line] for line in model.lines])
     place = rest[columns["C_LINES"].argmax(axis=1)] * (1 + z)
-    distance = model.look(model.preprocess(spectra).X).distance
+    distance = model.forward(model.preprocess(spectra).X).distance
     expected = {
         QNFlag.JOINT: ((place >= 3860) & (place <= 3866)) | ((place >= 5000) & (place <= 6100)),
         QNFlag.SKYLINE: (place >= 3865) & (place <= 3900),
@@ -206,9 +207,9 @@ def test_the_distance_is_that_of_mahalanobis(small_model, spectra):
     model = qnet.Model(dataclasses.replace(model.weights, arrays=arrays))
     X = model.preprocess(spectra).X.copy()
     X[4] = np.nan
-    look = model.look(X)
-    distance = look.distance
-    np.testing.assert_array_equal(look.preds, model.predict(X))
+    output = model.forward(X)
+    distance = output.distance
+    np.testing.assert_array_equal(output.preds, model.predict(X))
     _, common = model._network(np.dtype("f4")).run(X)
     away = common[0] - mean
     expected = np.sqrt(away @ np.linalg.inv(covariance) @ away)
@@ -233,7 +234,7 @@ def test_rows_without_an_answer_stay_nan_where_they_were(spectra, two_stage_mode
     flux[3], ivar[8], flux[20] = np.nan, 0, 4.2
     damaged = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(NSPEC))
     asked = np.arange(NSPEC) != 30
-    columns = answer(damaged, two_stage_model, choose_rule(two_stage_model), asked)
+    columns = answer(damaged, two_stage_model, choose_criterion(two_stage_model), asked)
     bad = [3, 8, 20, 30]
     for name in ("ZBEST", "ZERR", "Z2", "P2", "P_QSO", "P_BAL"):
         assert np.isnan(columns[name][bad]).all(), name
@@ -370,35 +371,35 @@ def verifying(small_model):
 def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, verifying):
     columns = columns_of(spectra, verifying)
     data = verifying.preprocess(spectra)
-    look = verifying.look(data.X)
+    output = verifying.forward(data.X)
     bins, calibration = verifying.architecture.redshifts, verifying.calibration
-    np.testing.assert_allclose(look.posterior.sum(axis=1), 1, rtol=1e-5)
-    share = quasar_share(look.posterior, bins)
-    found = verifying.decode(look.preds)
+    np.testing.assert_allclose(output.posterior.sum(axis=1), 1, rtol=1e-5)
+    share = quasar_share(output.posterior, bins)
+    found = verifying.decode(output.preds)
     given = features(calibration.p_qso.names, found, data.snr, quasar=share)
     p_first = calibration.p_qso.probability(given)
     rows = np.flatnonzero(p_first > calibration.refine_floor)
     assert 0 < len(rows) < NSPEC
-    z, shares = candidates(look.posterior, bins, 3)
+    z, shares = candidates(output.posterior, bins, 3)
     refined = refine_candidates(
         spectra.select(rows), verifying.refiner, z[rows], shares[rows], calibration.candidate_floor
     )
-    verdict = refined.choose(calibration.share_exponent)
-    assert (verdict.z != refined.z[:, 0]).any()
-    np.testing.assert_array_equal(columns["ZBEST"][rows], verdict.z)
+    chosen = refined.choose(calibration.share_exponent)
+    assert (chosen.z != refined.z[:, 0]).any()
+    np.testing.assert_array_equal(columns["ZBEST"][rows], chosen.z)
     others = np.setdiff1d(np.arange(NSPEC), rows)
     np.testing.assert_array_equal(columns["ZBEST"][others], z[others, 0])
     np.testing.assert_allclose(columns["P_QSO"][others], p_first[others], rtol=1e-6)
     law = calibration.p_verified
     p_qso = law.probability(
-        features(law.names, found.select(rows), data.snr[rows], quasar=share[rows], verdict=verdict)
+        features(law.names, found.select(rows), data.snr[rows], quasar=share[rows], chosen=chosen)
     )
     np.testing.assert_allclose(columns["P_QSO"][rows], p_qso, rtol=1e-6)
     np.testing.assert_array_equal(columns["IS_QSO"], columns["P_QSO"] > 0.5)
-    np.testing.assert_array_equal(columns["Z2"][rows], verdict.z2)
-    known = np.isfinite(verdict.z2)
+    np.testing.assert_array_equal(columns["Z2"][rows], chosen.z2)
+    known = np.isfinite(chosen.z2)
     assert known.any()
-    expected = p_qso * verdict.odds2 / (1 + verdict.odds2)
+    expected = p_qso * chosen.odds2 / (1 + chosen.odds2)
     np.testing.assert_allclose(columns["P2"][rows[known]], expected[known], rtol=1e-5)
     assert (columns["P2"][rows[known]] <= columns["P_QSO"][rows[known]] / 2 + 1e-6).all()
 
@@ -425,12 +426,12 @@ def test_all_that_are_called_quasars_are_judged_whatever_the_mix(spectra, small_
 
 def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, verifying):
     columns = columns_of(spectra, verifying)
-    look = verifying.look(verifying.preprocess(spectra).X)
-    z, share = candidates(look.posterior, verifying.architecture.redshifts, 3)
+    output = verifying.forward(verifying.preprocess(spectra).X)
+    z, share = candidates(output.posterior, verifying.architecture.redshifts, 3)
     others = np.isnan(columns["ZERR"]) & ~has(columns, QNFlag.NOREFINE)
     assert others.any()
     np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
-    quasar = quasar_share(look.posterior, verifying.architecture.redshifts)
+    quasar = quasar_share(output.posterior, verifying.architecture.redshifts)
     expected = columns["P_QSO"][others] * share[others, 1] / quasar[others]
     np.testing.assert_allclose(columns["P2"][others], expected, rtol=1e-5)
     assert (columns["P2"][others] <= columns["P_QSO"][others] / 2 + 1e-6).all()
@@ -445,13 +446,13 @@ def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra
     refined = np.isfinite(columns["ZERR"])
     assert 0 < refined.sum() < NSPEC
     assert np.isnan(columns["P_BAL"][~refined]).all()
-    look = model.look(model.preprocess(spectra).X)
-    z, share = candidates(look.posterior, model.architecture.redshifts, 3)
+    output = model.forward(model.preprocess(spectra).X)
+    z, share = candidates(output.posterior, model.architecture.redshifts, 3)
     refined_all = refine_candidates(spectra, model.refiner, z, share, 0.02)
-    verdict = refined_all.choose(model.calibration.share_exponent)
+    chosen = refined_all.choose(model.calibration.share_exponent)
     seen = refined & np.isfinite(columns["P_BAL"])
     assert seen.any()
-    expected = law.probability(np.clip(verdict.bal[seen, None], -12, 12))
+    expected = law.probability(np.clip(chosen.bal[seen, None], -12, 12))
     np.testing.assert_allclose(columns["P_BAL"][seen], expected, rtol=1e-5)
     np.testing.assert_array_equal(
         columns["IS_BAL"],

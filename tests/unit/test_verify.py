@@ -8,8 +8,9 @@ import pytest
 import qnet
 from makers import make_spectra
 from networks import random_weights, refine_architecture
-from qnet.refine import Refiner, fine_spectra
-from qnet.verify import Candidates, refine_candidates
+from qnet.classification.refinement import Candidates, refine_candidates
+from qnet.model.refiner import Refiner
+from qnet.preprocess.restframe import fine_spectra
 
 WAVE = np.arange(3700.0, 9500.0, 2.0)
 
@@ -53,11 +54,11 @@ def test_what_ran_away_has_no_logits(spectra):
 def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
     found = refine_candidates(spectra, refiner(), np.full((4, 3), 1.0), np.full((4, 3), 0.3))
     assert found.z.shape == (4, 1)
-    verdict = found.choose(1.0)
+    chosen = found.choose(1.0)
     assert found.ok.all()
-    np.testing.assert_array_equal(verdict.z, found.z[:, 0])
-    assert np.isnan(verdict.z2).all()
-    assert (verdict.odds2 == 0).all()
+    np.testing.assert_array_equal(chosen.z, found.z[:, 0])
+    assert np.isnan(chosen.z2).all()
+    assert (chosen.odds2 == 0).all()
 
 
 def made(z, score, share, ok=None):
@@ -85,10 +86,10 @@ def test_the_next_best_is_another_redshift():
 
 
 def test_a_candidate_that_failed_is_not_chosen_unless_all_did():
-    verdict = made([1.0, 2.0], [9.0, -3.0], [0.9, 0.1], ok=[False, True]).choose()
-    assert (verdict.z[0], verdict.ok[0]) == (2.0, True)
-    assert np.isnan(verdict.z2[0])
-    verdict = made([1.0, 2.0], [np.nan, np.nan], [0.9, 0.1], ok=[False, False]).choose()
-    assert (verdict.z[0], verdict.ok[0]) == (1.001, False)
-    assert np.isnan([verdict.zerr[0], verdict.score[0], verdict.z2[0]]).all()
-    assert verdict.odds2[0] == 0
+    chosen = made([1.0, 2.0], [9.0, -3.0], [0.9, 0.1], ok=[False, True]).choose()
+    assert (chosen.z[0], chosen.ok[0]) == (2.0, True)
+    assert np.isnan(chosen.z2[0])
+    chosen = made([1.0, 2.0], [np.nan, np.nan], [0.9, 0.1], ok=[False, False]).choose()
+    assert (chosen.z[0], chosen.ok[0]) == (1.001, False)
+    assert np.isnan([chosen.zerr[0], chosen.score[0], chosen.z2[0]]).all()
+    assert chosen.odds2[0] == 0

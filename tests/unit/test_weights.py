@@ -12,10 +12,10 @@ import pytest
 
 import qnet
 from networks import small_calibration, verifying_model
-from qnet.calibration import SINCE_3
-from qnet.errors import InputError, OutputExistsError, WeightsError
-from qnet.logistic import Logistic
-from qnet.weights import WeightsFile, read_weights, write_weights
+from qnet.core.errors import InputError, OutputExistsError, WeightsError
+from qnet.model.calibration import SINCE_3
+from qnet.model.logistic import Logistic
+from qnet.model.weights import WeightsFile, read_weights, write_weights
 
 
 @pytest.fixture
@@ -152,7 +152,9 @@ def test_all_stages_survive_writing_and_reading(saved_two, two_stage_model):
         assert getattr(model.weights, name) == getattr(two_stage_model.weights, name), name
     assert set(model.weights.arrays) == set(two_stage_model.weights.arrays)
     X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
-    for values, expected in zip(model.look(X).preds, two_stage_model.look(X).preds, strict=True):
+    for values, expected in zip(
+        model.forward(X).preds, two_stage_model.forward(X).preds, strict=True
+    ):
         np.testing.assert_array_equal(values, expected)
     x = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
     for values, expected in zip(
@@ -295,7 +297,7 @@ def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, smal
     for name in ("architecture", "refine", "calibration", "stages"):
         assert getattr(model.weights, name) == getattr(made.weights, name), name
     X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
-    np.testing.assert_array_equal(model.look(X).posterior, made.look(X).posterior)
+    np.testing.assert_array_equal(model.forward(X).posterior, made.forward(X).posterior)
 
 
 def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):

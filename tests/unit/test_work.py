@@ -14,10 +14,11 @@ import pytest
 import qnet
 from counting import Work
 from makers import desi_coadd, desi_set, fibermap, write
-from qnet import inference, preprocess, rebinning
-from qnet.grid import QUASARNET_GRID
-from qnet.io import pixels
-from qnet.spectra import Camera
+from qnet.core.grid import QUASARNET_GRID
+from qnet.core.spectra import Camera
+from qnet.io.fits import pixels
+from qnet.model import network
+from qnet.preprocess import normalisation, rebinning
 
 #: What is counted may be more than what must be done by this factor: twice is too much.
 ALLOWED = 1.5
@@ -56,7 +57,7 @@ def forward_needed(arch, nspec):
 
 def forward_work(model, X):
     """What is counted in the forward pass."""
-    with Work().of(inference) as work:
+    with Work().of(network) as work:
         model.predict(X)
     return work
 
@@ -81,8 +82,8 @@ def rebin_work(cameras, grid):
     for camera in cameras:
         for part in ("flux", "ivar"):
             object.__setattr__(camera, part, work.array(getattr(camera, part)))
-    with work.of(preprocess, rebinning):
-        preprocess.preprocess(cameras, grid)
+    with work.of(normalisation, rebinning):
+        normalisation.preprocess(cameras, grid)
     return work
 
 
@@ -123,7 +124,7 @@ def coadd(tmp_path):
 
 @pytest.fixture
 def X(small_model):
-    shape = (3 * inference.CHUNK_SIZE, small_model.grid.npix)
+    shape = (3 * network.CHUNK_SIZE, small_model.grid.npix)
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
@@ -150,7 +151,7 @@ def test_each_pixel_of_a_file_is_read_once(coadd, small_model):
 def test_classifying_a_file_runs_each_step_once(coadd, small_model):
     path, _ = coadd
     spectra = qnet.read_spectra(path)
-    with Work().of(inference, preprocess, rebinning) as work:
+    with Work().of(network, normalisation, rebinning) as work:
         qnet.classify(path, model=small_model)
     grid = small_model.grid
     on_grid = sum(3 * int((grid.bins(c.wave) >= 0).sum()) for c in spectra.cameras)
@@ -170,13 +171,13 @@ def twice(function):
 
 
 def test_a_layer_that_is_computed_twice_is_seen(small_model, X, monkeypatch):
-    monkeypatch.setattr(inference, "_convolve", twice(inference._convolve))
+    monkeypatch.setattr(network, "_convolve", twice(network._convolve))
     found = excess(forward_work(small_model, X), forward_needed(small_model.architecture, len(X)))
     assert {"matmul 10x8", "matmul 80x8"} <= set(found)
 
 
 def test_heads_that_are_computed_twice_are_seen(small_model, X, monkeypatch):
-    monkeypatch.setattr(inference, "_sigmoid", twice(inference._sigmoid))
+    monkeypatch.setattr(network, "_sigmoid", twice(network._sigmoid))
     found = excess(forward_work(small_model, X), forward_needed(small_model.architecture, len(X)))
     assert "exp" in found
 
@@ -188,7 +189,7 @@ def test_spectra_that_are_rebinned_twice_are_seen(cameras, monkeypatch):
 
 
 def test_spectra_that_are_normalised_twice_are_seen(cameras, monkeypatch):
-    monkeypatch.setattr(preprocess, "_normalise", twice(preprocess._normalise))
+    monkeypatch.setattr(normalisation, "_normalise", twice(normalisation._normalise))
     found = excess(rebin_work(cameras, QUASARNET_GRID), rebin_needed(cameras, QUASARNET_GRID))
     assert "divide" in found
 

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
-from qnet._version import __version__
+from qnet import __version__
 from qnet.cli import classify, evaluate, plot, prepare, simulate, train, truth, weights
 from qnet.cli.common import (
     FAILED,
@@ -22,7 +22,7 @@ from qnet.cli.common import (
     show_warning,
     terminable,
 )
-from qnet.errors import FileError, QnetError, TrainingError
+from qnet.core.errors import FileError, QnetError, TrainingError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli.common import (
-    add_rule,
+    add_criterion,
     count,
     flat,
     integers,
@@ -38,7 +38,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--model", metavar="M", help="weights file, or name of a model that ships with qnet"
     )
-    add_rule(parser.add_argument_group("what is called a quasar"))
+    add_criterion(parser.add_argument_group("what is called a quasar"))
     _add_rows(
         parser.add_argument_group(
             "which rows are classified (the others stay in the catalogue, NaN and flagged)"
@@ -84,13 +84,13 @@ def _add_rows(group: Any) -> None:
 
 def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
-    from qnet.answers import choose_rule
+    from qnet.classification.criterion import choose_criterion
+    from qnet.classification.files import classify_files
+    from qnet.core.selection import Selection
     from qnet.io.catalogue import write_catalogue
     from qnet.io.spall import as_spall
     from qnet.io.tables import check_format
-    from qnet.model import load_model
-    from qnet.selection import Selection
-    from qnet.survey import classify_files
+    from qnet.model.model import load_model
 
     check_format(arguments.output, "a catalogue")
     refuse_output(
@@ -100,7 +100,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         "catalogue",
     )
     model = load_model(arguments.model)
-    rule = choose_rule(
+    criterion = choose_criterion(
         model,
         p_threshold=arguments.p_threshold,
         c_threshold=arguments.c_threshold,
@@ -116,7 +116,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     catalogue, failures = classify_files(
         arguments.inputs,
         model,
-        rule,
+        criterion,
         selection,
         spall=as_spall(arguments.spall),
         workers=arguments.workers,

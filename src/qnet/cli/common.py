@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from qnet.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError
 
 if TYPE_CHECKING:
-    from qnet.attempt import Failure
+    from qnet.core.errors import Failure
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
@@ -104,7 +104,7 @@ def refuse_output(
     output: str, overwrite: bool, inputs: Iterable[str | None], what: str = "output"
 ) -> None:
     """Raise, before any work is done, if an output cannot be written or would replace an input."""
-    from qnet.files import check_output
+    from qnet.core.files import check_output
 
     try:
         check_output(output, overwrite)
@@ -135,7 +135,7 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"qnet: warning: {message}", file=sys.stderr)
 
 
-def add_rule(group: Any) -> None:
+def add_criterion(group: Any) -> None:
     """Options that say what is called a quasar."""
     group.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
     group.add_argument(

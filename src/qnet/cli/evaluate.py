@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qnet.cli.common import OK, refuse_output, report_failures
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 
 
 def add_commands(commands: Any) -> None:
@@ -39,11 +39,17 @@ def add_commands(commands: Any) -> None:
         help="spectra to classify first, and to measure beside the catalogues",
     )
     parser.add_argument("--model", metavar="M", help="model for --spectra (default: qnet's own)")
-    rule = parser.add_argument_group("what is called a quasar (default: the catalogue's own rule)")
-    rule.add_argument("--c-threshold", type=float, metavar="C", help="lines of confidence above C")
-    rule.add_argument("--min-lines", type=int, metavar="N", help="at least N such lines")
-    rule.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO or PROB above P")
-    rule.add_argument("--zwarn", action="store_true", help="redrock: a quasar needs ZWARN == 0 too")
+    criterion = parser.add_argument_group(
+        "what is called a quasar (default: the catalogue's own rule)"
+    )
+    criterion.add_argument(
+        "--c-threshold", type=float, metavar="C", help="lines of confidence above C"
+    )
+    criterion.add_argument("--min-lines", type=int, metavar="N", help="at least N such lines")
+    criterion.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO or PROB above P")
+    criterion.add_argument(
+        "--zwarn", action="store_true", help="redrock: a quasar needs ZWARN == 0 too"
+    )
     parser.add_argument(
         "--dv-max",
         type=float,
@@ -62,8 +68,8 @@ def add_commands(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     """Run ``qnet evaluate``."""
     _check_outputs(arguments)
-    from qnet.evaluate import compare
-    from qnet.files import atomic_write
+    from qnet.core.files import atomic_write
+    from qnet.evaluation import compare
 
     classified, status = _classified(arguments)
     if status != OK and not classified:
@@ -97,14 +103,14 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
         if arguments.model is not None:
             raise InputError("--model is for --spectra, which is not given")
         return [], OK
-    from qnet.answers import choose_rule
-    from qnet.model import load_model
-    from qnet.selection import Selection
-    from qnet.survey import classify_files
+    from qnet.classification.criterion import choose_criterion
+    from qnet.classification.files import classify_files
+    from qnet.core.selection import Selection
+    from qnet.model.model import load_model
 
     model = load_model(arguments.model)
     catalogue, failures = classify_files(
-        arguments.spectra, model, choose_rule(model), Selection(), progress=True
+        arguments.spectra, model, choose_criterion(model), Selection(), progress=True
     )
     classified = [catalogue.to_table()] if catalogue.columns else []
     status = report_failures(failures, arguments.spectra, bool(classified), "classified")

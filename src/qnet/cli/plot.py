@@ -7,11 +7,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import OK, add_rule, refuse_output
-from qnet.errors import InputError, QnetWarning
+from qnet.cli.common import OK, add_criterion, refuse_output
+from qnet.core.errors import InputError, QnetWarning
 
 if TYPE_CHECKING:
-    from qnet.spectra import Spectra
+    from qnet.core.spectra import Spectra
 
 
 def add_commands(commands: Any) -> None:
@@ -36,7 +36,7 @@ def add_commands(commands: Any) -> None:
         metavar="M",
         help="weights file, or name of a model that ships (default: the default one)",
     )
-    add_rule(parser)
+    add_criterion(parser)
     parser.add_argument(
         "--coadd",
         choices=("none", "target"),
@@ -51,7 +51,7 @@ def add_commands(commands: Any) -> None:
 
 def _plot(arguments: argparse.Namespace) -> int:
     """Run ``qnet plot``."""
-    from qnet.model import load_model
+    from qnet.model.model import load_model
     from qnet.plotting import plot_spectrum
     from qnet.plotting.figure import check_figure_name, new_axes, require_matplotlib, save_figure
 

@@ -6,10 +6,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli.common import count, flat, integers, refuse_output, report_failures
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
-    from qnet.grid import WavelengthGrid
+    from qnet.core.grid import WavelengthGrid
 
 
 def add_commands(commands: Any) -> None:
@@ -57,7 +57,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     from qnet.io.prepared import check_prepared_name
     from qnet.io.truth import read_truth
-    from qnet.prepare import describe_removed, prepare
+    from qnet.training.preparation import describe_removed, prepare
 
     check_prepared_name(Path(arguments.output))
     truth_files = arguments.truth or []
@@ -92,8 +92,13 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 def _grid(arguments: argparse.Namespace) -> WavelengthGrid:
     """The grid that the options ask for."""
-    from qnet.grid import QUASARNET_GRID, QUASARNET_LIMITS, QUASARNET_LINEAR_GRID, WavelengthGrid
-    from qnet.model import load_model
+    from qnet.core.grid import (
+        QUASARNET_GRID,
+        QUASARNET_LIMITS,
+        QUASARNET_LINEAR_GRID,
+        WavelengthGrid,
+    )
+    from qnet.model.model import load_model
 
     limits = (arguments.wave_min, arguments.wave_max, arguments.step)
     given = any(value is not None for value in limits)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qnet.cli.common import OK, count
-from qnet.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError
 
 
 def add_commands(commands: Any) -> None:
@@ -86,9 +86,9 @@ def _simulate(arguments: argparse.Namespace) -> int:
     """Run ``qnet simulate``."""
     from pathlib import Path
 
-    from qnet.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID
-    from qnet.simulate.survey import simulate
-    from qnet.simulate.write import check_outputs, write_simulation
+    from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID
+    from qnet.simulation.survey import simulate
+    from qnet.simulation.write import check_outputs, write_simulation
 
     if arguments.grid is not None and arguments.format != "prepared":
         raise InputError(f"--grid goes with --format prepared, not {arguments.format}")

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from qnet.cli.common import INTERRUPTED, OK, TERMINATED, Terminated, complain, count
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qnet.model import Model
-    from qnet.posterior import RedshiftBins
-    from qnet.train import Settings
+    from qnet.core.bins import RedshiftBins
+    from qnet.model.model import Model
+    from qnet.training import Settings
 
 #: Options whose values are those of the settings and of the network, by the same names.
 _PLAIN = (
@@ -81,7 +81,7 @@ def add_commands(commands: Any) -> None:
 
 def _add_training(group: Any) -> None:
     """The options of a run."""
-    from qnet.train.settings import Augmentation, Loss, Precision, Schedule, Settings
+    from qnet.training.settings import Augmentation, Loss, Precision, Schedule, Settings
 
     plain, change = Settings(), Augmentation()
     _number(group, "--epochs", plain.epochs, "passes over the data")
@@ -108,7 +108,7 @@ def _add_training(group: Any) -> None:
 
 def _add_network(group: Any) -> None:
     """The options of the network."""
-    from qnet.train.settings import NetworkOptions
+    from qnet.training.settings import NetworkOptions
 
     network = NetworkOptions()
     group.add_argument("--lines", nargs="+", default=network.lines, metavar="LINE", help="lines")
@@ -147,7 +147,7 @@ def _add_network(group: Any) -> None:
 
 def _add_naming(group: Any) -> None:
     """What the weights are called."""
-    from qnet.train.settings import Settings
+    from qnet.training.settings import Settings
 
     plain = Settings()
     group.add_argument("--name", default=plain.name, help="name of the model")
@@ -165,13 +165,13 @@ def _number(group: Any, option: str, default: float, text: str) -> None:
 
 def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
     """The redshift head that is asked for."""
-    from qnet.posterior import RedshiftBins
+    from qnet.core.bins import RedshiftBins
 
     if not arguments.redshift_bins:
         if arguments.redshift_range is not None:
             raise InputError("--redshift-range is for --redshift-bins, which is not given")
         return None
-    from qnet.simulate.quasars import Z_RANGE
+    from qnet.simulation.quasars.parametric import Z_RANGE
 
     low, high = arguments.redshift_range or Z_RANGE
     return RedshiftBins(low, high, arguments.redshift_bins)
@@ -179,7 +179,7 @@ def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The settings that the options ask for."""
-    from qnet.train import Augmentation, NetworkOptions, Settings
+    from qnet.training import Augmentation, NetworkOptions, Settings
 
     given = vars(arguments)
     network = NetworkOptions(
@@ -206,10 +206,10 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _train(arguments: argparse.Namespace) -> int:
     """Run ``qnet train``."""
-    from qnet.train import fit
+    from qnet.training import train
 
     try:
-        models = fit(
+        models = train(
             arguments.data,
             arguments.truth,
             arguments.output,
@@ -236,8 +236,8 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _report(models: Sequence[Model], folder: Path) -> None:
     """Say what was left out, and how well each network does."""
-    from qnet.train.checkpoint import member_folder
-    from qnet.train.data import describe
+    from qnet.training.checkpoint import member_folder
+    from qnet.training.data import describe
 
     if removed := models[0].weights.provenance.get("removed"):
         print(f"qnet: of the spectra, {describe(removed)}")

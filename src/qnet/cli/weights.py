@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli.common import OK, refuse_output
-from qnet.errors import InputError
+from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
-    from qnet.architecture import RefineArchitecture
-    from qnet.calibration import Calibration
-    from qnet.layers import ConvLayer
-    from qnet.model import Model
+    from qnet.model.architecture import RefineArchitecture
+    from qnet.model.calibration import Calibration
+    from qnet.model.layers import ConvLayer
+    from qnet.model.model import Model
 
 #: Lists and mappings whose text is longer than this are summed up.
 _LONGEST = 200
@@ -54,7 +54,7 @@ def add_commands(commands: Any) -> None:
 
 def _list(_arguments: argparse.Namespace) -> int:
     """Run ``qnet model list``."""
-    from qnet.shipped import DEFAULT_MODEL, shipped_models
+    from qnet.model.shipped import DEFAULT_MODEL, shipped_models
 
     models = shipped_models()
     for model in models:
@@ -66,7 +66,7 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     """Run ``qnet model inspect``."""
-    from qnet.model import load_model
+    from qnet.model.model import load_model
 
     model = load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
     weights = model.weights
@@ -186,8 +186,8 @@ def _convert(arguments: argparse.Namespace) -> int:
     """Run ``qnet model convert``."""
     import dataclasses
 
-    from qnet.model import load_model
-    from qnet.weights import write_weights
+    from qnet.model.model import load_model
+    from qnet.model.weights import write_weights
 
     refuse_output(arguments.output, arguments.overwrite, [arguments.model], "weights file")
     if arguments.name == "":

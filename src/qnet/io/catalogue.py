@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
-from qnet.files import PathLike, atomic_write, check_output
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, atomic_write, check_output
 from qnet.io.columns import filled, missing_value, text_column
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.quantities import unit_text
-from qnet.io.tables import (
-    Card,
-    check_format,
-    read_astropy,
-    to_table,
-    write_astropy,
-    write_fits,
-)
+from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy, write_fits
 
 if TYPE_CHECKING:
     from astropy.table import Table

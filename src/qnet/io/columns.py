@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError
+from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.errors import FileError
 
 #: Where an object has no id.
 NO_ID = -1
@@ -47,7 +48,7 @@ def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[An
     return checked.astype(values.dtype) if keep else checked
 
 
-def row_numbers(nspec: int, rows: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int32]:
+def row_numbers(nspec: int, rows: IntArray | None) -> npt.NDArray[np.int32]:
     """Row of each spectrum in its file: those selected, or all."""
     return (np.arange(nspec) if rows is None else rows).astype(np.int32)
 
@@ -74,7 +75,7 @@ def filled(values: Any, name: str) -> npt.NDArray[Any]:
     return np.where(mask, missing_value(name, data.dtype), data)
 
 
-def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.int64]:
+def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> IntArray:
     """A column as int64.
 
     Parameters
@@ -119,7 +120,7 @@ def integer_card(value: Any, name: str, path: Path) -> int:
     return number
 
 
-def float_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[np.float64]:
+def float_column(values: npt.NDArray[Any], name: str, path: Path) -> FloatArray:
     """A column as float64; as `integer_column`."""
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if column.ndim == 1 and column.dtype.kind in "fiuSU":
@@ -143,7 +144,7 @@ def text_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[
     return np.char.strip(column.astype(str))
 
 
-def _checked_int64(column: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _checked_int64(column: npt.NDArray[Any]) -> IntArray:
     """The column as int64, if nothing is lost."""
     with np.errstate(invalid="ignore"):
         whole = column.astype(np.int64)

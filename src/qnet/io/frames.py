@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qnet.errors import FileError
-from qnet.files import PathLike
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike
 
 #: Names of the files that make one set of spectra, by exposure and spectrograph.
 _NAMES = (

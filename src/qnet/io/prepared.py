@@ -12,14 +12,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, GridError, InputError
-from qnet.files import PathLike, as_path, atomic_write, check_output
-from qnet.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.arrays import Float32Array, IntArray
+from qnet.core.errors import FileError, GridError, InputError
+from qnet.core.files import PathLike, as_path, atomic_write, check_output
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.spectra import Camera, Spectra
 from qnet.io.catalogue import concatenate
 from qnet.io.columns import id_column, row_numbers, text_column
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.tables import Card, append_fits, open_for_writing
-from qnet.spectra import Camera, Spectra
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
 GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
@@ -39,7 +40,7 @@ def is_prepared(fits: FitsFile) -> bool:
     return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1)
 
 
-def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> Spectra:
+def read_prepared(fits: FitsFile, rows: IntArray | None = None) -> Spectra:
     """Read a prepared data file, of qnet or of QuasarNET.
 
     Parameters
@@ -71,9 +72,7 @@ def read_prepared(fits: FitsFile, rows: npt.NDArray[np.int64] | None = None) -> 
     )
 
 
-def prepared_ids(
-    fits: FitsFile, rows: npt.NDArray[np.int64] | None = None
-) -> dict[str, npt.NDArray[Any]]:
+def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, npt.NDArray[Any]]:
     """TARGETID and the survey's ids of a prepared data file.
 
     Raises
@@ -205,8 +204,8 @@ class PreparedWriter:
         Parameters
         ----------
         flux, ivar : array_like, shape (nspec, npix)
-            Spectra on the grid, as `qnet.rebin` returns them: finite, 0 in bins without weight.
-            They are stored as float32.
+            Spectra on the grid, as `qnet.preprocess.rebin` returns them: finite, 0 in bins without
+            weight. They are stored as float32.
         ids : mapping of str to array_like, shape (nspec,)
             TARGETID and the survey's ids. A column that only some batches have holds
             -1, NaN, '' or, in target bits, 0 in the others.
@@ -239,7 +238,7 @@ class PreparedWriter:
         flux: npt.NDArray[Any],
         ivar: npt.NDArray[Any],
         ids: Mapping[str, npt.NDArray[Any]],
-    ) -> npt.NDArray[np.float32]:
+    ) -> Float32Array:
         """Flux and ivar side by side, float32, after all checks."""
         if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != self.grid.npix:
             raise InputError(

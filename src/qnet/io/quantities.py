@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import InputError
-from qnet.spectra import SURVEY_FLUX_UNIT
+from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.errors import InputError
+from qnet.core.spectra import SURVEY_FLUX_UNIT
 
 
-def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, npt.NDArray[np.bool_] | None]:
+def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, BoolArray | None]:
     """Numbers, unit and mask of an array, Quantity, table column or masked array.
 
     Parameters
@@ -49,7 +50,7 @@ def plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, npt.NDArray[np
     return numbers, unit, None
 
 
-def angstrom(wave: Any) -> npt.NDArray[np.float64]:
+def angstrom(wave: Any) -> FloatArray:
     """Wavelengths [Angstrom]; units are converted, plain numbers are taken as Angstrom.
 
     Parameters
@@ -152,7 +153,7 @@ def _check_flux_unit(unit: Any) -> None:
         )
 
 
-def _inverse(spread: npt.NDArray[Any], *, squared: bool) -> npt.NDArray[np.float64]:
+def _inverse(spread: npt.NDArray[Any], *, squared: bool) -> FloatArray:
     """Inverse variance of a variance, or of a deviation; 0 where that is not positive."""
     values = spread.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError, with_source
-from qnet.files import PathLike, as_paths
-from qnet.io import boss, desi, objects, prepared, specutils
-from qnet.io.fits import FitsFile
+from qnet.core.arrays import IntArray
+from qnet.core.errors import FileError, InputError, with_source
+from qnet.core.files import PathLike, as_paths
+from qnet.core.spectra import Spectra
+from qnet.io import memory, prepared, specutils
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers import boss, desi
 from qnet.io.spall import SpAll, SpAllLike, as_spall
-from qnet.spectra import Spectra
 
 #: Rows of a block of `read_blocks`: flux and ivar of a DESI coadd take 33 MB.
 BLOCK_ROWS = 512
@@ -220,19 +222,19 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
         The object is none of these.
     """
     if flux is not None or ivar is not None:
-        if isinstance(source, Spectra) or objects.is_table(source) or specutils.is_spectrum(source):
+        if isinstance(source, Spectra) or memory.is_table(source) or specutils.is_spectrum(source):
             raise InputError(
                 f"flux and ivar go with an array wave, not with a {type(source).__name__}"
             )
-        return objects.from_arrays(source, flux, ivar, air=air)
+        return memory.from_arrays(source, flux, ivar, air=air)
     if isinstance(source, Spectra):
         if air:
             raise InputError(
                 "air=True is for arrays, tables and specutils objects, not for Spectra"
             )
         return source
-    if objects.is_table(source):
-        return objects.from_table(source, air=air)
+    if memory.is_table(source):
+        return memory.from_table(source, air=air)
     if specutils.is_spectrum(source):
         return specutils.from_specutils(source, air=air)
     if isinstance(source, Sequence) and source and all(map(specutils.is_spectrum, source)):
@@ -245,9 +247,7 @@ def as_spectra(source: Any, flux: Any = None, ivar: Any = None, *, air: bool = F
     )
 
 
-def _row_index(
-    fits: FitsFile, rows: npt.ArrayLike | None, nspec: int
-) -> npt.NDArray[np.int64] | None:
+def _row_index(fits: FitsFile, rows: npt.ArrayLike | None, nspec: int) -> IntArray | None:
     """Rows as checked indices."""
     if rows is None:
         return None

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
-from qnet.files import PathLike
+from qnet.core.arrays import IntArray
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike
 from qnet.io.columns import integer_column
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 
 #: THING_ID by (PLATE, MJD, FIBERID), as `read_spall` returns it.
 SpAll = Mapping[tuple[int, int, int], int]
@@ -21,7 +21,7 @@ SpAll = Mapping[tuple[int, int, int], int]
 SpAllLike = PathLike | SpAll | tuple[npt.NDArray[Any], SpAll]
 
 
-def read_spall(path: PathLike) -> tuple[npt.NDArray[np.int64], dict[tuple[int, int, int], int]]:
+def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int]]:
     """Read the THING_IDs of an spAll file, which spPlate and spCFrame files do not hold.
 
     Parameters

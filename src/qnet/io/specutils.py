@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import InputError, QnetWarning
-from qnet.flags import QNFlag
-from qnet.io import desi
-from qnet.io.air import air_to_vacuum
+from qnet.core.arrays import BoolArray
+from qnet.core.errors import InputError, QnetWarning
+from qnet.core.flags import QNFlag
+from qnet.core.spectra import Camera, Spectra, stack
 from qnet.io.columns import filled, id_column
-from qnet.io.objects import row_number_ids
+from qnet.io.memory import row_number_ids
 from qnet.io.quantities import angstrom, flux_and_ivar
-from qnet.spectra import Camera, Spectra, stack
+from qnet.io.readers import desi
+from qnet.lines import air_to_vacuum
 
 
 def is_spectrum(value: Any) -> bool:
@@ -156,7 +157,7 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
     )
 
 
-def _warn_merged_mask(masked: npt.NDArray[np.bool_], ivar: npt.NDArray[Any]) -> None:
+def _warn_merged_mask(masked: BoolArray, ivar: npt.NDArray[Any]) -> None:
     """Warn where the mask of an SDSS spectrum, which merges all bits, hides pixels with weight."""
     with np.errstate(invalid="ignore"):
         hidden = int((masked & (ivar > 0)).sum())

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
-from qnet.files import PathLike, as_paths
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, float_column, integer_column
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.tables import write_table
 from qnet.io.truth import TruthRecord, answer, bal_columns, superset_rows
 
@@ -180,7 +181,7 @@ def _join_bals(columns: dict[str, npt.NDArray[Any]], path: Path) -> int:
 
 def _read_drq(
     path: Path,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+) -> tuple[IntArray, BoolArray, FloatArray]:
     """THING_ID, BAL flag and balnicity of a DRQ, without rows of THING_ID -1."""
     with FitsFile(path) as fits:
         flags = [name for name in ("BAL_FLAG_VI", "BAL_PROB") if name in fits.columns(1)]
@@ -199,10 +200,10 @@ def _read_drq(
 
 
 def _check_drq(
-    thing_ids: npt.NDArray[np.int64],
-    flag: npt.NDArray[np.bool_],
-    bi_civ: npt.NDArray[np.float64],
-    rows: npt.NDArray[np.int64],
+    thing_ids: IntArray,
+    flag: BoolArray,
+    bi_civ: FloatArray,
+    rows: IntArray,
     path: Path,
 ) -> None:
     """Raise if two rows of one object contradict one another."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError, InputError
-from qnet.files import PathLike, atomic_write, check_input, check_output
-from qnet.io.names import plain_name
-from qnet.io.structure import check_structure
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, atomic_write, check_input, check_output
+from qnet.io.fits.names import plain_name
+from qnet.io.fits.structure import check_structure
 
 if TYPE_CHECKING:
     from astropy.table import Table

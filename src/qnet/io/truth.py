@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qnet.errors import FileError
-from qnet.files import PathLike, as_paths, check_input
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike, as_paths, check_input
 from qnet.io.columns import filled, float_column, integer_column, text_column
-from qnet.io.fits import FitsFile
+from qnet.io.fits.file import FitsFile
 from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
 
 logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
 
 def read_truth_columns(
     files: PathLike | Sequence[PathLike],
-) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
+) -> tuple[IntArray, dict[str, FloatArray]]:
     """Magnitudes and signal-to-noise of objects, as far as truth tables have them.
 
     Parameters
@@ -128,8 +129,8 @@ def read_truth_columns(
         A file is not there or damaged, has no ids, or a column does not hold numbers.
     """
     paths = as_paths(files)
-    ids: list[npt.NDArray[np.int64]] = []
-    parts: list[dict[str, npt.NDArray[np.float64]]] = []
+    ids: list[IntArray] = []
+    parts: list[dict[str, FloatArray]] = []
     for path in map(Path, paths):
         columns = _read_columns(path)
         id_name = next((name for name in ("THING_ID", "TARGETID") if name in columns), None)
@@ -213,9 +214,7 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
 
 
-def bal_columns(
-    columns: Columns, path: Path
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:
     """Whether broad absorption was seen, and the balnicity of CIV, of a superset or a DRQ.
 
     Parameters
@@ -238,7 +237,7 @@ def bal_columns(
     return probability > BAL_PROBABILITY, np.where(probability < 0, np.nan, bi_civ)
 
 
-def superset_rows(path: PathLike) -> tuple[npt.NDArray[np.int64], list[TruthRecord]]:
+def superset_rows(path: PathLike) -> tuple[IntArray, list[TruthRecord]]:
     """Ids and records of a BOSS or eBOSS superset, row by row.
 
     Parameters
@@ -346,7 +345,7 @@ def _records(*columns: npt.NDArray[Any]) -> list[TruthRecord]:
     return [TruthRecord(*row) for row in zip(*lists, strict=True)]
 
 
-def _classes(spectype: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _classes(spectype: npt.NDArray[Any]) -> IntArray:
     """CLASS_PERSON of spectral types; 0 for those that are none of the three."""
     classes = np.full(len(spectype), CLASS_NONE, dtype=np.int64)
     for name, number in CLASS_PERSON.items():
@@ -354,9 +353,7 @@ def _classes(spectype: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return classes
 
 
-def _empty_to(
-    values: npt.NDArray[Any], name: str, default: str, path: Path
-) -> npt.NDArray[np.float64]:
+def _empty_to(values: npt.NDArray[Any], name: str, default: str, path: Path) -> FloatArray:
     """A column of numbers or text as float64, empty text replaced."""
     if values.dtype.kind not in "SU":
         return float_column(values, name, path)
@@ -364,14 +361,14 @@ def _empty_to(
     return float_column(np.where(text == "", default, text), name, path)
 
 
-def _floats(columns: Columns, name: str, path: Path, default: float) -> npt.NDArray[np.float64]:
+def _floats(columns: Columns, name: str, path: Path, default: float) -> FloatArray:
     """A column as float64; the default where the table lacks it."""
     if name in columns:
         return float_column(columns[name], name, path)
     return np.full(_length(columns), default)
 
 
-def _integers(columns: Columns, name: str, path: Path) -> npt.NDArray[np.int64]:
+def _integers(columns: Columns, name: str, path: Path) -> IntArray:
     """A column as int64; -1 where the table lacks it."""
     if name in columns:
         return integer_column(columns[name], name, path)

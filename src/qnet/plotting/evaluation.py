@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.errors import FileError
-from qnet.evaluate import Confusion, Evaluation, Scan
-from qnet.files import PathLike, check_output
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike, check_output
+from qnet.evaluation import Confusion, Evaluation, Scan
 from qnet.plotting.figure import new_axes, require_matplotlib, save_figure
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
 from qnet.plotting.style import BLACK, CYCLE, GREY, SEQUENTIAL

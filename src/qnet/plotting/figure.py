@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qnet.errors import InputError
-from qnet.files import PathLike, atomic_write
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike, atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

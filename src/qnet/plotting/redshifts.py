@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.errors import InputError
-from qnet.evaluate import Evaluation
+from qnet.core.errors import InputError
+from qnet.evaluation import Evaluation
 from qnet.plotting.figure import new_axes
 from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION
 

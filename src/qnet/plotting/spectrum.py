@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.answers import answer
-from qnet.errors import InputError
-from qnet.files import PathLike
-from qnet.model import Model, load_model
+from qnet.classification.columns import answer
+from qnet.classification.criterion import choose_criterion
+from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike
+from qnet.core.spectra import Spectra
+from qnet.model.model import Model, load_model
 from qnet.plotting.figure import new_axes, require_matplotlib
-from qnet.postprocess import Predictions
-from qnet.preprocess import rebin_cameras
-from qnet.rules import choose_rule
-from qnet.spectra import Spectra
+from qnet.postprocess.decoding import Predictions
+from qnet.preprocess.rebinning import rebin_cameras
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,27 +84,27 @@ def plot_spectrum(
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
-    rule = choose_rule(
+    criterion = choose_criterion(
         model,
         p_threshold=p_threshold,
         prior_qso=prior_qso,
         c_threshold=c_threshold,
         min_lines=min_lines,
     )
-    says = {name: column[0] for name, column in answer(one, model, rule).items()}
+    says = {name: column[0] for name, column in answer(one, model, criterion).items()}
     found = model.decode(model.predict(data.X))
     require_matplotlib()
     ax = new_axes(shown=True) if ax is None else ax
     flux = np.where(data.observed[0], data.X[0], np.nan)
     _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
-    levels = _draw_lines(ax, model, found, rule.c_threshold)
+    levels = _draw_lines(ax, model, found, criterion.c_threshold)
     _set_limits(ax, flux, levels)
     if says["IS_QSO"]:
         _draw_rest_frame(ax, model, float(says["ZBEST"]))
-    count = int((found.c_line[:, 0] > rule.c_threshold).sum())
+    count = int((found.c_line[:, 0] > criterion.c_threshold).sum())
     ax.set_title(
         f"TARGETID {one.ids['TARGETID'][0]}: {_verdict(says)}, {count} "
-        f"line{'' if count == 1 else 's'} with c > {rule.c_threshold:g}"
+        f"line{'' if count == 1 else 's'} with c > {criterion.c_threshold:g}"
     )
     _draw_legend(ax)
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
@@ -122,7 +123,7 @@ def _verdict(says: Mapping[str, Any]) -> str:
     return words
 
 
-def _noise(one: Spectra, model: Model, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def _noise(one: Spectra, model: Model, X: Float32Array) -> FloatArray:
     """Standard deviation of each pixel in units of the normalised flux; NaN without weight."""
     flux, ivar = rebin_cameras(one.cameras, model.grid)
     seen = ivar[0] > 0
@@ -133,9 +134,7 @@ def _noise(one: Spectra, model: Model, X: npt.NDArray[np.float32]) -> npt.NDArra
     return noise
 
 
-def _draw_flux(
-    ax: Axes, model: Model, flux: npt.NDArray[Any], noise: npt.NDArray[np.float64]
-) -> None:
+def _draw_flux(ax: Axes, model: Model, flux: npt.NDArray[Any], noise: FloatArray) -> None:
     """The spectrum over the band of its noise."""
     ax.fill_between(
         model.wave,
@@ -161,7 +160,7 @@ def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
     ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
 
 
-def _smooth(flux: npt.NDArray[Any], width: int = 3) -> npt.NDArray[np.float64]:
+def _smooth(flux: npt.NDArray[Any], width: int = 3) -> FloatArray:
     """Running median, NaN left out."""
     padded = np.pad(flux.astype(np.float64), width // 2, constant_values=np.nan)
     windows = np.lib.stride_tricks.sliding_window_view(padded, width)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qnet.errors import FileError
-from qnet.files import PathLike
-from qnet.io.fits import FitsFile
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike
+from qnet.io.fits.file import FitsFile
 from qnet.plotting.figure import new_axes
 from qnet.plotting.style import CYCLE, GREY
 
@@ -22,7 +22,7 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     path : path
-        ``history.fits`` of a run of `qnet.train.fit`.
+        ``history.fits`` of a run of `qnet.train`.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 

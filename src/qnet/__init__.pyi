@@ -1,0 +1,45 @@
+# The public names, imported when they are first used: `__init__.py` reads this file.
+from . import classification as classification
+from . import compat as compat
+from . import core as core
+from . import evaluation as evaluation
+from . import io as io
+from . import lines as lines
+from . import model as model
+from . import models as models
+from . import objective as objective
+from . import plotting as plotting
+from . import postprocess as postprocess
+from . import preprocess as preprocess
+from . import simulation as simulation
+from . import training as training
+from . import utils as utils
+from .classification.classifier import classify as classify
+from .core.errors import FileError as FileError
+from .core.errors import GridError as GridError
+from .core.errors import InputError as InputError
+from .core.errors import MissingFileError as MissingFileError
+from .core.errors import OutputExistsError as OutputExistsError
+from .core.errors import QnetError as QnetError
+from .core.errors import QnetWarning as QnetWarning
+from .core.errors import TrainingError as TrainingError
+from .core.errors import WeightsError as WeightsError
+from .core.flags import QNFlag as QNFlag
+from .core.flags import flag_names as flag_names
+from .core.grid import WavelengthGrid as WavelengthGrid
+from .core.spectra import Camera as Camera
+from .core.spectra import Spectra as Spectra
+from .evaluation.evaluation import evaluate as evaluate
+from .io.catalogue import read_catalogue as read_catalogue
+from .io.catalogue import write_catalogue as write_catalogue
+from .io.reader import read_spectra as read_spectra
+from .model.model import Model as Model
+from .model.model import load_model as load_model
+from .plotting.spectrum import plot_spectrum as plot_spectrum
+from .postprocess.decoding import Predictions as Predictions
+from .postprocess.decoding import process_preds as process_preds
+from .simulation.survey import simulate as simulate
+from .training.first_stage import train as train
+from .training.preparation import prepare as prepare
+
+__version__: str

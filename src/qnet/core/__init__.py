@@ -1,0 +1,1 @@
+"""What everything else stands on: spectra, grids, flags, errors, files, threads."""

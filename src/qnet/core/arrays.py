@@ -1,0 +1,16 @@
+"""Types of arrays, as annotations name them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+#: Columns of a table, by their names.
+Columns = dict[str, npt.NDArray[Any]]

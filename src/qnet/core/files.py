@@ -1,0 +1,180 @@
+"""Files on disk: clear errors for bad ones, and no half-written file under a final name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from qnet.core.errors import FileError, InputError, MissingFileError, OutputExistsError, QnetError
+
+PathLike = str | os.PathLike[str]
+
+
+def check_input(path: PathLike, expected: str) -> Path:
+    """Check that a path is a file with something in it.
+
+    Parameters
+    ----------
+    path : str or path
+    expected : str
+        What the file should be, for the message.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingFileError
+        There is no such file.
+    FileError
+        It is a directory, empty, or not readable.
+    """
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise FileError(f"{file}: is a directory, but {expected} was expected")
+        if not file.exists():
+            raise MissingFileError(f"{file}: no such file; {expected} was expected")
+        if not os.access(file, os.R_OK):
+            raise FileError(f"{file}: no permission to read it")
+        if file.stat().st_size == 0:
+            raise FileError(f"{file}: is empty, but {expected} was expected")
+    except (OSError, ValueError) as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{file}: cannot be read ({error})") from error
+    return file
+
+
+def check_output(path: PathLike, overwrite: bool) -> Path:
+    """Check that a file may be written.
+
+    Parameters
+    ----------
+    path : str or path
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputExistsError
+        The file exists and `overwrite` is false.
+    FileError
+        Its folder does not exist or cannot be written to, or the path is a directory.
+    """
+    file = Path(path)
+    try:
+        if file.is_dir():
+            raise FileError(f"{file}: is a directory, but the name of an output file was expected")
+        if not file.parent.is_dir():
+            raise FileError(f"{file}: its folder {file.parent} does not exist")
+        if not os.access(file.parent, os.W_OK):
+            raise FileError(f"{file}: no permission to write to its folder {file.parent}")
+        if file.exists() and not overwrite:
+            raise OutputExistsError(
+                f"{file}: exists already; ask for overwriting (--overwrite, overwrite=True) to "
+                "replace it"
+            )
+    except (OSError, ValueError) as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{file}: cannot be written ({error})") from error
+    return file
+
+
+@contextlib.contextmanager
+def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
+    """Write a file under a temporary name in the same folder, and rename it when it is whole.
+
+    Parameters
+    ----------
+    path : str or path
+        Final name.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Yields
+    ------
+    Path
+        The temporary name to write to. On leaving without an error the file is flushed to disk and
+        renamed; on any error, an interrupt included, it is removed.
+
+    Raises
+    ------
+    OutputExistsError, FileError
+        As `check_output`; also when nothing was written.
+    """
+    final = check_output(path, overwrite)
+    # A name of plain characters, which libraries do not interpret; the suffix says the format.
+    partial = final.with_name(f".qnet-{secrets.token_hex(8)}.partial{final.suffix}")
+    try:
+        yield partial
+        if not partial.exists():
+            raise FileError(f"{final}: nothing was written")
+        with open(partial, "rb+") as stream:
+            os.fsync(stream.fileno())
+        check_output(final, overwrite)
+        os.replace(partial, final)
+        _sync_folder(final.parent)
+    except OSError as error:
+        if isinstance(error, QnetError):
+            raise
+        raise FileError(f"{final}: could not be written ({error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def sha256(path: PathLike) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def as_paths(paths: PathLike | Sequence[PathLike]) -> list[PathLike]:
+    """One path or several, as a list."""
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+
+
+def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
+    """The paths that lead to a file which an earlier one of them leads to."""
+    seen: set[str] = set()
+    again = []
+    for path in paths:
+        real = os.path.realpath(path)
+        if real in seen:
+            again.append(path)
+        seen.add(real)
+    return again
+
+
+def as_path(path: object, what: str) -> Path:
+    """The argument as a path.
+
+    Raises
+    ------
+    InputError
+        It is not a string or path.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"{what} must be a path, not {type(path).__name__}")
+    return Path(os.fsdecode(path))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, where the system allows it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,335 @@
+"""WavelengthGrid: the one map between wavelength, pixel and box."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.errors import GridError, check_number, check_whole
+
+#: A grid may depart from a constant step by this share of the step.
+STEP_TOLERANCE = 1e-6
+
+#: Decimals to which a pixel position is rounded before it is floored into a bin, so that the
+#: grid's own wavelengths, fed back, fall into their own bins.
+BIN_DECIMALS = 9
+
+#: No grid is longer than this: a bound on what a file may ask for.
+MAX_PIXELS = 10_000_000
+
+
+def _check_limits(wave_min: float, wave_max: float, step: float) -> None:
+    """Raise GridError unless there is something between the limits, and a step."""
+    for name, value in (("wave_min", wave_min), ("wave_max", wave_max), ("step", step)):
+        check_number(name, value)
+    if not (0 < wave_min < wave_max < math.inf and 0 < step < math.inf):
+        raise GridError(
+            "the grid needs 0 < wave_min < wave_max and a positive step, not "
+            f"{wave_min:g}, {wave_max:g}, {step:g}"
+        )
+
+
+def _steps(span: float, step: float) -> float:
+    """How often a step fits into a span; not so often that it is no number of pixels."""
+    return min(span / step, MAX_PIXELS + 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class WavelengthGrid:
+    """A wavelength grid of constant step in wavelength or in its decimal logarithm.
+
+    The wavelength of a pixel is its LEFT EDGE (Busca & Balland 2018, section 2; QuasarNET's code).
+
+    Parameters
+    ----------
+    spacing : {'log', 'linear'}
+        What is constant: the step in log10(wavelength / Angstrom), or in wavelength.
+    start : float
+        Left edge of pixel 0: log10(wavelength / Angstrom), or wavelength [Angstrom].
+    step : float
+        The step, in the units of `start`; positive.
+    npix : int
+        Number of pixels, at least 2.
+
+    Raises
+    ------
+    GridError
+        A number is not finite, not positive, or out of range.
+
+    See Also
+    --------
+    WavelengthGrid.from_wave : the grid of an array of wavelengths.
+
+    Examples
+    --------
+    >>> from qnet.core.grid import QUASARNET_GRID
+    >>> QUASARNET_GRID.npix
+    443
+    """
+
+    spacing: Literal["log", "linear"]
+    start: float
+    step: float
+    npix: int
+
+    def __post_init__(self) -> None:
+        if self.spacing not in ("log", "linear"):
+            raise GridError(f"grid spacing must be 'log' or 'linear', not {self.spacing!r}")
+        check_number("grid start", self.start)
+        check_number("grid step", self.step)
+        check_whole("npix", self.npix)
+        if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0):
+            raise GridError(
+                f"grid start and step must be finite and the step positive, "
+                f"not start={self.start!r}, step={self.step!r}"
+            )
+        if not 2 <= self.npix <= MAX_PIXELS:
+            raise GridError(f"a grid has 2 to {MAX_PIXELS} pixels, not {self.npix!r}")
+        last = self.start + self.step * self.npix
+        if self.spacing == "linear" and self.start <= 0:
+            raise GridError(f"grid wavelengths must be positive, not from {self.start!r} Angstrom")
+        if self.spacing == "log" and not -10 < self.start < last < 30:
+            raise GridError(
+                f"a log grid from 10**{self.start:g} to 10**{last:g} Angstrom is absurd"
+            )
+
+    @classmethod
+    def log(cls, wave_min: float, wave_max: float, step: float) -> WavelengthGrid:
+        """Log grid of the whole pixels between two wavelengths [Angstrom]; `step` in dex."""
+        _check_limits(wave_min, wave_max, step)
+        low, high = math.log10(wave_min), math.log10(wave_max)
+        return cls("log", low, step, int(_steps(high - low, step)))
+
+    @classmethod
+    def linear(cls, wave_min: float, wave_max: float, step: float) -> WavelengthGrid:
+        """Linear grid with left edges from `wave_min` up to below `wave_max` [Angstrom]."""
+        _check_limits(wave_min, wave_max, step)
+        return cls("linear", wave_min, step, math.ceil(_steps(wave_max - wave_min, step)))
+
+    @classmethod
+    def from_wave(cls, wave: npt.ArrayLike) -> WavelengthGrid:
+        """Grid of an array of left edges.
+
+        Parameters
+        ----------
+        wave : array_like, shape (npix,)
+            Wavelengths [Angstrom], of constant step in wavelength or in its logarithm within 1e-6
+            of the step.
+
+        Returns
+        -------
+        WavelengthGrid
+            Its `wave` is the input, to rounding.
+
+        Raises
+        ------
+        GridError
+            The array is not one-dimensional, has under 2 pixels, holds NaN, zero or negative
+            values, does not increase, or is of neither constant step.
+        """
+        array = np.asarray(wave, dtype=np.float64)
+        if array.ndim != 1 or array.size < 2:
+            raise GridError(f"a grid needs at least 2 wavelengths in 1-D, not shape {array.shape}")
+        if not (np.isfinite(array).all() and (array > 0).all() and (np.diff(array) > 0).all()):
+            raise GridError(
+                "grid wavelengths must be finite, positive and increasing [Angstrom], not "
+                f"{array[0]:g}, {array[1]:g}, ... {array[-1]:g}"
+            )
+        candidates: tuple[tuple[Literal["log", "linear"], FloatArray], ...] = (
+            ("log", np.log10(array)),
+            ("linear", array),
+        )
+        for spacing, values in candidates:
+            step = float((values[-1] - values[0]) / (values.size - 1))
+            ideal = values[0] + step * np.arange(values.size)
+            # The rounding of the values themselves is allowed on top of the tolerance.
+            allowed = STEP_TOLERANCE * step + 4 * np.spacing(np.abs(values).max())
+            if np.abs(values - ideal).max() <= allowed:
+                return cls(spacing, float(values[0]), step, array.size)
+        raise GridError(
+            f"the grid from {array[0]:g} to {array[-1]:g} Angstrom ({array.size} pixels) is of "
+            "constant step neither in wavelength nor in log wavelength (within 1e-6 of the step)"
+        )
+
+    @property
+    def wave(self) -> FloatArray:
+        """Left edges of the pixels [Angstrom], shape (npix,)."""
+        values = self.start + self.step * np.arange(self.npix)
+        return np.asarray(np.power(10.0, values) if self.spacing == "log" else values)
+
+    def bins(self, wave: npt.ArrayLike) -> IntArray:
+        """Index of the grid pixel that holds each wavelength.
+
+        Parameters
+        ----------
+        wave : array_like
+            Wavelengths [Angstrom], any shape.
+
+        Returns
+        -------
+        ndarray of int64, the same shape
+            Pixel index; -1 for wavelengths outside of the grid, NaN, zero or negative ones.
+
+        Notes
+        -----
+        floor(round(x, 9)) with x the position in steps from the first left edge: without the
+        rounding half of the grid's own wavelengths would fall one bin low.
+        """
+        array = np.asarray(wave, dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            values = np.log10(array) if self.spacing == "log" else array
+            position = np.floor(np.round((values - self.start) / self.step, BIN_DECIMALS))
+            inside = (position >= 0) & (position < self.npix)
+        return np.where(inside, position, -1).astype(np.int64)
+
+    def pixel_at(self, wave: npt.ArrayLike) -> FloatArray:
+        """Fractional pixel of each wavelength; the inverse of `wave_at` on the grid.
+
+        Parameters
+        ----------
+        wave : array_like
+            Wavelengths [Angstrom], any shape.
+
+        Returns
+        -------
+        ndarray of float64, the same shape
+            Linear interpolation in `wave`; NaN outside [wave[0], wave[-1]] and for NaN.
+        """
+        array = np.asarray(wave, dtype=np.float64)
+        edges = self.wave
+        with np.errstate(invalid="ignore"):
+            inside = (array >= edges[0]) & (array <= edges[-1])
+        pixel = np.interp(np.where(inside, array, edges[0]), edges, np.arange(self.npix))
+        return np.where(inside, pixel, np.nan)
+
+    def wave_at(self, pixel: npt.ArrayLike) -> FloatArray:
+        """Wavelength of each fractional pixel; the inverse of `pixel_at` on the grid.
+
+        Parameters
+        ----------
+        pixel : array_like
+            Fractional pixels, any shape.
+
+        Returns
+        -------
+        ndarray of float64, the same shape
+            Wavelength [Angstrom], linear in pixel between neighbouring left edges, and
+            extrapolated with the first and last step past the ends, as in QuasarNET. NaN for NaN.
+        """
+        array = np.asarray(pixel, dtype=np.float64)
+        edges = self.wave
+        known = np.isfinite(array)
+        left = np.clip(np.floor(np.where(known, array, 0.0)), 0, self.npix - 2).astype(np.int64)
+        return edges[left] + (array - left) * (edges[left + 1] - edges[left])
+
+    def to_box(self, wave: npt.ArrayLike, nboxes: int) -> tuple[IntArray, FloatArray]:
+        """Box that holds each wavelength, and the offset in it; the inverse of `from_box`.
+
+        Parameters
+        ----------
+        wave : array_like
+            Wavelengths [Angstrom], any shape.
+        nboxes : int
+            Number of boxes that the grid is divided into (Busca & Balland 2018, section 3).
+
+        Returns
+        -------
+        box : ndarray of int64
+            0 .. nboxes - 1; -1 outside [wave[0], wave[-1]] and for NaN.
+        offset : ndarray of float64
+            Place in the box, 0 (left edge) to 1; NaN where the box is -1.
+        """
+        position = nboxes * self.pixel_at(wave) / self.npix
+        inside = np.isfinite(position)
+        box = np.where(inside, np.floor(np.where(inside, position, 0.0)), -1).astype(np.int64)
+        return box, np.where(inside, position - box, np.nan)
+
+    def from_box(self, box: npt.ArrayLike, offset: npt.ArrayLike, nboxes: int) -> FloatArray:
+        """Wavelength [Angstrom] of an offset in a box; the inverse of `to_box`.
+
+        Parameters
+        ----------
+        box : array_like of int
+            0 .. nboxes - 1.
+        offset : array_like of float, the shape of `box`
+            Place in the box; below 0 and above 1 reach into the neighbouring boxes. NaN gives NaN.
+        nboxes : int
+            Number of boxes that the grid is divided into.
+
+        Returns
+        -------
+        ndarray of float64, the same shape
+        """
+        position = np.asarray(box) + np.asarray(offset, dtype=np.float64)
+        return self.wave_at(position * self.npix / nboxes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The grid as plain values, for JSON; `from_dict` is the inverse."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WavelengthGrid:
+        """Grid from the plain values of `to_dict`.
+
+        Raises
+        ------
+        GridError
+            A key is missing or of the wrong kind, or the grid is not legal.
+        """
+        try:
+            return cls(
+                values["spacing"],
+                float(values["start"]),
+                float(values["step"]),
+                int(values["npix"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if isinstance(error, GridError):
+                raise
+            raise GridError(f"not a wavelength grid: {dict(values)!r}") from error
+
+    def __str__(self) -> str:
+        edges = self.wave
+        unit = "dex" if self.spacing == "log" else "Angstrom"
+        return (
+            f"{self.npix} pixels, {edges[0]:.1f}-{edges[-1]:.1f} Angstrom, "
+            f"{self.spacing} step {self.step:.6g} {unit}"
+        )
+
+
+#: Shortest and longest wavelength [Angstrom] and step [dex; Angstrom] of QuasarNET's grids by their
+#: spacing: the log one of Busca & Balland 2018, section 2, and the linear one of later networks for
+#: DESI.
+QUASARNET_LIMITS: Mapping[str, tuple[float, float, float]] = {
+    "log": (3600.0, 10000.0, 1e-3),
+    "linear": (3600.0, 9824.8, 13.6),
+}
+
+#: QuasarNET's grid (Busca & Balland 2018, section 2).
+QUASARNET_GRID = WavelengthGrid.log(*QUASARNET_LIMITS["log"])
+
+#: The linear grid of later QuasarNET networks for DESI.
+QUASARNET_LINEAR_GRID = WavelengthGrid.linear(*QUASARNET_LIMITS["linear"])
+
+
+def as_grid(wave: npt.ArrayLike | WavelengthGrid | None) -> WavelengthGrid:
+    """Grid of the argument `wave` of QuasarNET's functions.
+
+    Parameters
+    ----------
+    wave : array_like or WavelengthGrid, optional
+        Left edges [Angstrom], or a grid. QuasarNET's log grid when None.
+
+    Returns
+    -------
+    WavelengthGrid
+    """
+    if wave is None:
+        return QUASARNET_GRID
+    return wave if isinstance(wave, WavelengthGrid) else WavelengthGrid.from_wave(wave)

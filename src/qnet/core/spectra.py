@@ -1,0 +1,367 @@
+"""Spectra: a batch of spectra on their native wavelengths, with ids and units."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import InputError
+from qnet.core.flags import QNFlag
+
+#: The flux unit of every survey that qnet reads; its answers do not depend on the scale.
+SURVEY_FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Camera:
+    """What one camera (or one coadd of cameras) saw of every spectrum of a batch.
+
+    Parameters
+    ----------
+    name : str
+        Name of the camera, as the survey writes it.
+    wave : array_like, shape (npix,) or (nspec, npix)
+        Wavelengths in vacuum [Angstrom], increasing along the last axis.
+    flux : array_like, shape (nspec, npix)
+        Flux density. NaN and infinite values are legal: `qnet.preprocess` gives them no weight.
+    ivar : array_like, shape (nspec, npix)
+        Inverse variance of `flux`; a pixel with ivar <= 0, NaN or infinite has no weight.
+
+    Raises
+    ------
+    InputError
+        Shapes disagree, or wavelengths are not finite, positive and increasing.
+    """
+
+    name: str
+    wave: FloatArray
+    flux: npt.NDArray[Any]
+    ivar: npt.NDArray[Any]
+
+    def __post_init__(self) -> None:
+        wave = np.asarray(self.wave, dtype=np.float64)
+        flux, ivar = _native_float(self.flux), _native_float(self.ivar)
+        if flux.ndim != 2:
+            raise InputError(f"{self.name}: flux must be (nspec, npix), not of shape {flux.shape}")
+        if ivar.shape != flux.shape:
+            raise InputError(
+                f"{self.name}: flux {flux.shape} and ivar {ivar.shape} must have the same shape"
+            )
+        if wave.shape not in (flux.shape, flux.shape[1:]):
+            raise InputError(
+                f"{self.name}: wave must have shape {flux.shape[1:]} or {flux.shape} to go with "
+                f"flux {flux.shape}, not {wave.shape}"
+            )
+        check_wave(wave, self.name)
+        for field, value in (("wave", wave), ("flux", flux), ("ivar", ivar)):
+            object.__setattr__(self, field, value)
+
+    def select(self, rows: npt.NDArray[Any]) -> Camera:
+        """The camera's view of some rows (indices or a boolean mask)."""
+        wave = self.wave if self.wave.ndim == 1 else self.wave[rows]
+        return Camera(self.name, wave, self.flux[rows], self.ivar[rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spectra:
+    """A batch of spectra: cameras on native wavelengths, ids, provenance.
+
+    Parameters
+    ----------
+    cameras : sequence of Camera
+        At least one; all with the same number of rows.
+    ids : mapping of str to ndarray, shape (nspec,)
+        Identifying columns, upper case; TARGETID (int64) is always there.
+    flag : ndarray of int32, shape (nspec,), optional
+        QN_FLAG bits that are known from the file (fibre status, missing camera, sky).
+    row : ndarray of int32, shape (nspec,), optional
+        Row of each spectrum in its input; 0 .. nspec - 1 when None.
+    survey : str
+        'DESI', 'SDSS', or '' where unknown.
+    layout : str
+        What kind of file or object the spectra came from, in words.
+    source : sequence of str
+        Names of the files read.
+    cards : sequence of (str, str)
+        Versions that the input carries (DEPNAM, DEPVER pairs; SPECPROD), to be carried on.
+    flux_unit : str
+        Unit of the flux, as text.
+    units : mapping of str to str
+        Units of those ids that have one, in FITS's notation; of the surveys' own columns they are
+        known.
+
+    Raises
+    ------
+    InputError
+        Numbers of rows disagree, or there is no camera.
+    """
+
+    cameras: tuple[Camera, ...]
+    ids: Mapping[str, npt.NDArray[Any]]
+    flag: npt.NDArray[np.int32] = None  # type: ignore[assignment]  # set in __post_init__
+    row: npt.NDArray[np.int32] = None  # type: ignore[assignment]
+    survey: str = ""
+    layout: str = "arrays"
+    source: tuple[str, ...] = ()
+    cards: tuple[tuple[str, str], ...] = ()
+    flux_unit: str = SURVEY_FLUX_UNIT
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cameras", tuple(self.cameras))
+        if not self.cameras:
+            raise InputError("spectra need at least one camera")
+        nspec = len(self.cameras[0].flux)
+        ids = {name: np.asarray(column) for name, column in self.ids.items()}
+        if "TARGETID" not in ids:
+            raise InputError(f"{self.where()}spectra need a TARGETID column")
+        if ids["TARGETID"].dtype.kind not in "iu" or ids["TARGETID"].ndim != 1:
+            raise InputError(
+                f"{self.where()}TARGETID must be an integer per spectrum, not of type "
+                f"{ids['TARGETID'].dtype} and shape {ids['TARGETID'].shape}"
+            )
+        ids["TARGETID"] = ids["TARGETID"].astype(np.int64)
+        object.__setattr__(self, "ids", ids)
+        defaults = {"flag": np.zeros(nspec, np.int32), "row": np.arange(nspec, dtype=np.int32)}
+        for field, default in defaults.items():
+            value = getattr(self, field)
+            given = default if value is None else np.asarray(value, dtype=np.int32)
+            object.__setattr__(self, field, given)
+        counts = {f"camera {camera.name}": len(camera.flux) for camera in self.cameras}
+        counts |= {f"column {name}": len(column) for name, column in ids.items()}
+        counts |= {"flag": len(self.flag), "row": len(self.row)}
+        wrong = {name: count for name, count in counts.items() if count != nspec}
+        if wrong:
+            raise InputError(
+                f"{self.where()}the numbers of spectra disagree: camera {self.cameras[0].name} has "
+                f"{nspec}, but {', '.join(f'{name} has {count}' for name, count in wrong.items())}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __repr__(self) -> str:
+        cameras = ", ".join(
+            f"{camera.name} ({camera.flux.shape[1]} pixels)" for camera in self.cameras
+        )
+        return f"<Spectra: {len(self)} spectra, {self.layout}; {cameras}>"
+
+    def where(self) -> str:
+        """Name of the source, as a prefix for messages; '' where there is none."""
+        return f"{', '.join(self.source)}: " if self.source else ""
+
+    def select(self, rows: npt.ArrayLike) -> Spectra:
+        """Some of the spectra.
+
+        Parameters
+        ----------
+        rows : array_like
+            Indices or a boolean mask of shape (nspec,).
+
+        Returns
+        -------
+        Spectra
+            In the order asked for.
+
+        Raises
+        ------
+        InputError
+            A row is out of range, or a mask of another length.
+        """
+        index = np.asarray(rows)
+        if index.size == 0:
+            index = index.astype(np.int64)
+        fits = index.dtype == bool and index.shape == (len(self),)
+        if not fits and (
+            index.dtype.kind not in "iu"
+            or index.ndim != 1
+            or (index.size and not -len(self) <= index.min() <= index.max() < len(self))
+        ):
+            raise InputError(
+                f"rows must be in 0 .. {len(self) - 1}, or {len(self)} booleans, not {rows!r}"
+            )
+        return dataclasses.replace(
+            self,
+            cameras=tuple(camera.select(index) for camera in self.cameras),
+            ids={name: column[index] for name, column in self.ids.items()},
+            flag=self.flag[index],
+            row=self.row[index],
+        )
+
+    def coadd(self) -> Spectra:
+        """Join the exposures of each target: one row per positive TARGETID.
+
+        Pixels are summed with inverse-variance weights on the native wavelengths. Exposures with
+        the BAD_FIBER bit have no weight where the target has a good one. Rows of TARGETID <= 0
+        (sky, stuck positioners) are not unique and never joined.
+
+        Returns
+        -------
+        Spectra
+            In the order of first appearance; ids and row are those of the first (good) exposure.
+
+        Raises
+        ------
+        InputError
+            The rows have wavelengths of their own: they cannot be summed pixel by pixel.
+        """
+        if any(camera.wave.ndim == 2 for camera in self.cameras):
+            raise InputError(
+                f"{self.where()}spectra on wavelengths of their own cannot be joined by TARGETID"
+            )
+        bad = (self.flag & QNFlag.BAD_FIBER) != 0
+        keys = np.where(self.ids["TARGETID"] > 0, self.ids["TARGETID"], -1 - np.arange(len(self)))
+        # Good exposures first, so that each group's first row is a good one where there is one.
+        order = np.lexsort((np.arange(len(self)), bad, keys))
+        keys, starts = np.unique(keys[order], return_index=True)
+        if not len(keys):
+            return self
+        first = order[starts]
+        group = np.repeat(np.arange(len(keys)), np.diff(np.append(starts, len(order))))
+        weight = np.where(bad[order] & ~bad[first][group], 0.0, 1.0)
+        cameras = tuple(_coadd_camera(camera, order, starts, weight) for camera in self.cameras)
+        # The joined pixels are finite: what was masked must be remembered here.
+        masked = np.any([_has_bad_pixels(camera)[order] for camera in self.cameras], axis=0)
+        masked = np.logical_or.reduceat(masked & (weight > 0), starts)
+        appearance = np.argsort(np.minimum.reduceat(order, starts), kind="stable")
+        joined = dataclasses.replace(
+            self,
+            cameras=cameras,
+            ids={name: column[first] for name, column in self.ids.items()},
+            flag=self.flag[first] | np.where(masked, np.int32(QNFlag.BADPIX), np.int32(0)),
+            row=self.row[first],
+        )
+        return joined.select(appearance)
+
+
+def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
+    """One batch of several single-camera batches, one after the other.
+
+    Parameters
+    ----------
+    batches : sequence of Spectra
+        With one camera each and the same id columns; lengths in pixels may differ.
+    layout : str, optional
+        Layout of the result; the first batch's when None.
+
+    Returns
+    -------
+    Spectra
+        Shorter spectra are padded at the red end with pixels of ivar 0.
+
+    Raises
+    ------
+    InputError
+        There is nothing to stack, or a batch has several cameras.
+    """
+    if not batches:
+        raise InputError("there are no spectra to stack")
+    if any(len(batch.cameras) != 1 for batch in batches):
+        raise InputError("only spectra with one camera can be stacked")
+    npix = max(batch.cameras[0].flux.shape[1] for batch in batches)
+    padded = [_pad(batch.cameras[0], npix) for batch in batches]
+    names = set.intersection(*(set(batch.ids) for batch in batches))
+    return dataclasses.replace(
+        batches[0],
+        cameras=(
+            Camera(
+                batches[0].cameras[0].name,
+                np.concatenate([wave for wave, _, _ in padded]),
+                np.concatenate([flux for _, flux, _ in padded]),
+                np.concatenate([ivar for _, _, ivar in padded]),
+            ),
+        ),
+        ids={
+            name: np.concatenate([batch.ids[name] for batch in batches])
+            for name in batches[0].ids
+            if name in names
+        },
+        flag=np.concatenate([batch.flag for batch in batches]),
+        row=np.arange(sum(len(batch) for batch in batches), dtype=np.int32),
+        layout=batches[0].layout if layout is None else layout,
+        source=tuple(name for batch in batches for name in batch.source),
+    )
+
+
+def check_wave(wave: FloatArray, where: str) -> None:
+    """Check that wavelengths are finite, positive and increasing along the last axis.
+
+    Parameters
+    ----------
+    wave : ndarray of float64, shape (npix,) or (nspec, npix)
+        Wavelengths [Angstrom].
+    where : str
+        What the message names.
+
+    Raises
+    ------
+    InputError
+        They are not.
+    """
+    if wave.shape[-1] == 0:
+        raise InputError(f"{where}: wave holds no pixel")
+    if not (np.isfinite(wave).all() and (wave > 0).all()):
+        raise InputError(f"{where}: wave holds NaN, infinite, zero or negative wavelengths")
+    falling = np.diff(wave, axis=-1) <= 0
+    if falling.any():
+        pixel = int(np.nonzero(falling)[-1][0])
+        pair = wave.reshape(-1, wave.shape[-1])[
+            np.nonzero(falling.reshape(-1, falling.shape[-1]))[0][0]
+        ]
+        raise InputError(
+            f"{where}: wave must increase, but pixels {pixel} and {pixel + 1} hold "
+            f"{pair[pixel]:.10g} and {pair[pixel + 1]:.10g} Angstrom"
+        )
+
+
+def _native_float(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The values as native-endian float32 or float64."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"flux and ivar must be numbers, not of type {array.dtype}")
+    wide = array.dtype.kind != "f" or array.dtype.itemsize > 4
+    return array.astype(np.float64 if wide else np.float32, copy=False)
+
+
+def _has_bad_pixels(camera: Camera) -> BoolArray:
+    """Rows with pixels that are not finite and are not masked by an ivar of 0."""
+    finite = np.isfinite(camera.flux) & np.isfinite(camera.ivar)
+    return np.asarray((~finite & (camera.ivar != 0)).any(axis=1))
+
+
+def _coadd_camera(
+    camera: Camera,
+    order: IntArray,
+    starts: IntArray,
+    weight: FloatArray,
+) -> Camera:
+    """Inverse-variance sum of the sorted rows between each of `starts`."""
+    flux = camera.flux[order].astype(np.float64)
+    ivar = camera.ivar[order].astype(np.float64)
+    good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+    ivar = np.where(good, ivar, 0.0) * weight[:, None]
+    total = np.add.reduceat(ivar, starts, axis=0)
+    summed = np.add.reduceat(np.where(good, flux, 0.0) * ivar, starts, axis=0)
+    mean = np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)
+    dtype = camera.flux.dtype
+    return Camera(camera.name, camera.wave, mean.astype(dtype), total.astype(dtype))
+
+
+def _pad(camera: Camera, npix: int) -> tuple[FloatArray, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Wave, flux and ivar of a camera, padded to `npix` pixels; wave with a row per spectrum."""
+    nspec, have = camera.flux.shape
+    missing = npix - have
+    wave = np.broadcast_to(camera.wave, (nspec, have))
+    # Padding continues past the red end in steps of one per mille: increasing, and without weight.
+    beyond = wave[:, -1:] * np.power(1.001, np.arange(1, missing + 1))
+    zeros = np.zeros((nspec, missing), dtype=camera.flux.dtype)
+    return (
+        np.concatenate([wave, beyond], axis=1),
+        np.concatenate([camera.flux, zeros], axis=1),
+        np.concatenate([camera.ivar, zeros.astype(camera.ivar.dtype)], axis=1),
+    )

@@ -1,0 +1,21 @@
+# The public names, imported when they are first used: `__init__.py` reads this file.
+from .breakdown import Confusion as Confusion
+from .catalogues import Result as Result
+from .catalogues import read_result as read_result
+from .definitions import DEFINITIONS as DEFINITIONS
+from .evaluation import Comparison as Comparison
+from .evaluation import Evaluation as Evaluation
+from .evaluation import compare as compare
+from .evaluation import evaluate as evaluate
+from .intervals import bootstrap as bootstrap
+from .intervals import wilson as wilson
+from .metric import Metric as Metric
+from .options import Options as Options
+from .options import is_right as is_right
+from .options import velocity as velocity
+from .purity import Scan as Scan
+from .purity import purity_completeness as purity_completeness
+from .reliability import Calibration as Calibration
+from .sample import Sample as Sample
+from .sample import Truth as Truth
+from .sample import as_truth as as_truth

@@ -1,0 +1,341 @@
+"""Catalogues of qnet and of other classifiers, as one kind of object that can be evaluated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, as_path
+from qnet.core.flags import NEVER_QSO, QNFlag
+from qnet.evaluation.catalogue_columns import (
+    bool_column,
+    card_number,
+    line_names,
+    lines_column,
+    optional_column,
+    read_csv_columns,
+)
+from qnet.io.catalogue import catalogue_hdu, read_catalogue
+from qnet.io.columns import filled, float_column, integer_column, text_column
+from qnet.io.fits.file import FitsFile
+from qnet.lines import QUASARNET_LINES, absorber_IGM
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+#: Threshold of the confidences, and number of lines, of catalogues that do not state their own.
+C_THRESHOLD, MIN_LINES = 0.5, 1
+
+#: PROB above which a candidate of SQUEzE is called a quasar here.
+PROB_THRESHOLD = 0.5
+
+#: Lines of DESI's afterburner, in the order of QUASARNET_LINES, as its columns C_* name them.
+_DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """What a classifier says of some spectra.
+
+    Attributes
+    ----------
+    name : str
+        Name of the catalogue, for tables and figures.
+    kind : str
+        'qnet', 'quasarnet', 'desi' (the afterburner), 'redrock' or 'squeze'.
+    targetid : ndarray of int64, shape (nspec,)
+        Ids; the same one may stand on several rows.
+    zbest : ndarray of float64, shape (nspec,)
+        Redshifts; NaN where there is no answer.
+    is_qso : ndarray of bool, shape (nspec,)
+        What is called a quasar, by the catalogue's own rule.
+    rule : str
+        That rule, in words.
+    never : ndarray of bool, shape (nspec,)
+        Rows that are not called quasars by any rule: no data, bad fibre.
+    score, score_name : ndarray of float64, shape (nspec,), or None; str
+        P_QSO or PROB, and which of them; None where the catalogue has no such thing.
+    lines, rest : tuple of str, mapping of str to float
+        Emission lines, and their rest wavelengths [Angstrom] as far as known.
+    c_lines, z_lines : ndarray of float64, shape (nspec, nlines), or None
+        Confidence and redshift of each line; NaN where there is no answer.
+    c_lines_bal : ndarray of float64, shape (nspec, nbal), or None
+        Confidences of the BAL lines.
+    is_bal : ndarray of bool, shape (nspec,), or None
+        What is called a BAL quasar, by the catalogue's own rule.
+    snr : ndarray of float64, shape (nspec,), or None
+        Signal-to-noise, as the catalogue states it.
+    c_threshold, min_lines : float, int
+        The catalogue's own threshold of the confidences, and lines needed above it.
+    left_out : mapping of str to int
+        Rows of the file that are not here, by reason.
+    """
+
+    name: str
+    kind: str
+    targetid: IntArray
+    zbest: FloatArray
+    is_qso: BoolArray
+    rule: str
+    never: BoolArray
+    score: FloatArray | None = None
+    score_name: str = ""
+    lines: tuple[str, ...] = ()
+    rest: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    c_lines: FloatArray | None = None
+    z_lines: FloatArray | None = None
+    c_lines_bal: FloatArray | None = None
+    is_bal: BoolArray | None = None
+    snr: FloatArray | None = None
+    c_threshold: float = C_THRESHOLD
+    min_lines: int = MIN_LINES
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.targetid)
+
+    def select(self, rows: npt.NDArray[Any]) -> Result:
+        """Some of the rows, by index or mask."""
+        arrays = {
+            field.name: getattr(self, field.name)[rows]
+            for field in dataclasses.fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
+        }
+        return dataclasses.replace(self, **arrays)
+
+
+def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = False) -> Result:
+    """Read a catalogue of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE.
+
+    Parameters
+    ----------
+    path : str or path
+        qnet: .fits, .fits.gz, .csv, .ecsv or .parquet, as `qnet classify` or astropy writes it. The
+        others are FITS, recognised by their HDUs: REDSHIFTS or ZBEST (redrock), CANDIDATES
+        (SQUEzE), QN_RR or QN+RR (DESI's afterburner), or HDU 1 with ZBEST, IS_QSO, C_LINES
+        (QuasarNET's qnAll).
+    name : str, optional
+        Name of the catalogue; the file's when None.
+    need_zwarn : bool
+        redrock: whether a quasar needs ZWARN == 0 beside SPECTYPE == 'QSO'.
+
+    Returns
+    -------
+    Result
+        Left out, and counted: rows of qnet with the flag NOT_TARGET (sky, or not asked for), and
+        rows of SQUEzE marked DUPLICATED (further candidates of a spectrum).
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, damaged, of none of the layouts, or lacks a column.
+    """
+    path = as_path(path, "a catalogue")
+    label = path.name if name is None else name
+    if path.name.lower().endswith(".csv"):
+        return _from_columns(read_csv_columns(path), {}, label, path)
+    if path.name.lower().endswith((".ecsv", ".parquet")):
+        return result_of_table(read_catalogue(path), name=label, path=path)
+    with FitsFile(path) as fits:
+        if catalogue_hdu(fits) is None:
+            return _read_other(fits, label, need_zwarn)
+    return result_of_table(read_catalogue(path), name=label, path=path)
+
+
+def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None = None) -> Result:
+    """The answers in a table that `qnet.classify` or `qnet.read_catalogue` returned.
+
+    Parameters
+    ----------
+    table : astropy.table.Table
+    name : str
+        Name of the catalogue.
+    path : Path, optional
+        Its file, for messages.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        It is no such table.
+    FileError
+        A column is missing or does not hold what it should.
+    """
+    if not hasattr(table, "colnames"):
+        raise InputError(
+            f"a catalogue must be a path, a Result or an astropy Table, not {type(table).__name__}"
+        )
+    columns = {
+        column.upper(): filled(table[column], column)
+        for column in table.colnames
+        if hasattr(table[column], "dtype")  # not coordinates, times and the like
+    }
+    # Whatever else stands in a file's header is none of qnet's, and may be of any size.
+    plain = {
+        key: value for key, value in table.meta.items() if isinstance(value, (str, int, float))
+    }
+    return _from_columns(columns, plain, name, path or Path(name))
+
+
+def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Path) -> Result:
+    """Result of the columns and header of qnet's catalogue."""
+    if missing := [key for key in ("TARGETID", "ZBEST", "IS_QSO") if key not in columns]:
+        raise FileError(f"{path}: lacks the column(s) {', '.join(missing)} of a qnet catalogue")
+    bits = np.zeros(len(columns["ZBEST"]), dtype=np.int64)
+    if "QN_FLAG" in columns:
+        bits = integer_column(columns["QN_FLAG"], "QN_FLAG", path)
+    score = optional_column(columns, "P_QSO", path)
+    if score is not None and np.isnan(score).all():
+        score = None
+    c_lines = lines_column(columns, "C_LINES", path)
+    lines, rest = line_names(meta, 0 if c_lines is None else c_lines.shape[1], path)
+    asked = (bits & QNFlag.NOT_TARGET) == 0
+    result = Result(
+        name=name,
+        kind="qnet",
+        targetid=integer_column(columns["TARGETID"], "TARGETID", path),
+        zbest=float_column(columns["ZBEST"], "ZBEST", path),
+        is_qso=bool_column(columns, "IS_QSO", path),
+        rule=f"IS_QSO ({meta.get('STRATEGY', 'the rule is not stated')})",
+        never=(bits & NEVER_QSO) != 0,
+        score=score,
+        score_name="" if score is None else "P_QSO",
+        lines=lines,
+        rest=rest,
+        c_lines=c_lines,
+        z_lines=lines_column(columns, "Z_LINES", path),
+        c_lines_bal=lines_column(columns, "C_LINES_BAL", path),
+        is_bal=bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
+        snr=optional_column(columns, "SNR", path),
+        c_threshold=card_number(meta, "CTHRESH", C_THRESHOLD, path),
+        min_lines=int(card_number(meta, "MINLINES", MIN_LINES, path)),
+        left_out={"NOT_TARGET": int((~asked).sum())},
+    )
+    return result.select(asked)
+
+
+def _read_other(fits: FitsFile, name: str, need_zwarn: bool) -> Result:
+    """A FITS catalogue of another classifier."""
+    for hdu in ("REDSHIFTS", "ZBEST"):
+        if fits.is_table(hdu):
+            return _read_redrock(fits, hdu, name, need_zwarn)
+    if fits.is_table("CANDIDATES"):
+        return _read_squeze(fits, name)
+    for hdu in ("QN_RR", "QN+RR"):
+        if fits.is_table(hdu):
+            return _read_desi(fits, hdu, name)
+    if {"ZBEST", "IS_QSO", "C_LINES", "Z_LINES"} <= set(fits.columns(1)):
+        return _read_quasarnet(fits, name)
+    raise FileError(
+        f"{fits.path}: is no catalogue that qnet knows; it holds {fits.describe()}, but the table "
+        "QNET (qnet), REDSHIFTS or ZBEST (redrock), CANDIDATES (SQUEzE), QN_RR or QN+RR (DESI's "
+        "afterburner), or HDU 1 with ZBEST, IS_QSO, C_LINES and Z_LINES (QuasarNET) was expected"
+    )
+
+
+def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Result:
+    """redrock: SPECTYPE says what is a quasar."""
+    wanted = ["TARGETID", "Z", "SPECTYPE"] + (["ZWARN"] if need_zwarn else [])
+    columns = fits.table(hdu, wanted)
+    is_qso = text_column(columns["SPECTYPE"], "SPECTYPE", fits.path) == "QSO"
+    if need_zwarn:
+        is_qso &= integer_column(columns["ZWARN"], "ZWARN", fits.path) == 0
+    return Result(
+        name=name,
+        kind="redrock",
+        targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
+        zbest=float_column(columns["Z"], "Z", fits.path),
+        is_qso=is_qso,
+        rule="SPECTYPE == 'QSO'" + (" and ZWARN == 0" if need_zwarn else ""),
+        never=np.zeros(len(is_qso), dtype=bool),
+    )
+
+
+def _read_squeze(fits: FitsFile, name: str) -> Result:
+    """SQUEzE: the best candidate of each spectrum; PROB says what is a quasar."""
+    wanted = ["SPECID", "Z_TRY", "PROB"]
+    has_duplicated = "DUPLICATED" in fits.columns("CANDIDATES")
+    columns = fits.table("CANDIDATES", wanted + (["DUPLICATED"] if has_duplicated else []))
+    score = float_column(columns["PROB"], "PROB", fits.path)
+    duplicated = np.zeros(len(score), dtype=bool)
+    if has_duplicated:
+        duplicated = bool_column(columns, "DUPLICATED", fits.path)
+    result = Result(
+        name=name,
+        kind="squeze",
+        targetid=integer_column(columns["SPECID"], "SPECID", fits.path),
+        zbest=float_column(columns["Z_TRY"], "Z_TRY", fits.path),
+        is_qso=score > PROB_THRESHOLD,
+        rule=f"PROB > {PROB_THRESHOLD:g}",
+        never=np.zeros(len(score), dtype=bool),
+        score=score,
+        score_name="PROB",
+        left_out={"DUPLICATED": int(duplicated.sum())},
+    )
+    return result.select(~duplicated)
+
+
+def _read_quasarnet(fits: FitsFile, name: str) -> Result:
+    """QuasarNET's qnAll file. Its header misstates the lines, so it is not looked at."""
+    have = fits.columns(1)
+    id_name = next((key for key in ("TARGETID", "THING_ID") if key in have), "TARGETID")
+    names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
+    names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
+    columns = fits.table(1, [id_name, *names])
+    c_lines = lines_column(columns, "C_LINES", fits.path)
+    lines, rest = line_names({}, 0 if c_lines is None else c_lines.shape[1], fits.path)
+    return Result(
+        name=name,
+        kind="quasarnet",
+        targetid=integer_column(columns[id_name], id_name, fits.path),
+        zbest=float_column(columns["ZBEST"], "ZBEST", fits.path),
+        is_qso=bool_column(columns, "IS_QSO", fits.path),
+        rule="IS_QSO (the file does not state the threshold)",
+        never=np.zeros(len(columns["ZBEST"]), dtype=bool),
+        lines=lines,
+        rest=rest,
+        c_lines=c_lines,
+        z_lines=lines_column(columns, "Z_LINES", fits.path),
+        c_lines_bal=lines_column(columns, "C_LINES_BAL", fits.path),
+    )
+
+
+def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
+    """DESI's afterburner: QuasarNET's lines, and redrock's redshift where it was run again."""
+    columns = fits.table(
+        hdu,
+        ["TARGETID", "IS_QSO_QN_NEW_RR", "Z_QN", "Z_NEW"]
+        + [f"{kind}_{line}" for kind in "CZ" for line in _DESI_LINES],
+    )
+    z_new = float_column(columns["Z_NEW"], "Z_NEW", fits.path)
+    z_qn = float_column(columns["Z_QN"], "Z_QN", fits.path)
+    c_lines, z_lines = (
+        np.stack(
+            [float_column(columns[f"{kind}_{line}"], line, fits.path) for line in _DESI_LINES],
+            axis=1,
+        )
+        for kind in "CZ"
+    )
+    return Result(
+        name=name,
+        kind="desi",
+        targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
+        zbest=np.where(np.isfinite(z_new), z_new, z_qn),
+        is_qso=bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
+        rule="IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
+        never=np.zeros(len(z_new), dtype=bool),
+        lines=QUASARNET_LINES,
+        rest=dict(absorber_IGM),
+        c_lines=c_lines,
+        z_lines=z_lines,
+    )

@@ -1,0 +1,222 @@
+"""The rows of a catalogue beside their truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike, as_paths
+from qnet.evaluation.catalogues import Result, read_result, result_of_table
+from qnet.evaluation.options import Options, called_quasars, is_right, velocity
+from qnet.io.training_data import Z_LIM, not_inspected, truth_classes
+from qnet.io.truth import TruthRecord, read_truth, read_truth_columns
+from qnet.objective import CLASSES, QSO_CLASSES
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of objects.
+
+    Attributes
+    ----------
+    targetid : ndarray of int64, shape (nobj,)
+        Ids, ascending, each once.
+    Y : ndarray of float64, shape (nobj, 5)
+        One-hot classes STAR, GALAXY, QSO_LZ, QSO_HZ, BAD.
+    z, bal : ndarray of float64, shape (nobj,)
+        Redshifts; 1 BAL, -1 no BAL, 0 not known.
+    inspected : ndarray of bool, shape (nobj,)
+        Whether anybody looked.
+    columns : mapping of str to ndarray of float64, shape (nobj,)
+        RMAG, MAG, SNR, as far as the tables have them; NaN where not known.
+    """
+
+    targetid: IntArray
+    Y: FloatArray
+    z: FloatArray
+    bal: FloatArray
+    inspected: BoolArray
+    columns: Mapping[str, FloatArray] = dataclasses.field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.targetid)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of a catalogue that have truth.
+
+    Attributes
+    ----------
+    result : Result
+        What the classifier says of them.
+    called : ndarray of bool, shape (nspec,)
+        Rows called quasars.
+    rule : str
+        By which rule.
+    Y, z, bal, columns
+        The truth, row by row, as in `Truth`.
+    counts : mapping of str to int
+        Rows and objects that were matched and were not.
+    """
+
+    result: Result
+    called: BoolArray
+    rule: str
+    Y: FloatArray
+    z: FloatArray
+    bal: FloatArray
+    columns: Mapping[str, FloatArray]
+    counts: Mapping[str, int]
+    dv_max: float
+
+    def __len__(self) -> int:
+        return len(self.result)
+
+    @property
+    def number(self) -> IntArray:
+        """Number of the true class: 0 STAR, 1 GALAXY, 2 QSO_LZ, 3 QSO_HZ, 4 BAD."""
+        return np.asarray(self.Y.argmax(axis=1))
+
+    @property
+    def quasar(self) -> BoolArray:
+        """True quasars."""
+        return np.asarray(np.isin(self.number, QSO_CLASSES))
+
+    @property
+    def bad(self) -> BoolArray:
+        """Rows whose truth is not sure."""
+        return np.asarray(self.number == CLASSES.index("BAD"))
+
+    @property
+    def right(self) -> BoolArray:
+        """Rows of a right redshift."""
+        return is_right(self.result.zbest, self.z, self.dv_max)
+
+    @property
+    def dv(self) -> FloatArray:
+        """Velocity error of ZBEST [km/s]."""
+        return velocity(self.result.zbest, self.z)
+
+
+def as_truth(
+    truth: Truth | PathLike | Sequence[PathLike] | Mapping[int, TruthRecord], z_lim: float = Z_LIM
+) -> Truth:
+    """Truth from files or records.
+
+    Parameters
+    ----------
+    truth : Truth, path, sequence of paths, or mapping of int to TruthRecord
+        Truth tables, or what `qnet.io.read_truth` returned (without magnitudes and S/N).
+    z_lim : float
+        Redshift from which a quasar is QSO_HZ.
+
+    Returns
+    -------
+    Truth
+
+    Raises
+    ------
+    MissingFileError, FileError
+        A file is not there, no truth table, or contradicts itself.
+    InputError
+        The truth is empty.
+    """
+    if isinstance(truth, Truth):
+        return truth
+    if isinstance(truth, Mapping):
+        records: Mapping[int, TruthRecord] = truth
+        ids, columns = np.zeros(0, dtype=np.int64), dict[str, FloatArray]()
+    else:
+        paths = as_paths(truth)
+        records = read_truth(paths)
+        ids, columns = read_truth_columns(paths)
+    if not records:
+        raise InputError("truth is empty: no object with an id was found in it")
+    targetid = np.array(sorted(records), dtype=np.int64)
+    ordered = [records[number] for number in targetid.tolist()]
+    Y, z, bal = truth_classes(ordered, z_lim)
+    inspected = np.array([not not_inspected(record) for record in ordered], dtype=bool)
+    matched = {name: _first_values(ids, column, targetid) for name, column in columns.items()}
+    return Truth(targetid, Y, z, bal, inspected, matched)
+
+
+def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) -> Result:
+    """A catalogue from a path, from a table of `qnet.classify`, or as it is."""
+    if isinstance(source, Result):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return read_result(source, need_zwarn=need_zwarn)
+    return result_of_table(source)
+
+
+def match(result: Result, truth: Truth, options: Options) -> Sample:
+    """Join a catalogue and truth by TARGETID.
+
+    Each row of the catalogue counts once, also where several rows are of one object (repeated
+    spectra). Rows without truth, or whose object was not inspected, leave, and are counted.
+
+    Parameters
+    ----------
+    result : Result
+    truth : Truth
+    options : Options
+        For the rule that calls quasars.
+
+    Returns
+    -------
+    Sample
+    """
+    place = np.searchsorted(truth.targetid, result.targetid).clip(max=max(len(truth) - 1, 0))
+    known = truth.targetid[place] == result.targetid
+    inspected = known & truth.inspected[place]
+    at = place[inspected]
+    matched = result.select(inspected)
+    called, rule = called_quasars(matched, options)
+    present = np.isin(truth.targetid, result.targetid)
+    quasar = np.isin(truth.Y.argmax(axis=1), QSO_CLASSES)
+    distinct = len(np.unique(matched.targetid))
+    counts = {
+        **{f"rows left out: {reason}": number for reason, number in result.left_out.items()},
+        "rows": len(result),
+        "rows without truth": int((~known).sum()),
+        "rows whose truth was not inspected": int((known & ~inspected).sum()),
+        "rows evaluated": len(matched),
+        "rows evaluated beyond the first of their TARGETID": len(matched) - distinct,
+        "rows evaluated without a redshift": int(np.isnan(matched.zbest).sum()),
+        "objects of the truth": len(truth),
+        "objects of the truth without a row": int((~present).sum()),
+        "true quasars without a row": int((quasar & ~present).sum()),
+    }
+    return Sample(
+        result=matched,
+        called=called,
+        rule=rule,
+        Y=truth.Y[at],
+        z=truth.z[at],
+        bal=truth.bal[at],
+        columns={name: column[at] for name, column in truth.columns.items()},
+        counts=counts,
+        dv_max=options.dv_max,
+    )
+
+
+def _first_values(ids: IntArray, values: FloatArray, targetid: IntArray) -> FloatArray:
+    """Value of the first row of each id in `targetid` that has one; NaN where none has."""
+    known = np.isfinite(values)
+    unique, first = np.unique(ids[known], return_index=True)
+    place = np.searchsorted(unique, targetid).clip(max=max(len(unique) - 1, 0))
+    found = np.full(len(targetid), np.nan)
+    if len(unique):
+        hit = unique[place] == targetid
+        found[hit] = values[known][first[place[hit]]]
+    return found

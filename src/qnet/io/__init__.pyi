@@ -1,0 +1,19 @@
+# The public names, imported when they are first used: `__init__.py` reads this file.
+from .catalogue import read_catalogue as read_catalogue
+from .catalogue import write_catalogue as write_catalogue
+from .memory import from_arrays as from_arrays
+from .memory import from_table as from_table
+from .prepared import PreparedWriter as PreparedWriter
+from .reader import read_spectra as read_spectra
+from .spall import read_spall as read_spall
+from .specutils import from_specutils as from_specutils
+from .superset import BuiltTruth as BuiltTruth
+from .superset import build_truth as build_truth
+from .superset import write_truth as write_truth
+from .tables import Card as Card
+from .tables import write_table as write_table
+from .training_data import objective as objective
+from .training_data import read_data as read_data
+from .training_data import wave as wave
+from .truth import TruthRecord as TruthRecord
+from .truth import read_truth as read_truth

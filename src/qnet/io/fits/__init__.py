@@ -1,0 +1,1 @@
+"""The FITS layer: files to arrays, whatever their structure."""

@@ -1,0 +1,388 @@
+"""FITS files as named images and tables: fitsio, with errors that name the file and the HDU."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import fitsio
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import IntArray
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike, check_input
+from qnet.io.fits.names import plain_name
+from qnet.io.fits.pixels import PlainImage, plain_image
+from qnet.io.fits.scaling import (
+    column_numbers,
+    read_scaled,
+    scaled_columns,
+    without_blanks,
+    without_nulls,
+)
+from qnet.io.fits.structure import check_structure
+
+#: What fitsio and its C library raise on a damaged file.
+_FITS_FAULTS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    MemoryError,
+    TypeError,
+    KeyError,
+    IndexError,
+    getattr(fitsio, "FITSFormatError", OSError),
+)
+
+#: Cards of the empty first HDU that stands before a compressed primary image.
+_SHELL_CARDS = frozenset(
+    ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
+)
+
+
+class FitsFile:
+    """A FITS file open for reading; gz and fpack files are read as they are.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    MissingFileError, FileError
+        The file is not there, not FITS, or cut short.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = check_input(path, "a FITS file")
+        count = check_structure(self.path)
+        self._headers: dict[str | int, Mapping[str, Any]] = {}
+        self._shapes: dict[str | int, tuple[int, ...]] = {}
+        self._plain: dict[str | int, PlainImage | None] = {}
+        self._raw: io.FileIO | None = None
+        try:
+            with plain_name(self.path) as name:
+                self._fits = fitsio.FITS(name)
+                self._hdus = list(self._fits)
+        except _FITS_FAULTS as error:
+            raise FileError(
+                f"{self.path}: cannot be read as FITS ({_reason(error)}); is it whole?"
+            ) from error
+        if len(self._hdus) != count:
+            self.close()
+            raise FileError(
+                f"{self.path}: HDU number {len(self._hdus)} of {count} is damaged: it cannot be "
+                "read"
+            )
+        self._drop_fpack_shell()
+        self._names = {
+            hdu.get_extname().strip().upper(): index
+            for index, hdu in reversed(list(enumerate(self._hdus)))
+            if hdu.get_extname().strip()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._fits.close()
+        if self._raw is not None:
+            self._raw.close()
+
+    def __len__(self) -> int:
+        return len(self._hdus)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the HDUs, upper case, in the order of the file."""
+        return sorted(self._names, key=self._names.__getitem__)
+
+    def describe(self) -> str:
+        """What the file holds, for messages."""
+        parts = []
+        for index, hdu in enumerate(self._hdus):
+            name = hdu.get_extname().strip() or f"HDU {index}"
+            if self.is_table(index):
+                parts.append(f"{name} (table)")
+            else:
+                dims = self.shape(index)
+                parts.append(f"{name} (image {'x'.join(map(str, dims))})" if dims else name)
+        return ", ".join(parts)
+
+    def is_table(self, key: str | int) -> bool:
+        """Whether an HDU is there and a table."""
+        return self._has(key) and self._hdu(key).get_exttype().endswith("_TBL")
+
+    def shape(self, key: str | int) -> tuple[int, ...]:
+        """Shape of an image; () for a table, an empty HDU or one that is not there."""
+        if key not in self._shapes:
+            dims: tuple[int, ...] = ()
+            if self._has(key) and not self.is_table(key):
+                dims = tuple(int(size) for size in self._hdu(key).get_dims())
+            self._shapes[key] = dims
+        return self._shapes[key]
+
+    def columns(self, key: str | int) -> list[str]:
+        """Names of a table's columns, upper case; none where there is no such table."""
+        if not self.is_table(key):
+            return []
+        return [name.upper() for name in self._hdu(key).get_colnames()]
+
+    def nrows(self, key: str | int) -> int:
+        """Number of rows of a table; 0 where there is no such table."""
+        return int(self._hdu(key).get_nrows()) if self.is_table(key) else 0
+
+    def header(self, key: str | int = 0) -> Mapping[str, Any]:
+        """Header of an HDU."""
+        if key not in self._headers:
+            with self._faults(key):
+                header = self._hdu(key).read_header()
+                values = {name: header[name] for name in header if name}
+            # Trailing blanks of a text card mean nothing in FITS.
+            self._headers[key] = {
+                name: value.rstrip() if isinstance(value, str) else value
+                for name, value in values.items()
+            }
+        return self._headers[key]
+
+    def image(
+        self,
+        key: str | int,
+        rows: IntArray | None = None,
+        *,
+        integers: bool = False,
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """Image of an HDU, native-endian.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU.
+        rows : ndarray of int, optional
+            Rows (first axis) to read; all when None.
+        integers : bool
+            Whether it must hold integers, as masks do.
+        out : ndarray, optional
+            Contiguous and of the result's shape: memory that may be used for the pixels.
+
+        Raises
+        ------
+        FileError
+            The HDU is not there, not an image, of the wrong type, or damaged.
+        """
+        shape = self._check_image(key, rows)
+        with self._faults(key):
+            if 0 in shape or (rows is not None and len(rows) == 0):
+                nrows = shape[0] if rows is None else len(rows)
+                data = np.zeros((nrows, *shape[1:]), dtype=np.int32 if integers else np.float32)
+            else:
+                data = self._pixels(key, rows, out)
+            data = _native(data)
+        if integers and data.dtype.kind not in "iub":
+            raise FileError(f"{self.path}: HDU {self._label(key)} holds {data.dtype}, not integers")
+        return data
+
+    def clear_masked(self, key: str | int, rows: IntArray | None, values: npt.NDArray[Any]) -> None:
+        """Set values to 0 where the mask of an HDU is not 0.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU of the mask.
+        rows : ndarray of int, optional
+            Rows (first axis) of the mask that `values` belongs to; all when None.
+        values : ndarray, shape (nrows, npix)
+            Contiguous; changed in place.
+
+        Raises
+        ------
+        FileError
+            As `image` with `integers`.
+        """
+        shape = self._check_image(key, rows)
+        with self._faults(key):
+            plain = self._plain_image(key)
+            low, high = (0, shape[0]) if rows is None else _span(rows)
+            if plain is not None and plain.stored.kind in "iu" and _is_run(rows):
+                plain.clear(low, high, values)
+                return
+        values[self.image(key, rows, integers=True) != 0] = 0
+
+    def table(
+        self, key: str | int, columns: list[str], rows: IntArray | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Some columns of a table, by their names in upper case, native-endian.
+
+        Parameters
+        ----------
+        key : str or int
+            Name or index of the HDU.
+        columns : list of str
+            Columns to read, in any letter case.
+        rows : ndarray of int, optional
+            Rows to read; all when None.
+
+        Raises
+        ------
+        FileError
+            The table or a column is not there, or damaged.
+        """
+        have = self.columns(key)
+        if not have:
+            raise FileError(
+                f"{self.path}: lacks the table {self._label(key)}; it holds {self.describe()}"
+            )
+        missing = [name for name in columns if name.upper() not in have]
+        if missing:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} lacks the column(s) {', '.join(missing)}; it "
+                f"has {_shorten(have)}"
+            )
+        with self._faults(key):
+            cards = self.header(key)
+            numbers = column_numbers(cards, columns)
+            scaled = scaled_columns(cards, numbers)
+            found = self._plain_columns(
+                key, [name for name in columns if name.upper() not in scaled], rows
+            )
+            for name, values in found.items():
+                found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers.get(name)}"))
+            if scaled:
+                hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
+                for name, values in read_scaled(self.path, hdu, scaled).items():
+                    found[name] = _native(values if rows is None else values[rows])
+            return {name.upper(): found[name.upper()] for name in columns}
+
+    def _plain_columns(
+        self, key: str | int, columns: list[str], rows: IntArray | None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Columns that fitsio reads right, by their names in upper case."""
+        if not columns:
+            return {}
+        hdu = self._hdu(key)
+        # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
+        if rows is None or len(rows) == 0:
+            table = hdu.read(columns=columns)
+            table = table if rows is None else table[:0]
+        else:
+            low, high = int(rows.min()), int(rows.max()) + 1
+            table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
+        return {name.upper(): _native(table[name]) for name in table.dtype.names}
+
+    def _check_image(self, key: str | int, rows: IntArray | None) -> tuple[int, ...]:
+        """Shape of an image, some rows of which are asked for; an error where there is none."""
+        if not self._has(key) or self.is_table(key) or not self.shape(key):
+            raise FileError(
+                f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
+            )
+        shape = self.shape(key)
+        if rows is not None and len(shape) != 2:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
+            )
+        return shape
+
+    def _pixels(
+        self,
+        key: str | int,
+        rows: IntArray | None,
+        out: npt.NDArray[Any] | None,
+    ) -> npt.NDArray[Any]:
+        """Pixels of an image, or of some of its rows."""
+        low, high = (0, self.shape(key)[0]) if rows is None else _span(rows)
+        plain = self._plain_image(key)
+        if plain is not None:
+            found = plain.read(low, high, out if _is_run(rows) else None)
+        else:
+            hdu = self._hdu(key)
+            found = hdu.read() if rows is None else hdu[low:high, :]
+            found = without_blanks(found, self.header(key))
+        return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])
+
+    def _plain_image(self, key: str | int) -> PlainImage | None:
+        """The image of an HDU where it lies in the file as it is."""
+        if self._raw is None:
+            self._raw = io.FileIO(self.path)
+        if key not in self._plain:
+            offsets = self._hdu(key).get_offsets()
+            self._plain[key] = plain_image(
+                self._raw, offsets["header_start"], offsets["data_start"], self.shape(key)
+            )
+        return self._plain[key]
+
+    def _has(self, key: str | int) -> bool:
+        return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
+
+    def _hdu(self, key: str | int) -> Any:
+        if not self._has(key):
+            raise FileError(
+                f"{self.path}: lacks HDU {self._label(key)}; it holds {self.describe()}"
+            )
+        return self._hdus[self._names[key] if isinstance(key, str) else key]
+
+    @staticmethod
+    def _label(key: str | int) -> str:
+        return key if isinstance(key, str) else f"number {key}"
+
+    @contextlib.contextmanager
+    def _faults(self, key: str | int) -> Iterator[None]:
+        """Turn what fitsio raises into an error that names the file and the HDU."""
+        try:
+            yield
+        except _FITS_FAULTS as error:
+            raise FileError(
+                f"{self.path}: HDU {self._label(key)} is damaged or cut short ({_reason(error)})"
+            ) from error
+
+    def _drop_fpack_shell(self) -> None:
+        """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
+        if len(self._hdus) < 2 or self._hdus[0].get_info().get("dims"):
+            return
+        if self._hdus[1].get_info().get("is_compressed_image"):
+            cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
+            if not cards:
+                del self._hdus[0]
+
+
+def _span(rows: IntArray) -> tuple[int, int]:
+    """The first of some rows, and the one after the last; 0 and 0 for none."""
+    return (int(rows.min()), int(rows.max()) + 1) if len(rows) else (0, 0)
+
+
+def _is_run(rows: IntArray | None) -> bool:
+    """Whether rows follow one another; all do when None."""
+    return rows is None or bool((np.diff(rows) == 1).all())
+
+
+def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array in the machine's byte order."""
+    return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
+
+
+def _shorten(names: list[str], most: int = 12) -> str:
+    """Names joined by commas, the first few of many."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _reason(error: BaseException) -> str:
+    """First line of what the C library says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

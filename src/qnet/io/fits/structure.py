@@ -1,0 +1,144 @@
+"""The structure of a FITS file, checked before the C library sees it."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from qnet.core.errors import FileError
+
+_Stream = BinaryIO | gzip.GzipFile
+
+#: Signature of gzip files.
+_GZIP = b"\x1f\x8b"
+
+#: FITS files come in blocks of this many bytes, headers in cards of 80.
+_BLOCK, _CARD = 2880, 80
+
+#: No file is larger than this.
+_LARGEST = 1 << 60
+
+#: Cards that say how large an HDU is; the C library stops early, divides by zero or asks for
+#: gigabytes where they are wrong. With the smallest and largest legal value.
+_SIZES: Mapping[str, tuple[int, int]] = {
+    "BITPIX": (-64, 64),
+    "NAXIS": (0, 999),
+    "PCOUNT": (0, _LARGEST),
+    "GCOUNT": (1, _LARGEST),
+    "TFIELDS": (0, 999),
+    "ZBITPIX": (-64, 64),
+    "ZNAXIS": (0, 999),
+}
+
+
+def check_structure(path: Path) -> int:
+    """Check that every header of a FITS file is whole and that its data are there.
+
+    Parameters
+    ----------
+    path : Path
+        Plain or gzipped.
+
+    Returns
+    -------
+    int
+        Number of HDUs: the C library must find as many.
+
+    Raises
+    ------
+    FileError
+        The file is cut short, damaged, or no FITS file.
+    """
+    with open(path, "rb") as plain:
+        if plain.read(len(_GZIP)) != _GZIP:
+            plain.seek(0)
+            return _walk(plain, path)
+    try:
+        with gzip.open(path, "rb") as stream:
+            count = _walk(stream, path)
+            while stream.read(1 << 20):  # to the checksum at its end
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise FileError(f"{path}: cannot be read as FITS ({error}); is it whole?") from error
+    return count
+
+
+def _walk(stream: _Stream, path: Path) -> int:
+    """Go from header to header; their number."""
+    number = 0
+    while True:
+        block = stream.read(_BLOCK)
+        if number and not block.startswith(b"XTENSION"):
+            return number  # the end, or bytes that belong to no HDU
+        if not number and not block.startswith(b"SIMPLE  ="):
+            raise FileError(f"{path}: cannot be read as FITS: it does not begin as FITS files do")
+        cards = _read_cards(stream, block, number, path)
+        data = _data_size(cards, number, path)
+        place = stream.tell() + -(-data // _BLOCK) * _BLOCK
+        if data and (place > _LARGEST or _ended(stream, place)):
+            name = cards.get("EXTNAME", f"number {number}")
+            raise FileError(f"{path}: is cut short: HDU {name} should end at byte {place}")
+        number += 1
+
+
+def _ended(stream: _Stream, place: int) -> bool:
+    """Whether a stream ends before a place to which it was moved."""
+    try:
+        stream.seek(place - 1)
+    except OSError:  # beyond what the file system can hold
+        return True
+    return len(stream.read(1)) != 1
+
+
+def _read_cards(stream: _Stream, block: bytes, number: int, path: Path) -> dict[str, str]:
+    """Cards of one header as text, up to END."""
+    cards: dict[str, str] = {}
+    while True:
+        if len(block) < _BLOCK:
+            raise FileError(
+                f"{path}: cannot be read as FITS: it ends within the header of HDU number {number}"
+            )
+        for start in range(0, _BLOCK, _CARD):
+            card = block[start : start + _CARD].decode("latin-1")
+            key = card[:8].rstrip()
+            if key == "END":
+                return cards
+            if card[8:10] == "= ":
+                cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
+        block = stream.read(_BLOCK)
+
+
+def _data_size(cards: Mapping[str, str], number: int, path: Path) -> int:
+    """Bytes of an HDU's data."""
+
+    def value(key: str, low: int, high: int, default: str = "") -> int:
+        text = cards.get(key, default)
+        try:
+            found = int(text)
+        except ValueError:
+            found = low - 1
+        if not low <= found <= high:
+            raise FileError(
+                f"{path}: the header of HDU number {number} is damaged: {key} is {text!r}"
+            )
+        return found
+
+    defaults = {"PCOUNT": "0", "GCOUNT": "1"}
+    sizes = {
+        key: value(key, *bounds, defaults.get(key, ""))
+        for key, bounds in _SIZES.items()
+        if key in cards or key in ("BITPIX", "NAXIS", *defaults)
+    }
+    axes = [value(f"NAXIS{axis}", 0, _LARGEST) for axis in range(1, sizes["NAXIS"] + 1)]
+    for axis in range(1, sizes.get("ZNAXIS", 0) + 1):
+        value(f"ZNAXIS{axis}", 1, _LARGEST)
+        value(f"ZTILE{axis}", 1, _LARGEST, "1")
+    if not axes:
+        return 0
+    if axes[0] == 0 and cards.get("GROUPS") == "T":
+        axes = axes[1:]
+    return abs(sizes["BITPIX"]) // 8 * sizes["GCOUNT"] * (sizes["PCOUNT"] + math.prod(axes))

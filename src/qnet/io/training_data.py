@@ -1,0 +1,384 @@
+"""Prepared data and truth to what a network is trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, as_paths
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.io.columns import NO_ID
+from qnet.io.fits.file import FitsFile
+from qnet.io.prepared import is_prepared, prepared_grid, prepared_ids
+from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
+from qnet.objective import CLASSES
+from qnet.objective import objective as objective  # QuasarNET has it in io
+from qnet.preprocess.normalisation import normalise
+
+logger = logging.getLogger(__name__)
+
+#: Ids that a message shows as examples.
+_EXAMPLES = 3
+
+#: Left edges [Angstrom] of QuasarNET's log grid, by QuasarNET's name.
+wave: FloatArray = QUASARNET_GRID.wave
+
+#: Redshift that parts QSO_LZ and QSO_HZ: above it DESI and eBOSS use the Lyman-alpha forest
+#: (QuasarNET's read_data; Farr et al. 2020, arXiv:2007.10348, section 1).
+Z_LIM = 2.1
+
+#: Rows of a prepared data file that are read at a time.
+ROWS_PER_BLOCK = 2048
+
+
+def read_data(
+    files: PathLike | Sequence[PathLike],
+    truth: Mapping[int, TruthRecord] | None = None,
+    z_lim: float = Z_LIM,
+    return_pmf: bool = False,
+    nspec: int | None = None,
+) -> tuple[npt.NDArray[Any], ...]:
+    """Read prepared data, and the truth of each spectrum, as QuasarNET's function of this name.
+
+    Parameters
+    ----------
+    files : path or sequence of paths
+        Prepared data files, on one grid.
+    truth : mapping of int to TruthRecord, optional
+        By id, from `read_truth`.
+    z_lim : float
+        Redshift that parts the classes QSO_LZ and QSO_HZ.
+    return_pmf : bool
+        Whether to return plate, mjd and fiberid too; -1 where the file has none.
+    nspec : int, optional
+        Rows to read, counted over all files together, before any cut.
+
+    Returns
+    -------
+    tids : ndarray of int64, shape (nkept,)
+        Ids.
+    X : ndarray of float32, shape (nkept, npix)
+        Normalised spectra.
+    Y : ndarray of float64, shape (nkept, 5)
+        With `truth`: one-hot classes STAR, GALAXY, QSO_LZ, QSO_HZ, BAD. BAD is all that is not a
+        star, galaxy or quasar with confidence 3.
+    z : ndarray of float64, shape (nkept,)
+        With `truth`: redshifts.
+    bal : ndarray of float64, shape (nkept,)
+        With `truth`: 1 where broad absorption was seen and BI_CIV > 0, -1 where it was not and
+        BI_CIV == 0, else 0.
+    plate, mjd, fiberid : ndarray of int64, shape (nkept,)
+        With `return_pmf`.
+
+    Notes
+    -----
+    Removed, and counted in the log by reason: spectra of id -1, not in truth, without weight,
+    without scatter, and not inspected (class and confidence 0).
+
+    Raises
+    ------
+    FileError
+        A file is no prepared data file, or on another grid than the first.
+    InputError
+        There is no file, nspec is negative, or none of the spectra is in the truth, which is then
+        likely that of another survey.
+    """
+    blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
+    columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
+    result = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]
+    if return_pmf:
+        result += [
+            np.concatenate([_pmf(block, name) for block in blocks])
+            for name in ("PLATE", "MJD", "FIBERID")
+        ]
+    return tuple(result)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """Some rows of a prepared data file that can be trained on.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    grid : WavelengthGrid
+        Its grid.
+    nread : int
+        Rows that were read, the removed ones included.
+    rows : ndarray of int64, shape (nkept,)
+        Rows of the file.
+    ids : mapping of str to ndarray, each of shape (nkept,)
+        Columns of the file's table.
+    X : ndarray of float32, shape (nkept, npix)
+        Normalised spectra.
+    flux, ivar : ndarray of float32, shape (nkept, npix), or None
+        The spectra as they are, with 0 for what has no weight.
+    Y, z, bal : ndarray or None
+        As `read_data` gives them; None without truth.
+    """
+
+    path: Path
+    grid: WavelengthGrid
+    nread: int
+    rows: IntArray
+    ids: Mapping[str, npt.NDArray[Any]]
+    X: Float32Array
+    flux: Float32Array | None = None
+    ivar: Float32Array | None = None
+    Y: npt.NDArray[np.float64] | None = None
+    z: npt.NDArray[np.float64] | None = None
+    bal: npt.NDArray[np.float64] | None = None
+
+    @property
+    def tids(self) -> IntArray:
+        """Ids of the rows."""
+        return self.ids["TARGETID"]
+
+
+def iter_data(
+    files: PathLike | Sequence[PathLike],
+    truth: Mapping[int, TruthRecord] | None = None,
+    *,
+    z_lim: float = Z_LIM,
+    nspec: int | None = None,
+    keep_pixels: bool = True,
+    removed: Counter[str] | None = None,
+) -> Iterator[Block]:
+    """Read prepared data block by block, with the cuts of `read_data`.
+
+    Parameters
+    ----------
+    files, truth, z_lim, nspec
+        As in `read_data`.
+    keep_pixels : bool
+        Whether the blocks hold flux and ivar too.
+    removed : Counter, optional
+        Gets the number of spectra by reason, as the log does.
+
+    Yields
+    ------
+    Block
+        At least one.
+
+    Raises
+    ------
+    FileError, InputError
+        As `read_data`.
+    """
+    paths = as_paths(files)
+    if not paths:
+        raise InputError("files is empty: at least one prepared data file was expected")
+    if nspec is not None and nspec < 0:
+        raise InputError(f"nspec must be at least 0, not {nspec!r}")
+    removed = Counter() if removed is None else removed
+    left = nspec
+    first: WavelengthGrid | None = None
+    strange = _Strangers(truth)
+    for path in paths:
+        with FitsFile(path) as fits:
+            grid, ids = _open_prepared(fits)
+            first = first or grid
+            if grid != first:
+                raise FileError(f"{path}: is on another grid ({grid}) than {paths[0]} ({first})")
+            count = fits.shape(0)[0] if left is None else min(left, fits.shape(0)[0])
+            left = None if left is None else left - count
+            for start in range(0, max(count, 1), ROWS_PER_BLOCK):
+                rows = np.arange(start, min(start + ROWS_PER_BLOCK, count))
+                flux, ivar = _pixels(fits, rows, grid.npix)
+                chosen = {name: column[rows] for name, column in ids.items()}
+                strange.inspect(chosen["TARGETID"])
+                yield _block(
+                    fits.path, grid, rows, chosen, flux, ivar, truth, z_lim, keep_pixels, removed
+                )
+    strange.check()
+    for reason, number in (+removed).items():
+        logger.info("%d spectra %s", number, reason)
+
+
+def read_pixels(path: PathLike, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
+    """Flux and ivar of some rows of a prepared data file.
+
+    Parameters
+    ----------
+    path : str or path
+    rows : ndarray of int64
+        Rows of the file; those that lie together are read fast.
+    npix : int
+        Pixels of its grid.
+
+    Returns
+    -------
+    flux, ivar : ndarray of float32, shape (nrows, npix)
+        0 where a pixel is not finite or has no weight.
+    """
+    with FitsFile(path) as fits:
+        return _pixels(fits, rows, npix)
+
+
+def _open_prepared(fits: FitsFile) -> tuple[WavelengthGrid, dict[str, npt.NDArray[Any]]]:
+    """Grid and ids of a prepared data file, whose sizes agree."""
+    if not is_prepared(fits):
+        raise FileError(
+            f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
+            f"with TARGETID): it holds {fits.describe()}"
+        )
+    return prepared_grid(fits), prepared_ids(fits)
+
+
+def _pixels(fits: FitsFile, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
+    """Flux and ivar of rows; non-finite pixels, and those without weight, have both 0."""
+    data = fits.image(0, rows).astype(np.float32, copy=False)
+    flux, ivar = data[:, :npix], data[:, npix:]
+    bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+    flux[bad], ivar[bad] = 0, 0
+    return flux, ivar
+
+
+def _block(
+    path: Path,
+    grid: WavelengthGrid,
+    rows: IntArray,
+    ids: dict[str, npt.NDArray[Any]],
+    flux: Float32Array,
+    ivar: Float32Array,
+    truth: Mapping[int, TruthRecord] | None,
+    z_lim: float,
+    keep_pixels: bool,
+    removed: Counter[str],
+) -> Block:
+    """The rows that can be trained on; the others are counted by reason."""
+    kept = _Kept(len(rows), removed)
+    kept.remove("removed: id -1", ids["TARGETID"] == NO_ID)
+    if truth is not None:
+        records = [truth.get(int(tid)) for tid in ids["TARGETID"]]
+        kept.remove("removed: not in truth", np.array([r is None for r in records], dtype=bool))
+        unseen = np.array([r is not None and not_inspected(r) for r in records], dtype=bool)
+        kept.remove("removed: not inspected", unseen)
+    X = normalise(flux, ivar)
+    kept.remove("removed: without weight", np.asarray(~(ivar > 0).any(axis=1)))
+    kept.remove("removed: without scatter", np.asarray(~np.isfinite(X).all(axis=1)))
+    at = kept.rows
+    answers: dict[str, npt.NDArray[Any]] = {}
+    if truth is not None:
+        found = truth_classes([truth[int(tid)] for tid in ids["TARGETID"][at]], z_lim)
+        answers = dict(zip(("Y", "z", "bal"), found, strict=True))
+        unsure = int(answers["Y"][:, CLASSES.index("BAD")].sum())
+        removed["are BAD: neither star, galaxy nor quasar for sure"] += unsure
+    if keep_pixels:
+        answers |= {"flux": flux[at], "ivar": ivar[at]}
+    return Block(
+        path=path,
+        grid=grid,
+        nread=len(rows),
+        rows=rows[at],
+        ids={name: column[at] for name, column in ids.items()},
+        X=X[at].astype(np.float32, copy=False),
+        **answers,
+    )
+
+
+class _Strangers:
+    """Whether a truth knows any of the spectra."""
+
+    def __init__(self, truth: Mapping[int, TruthRecord] | None) -> None:
+        self._truth = truth
+        self._known = truth is None
+        self._nspec = 0
+        self._examples: list[int] = []
+
+    def inspect(self, targetid: IntArray) -> None:
+        """Note the ids of some spectra."""
+        ids = targetid[targetid != NO_ID].tolist()
+        self._nspec += len(ids)
+        self._examples += ids[: max(0, _EXAMPLES - len(self._examples))]
+        self._known = self._known or any(number in (self._truth or ()) for number in ids)
+
+    def check(self) -> None:
+        """Raise if there were spectra with an id, and the truth knows none of them."""
+        if self._known or not self._nspec:
+            return
+        has = ", ".join(str(number) for number in islice(self._truth or (), _EXAMPLES))
+        raise InputError(
+            f"none of the ids of the {self._nspec} spectra is in the truth: the spectra have "
+            f"{', '.join(map(str, self._examples))}, ..., the truth has "
+            f"{f'{has}, ...' if has else 'none'}; is it the truth of another survey?"
+        )
+
+
+class _Kept:
+    """Rows that are kept, with those removed counted by the first reason."""
+
+    def __init__(self, count: int, removed: Counter[str]) -> None:
+        self._keep: BoolArray = np.ones(count, dtype=bool)
+        self._removed = removed
+
+    def remove(self, reason: str, which: BoolArray) -> None:
+        """Remove rows that are still there."""
+        self._removed[reason] += int((which & self._keep).sum())
+        self._keep &= ~which
+
+    @property
+    def rows(self) -> IntArray:
+        """Indices of the rows that are left."""
+        return np.flatnonzero(self._keep)
+
+
+def _pmf(block: Block, name: str) -> IntArray:
+    """A column of a block; -1 where the file lacks it."""
+    return np.asarray(block.ids.get(name, np.full(len(block.rows), NO_ID))).astype(np.int64)
+
+
+def truth_classes(
+    records: Sequence[TruthRecord], z_lim: float = Z_LIM
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Classes, redshifts and BAL verdicts of truth records, as in QuasarNET's training data.
+
+    Parameters
+    ----------
+    records : sequence of TruthRecord, nspec of them
+    z_lim : float
+        Redshift from which a quasar is QSO_HZ.
+
+    Returns
+    -------
+    Y : ndarray of float64, shape (nspec, 5)
+        One-hot over STAR, GALAXY, QSO_LZ, QSO_HZ, BAD. BAD is all that is not a star, galaxy or
+        quasar with confidence 3.
+    z : ndarray of float64, shape (nspec,)
+        Redshifts.
+    bal : ndarray of float64, shape (nspec,)
+        1 where broad absorption was seen and BI_CIV > 0, -1 where it was not and BI_CIV == 0,
+        else 0.
+    """
+    z = np.array([record.z_vi for record in records], dtype=np.float64)
+    person = np.array([record.class_person for record in records], dtype=np.int64)
+    sure = np.array([record.z_conf_person == SURE for record in records], dtype=bool)
+    flag = np.array([record.bal_flag_vi != 0 for record in records], dtype=bool)
+    balnicity = np.array([record.bi_civ for record in records], dtype=np.float64)
+    quasar = sure & np.isin(person, [CLASS_PERSON["QSO"], CLASS_BAL])
+    members = {
+        "STAR": sure & (person == CLASS_PERSON["STAR"]),
+        "GALAXY": sure & (person == CLASS_PERSON["GALAXY"]),
+        "QSO_LZ": quasar & (z < z_lim),
+        "QSO_HZ": quasar & (z >= z_lim),
+    }
+    members["BAD"] = ~np.any(list(members.values()), axis=0)
+    Y = np.stack([members[name] for name in CLASSES], axis=1).astype(np.float64)
+    bal = (flag & (balnicity > 0)).astype(np.float64) - (~flag & (balnicity == 0))
+    return Y, z, bal
+
+
+def not_inspected(record: TruthRecord) -> bool:
+    """Whether nobody looked at the object: class and confidence are 0."""
+    return record.class_person == CLASS_NONE and record.z_conf_person == 0

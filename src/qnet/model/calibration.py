@@ -1,0 +1,268 @@
+"""From a network's numbers to probabilities and errors that mean what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.errors import InputError
+from qnet.model.logistic import Logistic, as_floats
+
+#: The class of a mix that P_QSO is the probability of.
+QUASAR_CLASS = "QSO"
+
+
+def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
+    """A probability for another class mix.
+
+    p r / (p r + 1 - p), with r the ratio of the odds prior / (1 - prior) and mix / (1 - mix):
+    Bayes's theorem where the spectra of each class stay what they were (Saerens, Latinne &
+    Decaestecker 2002, Neural Computation 14, 21, equation 2.4).
+
+    Parameters
+    ----------
+    p : array_like of float
+        Probabilities. NaN stays NaN.
+    prior : float
+        Share of the class wanted, between 0 and 1.
+    mix : float
+        Share of the class that `p` assumes, between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Raises
+    ------
+    InputError
+        A share is not between 0 and 1.
+    """
+    for name, share in (("prior", prior), ("mix", mix)):
+        if not 0 < share < 1:
+            raise InputError(f"{name} must be between 0 and 1, not {share!r}")
+    probability = np.asarray(p, dtype=np.float64)
+    ratio = prior / (1 - prior) * (1 - mix) / mix
+    return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of positive numbers over one axis or two, interpolated and clipped at its ends.
+
+    Attributes
+    ----------
+    x, y : tuple of float
+        Edges of the bins, increasing: one more than there are bins.
+    values : tuple of tuple of float
+        The number of each bin, ``values[i][j]`` at bin i of x and j of y; positive. Between the
+        middles of the bins it is interpolated bilinearly.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    values: tuple[tuple[float, ...], ...]
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y"):
+            edges = as_floats(getattr(self, name), name)
+            object.__setattr__(self, name, edges)
+            if len(edges) < 2 or any(b <= a for a, b in itertools.pairwise(edges)):
+                raise InputError(f"{name} must be two edges or more that increase, not {edges}")
+        object.__setattr__(self, "values", tuple(as_floats(row, "values") for row in self.values))
+        shape = (len(self.x) - 1, len(self.y) - 1)
+        if len(self.values) != shape[0] or any(len(row) != shape[1] for row in self.values):
+            raise InputError(f"values must have the shape {shape} of the bins")
+        if not all(value > 0 for row in self.values for value in row):
+            raise InputError("values of a table must be positive")
+
+    def __call__(self, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
+        """The numbers at some places.
+
+        Parameters
+        ----------
+        x, y : array_like of float, of shapes that broadcast
+            NaN gives NaN.
+
+        Returns
+        -------
+        ndarray of float64
+        """
+        values = np.array(self.values)
+        xs, ys = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        (i, next_i, fx), (j, next_j, fy) = _place(xs, self.x), _place(ys, self.y)
+        first = values[i, j] * (1 - fy) + values[i, next_j] * fy
+        second = values[next_i, j] * (1 - fy) + values[next_i, next_j] * fy
+        return np.asarray(first * (1 - fx) + second * fx)
+
+
+#: More candidates of a spectrum than this are an error of a file.
+MAX_CANDIDATES = 100
+
+#: Fields that files older than format version 3 lack: their defaults are what such files mean.
+SINCE_3 = frozenset({"p_verified", "candidates", "candidate_floor", "share_exponent"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What turns a network's numbers into the catalogue's answers. Plain values, in the weights.
+
+    Attributes
+    ----------
+    p_qso : Logistic
+        P_QSO from the features it names (`qnet.postprocess.features.features`).
+    mix : mapping of str to float
+        Share of each class in the sample that P_QSO assumes; 'QSO' is one, the sum is 1.
+    z_range : tuple of float
+        Redshifts the model was trained on.
+    p_threshold : float
+        A quasar has P_QSO above this, unless the user says otherwise.
+    refine_floor : float
+        The second stage is run on rows with P_QSO above this.
+    p_bal : Logistic, optional
+        P_BAL from the features it names, for quasars.
+    p_bal_threshold : float
+        A BAL quasar has P_BAL above this.
+    zerr : Table, optional
+        Factor on the second stage's error, by log10 S/N (`log_snr`) and redshift. 1 when None.
+    zerr_lines : mapping of str to Table
+        Error [km/s] of the redshift of each line alone, by the logit of its confidence and log10
+        S/N. Lines without a table have no error.
+    ambiguous : float
+        A second redshift with P2 above this makes a row AMBIGUOUS.
+    outlier_threshold : float, optional
+        Mahalanobis distance of the common layer's activations above which a spectrum is an
+        OUTLIER; the arrays ``outlier_mean`` and ``outlier_scale`` are in the weights. No row is
+        one when None.
+    joints, skylines : tuple of (float, float)
+        Wavelengths [Angstrom, observed] of camera joints and strong sky lines in the training
+        data, first and last.
+    p_verified : Logistic, optional
+        P_QSO of the rows that the second stage has judged, from the features it names; the others,
+        and all when None, keep that of `p_qso`.
+    candidates : int
+        Redshifts of a spectrum that the second stage judges at most.
+    candidate_floor : float
+        Candidates after the first are judged where their share of the posterior is at least this.
+    share_exponent : float
+        Weight of the first stage's opinion in the choice among them
+        (`qnet.classification.refinement.Candidates.choose`).
+    """
+
+    p_qso: Logistic
+    mix: Mapping[str, float]
+    z_range: tuple[float, float]
+    p_threshold: float = 0.5
+    refine_floor: float = 0.05
+    p_bal: Logistic | None = None
+    p_bal_threshold: float = 0.5
+    zerr: Table | None = None
+    zerr_lines: Mapping[str, Table] = dataclasses.field(default_factory=dict)
+    ambiguous: float = 0.5
+    outlier_threshold: float | None = None
+    joints: tuple[tuple[float, float], ...] = ()
+    skylines: tuple[tuple[float, float], ...] = ()
+    p_verified: Logistic | None = None
+    candidates: int = 1
+    candidate_floor: float = 0.0
+    share_exponent: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mix", dict(self.mix))
+        object.__setattr__(self, "zerr_lines", dict(self.zerr_lines))
+        if not all(name.isascii() and name.isprintable() for name in self.mix):
+            raise InputError(f"names of classes must be plain text, not {list(self.mix)}")
+        if not 0 < self.mix.get(QUASAR_CLASS, 0.0) < 1:
+            raise InputError(f"the mix {self.mix} must give {QUASAR_CLASS} a share in 0 .. 1")
+        if min(self.mix.values()) < 0 or not math.isclose(sum(self.mix.values()), 1, abs_tol=1e-3):
+            raise InputError(f"the shares of the mix {self.mix} must add up to 1")
+        shares = ("p_threshold", "refine_floor", "p_bal_threshold", "ambiguous", "candidate_floor")
+        for name in shares:
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+        if type(self.candidates) is not int or not 1 <= self.candidates <= MAX_CANDIDATES:
+            raise InputError(
+                f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not {self.candidates!r}"
+            )
+        (exponent,) = as_floats((self.share_exponent,), "share_exponent")
+        object.__setattr__(self, "share_exponent", exponent)
+        if self.outlier_threshold is not None and not self.outlier_threshold > 0:
+            raise InputError(f"outlier_threshold must be positive, not {self.outlier_threshold!r}")
+        for name in ("joints", "skylines"):
+            ranges = tuple(_range(pair, name) for pair in getattr(self, name))
+            object.__setattr__(self, name, ranges)
+        object.__setattr__(self, "z_range", _range(self.z_range, "z_range"))
+
+    @property
+    def quasar_share(self) -> float:
+        """Share of quasars in the mix that P_QSO assumes."""
+        return self.mix[QUASAR_CLASS]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The calibration as plain values, for JSON; `from_dict` is the inverse."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
+        """Calibration from the plain values of `to_dict`.
+
+        Raises
+        ------
+        InputError
+            A key is missing, unknown or of the wrong kind, or a value is not legal.
+        """
+        try:
+            plain = dict(values)
+            missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - SINCE_3
+            if missing:
+                raise InputError(f"the calibration lacks {sorted(missing)}")
+            for name in ("p_qso", "p_bal", "p_verified"):
+                if plain.get(name) is not None:
+                    plain[name] = Logistic(**plain[name])
+            if plain["zerr"] is not None:
+                plain["zerr"] = Table(**plain["zerr"])
+            plain["zerr_lines"] = {
+                str(line): Table(**table) for line, table in plain["zerr_lines"].items()
+            }
+            plain["mix"] = {str(name): float(share) for name, share in plain["mix"].items()}
+            if not isinstance(plain["p_qso"], Logistic):
+                raise InputError("the calibration has no p_qso")
+            return cls(**plain)
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"not a calibration: {error!r}") from error
+
+
+def in_ranges(values: npt.ArrayLike, ranges: tuple[tuple[float, float], ...]) -> BoolArray:
+    """Whether each value lies in one of some closed ranges; NaN does not."""
+    array = np.asarray(values, dtype=np.float64)
+    inside = np.zeros(array.shape, dtype=bool)
+    for low, high in ranges:
+        inside |= (array >= low) & (array <= high)
+    return inside
+
+
+def _range(values: Any, name: str) -> tuple[float, float]:
+    """Two finite numbers that increase."""
+    pair = as_floats(values, name)
+    if len(pair) != 2 or not pair[0] < pair[1]:
+        raise InputError(f"{name} must be made of two numbers that increase, not {values!r}")
+    return pair[0], pair[1]
+
+
+def _place(values: FloatArray, edges: tuple[float, ...]) -> tuple[IntArray, IntArray, FloatArray]:
+    """Bins whose middles are on either side of each value, and how far it is from the first."""
+    middle = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
+    last = len(middle) - 1
+    # Clipped at the ends; NaN, which has no place, keeps its NaN in the share.
+    position = np.interp(values, middle, np.arange(last + 1.0))
+    first = np.clip(np.nan_to_num(position, nan=0.0), 0, max(last - 1, 0)).astype(np.int64)
+    return first, np.minimum(first + 1, last), np.asarray(position - first)

@@ -1,0 +1,220 @@
+"""Import of QuasarNET's Keras .h5 files: arrays and JSON are read by name, nothing is run."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.errors import InputError, WeightsError
+from qnet.core.files import PathLike, sha256
+from qnet.core.grid import MAX_PIXELS, WavelengthGrid
+from qnet.model.architecture import Architecture
+from qnet.model.keras_config import KerasNetwork
+from qnet.model.layers import BATCH_NORM
+from qnet.model.network import check_weights
+from qnet.model.weights import WeightsFile, check_weights_path
+
+#: Values of a chunk that are fine whatever the size of the array.
+_CHUNK = 1 << 20
+
+_EXPECTED = "a QuasarNET network saved by Keras as .h5"
+
+_NOT_QUASARNET = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
+
+
+def read_legacy(
+    path: PathLike,
+    *,
+    lines: Sequence[str] | None = None,
+    lines_bal: Sequence[str] | None = None,
+    grid: WavelengthGrid | None = None,
+) -> WeightsFile:
+    """Read a QuasarNET network that Keras saved as .h5.
+
+    The architecture comes from the JSON in the attribute ``model_config``, the arrays by the names
+    of its layers. A Lambda layer between the offsets and the output is the rescale -0.1 + 1.2 x if
+    its stored bytes hold these two doubles; its bytecode is never run.
+
+    Parameters
+    ----------
+    path : str or path
+    lines, lines_bal : sequence of str, optional
+        Names of the outputs, which such files do not hold. QuasarNET's six lines and one BAL line
+        when None.
+    grid : WavelengthGrid, optional
+        Grid of the input. When None the dataset ``model_grid`` if the file has one, else
+        QuasarNET's log or linear grid, whichever has the input's length.
+
+    Returns
+    -------
+    WeightsFile
+
+    Raises
+    ------
+    MissingFileError, WeightsError
+        The file is not there, damaged, or another kind of network; or lines or grid do not fit it.
+    """
+    import h5py
+
+    file = check_weights_path(path)
+    try:
+        with h5py.File(file, "r") as stream:
+            config = _model_config(stream, file)
+            network = KerasNetwork(config)
+            model_grid = None if grid is not None else _model_grid(stream, network.npix)
+            architecture = network.architecture(lines, lines_bal, grid or model_grid)
+            arrays = _arrays(stream, network, architecture)
+        check_weights(architecture, arrays)
+    except InputError as error:
+        raise WeightsError(f"{file}: {error}") from error
+    except _NOT_QUASARNET as error:
+        raise WeightsError(
+            f"{file}: its model_config is not that of a QuasarNET network ({error!r}); {_EXPECTED} "
+            "was expected"
+        ) from error
+    except (OSError, RuntimeError, MemoryError) as error:
+        raise WeightsError(
+            f"{file}: is damaged, cut short or no HDF5 file ({_first_line(error)}); {_EXPECTED} "
+            "was expected"
+        ) from error
+    digest = sha256(file)
+    return WeightsFile(
+        architecture=architecture,
+        arrays=arrays,
+        name=file.stem,
+        version="imported",
+        provenance={
+            "imported_from": file.name,
+            "imported_sha256": digest,
+            "keras_version": network.keras_version,
+        },
+        sha256=digest,
+    )
+
+
+def _model_config(stream: Any, file: Path) -> dict[str, Any]:
+    """The JSON of the attribute model_config."""
+    text = stream.attrs.get("model_config")
+    if text is None or "model_weights" not in stream:
+        raise WeightsError(
+            f"{file}: lacks the attribute model_config or the group model_weights; {_EXPECTED} "
+            "was expected"
+        )
+    config = json.loads(text)
+    if not isinstance(config, dict) or "config" not in config:
+        raise InputError("its model_config is not that of a Keras model")
+    version = stream.attrs.get("keras_version", "")
+    config["keras_version"] = version.decode() if isinstance(version, bytes) else str(version)
+    return config
+
+
+def _model_grid(stream: Any, npix: int) -> WavelengthGrid | None:
+    """Grid of the dataset model_grid, where the file has one."""
+    import h5py
+
+    if "model_grid" not in stream:
+        return None
+    dataset = _own_item(stream, "model_grid", h5py.Dataset)
+    if npix > MAX_PIXELS or dataset.dtype.kind not in "fi":
+        raise InputError(f"dataset model_grid of {npix} values of {dataset.dtype} is no grid")
+    if dataset.shape != (npix,):
+        raise InputError(
+            f"dataset model_grid has shape {dataset.shape}, but the network takes {npix} pixels"
+        )
+    _check_inside(dataset, "model_grid")
+    return WavelengthGrid.from_wave(dataset[()])
+
+
+def _own_item(group: Any, name: str, kind: type) -> Any:
+    """A group or dataset that is in the file itself: links to elsewhere are not followed."""
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise InputError(f"{name} is missing, or a link out of the file")
+    item = group[name]
+    if not isinstance(item, kind):
+        raise InputError(f"{name} is not the {kind.__name__.lower()} that was expected")
+    return item
+
+
+def _check_inside(dataset: Any, name: str) -> None:
+    """Raise if a dataset's values are stored outside of the file, or blow up when they are read."""
+    if dataset.external is not None or dataset.is_virtual:
+        raise InputError(f"array {name} lies outside of the file")
+    stored = dataset.id.get_create_plist()
+    filters = [stored.get_filter(number)[0] for number in range(stored.get_nfilters())]
+    size = math.prod(dataset.shape)
+    # A chunk is read whole, and a filter upon another multiplies what it may grow to.
+    if len(filters) > len(set(filters)) or math.prod(dataset.chunks or ()) > max(2 * size, _CHUNK):
+        raise InputError(f"array {name} is stored in chunks or filters larger than it needs")
+
+
+def _arrays(
+    stream: Any, network: KerasNetwork, architecture: Architecture
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of the architecture, by qnet's names."""
+    import h5py
+
+    shapes = architecture.shapes()
+    group = _own_item(stream, "model_weights", h5py.Group)
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for ours, theirs in network.array_layers():
+        found = _layer_arrays(group, theirs)
+        parts = BATCH_NORM if ours.startswith("bn_") else ("kernel", "bias")
+        for part in parts:
+            name = f"{ours}.{part}"
+            if part in found:
+                arrays[name] = _read_array(found[part], f"{theirs}/{part}", shapes[name])
+            elif part == "bias" or part in ("gamma", "beta"):
+                # Layers saved without bias, centre or scale.
+                arrays[name] = np.full(shapes[name], part == "gamma", dtype=np.float32)
+            else:
+                raise InputError(f"layer {theirs} lacks the array {part}")
+    return arrays
+
+
+def _layer_arrays(group: Any, layer: str) -> dict[str, Any]:
+    """Datasets of a layer by their last name without ':0'; no link is followed."""
+    import h5py
+
+    # A path would lead through groups and links that nobody has looked at.
+    if "/" in layer or layer not in group:
+        raise InputError(f"model_weights lacks the layer {layer}")
+    found: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name.rsplit("/", 1)[-1].split(":")[0]] = item
+
+    _own_item(group, layer, h5py.Group).visititems(visit)
+    return found
+
+
+def _read_array(dataset: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """One array, read only when it is as large as the architecture says and is in the file."""
+    if dataset.shape != shape or dataset.dtype.kind != "f":
+        raise InputError(
+            f"array {name} has shape {dataset.shape} and type {dataset.dtype}, but floats of shape "
+            f"{shape} were expected"
+        )
+    _check_inside(dataset, name)
+    return np.asarray(dataset[()])
+
+
+def _first_line(error: Exception) -> str:
+    """First line of an error's message."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,400 @@
+"""Models: what `load_model` returns; and the names QuasarNET and custom_loss, for training.
+
+The latter two are of `qnet.model.keras_network`: Keras is imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import FloatArray
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike, as_path
+from qnet.core.grid import WavelengthGrid, as_grid
+from qnet.core.spectra import Spectra
+from qnet.core.threads import choose_threads
+from qnet.model.architecture import Architecture
+from qnet.model.calibration import Calibration
+from qnet.model.keras_h5 import read_legacy
+from qnet.model.network import CHUNK_SIZE, Network
+from qnet.model.refiner import Refiner
+from qnet.model.shipped import resolve
+from qnet.model.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
+from qnet.postprocess.decoding import Predictions, decode
+from qnet.postprocess.features import NetworkOutput
+from qnet.preprocess.normalisation import Preprocessed, preprocess
+
+if TYPE_CHECKING:
+    import keras
+
+    from qnet.model.keras_network import QuasarNET, custom_loss
+
+__all__ = ["Model", "QuasarNET", "custom_loss", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("QuasarNET", "custom_loss"):
+        from qnet.model import keras_network
+
+        return getattr(keras_network, name)
+    raise AttributeError(f"module 'qnet.model.model' has no attribute {name!r}")
+
+
+class Model:
+    """A trained network, its grid, lines and rest wavelengths. Made by `load_model`.
+
+    Parameters
+    ----------
+    weights : WeightsFile
+        The weights and what describes them.
+    """
+
+    def __init__(self, weights: WeightsFile) -> None:
+        self.weights = weights
+        #: Threads that share the rows; None: as many as BLAS would take.
+        self.threads: int | None = None
+        self._networks: dict[np.dtype[Any], Network] = {}
+        # A list, so that copies of the model share it: it is made once.
+        self._refiners: list[Refiner] = []
+
+    @property
+    def architecture(self) -> Architecture:
+        """What the network is made of."""
+        return self.weights.architecture
+
+    @property
+    def name(self) -> str:
+        """Name and version, as ``name@version``."""
+        return f"{self.weights.name}@{self.weights.version}"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights file."""
+        return self.weights.sha256
+
+    @property
+    def grid(self) -> WavelengthGrid:
+        """Grid of the input."""
+        return self.architecture.grid
+
+    @property
+    def wave(self) -> FloatArray:
+        """Left edges of the input's pixels [Angstrom], shape (npix,)."""
+        return self.grid.wave
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Emission lines, in the order of the outputs."""
+        return self.architecture.lines
+
+    @property
+    def lines_bal(self) -> tuple[str, ...]:
+        """BAL lines, after the emission lines."""
+        return self.architecture.lines_bal
+
+    @property
+    def rest(self) -> Mapping[str, float]:
+        """Rest wavelengths [Angstrom] by line."""
+        return self.architecture.rest
+
+    @property
+    def nboxes(self) -> int:
+        """Boxes per line."""
+        return self.architecture.nboxes
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What turns the network's numbers into P_QSO and the like; None without any."""
+        return self.weights.calibration
+
+    @property
+    def refiner(self) -> Refiner | None:
+        """The second stage, ready to run; None without one."""
+        if self.weights.refine is not None and not self._refiners:
+            self._refiners.append(Refiner(self.weights.refine, self.weights.arrays))
+        return self._refiners[0] if self._refiners else None
+
+    def preprocess(self, spectra: Spectra) -> Preprocessed:
+        """Rebin spectra onto the model's grid and normalise them.
+
+        Parameters
+        ----------
+        spectra : Spectra
+
+        Returns
+        -------
+        Preprocessed
+            Its `X` is what `predict` takes; rows that cannot be normalised are NaN.
+
+        Raises
+        ------
+        InputError
+            No wavelength lies on the model's grid.
+        """
+        return preprocess(spectra.cameras, self.grid)
+
+    def predict(
+        self,
+        X: npt.ArrayLike,
+        batch_size: int | None = None,
+        verbose: int = 0,
+        *,
+        threads: int | None = None,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> list[npt.NDArray[Any]]:
+        """Run the network on normalised spectra.
+
+        Parameters
+        ----------
+        X : array_like, shape (nspec, npix) or (nspec, npix, 1)
+            Spectra on the model's grid, as `preprocess` makes them. A row that holds NaN or
+            infinity gives a row of NaN, and touches no other.
+        batch_size : int, optional
+            Spectra held in memory at a time, as activations, by each thread.
+        verbose : int
+            A progress bar when not 0.
+        threads : int, optional
+            Threads that share the spectra; results do not depend on it. The model's when None.
+        dtype : dtype
+            Precision of the computation: float32 or float64.
+
+        Returns
+        -------
+        list of ndarray, each of shape (nspec, 2 * nboxes)
+            Per line the confidences of the boxes, then their offsets, as Keras gives them:
+            emission lines first, then BAL lines.
+
+        Raises
+        ------
+        InputError
+            X is not of that shape, or batch_size or threads is not positive.
+        """
+        spectra = self._check_input(X)
+        size = CHUNK_SIZE if batch_size is None else batch_size
+        if size < 1:
+            raise InputError(f"batch_size must be at least 1, not {batch_size!r}")
+        network = self._network(np.dtype(dtype))
+        share = choose_threads(self.threads if threads is None else threads)
+        if not verbose:
+            return list(network.predict(spectra, size, share))
+        from tqdm import tqdm
+
+        step, parts = size * share, [network.predict(spectra[:0])]
+        with tqdm(total=-(-len(spectra) // size), unit="batch") as bar:
+            for start in range(0, len(spectra), step):
+                parts.append(network.predict(spectra[start : start + step], size, share))
+                bar.update(min(share, bar.total - bar.n))
+        return list(np.concatenate(parts, axis=1))
+
+    def forward(self, X: npt.ArrayLike) -> NetworkOutput:
+        """Run the network, and keep all that it says.
+
+        Parameters
+        ----------
+        X : array_like, shape (nspec, npix)
+            As `predict` takes it.
+
+        Returns
+        -------
+        Look
+
+        Raises
+        ------
+        InputError
+            X is not of that shape.
+        """
+        network, share = self._network(np.dtype(np.float32)), choose_threads(self.threads)
+        preds, common = network.run(self._check_input(X), threads=share)
+        arrays, distance = self.weights.arrays, np.full(len(common), np.nan)
+        if "outlier_mean" in arrays:
+            away = common.astype(np.float64) - arrays["outlier_mean"]
+            distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)
+        posterior = None if self.architecture.redshifts is None else network.posterior(common)
+        return NetworkOutput(list(preds), common, np.asarray(distance), posterior)
+
+    def __call__(self, X: npt.ArrayLike) -> list[npt.NDArray[Any]]:
+        """The same as `predict`."""
+        return self.predict(X)
+
+    def decode(self, preds: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> Predictions:
+        """Decode what `predict` returned, with the model's own grid, lines and rest wavelengths.
+
+        Parameters
+        ----------
+        preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
+
+        Returns
+        -------
+        Predictions
+
+        Raises
+        ------
+        InputError
+            The predictions are not those of this model's lines.
+        """
+        return decode(preds, self.lines, self.lines_bal, self.grid, self.rest)
+
+    def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
+        """Write the model as a qnet weights file; `load_model` is the inverse.
+
+        Parameters
+        ----------
+        path : str or path
+            Ends in .safetensors.
+        overwrite : bool
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        InputError, OutputExistsError, FileError
+            The file may not be written.
+        """
+        return write_weights(path, self.weights, overwrite=overwrite)
+
+    def to_keras(self) -> keras.Model:
+        """The model in Keras, with its weights, ready to be trained further.
+
+        Returns
+        -------
+        keras.Model
+            Its predictions are those of `predict`. `from_keras` is the inverse.
+
+        Raises
+        ------
+        InputError
+            The network is none that `qnet.model.keras_network.QuasarNET` can build.
+        """
+        from qnet.model.keras_network import build
+
+        return build(self.architecture, self.weights.arrays)
+
+    @classmethod
+    def from_keras(
+        cls,
+        model: keras.Model,
+        *,
+        name: str = "quasarnet",
+        version: str = "1",
+        lines: Sequence[str] | None = None,
+        lines_bal: Sequence[str] | None = None,
+        grid: npt.ArrayLike | WavelengthGrid | None = None,
+        rest: Mapping[str, float] | None = None,
+        redshifts: RedshiftBins | None = None,
+    ) -> Model:
+        """A model that was made, and perhaps trained, in Keras.
+
+        Parameters
+        ----------
+        model : keras.Model
+            As `qnet.model.keras_network.QuasarNET` makes it.
+        name, version : str
+            What the model is called.
+        lines, lines_bal : sequence of str, optional
+            Names of the outputs. QuasarNET's when None.
+        grid : array_like of shape (npix,) or WavelengthGrid, optional
+            Left edges of the input's pixels [Angstrom]. QuasarNET's of that length when None.
+        rest : mapping of str to float, optional
+            Rest wavelengths [Angstrom] that the targets were made with. QuasarNET's when None.
+        redshifts : RedshiftBins, optional
+            What the outputs of a redshift head mean; needed where there is one.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        InputError
+            The model is no QuasarNET network, or lines or grid do not fit it.
+        """
+        from qnet.model.keras_network import take
+
+        meaning: dict[str, Any] = {"lines": lines, "lines_bal": lines_bal, "rest": rest}
+        chosen = None if grid is None else as_grid(grid)
+        architecture, arrays = take(model, grid=chosen, redshifts=redshifts, **meaning)
+        return cls(WeightsFile(architecture, arrays, name=name, version=version))
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {', '.join(self.lines)}; BAL {', '.join(self.lines_bal)}>"
+
+    def _network(self, dtype: np.dtype[Any]) -> Network:
+        """The network in a precision, folded once."""
+        if dtype not in (np.float32, np.float64):
+            raise InputError(f"dtype must be float32 or float64, not {dtype}")
+        if dtype not in self._networks:
+            self._networks[dtype] = Network(self.architecture, self.weights.arrays, dtype)
+        return self._networks[dtype]
+
+    def _check_input(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+        """X as (nspec, npix), checked."""
+        array = np.asarray(X)
+        if array.ndim == 3 and array.shape[2] == 1:
+            array = array[:, :, 0]
+        if array.ndim != 2 or array.shape[1] != self.grid.npix:
+            raise InputError(
+                f"X has shape {np.shape(X)}, but model {self.name} takes (nspec, {self.grid.npix}) "
+                f"or (nspec, {self.grid.npix}, 1): spectra on its grid, {self.grid}"
+            )
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"X must hold numbers, not {array.dtype}")
+        return array
+
+
+def load_model(
+    path: PathLike | None = None,
+    *,
+    lines: Sequence[str] | None = None,
+    lines_bal: Sequence[str] | None = None,
+    grid: npt.ArrayLike | WavelengthGrid | None = None,
+) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    path : str or path, optional
+        A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
+        nothing is executed; or a model that ships with qnet, as ``name@version``, or by its name
+        alone, which stands for its newest version. A file that is called like a shipped model is
+        loaded as ``./name``. The default of this version of qnet when None.
+    lines, lines_bal : sequence of str, optional
+        For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
+    grid : array_like of shape (npix,) or WavelengthGrid, optional
+        For .h5 files: left edges of the input's pixels [Angstrom]. From the file or the input's
+        length when None.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        None was given and no weights ship with this version, no shipped model has that name, or
+        lines or grid for a file that holds its own.
+    MissingFileError, WeightsError
+        The file is not there, damaged, or another kind of network.
+    """
+    overridden = lines is not None or lines_bal is not None or grid is not None
+    shipped = resolve(path)
+    if shipped is not None:
+        if overridden:
+            raise InputError(f"{shipped.label}: holds its own lines and grid, as all that ship do")
+        return Model(shipped.read())
+    file = check_weights_path(as_path(path, "model"))
+    if is_hdf5(file):
+        chosen = None if grid is None else as_grid(grid)
+        return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))
+    weights = read_weights(file)
+    if overridden:
+        raise InputError(f"{file}: holds its own lines and grid: they cannot be overridden")
+    return Model(weights)

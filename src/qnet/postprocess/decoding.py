@@ -1,0 +1,230 @@
+"""Redshifts from predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.errors import InputError
+from qnet.core.grid import WavelengthGrid, as_grid
+from qnet.lines import rest_wavelengths
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """What the line finders say, decoded.
+
+    Attributes
+    ----------
+    lines, lines_bal : tuple of str
+        Emission lines and BAL lines.
+    c_line, z_line : ndarray of float64, shape (nlines, nspec)
+        Confidence of each line and the redshift it implies.
+    zbest : ndarray of float64, shape (nspec,)
+        Redshift of the most confident line. A row of NaN input is NaN in c, z and zbest.
+    c_line_bal, z_line_bal : ndarray of float64, shape (nlines_bal, nspec)
+        The same for the BAL lines.
+    """
+
+    lines: tuple[str, ...]
+    lines_bal: tuple[str, ...]
+    c_line: FloatArray
+    z_line: FloatArray
+    zbest: FloatArray
+    c_line_bal: FloatArray
+    z_line_bal: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.zbest)
+
+    def select(self, rows: npt.NDArray[Any]) -> Predictions:
+        """Some of the rows: indices, or a boolean for each."""
+        return Predictions(
+            self.lines,
+            self.lines_bal,
+            self.c_line[:, rows],
+            self.z_line[:, rows],
+            self.zbest[rows],
+            self.c_line_bal[:, rows],
+            self.z_line_bal[:, rows],
+        )
+
+    def is_qso(self, c_threshold: float = 0.5, min_lines: int = 1) -> BoolArray:
+        """QuasarNET's rule: at least `min_lines` lines of confidence above `c_threshold`.
+
+        Busca & Balland 2018, section 4. A row of NaN is no quasar.
+        """
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)
+
+    def is_bal(self, c_threshold: float = 0.5) -> BoolArray:
+        """Rows with a BAL line of confidence above `c_threshold`."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.c_line_bal > c_threshold).any(axis=0))
+
+    def to_table(self) -> Table:
+        """Table with a row per spectrum: ZBEST, C_LINES, Z_LINES, C_LINES_BAL, Z_LINES_BAL.
+
+        Returns
+        -------
+        astropy.table.Table
+            Row i is spectrum i. The names of the lines are in ``meta['LINES']`` and
+            ``meta['LINES_BAL']``.
+        """
+        from astropy.table import Table
+
+        return Table(
+            {
+                "ZBEST": self.zbest,
+                "C_LINES": self.c_line.T,
+                "Z_LINES": self.z_line.T,
+                "C_LINES_BAL": self.c_line_bal.T,
+                "Z_LINES_BAL": self.z_line_bal.T,
+            },
+            meta={"LINES": list(self.lines), "LINES_BAL": list(self.lines_bal)},
+        )
+
+
+def decode(
+    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    lines: Sequence[str],
+    lines_bal: Sequence[str],
+    grid: WavelengthGrid,
+    rest: Mapping[str, float] | None = None,
+) -> Predictions:
+    """Decode predictions into line confidences and redshifts.
+
+    For each line the box of highest confidence is taken; its confidence is c, and its place with
+    the offset in it gives the redshift (Busca & Balland 2018, section 3).
+
+    Parameters
+    ----------
+    preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
+        Output of a network: per line nboxes confidences, then nboxes offsets. Emission lines
+        first, then BAL lines.
+    lines, lines_bal : sequence of str
+        Names of the lines, in the order of `preds`.
+    grid : WavelengthGrid
+        The network's grid.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom]; QuasarNET's when None.
+
+    Returns
+    -------
+    Predictions
+        Redshifts past the ends of the grid are extrapolated. Rows of NaN stay NaN.
+
+    Raises
+    ------
+    InputError
+        A line is unknown, or the numbers or shapes of the predictions do not match the lines.
+    """
+    rest_line, rest_bal = rest_wavelengths(lines, rest), rest_wavelengths(lines_bal, rest)
+    stacked = _stack_predictions(preds, list(lines), list(lines_bal))
+    nboxes = stacked.shape[2] // 2
+    confidence, offset = stacked[:, :, :nboxes], stacked[:, :, nboxes:]
+    box = confidence.argmax(axis=2)[:, :, None]
+    c = np.take_along_axis(confidence, box, axis=2)[:, :, 0].astype(np.float64)
+    inside = np.take_along_axis(offset, box, axis=2)[:, :, 0]
+    wave = grid.from_box(box[:, :, 0], inside, nboxes)
+    z = wave / np.concatenate([rest_line, rest_bal])[:, None] - 1
+    z[np.isnan(c)] = np.nan
+    nlines = len(rest_line)
+    best = c[:nlines].argmax(axis=0)
+    return Predictions(
+        lines=tuple(lines),
+        lines_bal=tuple(lines_bal),
+        c_line=c[:nlines],
+        z_line=z[:nlines],
+        zbest=z[best, np.arange(z.shape[1])],
+        c_line_bal=c[nlines:],
+        z_line_bal=z[nlines:],
+    )
+
+
+def process_preds(
+    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    lines: Sequence[str],
+    lines_bal: Sequence[str],
+    verbose: bool = True,
+    wave: npt.ArrayLike | WavelengthGrid | None = None,
+    rest: Mapping[str, float] | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Decode predictions, as QuasarNET's function of this name.
+
+    `model.decode(preds)` does the same with the model's own grid and lines, and is to be preferred.
+
+    Parameters
+    ----------
+    preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
+        Output of ``model.predict``.
+    lines, lines_bal : sequence of str
+        Names of the emission and BAL lines, in the order of `preds`.
+    verbose : bool
+        Log (at level INFO) the number of spectra and boxes, and which grid is taken.
+    wave : array_like of shape (npix,) or WavelengthGrid, optional
+        The network's grid [Angstrom]. QUASARNET'S LOG GRID when None: wrong for a network on
+        another grid.
+    rest : mapping of str to float, optional
+        Rest wavelengths [Angstrom]. QuasarNET's when None.
+
+    Returns
+    -------
+    c_line, z_line : ndarray of float64, shape (nlines, nspec)
+        Confidence and redshift of each line; redshifts past the ends of the grid are extrapolated.
+    zbest : ndarray of float64, shape (nspec,)
+        Redshift of the most confident line.
+    c_line_bal, z_line_bal : ndarray of float64, shape (nlines_bal, nspec)
+        The same as `c_line` and `z_line` for the BAL lines. A row of NaN gives NaN in all five.
+
+    Raises
+    ------
+    InputError
+        A line is unknown, or the numbers or shapes of the predictions do not match the lines.
+    """
+    grid = as_grid(wave)
+    result = decode(preds, lines, lines_bal, grid, rest)
+    if verbose:
+        logger.info(
+            "%d spectra, %d boxes; grid: %s%s",
+            len(result),
+            np.shape(preds[0])[1] // 2,
+            grid,
+            "" if wave is not None else " (QuasarNET's, as no wave was given)",
+        )
+    return result.c_line, result.z_line, result.zbest, result.c_line_bal, result.z_line_bal
+
+
+def _stack_predictions(
+    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any], lines: list[str], lines_bal: list[str]
+) -> npt.NDArray[Any]:
+    """Predictions as one array (nlines + nlines_bal, nspec, 2 * nboxes), checked."""
+    arrays = [np.asarray(array) for array in preds]
+    if not lines:
+        raise InputError("lines is empty: at least one emission line is needed")
+    if len(arrays) != len(lines) + len(lines_bal):
+        raise InputError(
+            f"preds holds {len(arrays)} outputs, but lines {lines} and lines_bal {lines_bal} name "
+            f"{len(lines)} + {len(lines_bal)}"
+        )
+    shapes = {array.shape for array in arrays}
+    shape = arrays[0].shape
+    if len(shapes) != 1 or len(shape) != 2 or shape[1] < 2 or shape[1] % 2:
+        raise InputError(
+            "each output in preds must have the same shape (nspec, 2 * nboxes), not "
+            f"{sorted(shapes)}"
+        )
+    if any(array.dtype.kind != "f" for array in arrays):
+        raise InputError("preds must hold floats")
+    return np.stack(arrays)

@@ -1,0 +1,8 @@
+"""Seeded mock surveys: quasars, galaxies, stars and sky, put through an instrument.
+
+`simulate` makes spectra in memory, `write_simulation` puts them into files.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+"""Absorption along the line of sight and by outflows."""

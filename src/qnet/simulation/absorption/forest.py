@@ -1,0 +1,206 @@
+"""Absorption by intergalactic hydrogen: the Lyman series forest and the Lyman limit."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import scipy.fft
+
+from qnet.core.arrays import Float32Array, FloatArray
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX, observed_wave
+from qnet.simulation.profiles import PIXEL_KMS
+
+#: Lyman series from alpha: wavelength [Angstrom] and oscillator strength (Morton 2003, ApJS 149,
+#: 205, table 2).
+LYMAN_SERIES = (
+    (1215.6701, 0.4164), (1025.7223, 0.07912), (972.5368, 0.02900), (949.7431, 0.01394),
+    (937.8035, 0.007799), (930.7483, 0.004814), (926.2257, 0.003183), (923.1504, 0.002216),
+)  # fmt: skip
+
+#: Lyman limit of hydrogen [Angstrom].
+LYMAN_LIMIT = 911.7535
+
+#: Power of frequency of the photoionisation cross section (Osterbrock & Ferland 2006, eq. 2.4:
+#: nearly 3 at threshold).
+LIMIT_POWER = 3.0
+
+#: Lyman limit systems of optical depth above 1: number per redshift at z = 3.5, its power of
+#: (1+z)/4.5 (Songaila & Cowie 2010, ApJ 721, 1448, abstract) and the power of optical depth of
+#: their distribution (Prochaska, O'Meara & Worseck 2010, ApJ 718, 392: about -1.3 to -1.9).
+LIMIT_DENSITY, LIMIT_EVOLUTION, LIMIT_TAU_POWER = 2.8, 1.94, -1.5
+
+#: Spectrum of the Gaussian field under the optical depth, (k/k0)**(n - alpha ln(k/k0)) /
+#: (1 + (k/k1)**gamma) with k in s/km, and the square of its amplitude, a**2 = 58.6
+#: ((1+z)/4)**-2.82; the optical depth goes as exp(2 a field) (Karacayli, Font-Ribera & Padmanabhan
+#: 2020, MNRAS 497, 4742, sect. 3; amplitude: McDonald et al. 2006, ApJS 163, 80).
+FIELD_K0, FIELD_K1, FIELD_N, FIELD_ALPHA, FIELD_GAMMA = 1e-3, 0.04, 0.5, 0.26, 1.8
+FIELD_AMPLITUDE, FIELD_EVOLUTION = 58.6, -2.82
+
+#: Redshift beyond which the amplitude of the field is held: the fit ends there, and the scatter of
+#: the forest grows after it (Bosman et al. 2022, MNRAS 514, 55).
+FIELD_Z_END = 4.0
+
+#: Velocity behind a quasar [km/s] at which its light doubles the ionisation at log L1700 = 46, and
+#: the scatter [dex] (Calverley et al. 2011, MNRAS 412, 2543: some 10 proper Mpc at z = 5 for the
+#: most luminous, hence some 3 here; scales with the square root of luminosity, Bajtlik, Duncan &
+#: Ostriker 1988, ApJ 327, 570, eq. 8).
+PROXIMITY, PROXIMITY_SCATTER = 1200.0, 0.2
+
+_NFFT = 5000
+
+
+def lowest_redshift() -> float:
+    """Redshift of quasars whose Lyman alpha is at the first pixel of the frame."""
+    return float(10**LOGLAM_START / LYMAN_SERIES[0][0] - 1)
+
+
+def effective_depth(z: FloatArray) -> FloatArray:
+    """Effective optical depth of the Lyman-alpha forest, -ln of its mean transmission.
+
+    Parameters
+    ----------
+    z : ndarray of float64
+        Redshift of the absorbing hydrogen.
+
+    Returns
+    -------
+    ndarray of float64, of the shape of `z`
+        To z = 2: Faucher-Giguere et al. 2008, ApJ 688, 85, 0.0018 (1+z)**3.92. From 2.4 to 4.6:
+        Becker et al. 2013, MNRAS 430, 2067, eq. 5, 0.751 ((1+z)/4.5)**2.90 - 0.132. From 5 to
+        5.5: Fan et al. 2006, AJ 132, 117, eq. 5, 0.85 ((1+z)/5)**4.3, and beyond 5.5 their
+        (1+z)**10.9. In the gaps the log of the depth is linear in redshift.
+    """
+    nodes, depths = _depth_nodes()
+    return np.asarray(np.exp(np.interp(z, nodes, np.log(depths))), dtype=np.float64)
+
+
+@functools.lru_cache(maxsize=1)
+def _depth_nodes() -> tuple[FloatArray, FloatArray]:
+    low, middle = np.linspace(0.0, 2.0, 81), np.linspace(2.4, 4.6, 81)
+    high, late = np.linspace(5.0, 5.5, 21), np.linspace(5.525, 7.5, 80)
+    at_5_5 = 0.85 * (6.5 / 5) ** 4.3
+    depths = [
+        0.0018 * (1 + low) ** 3.92,
+        0.751 * ((1 + middle) / 4.5) ** 2.90 - 0.132,
+        0.85 * ((1 + high) / 5) ** 4.3,
+        at_5_5 * ((1 + late) / 6.5) ** 10.9,
+    ]
+    return np.concatenate([low, middle, high, late]), np.concatenate(depths)
+
+
+@functools.lru_cache(maxsize=1)
+def _field() -> tuple[Float32Array, float]:
+    """Amplitudes of the field's modes in the pixels of the frame, and its variance."""
+    k = 2 * np.pi * np.fft.rfftfreq(_NFFT, PIXEL_KMS)
+    # Level below the peak at ln(k/k0) = n/(2 alpha): the fit was made to smaller scales only, and
+    # the one-dimensional power of the forest is flat there.
+    ratio = np.maximum(k / FIELD_K0, np.exp(FIELD_N / (2 * FIELD_ALPHA)))
+    power = ratio ** (FIELD_N - FIELD_ALPHA * np.log(ratio))
+    power /= 1 + (k / FIELD_K1) ** FIELD_GAMMA
+    # A pixel holds the mean of the field in it.
+    power *= np.sinc(k * PIXEL_KMS / (2 * np.pi)) ** 2
+    variance = 2 * np.sum(power[1:]) / (_NFFT * PIXEL_KMS)
+    amplitude = np.sqrt(power / PIXEL_KMS)
+    amplitude[0] = 0.0
+    return np.asarray(amplitude, dtype=np.float32), float(variance)
+
+
+@functools.lru_cache(maxsize=1)
+def _local_depth() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """At the pixels of the frame: hydrogen's redshift, spread of ln tau, and median of ln tau.
+
+    The median is the one at which the mean of exp(-tau) over the lognormal is that observed.
+    """
+    z: FloatArray = observed_wave() / LYMAN_SERIES[0][0] - 1
+    evolution = ((1 + np.minimum(z, FIELD_Z_END)) / 4) ** FIELD_EVOLUTION
+    spread = 2 * np.sqrt(FIELD_AMPLITUDE * evolution * _field()[1])
+    wanted = np.exp(-effective_depth(z))
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    low, high = np.full(NPIX, -15.0), np.full(NPIX, 15.0)
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        mean = np.exp(-np.exp(middle[:, None] + spread[:, None] * nodes)) @ weights
+        low, high = np.where(mean > wanted, middle, low), np.where(mean > wanted, high, middle)
+    return z, spread, 0.5 * (low + high)
+
+
+def forest_depth(rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray) -> Float32Array:
+    """Optical depth of the Lyman series forest.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    z, log_l1700 : ndarray of float64, shape (nspec,)
+        Redshifts of the quasars; their log10 luminosities [erg/s], which set how far they ionise.
+
+    Returns
+    -------
+    ndarray of float32, shape (nspec, NPIX)
+        Zero redward of the quasar's Lyman alpha, and beside that line's peak thinned by the
+        quasar's own light.
+    """
+    nspec = len(z)
+    hydrogen, spread, median = _local_depth()
+    modes = scipy.fft.rfft(rng.standard_normal((nspec, _NFFT), dtype=np.float32), axis=1)
+    modes *= _field()[0]
+    field = scipy.fft.irfft(modes, n=_NFFT, axis=1)[:, :NPIX]
+    scale = spread / np.sqrt(_field()[1])
+    tau = field * scale.astype(np.float32)
+    tau += median.astype(np.float32)
+    np.exp(tau, out=tau)
+    distance = SPEED_OF_LIGHT * (np.log1p(z)[:, None] - np.log1p(hydrogen))
+    behind = distance.astype(np.float32)
+    dex = 0.5 * (log_l1700 - 46) + PROXIMITY_SCATTER * rng.standard_normal(nspec)
+    reach = PROXIMITY * 10**dex
+    reach2 = (reach.astype(np.float32) ** 2)[:, None]
+    np.maximum(behind, 0.0, out=behind)
+    np.square(behind, out=behind)
+    tau *= behind / (behind + reach2)
+    return _with_series(tau, z)
+
+
+def _with_series(alpha: Float32Array, z: FloatArray) -> Float32Array:
+    """Add to Lyman alpha's depth that of the higher lines of the same hydrogen."""
+    total = alpha.copy()
+    first_wave, first_strength = LYMAN_SERIES[0]
+    for wave, strength in LYMAN_SERIES[1:]:
+        shift = int(np.rint(np.log10(first_wave / wave) / LOGLAM_STEP))
+        seen = wave * (1 + z.max(initial=0.0)) > 10**LOGLAM_START
+        if seen:
+            ratio = np.float32(wave * strength / (first_wave * first_strength))
+            total[:, :-shift] += ratio * alpha[:, shift:]
+    return total
+
+
+def limit_depth(rng: np.random.Generator, z: FloatArray) -> Float32Array:
+    """Optical depth of Lyman limit systems in the Lyman continuum.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    z : ndarray of float64, shape (nspec,)
+
+    Returns
+    -------
+    ndarray of float32, shape (nspec, NPIX)
+    """
+    tau = np.zeros((len(z), NPIX), dtype=np.float32)
+    power = LIMIT_EVOLUTION + 1
+    lowest = 10**LOGLAM_START / LYMAN_LIMIT
+    top, bottom = (1 + z) ** power, np.minimum(lowest, 1 + z) ** power
+    expected = LIMIT_DENSITY / 4.5**LIMIT_EVOLUTION / power * (top - bottom)
+    row = np.repeat(np.arange(len(z)), rng.poisson(expected))
+    place = rng.random(len(row))
+    one_plus_z = (bottom[row] + place * (top - bottom)[row]) ** (1 / power)
+    # f(tau) ~ tau**-1.5 above 1, cut at 1e4 (a damped system): inverse of its integral.
+    depth = np.minimum(rng.random(len(row)) ** (1 / (LIMIT_TAU_POWER + 1)), 1e4)
+    edge = (np.log10(LYMAN_LIMIT * one_plus_z) - LOGLAM_START) / LOGLAM_STEP
+    per_pixel = LIMIT_POWER * LOGLAM_STEP * np.log(10)
+    fall = np.exp(per_pixel * (np.arange(NPIX) - NPIX)).astype(np.float32)
+    for i, stop, pixel, strength in zip(row, edge.astype(int) + 1, edge, depth, strict=True):
+        scale = strength * np.exp(per_pixel * (NPIX - pixel))
+        tau[i, :stop] += np.float32(scale) * fall[:stop]
+    return tau

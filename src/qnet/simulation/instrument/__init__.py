@@ -1,0 +1,1 @@
+"""Telescopes, spectrographs and nights: noise and errors."""

@@ -1,0 +1,358 @@
+"""What an instrument makes of spectra: noise, sky residuals, calibration errors, masks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.interpolate import BSpline
+from scipy.ndimage import correlate1d
+
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray
+from qnet.core.spectra import Camera
+from qnet.simulation.instrument.instrument import Detector, Instrument, sky_continuum, sky_lines
+from qnet.simulation.instrument.night import NFAMILIES
+
+Image = Float32Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Errors:
+    """Sizes of the errors that are no photon noise. All are standard deviations unless said.
+
+    Those marked * were measured: on 40 spectra of BOSS (flux - the pipeline's fit, in bins of 10 to
+    100 pixels, 23 faint and 12 bright spectra), which leave about 1 % of the sky's continuum in the
+    red and 2 % below 4500 Angstrom, 3 % of the object, part of which is misfit, and under 1 % of
+    the sky lines; and on 6 spectra without signal of a DESI coadd (tile 80605, Everest), where
+    bins of 300 Angstrom depart from zero by 0.2 to 0.9 % of the sky's continuum above 6000 Angstrom
+    and by 2 to 10 % below 5000. The others are adopted: large enough that no real spectrum should
+    be a surprise.
+
+    Attributes
+    ----------
+    depth : float
+        Natural logarithm of a spectrum's gain: weather, fibre, place on the plate (* 0.16 to 0.25
+        within a plate).
+    sky_level : float
+        Natural logarithm of the sky's brightness, for the continuum and for each family of lines.
+    sky_continuum : float
+        Sky continuum left, relative to the sky (*).
+    sky_line : float
+        Sky lines left, relative to the line (*).
+    line_shift, line_width : float
+        Displacement and broadening of the subtracted lines, in units of the line spread function.
+    velocity : float
+        Largest velocity [km/s] of the frame against the observatory: that of the Earth.
+    arm : float
+        Flux of an arm or camera against the others.
+    tilt : float
+        Exponent of a power law in wavelength: flux calibration, atmospheric dispersion.
+    wiggle : float
+        Calibration errors of 60 and of 600 pixels of 69 km/s (*).
+    telluric : float
+        Optical depth of telluric bands left, relative to one.
+    ivar : float
+        Natural logarithm of the reported sigma against the true one.
+    edge : float
+        Errors at the ends of an arm, in units of the noise there.
+    bad_sky : tuple of (float, float)
+        Share of spectra with larger sky residuals, and by which factor.
+    crosstalk : tuple of (float, float)
+        Share of spectra with light of another object, and the largest share of its light.
+    bump : tuple of (float, float)
+        Share of spectra with scattered light in a band 50 to 500 Angstrom wide, and its size
+        relative to the sky.
+    hits : float
+        Mean number of unmasked cosmic rays per 1000 pixels.
+    """
+
+    depth: float = 0.2
+    sky_level: float = 0.2
+    sky_continuum: float = 0.01
+    sky_line: float = 0.007
+    line_shift: float = 0.01
+    line_width: float = 0.007
+    velocity: float = 30.0
+    arm: float = 0.02
+    tilt: float = 0.08
+    wiggle: float = 0.012
+    telluric: float = 0.03
+    ivar: float = 0.06
+    edge: float = 0.5
+    bad_sky: tuple[float, float] = (0.05, 3.0)
+    crosstalk: tuple[float, float] = (0.03, 0.01)
+    bump: tuple[float, float] = (0.04, 0.05)
+    hits: float = 0.1
+
+
+#: Telluric bands: centre, half width [Angstrom] and optical depth of what is left of them at most:
+#: O2 B, H2O, O2 A, H2O, H2O (Smette et al. 2015, A&A 576, A77, figure 1).
+TELLURIC = (
+    (6885.0, 25.0, 0.5),
+    (7245.0, 60.0, 0.3),
+    (7630.0, 35.0, 1.0),
+    (8200.0, 100.0, 0.3),
+    (9400.0, 150.0, 1.0),
+)
+
+#: Runs of masked pixels: mean number per 1000 pixels and mean length; and share of spectra with a
+#: gap, its shortest and longest length; share of arms that are missing. DESI (a spectrum of one
+#: exposure) has 6 runs of about 3 pixels in R and Z each, BOSS (40 coadds) 1 masked pixel in 1000.
+MASK_RUNS = {"sdss": (0.6, 3.0), "boss": (0.3, 3.0), "desi": (2.0, 3.0)}
+MASK_GAP = (0.03, 30, 400)
+MASK_ARM = 0.006
+
+
+def observe(
+    flux: Image, instrument: Instrument, rng: np.random.Generator, errors: Errors | None = None
+) -> tuple[list[Camera], list[Image]]:
+    """Put noiseless spectra through an instrument.
+
+    Parameters
+    ----------
+    flux : ndarray of float32, shape (nspec, NPIX)
+        Flux density [1e-17 erg/s/cm2/A] in the frame of `frame`; zero for sky fibres.
+    instrument : Instrument
+    rng : numpy.random.Generator
+    errors : Errors, optional
+
+    Returns
+    -------
+    cameras : list of Camera
+        What the survey would publish, float32; ivar 0 in masked pixels.
+    signals : list of ndarray of float32, shape (nspec, npix) each
+        The noiseless spectra on the cameras' pixels.
+    """
+    errors = Errors() if errors is None else errors
+    night = _Night(len(flux), instrument, rng, errors)
+    cameras, signals = [], []
+    for detector in instrument.detectors:
+        signal = np.ascontiguousarray((detector.resample @ flux.T).T)
+        observed, ivar = _expose(signal, detector, instrument, night, rng, errors)
+        cameras.append(Camera(detector.name, detector.wave, observed, ivar))
+        signals.append(signal)
+    return cameras, signals
+
+
+class _Night:
+    """What the cameras of one spectrum share: conditions, shape (nspec, ...)."""
+
+    def __init__(
+        self, nspec: int, instrument: Instrument, rng: np.random.Generator, errors: Errors
+    ) -> None:
+        depths = rng.choice(instrument.depths, size=nspec, p=instrument.chances)
+        self.variance = np.exp(errors.depth * rng.standard_normal(nspec)) / depths
+        self.exposures = depths
+        self.sky = np.exp(errors.sky_level * rng.standard_normal(nspec))
+        self.families = np.exp(errors.sky_level * rng.standard_normal((nspec, NFAMILIES)))
+        self.velocity = rng.uniform(-errors.velocity, errors.velocity)
+        size = instrument.residual * np.exp(0.5 * rng.standard_normal(nspec))
+        share, factor = errors.bad_sky
+        self.residual = size * np.where(rng.random(nspec) < share, factor, 1.0)
+        self.calibration = np.exp(0.5 * rng.standard_normal(nspec))
+        self.line_errors = rng.standard_normal((3, nspec, NFAMILIES))
+        self.tilt = errors.tilt * rng.standard_normal(nspec)
+        self.telluric = errors.telluric * rng.standard_normal(nspec)
+        # Calibration errors go on from camera to camera: one curve over all wavelengths.
+        self.wiggles = _Wiggles(rng, nspec, 60), _Wiggles(rng, nspec, 600)
+        self.reported = _Wiggles(rng, nspec, 1000)
+        self.report = errors.ivar * rng.standard_normal(nspec)
+
+
+class _Wiggles:
+    """Random smooth curves of unit standard deviation over log wavelength, one per spectrum."""
+
+    #: log10 of the wavelengths that the curves cover.
+    RANGE = 3.54, 4.03
+
+    def __init__(self, rng: np.random.Generator, nspec: int, pixels: float) -> None:
+        self.step = pixels * 1e-4
+        count = int(np.ceil((self.RANGE[1] - self.RANGE[0]) / self.step)) + 4
+        self.coefficients = rng.standard_normal((nspec, count)).astype(np.float32)
+
+    def __call__(self, wave: FloatArray) -> Image:
+        """The curves at wavelengths, shape (nspec, npix)."""
+        count = self.coefficients.shape[1]
+        knots = self.RANGE[0] + self.step * (np.arange(count + 4) - 3)
+        basis = BSpline.design_matrix(np.log10(wave), knots, 3).toarray()
+        # The cubic B-splines at a wavelength add up to 1, their squares to less.
+        basis /= np.sqrt((basis**2).sum(axis=1, keepdims=True))
+        return np.asarray(self.coefficients @ basis.astype(np.float32).T)
+
+
+def _expose(
+    signal: Image,
+    detector: Detector,
+    instrument: Instrument,
+    night: _Night,
+    rng: np.random.Generator,
+    errors: Errors,
+) -> tuple[Image, Image]:
+    """Flux and ivar that one camera gives for the signal, shape (nspec, npix)."""
+    nspec, npix = signal.shape
+    lines, displaced, broadened = (
+        part.astype(np.float32) for part in sky_lines(detector, night.velocity)
+    )
+    sky = sky_continuum(detector).astype(np.float32)
+    light = np.maximum(signal, 0) + night.families.astype(np.float32) @ lines
+    variance = light * detector.gain.astype(np.float32)
+    variance += night.sky[:, None].astype(np.float32) * detector.floor.astype(np.float32)
+    variance *= night.variance[:, None].astype(np.float32)
+    if instrument.survey == "desi" and detector.name == "B":
+        variance *= _dip(detector, rng, nspec)
+    sigma = np.sqrt(variance)
+
+    arms = detector.arms.astype(np.float32)
+    flux = signal * _calibration(detector, arms, night, rng, errors)
+    flux += _noise(rng, (nspec, npix), detector.taps) * sigma * detector.white.astype(np.float32)
+    flux += _sky_residual(detector, sky, arms, night, rng, errors)
+    size = (errors.sky_line, errors.line_shift, errors.line_width)
+    for part, scale, draw in zip(
+        (lines, displaced, broadened), size, night.line_errors, strict=True
+    ):
+        amplitude = scale * draw * night.families * night.residual[:, None]
+        flux += amplitude.astype(np.float32) @ part
+    flux += _edges(detector, rng, nspec, errors) * sigma
+    _add_strays(flux, signal, sky, detector, rng, errors)
+    _add_hits(flux, sigma, rng, errors.hits)
+
+    report = 1 + night.report[:, None] + 0.5 * errors.ivar * night.reported(detector.wave)
+    ivar = 1 / (variance * np.maximum(report, 0.5).astype(np.float32) ** 2)
+    ivar[_mask(nspec, detector, instrument, night, rng)] = 0
+    return flux, ivar
+
+
+def _dip(detector: Detector, rng: np.random.Generator, nspec: int) -> Image:
+    """Factor on the variance of DESI's B camera: a dip in throughput near 4400 Angstrom.
+
+    In the spectra that the curves were measured on it is there in one of two spectrographs, at 4365
+    and from 4365 to 4425 Angstrom, with factors of 1.6 to 3.
+    """
+    height = np.where(rng.random(nspec) < 0.5, rng.uniform(0.5, 2.0, nspec), 0.0)
+    centre, width = rng.uniform(4350, 4420, nspec), rng.uniform(8, 30, nspec)
+    x = (detector.wave - centre[:, None]) / width[:, None]
+    return (1 + height[:, None] * np.exp(-0.5 * x**2)).astype(np.float32)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, int], taps: FloatArray) -> Image:
+    """Gaussian noise of unit variance, neighbouring pixels correlated by the filter."""
+    white = rng.standard_normal(shape, dtype=np.float32)
+    return white if len(taps) == 1 else correlate1d(white, taps, axis=1, mode="wrap")
+
+
+def _calibration(
+    detector: Detector, arms: Image, night: _Night, rng: np.random.Generator, errors: Errors
+) -> Image:
+    """Factor by which the flux is wrong, shape (nspec, npix)."""
+    wave = detector.wave
+    # Four times larger at the blue end, where standard stars are faint and the air disperses.
+    blue = (1 + 3 * np.exp(-(wave - 3600) / 250)).astype(np.float32)
+    wiggles = sum(wiggle(wave) for wiggle in night.wiggles) * blue * np.float32(errors.wiggle)
+    logarithm = wiggles * night.calibration[:, None].astype(np.float32)
+    logarithm += night.tilt[:, None].astype(np.float32) * np.log(wave / 5400).astype(np.float32)
+    step = errors.arm * rng.standard_normal((len(night.tilt), len(arms)))
+    logarithm += step.astype(np.float32) @ arms
+    depth = np.zeros(len(wave))
+    for centre, width, tau in TELLURIC:
+        depth += tau * np.exp(-0.5 * ((wave - centre) / (width / 1.5)) ** 2)
+    logarithm += night.telluric[:, None].astype(np.float32) * depth.astype(np.float32)
+    return np.asarray(np.exp(logarithm))
+
+
+def _sky_residual(
+    detector: Detector,
+    sky: Image,
+    arms: Image,
+    night: _Night,
+    rng: np.random.Generator,
+    errors: Errors,
+) -> Image:
+    """Sky continuum that is left, on scales of 60 and 600 pixels and of the arm."""
+    nspec = len(night.sky)
+    size = (errors.sky_continuum * night.residual * night.sky)[:, None].astype(np.float32)
+    # The blue sky is the worst known, above all on large scales: see `Errors.sky_continuum`.
+    blue = np.exp(-(detector.wave - 3600) / 900).astype(np.float32)
+    smooth = 0.7 * _Wiggles(rng, nspec, 600)(detector.wave)
+    smooth += 0.5 * rng.standard_normal((nspec, len(arms)), dtype=np.float32) @ arms
+    curve = smooth * (1 + 6 * blue) + 0.7 * _Wiggles(rng, nspec, 60)(detector.wave) * (1 + 2 * blue)
+    return np.asarray(curve * size * sky)
+
+
+def _edges(detector: Detector, rng: np.random.Generator, nspec: int, errors: Errors) -> Image:
+    """Errors at the ends of a camera, in units of its noise, falling over 40 Angstrom."""
+    ends = np.exp(-np.abs(detector.wave - detector.wave[[0, -1]][:, None]) / 40)
+    draw = errors.edge * rng.standard_normal((nspec, 2))
+    return draw.astype(np.float32) @ ends.astype(np.float32)
+
+
+def _add_strays(
+    flux: Image,
+    signal: Image,
+    sky: Image,
+    detector: Detector,
+    rng: np.random.Generator,
+    errors: Errors,
+) -> None:
+    """Add light of neighbouring fibres and scattered light to some spectra, in place."""
+    nspec = len(flux)
+    share, most = errors.crosstalk
+    rows = np.flatnonzero(rng.random(nspec) < share)
+    neighbours = rng.integers(nspec, size=len(rows))
+    flux[rows] += signal[neighbours] * rng.uniform(0, most, (len(rows), 1)).astype(np.float32)
+    share, size = errors.bump
+    rows = np.flatnonzero(rng.random(nspec) < share)
+    centre = rng.uniform(detector.wave[0], detector.wave[-1], (len(rows), 1))
+    width = np.exp(rng.uniform(np.log(50), np.log(500), (len(rows), 1)))
+    height = size * rng.standard_normal((len(rows), 1)) * sky.mean()
+    flux[rows] += (height * np.exp(-0.5 * ((detector.wave - centre) / width) ** 2)).astype(
+        np.float32
+    )
+
+
+def _add_hits(flux: Image, sigma: Image, rng: np.random.Generator, rate: float) -> None:
+    """Add cosmic rays that the pipeline did not find, 1 to 3 pixels wide, in place.
+
+    One in five is negative: found in the wrong exposure, or in the sky.
+    """
+    nspec, npix = flux.shape
+    count = rng.poisson(rate * npix / 1000 * nspec)
+    row, pixel = rng.integers(nspec, size=count), rng.integers(npix, size=count)
+    height = np.exp(rng.normal(np.log(8), 0.6, count)) * np.where(rng.random(count) < 0.2, -1, 1)
+    width = rng.integers(1, 4, size=count)
+    for shift, factor in enumerate((1.0, 0.7, 0.4)):
+        place = np.minimum(pixel + shift, npix - 1)
+        amount = np.where(width > shift, factor * height, 0) * sigma[row, place]
+        np.add.at(flux, (row, place), amount.astype(np.float32))
+
+
+def _mask(
+    nspec: int,
+    detector: Detector,
+    instrument: Instrument,
+    night: _Night,
+    rng: np.random.Generator,
+) -> BoolArray:
+    """Pixels without weight: runs, gaps, missing arms; shape (nspec, npix)."""
+    npix = detector.npix
+    rate, length = MASK_RUNS[instrument.survey]
+    # What is masked in one exposure is seen in the others.
+    alone = np.where(night.exposures <= 1, 1.0, 0.1) if instrument.survey == "desi" else 1.0
+    tail = np.where(rng.random(nspec) < 0.05, 8.0, 1.0)
+    counts = rng.poisson(rate * npix / 1000 * alone * tail)
+    rows = np.repeat(np.arange(nspec), counts)
+    starts = rng.integers(npix, size=len(rows))
+    lengths = rng.geometric(1 / length, size=len(rows))
+    share, shortest, longest = MASK_GAP
+    gaps = np.flatnonzero(rng.random(nspec) < share)
+    rows = np.concatenate([rows, gaps])
+    starts = np.concatenate([starts, rng.integers(npix, size=len(gaps))])
+    lengths = np.concatenate([lengths, rng.integers(shortest, longest, size=len(gaps))])
+    # +1 where a run begins, -1 where it ends: inside, the running sum is positive.
+    change = np.zeros((nspec, npix + 1), np.int16)
+    np.add.at(change, (rows, starts), 1)
+    np.add.at(change, (rows, np.minimum(starts + lengths, npix)), -1)
+    mask = np.cumsum(change[:, :npix], axis=1, dtype=np.int16) > 0
+    for arm in detector.arms:
+        missing = rng.random(nspec) < MASK_ARM
+        mask[missing] |= arm > 0.5
+    return mask

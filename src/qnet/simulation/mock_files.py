@@ -1,0 +1,315 @@
+"""Simulated spectra to files in the surveys' layouts: a DESI coadd, a folder of SDSS spec files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.files import PathLike, as_path, atomic_write, check_output
+from qnet.core.spectra import Camera, Spectra
+from qnet.io.fits.names import plain_name
+from qnet.io.readers.boss import COMBINEREJ
+from qnet.io.tables import Card, append_fits, fits_cards
+
+#: Bit of DESI's masks that a pixel without weight gets: ALLBADPIX of desispec's specmask.
+ALLBADPIX = 1 << 1
+
+#: Bits of DESI_TARGET of quasars and of sky positions (desitarget's targetmask), and of
+#: BOSS_TARGET1 of quasars (QSO_CORE_MAIN).
+DESI_QSO_BIT, DESI_SKY_BIT, BOSS_QSO_BIT = 2, 32, 40
+
+_FLUX_UNIT = "10**-17 erg/(s cm2 Angstrom)"
+_IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
+
+
+class CoaddWriter:
+    """Write a DESI coadd file batch by batch.
+
+    A context manager. HDUs: FIBERMAP, and for each camera WAVELENGTH, FLUX, IVAR, MASK. The file is
+    written under a temporary name in the same folder; on leaving without an error it is flushed and
+    renamed, else removed. Pixels go to disk as they come.
+
+    Parameters
+    ----------
+    path : str or path
+        File to write, .fits.
+    nspec : int
+        Number of spectra that will be written.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    cards : sequence of Card
+        More cards for the header of HDU 0.
+
+    Raises
+    ------
+    InputError
+        The name does not end in .fits.
+    OutputExistsError, FileError
+        The file may not be written.
+    """
+
+    def __init__(
+        self, path: PathLike, nspec: int, *, overwrite: bool = False, cards: Sequence[Card] = ()
+    ) -> None:
+        self.path = as_path(path, "path")
+        if self.path.suffix.lower() != ".fits":
+            raise InputError(f"{self.path}: the name of a coadd file must end in .fits")
+        check_output(self.path, overwrite)
+        self.nspec, self.row = nspec, 0
+        self._overwrite, self._cards = overwrite, tuple(cards)
+        self._fibermap: list[dict[str, npt.NDArray[Any]]] = []
+        self._open = contextlib.ExitStack()
+        self._fits: Any = None
+
+    def __enter__(self) -> Self:
+        import fitsio
+
+        with contextlib.ExitStack() as stack:
+            partial = stack.enter_context(atomic_write(self.path, overwrite=self._overwrite))
+            name = stack.enter_context(plain_name(partial))
+            self._fits = stack.enter_context(fitsio.FITS(name, "rw", clobber=True))
+            header = [Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *self._cards]
+            self._fits.write(None, header=fits_cards(header))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
+            if self.row != self.nspec:
+                raise InputError(
+                    f"{self.path}: {self.nspec} spectra were announced, not {self.row}"
+                )
+            columns = {
+                name: np.concatenate([part[name] for part in self._fibermap])
+                for name in self._fibermap[0]
+            }
+            append_fits(self._fits, columns, extname="FIBERMAP")
+
+    def write(self, spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any]) -> None:
+        """Append spectra.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            The same cameras on the same wavelengths in every batch; flux and ivar are stored as
+            float32, and pixels of ivar 0 are masked.
+        spectype : ndarray of str, shape (nspec,)
+            True type; 'SKY' gives OBJTYPE SKY, all others TGT.
+        rmag : ndarray of float, shape (nspec,)
+            r magnitude, for FLUX_R.
+        """
+        if self.row == 0:
+            for camera in spectra.cameras:
+                self._start(camera)
+        for camera in spectra.cameras:
+            mask = np.where(camera.ivar > 0, 0, ALLBADPIX).astype(np.int32)
+            for part, data in (
+                ("FLUX", camera.flux.astype(np.float32)),
+                ("IVAR", camera.ivar.astype(np.float32)),
+                ("MASK", mask),
+            ):
+                self._fits[f"{camera.name}_{part}"].write(data, start=[self.row, 0])
+        self._fibermap.append(_fibermap(spectra, spectype, rmag, self.row))
+        self.row += len(spectra)
+
+    def _start(self, camera: Camera) -> None:
+        """Empty images of a camera, with its wavelengths."""
+        self._fits.write(
+            camera.wave, extname=f"{camera.name}_WAVELENGTH", header={"BUNIT": "Angstrom"}
+        )
+        dims = [self.nspec, camera.flux.shape[1]]
+        for part, dtype, unit in (
+            ("FLUX", "f4", _FLUX_UNIT),
+            ("IVAR", "f4", _IVAR_UNIT),
+            ("MASK", "i4", ""),
+        ):
+            header = {"BUNIT": unit} if unit else None
+            self._fits.create_image_hdu(
+                dims=dims, dtype=dtype, extname=f"{camera.name}_{part}", header=header
+            )
+
+
+class SpecFolder:
+    """Write a folder of SDSS spec files, spec-PPPP-MJD-FFFF.fits, batch by batch.
+
+    A context manager. The folder is written under a temporary name and renamed on leaving without
+    an error. The column `model` holds the noiseless spectrum.
+
+    Parameters
+    ----------
+    path : str or path
+        Folder to make.
+    overwrite : bool
+        Whether an existing folder of spec files may be replaced; one that holds anything else is
+        never.
+    cards : sequence of Card
+        More cards for the header of HDU 0 of each file.
+
+    Raises
+    ------
+    OutputExistsError, FileError
+        The folder may not be made.
+    """
+
+    def __init__(
+        self, path: PathLike, *, overwrite: bool = False, cards: Sequence[Card] = ()
+    ) -> None:
+        self.path = as_path(path, "path")
+        check_folder(self.path, overwrite)
+        self._cards = tuple(cards)
+        self._partial = self.path.with_name(f".qnet-{secrets.token_hex(8)}.partial")
+
+    def __enter__(self) -> Self:
+        try:
+            self._partial.mkdir()
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot be made ({error})") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def write(
+        self,
+        spectra: Spectra,
+        spectype: npt.NDArray[Any],
+        model: npt.NDArray[Any],
+        wdisp: npt.NDArray[Any],
+    ) -> None:
+        """Write a file for each spectrum.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            With one camera, and the ids PLATE, MJD, FIBERID.
+        spectype : ndarray of str, shape (nspec,)
+            True type; 'SKY' gives OBJTYPE SKY, all others QSO (a quasar target).
+        model : ndarray, shape (nspec, npix)
+            Noiseless spectra.
+        wdisp : ndarray, shape (npix,)
+            Standard deviation of the line spread function [pixel].
+        """
+        camera = spectra.cameras[0]
+        loglam = np.log10(camera.wave).astype(np.float32)
+        for row in range(len(spectra)):
+            ivar = camera.ivar[row].astype(np.float32)
+            mask = np.where(ivar > 0, 0, COMBINEREJ).astype(np.int32)
+            coadd = {
+                "flux": camera.flux[row].astype(np.float32),
+                "loglam": loglam,
+                "ivar": ivar,
+                "and_mask": mask,
+                "or_mask": mask,
+                "wdisp": wdisp.astype(np.float32),
+                "model": model[row].astype(np.float32),
+            }
+            ids = {name: column[row : row + 1] for name, column in spectra.ids.items()}
+            self._write_one(coadd, ids, str(spectype[row]) == "SKY")
+
+    def _write_one(
+        self, coadd: Mapping[str, npt.NDArray[Any]], ids: dict[str, npt.NDArray[Any]], sky: bool
+    ) -> None:
+        """One spec file."""
+        import fitsio
+
+        plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
+        spall = {
+            "PLATE": ids["PLATE"],
+            "MJD": ids["MJD"],
+            "FIBERID": ids["FIBERID"],
+            "THING_ID": ids["TARGETID"],
+            "OBJTYPE": np.array(["SKY" if sky else "QSO"]),
+            "BOSS_TARGET1": np.array([0 if sky else 1 << BOSS_QSO_BIT], dtype=np.int64),
+        }
+        path = self._partial / f"spec-{plate:04d}-{mjd:05d}-{fiber:04d}.fits"
+        header = [
+            Card("PLATEID", plate),
+            Card("MJD", mjd),
+            Card("FIBERID", fiber),
+            *self._cards,
+        ]
+        with plain_name(path) as name, fitsio.FITS(name, "rw", clobber=True) as fits:
+            fits.write(None, header=fits_cards(header))
+            append_fits(fits, coadd, extname="COADD")
+            append_fits(fits, spall, extname="SPALL")
+
+    def _finish(self) -> None:
+        """Put the folder where it belongs; what stood there is removed last."""
+        old = self._partial.with_suffix(".old")
+        try:
+            if self.path.exists():
+                os.replace(self.path, old)
+            os.replace(self._partial, self.path)
+        except OSError as error:
+            raise FileError(f"{self.path}: could not be written ({error})") from error
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_folder(path: Path, overwrite: bool) -> None:
+    """Check that a folder of spec files may be made.
+
+    Raises
+    ------
+    OutputExistsError
+        It exists and `overwrite` is false.
+    FileError
+        Its parent is not there, it is no folder, or it holds what is no spec file.
+    """
+    if not path.is_dir():
+        check_output(path, overwrite=False)
+        return
+    check_output(path / "spec-0000-00000-0000.fits", overwrite=True)
+    if not overwrite:
+        raise OutputExistsError(f"{path}: exists already; ask for overwriting to replace it")
+    other = [name.name for name in path.iterdir() if not name.match("spec-*.fits")]
+    if other:
+        raise FileError(f"{path}: holds {sorted(other)[0]}, which is no spec file: not overwritten")
+
+
+def _fibermap(
+    spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any], first: int
+) -> dict[str, npt.NDArray[Any]]:
+    """Columns of the FIBERMAP; positions are made up."""
+    sky = spectype.astype(str) == "SKY"
+    index = first + np.arange(len(spectra))
+    bits = np.where(sky, 1 << DESI_SKY_BIT, 1 << DESI_QSO_BIT).astype(np.int64)
+    magnitude = np.nan_to_num(rmag.astype(np.float64), nan=np.inf)
+    return {
+        "TARGETID": spectra.ids["TARGETID"],
+        "TARGET_RA": 180.0 + (index % 500) * 0.002,
+        "TARGET_DEC": (index // 500) * 0.002,
+        "OBJTYPE": np.where(sky, "SKY", "TGT"),
+        "COADD_FIBERSTATUS": np.zeros(len(spectra), np.int32),
+        "PETAL_LOC": (index % 5000 // 500).astype(np.int16),
+        "FIBER": (index % 5000).astype(np.int32),
+        "DESI_TARGET": bits,
+        # Nanomaggies: flux 1 is magnitude 22.5.
+        "FLUX_R": (10 ** (0.4 * (22.5 - magnitude))).astype(np.float32),
+    }

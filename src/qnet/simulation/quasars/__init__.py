@@ -1,0 +1,1 @@
+"""Quasars: continua, emission lines, iron, hosts."""

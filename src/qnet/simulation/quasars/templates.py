@@ -1,0 +1,217 @@
+"""Quasars drawn from principal components of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.errors import InputError
+from qnet.simulation.absorption import absorbers, bal, forest
+from qnet.simulation.cosmology import log_luminosity
+from qnet.simulation.frame import NPIX, Objects, scale_to_r
+from qnet.simulation.profiles import Z_MAX, add_gaussians
+from qnet.simulation.quasars import continuum
+from qnet.simulation.restframe import SpectrumArray, magnitudes, positive, shift
+from qnet.simulation.template_files import TemplateSet
+
+#: Standard deviation of what each vector after the first adds to a template quasar, relative to the
+#: first, at the wavelength where it adds most: the peaks of CIV and Lyman alpha. The files hold no
+#: coefficients of quasars and no eigenvalues; with much more, line profiles turn over.
+QUASAR_CHANGE = 0.15
+
+#: Scatter [dex] of the strength of all lines together, and of each stretch of `LINE_STRETCH` in ln
+#: wavelength against its neighbours. The vectors change the lines beyond 2000 A by a few per cent
+#: only; those of real quasars scatter by 0.2 dex (Shen et al. 2011, ApJS 194, 45, fig. 13).
+LINE_SCATTER, STRETCH_SCATTER, LINE_STRETCH = 0.15, 0.13, 0.03
+
+#: Wavelengths [Angstrom] with little line emission, between which the continuum under the lines is
+#: taken to be straight (Vanden Berk et al. 2001, AJ 122, 549, section 4.1 and table 5).
+_CONTINUUM = (
+    1000, 1040, 1160, 1285, 1350, 1455, 1700, 2200, 3030, 3600, 4000, 4200, 4700, 5100, 5600, 6100,
+    7100, 8100, 9100,
+)  # fmt: skip
+
+#: Draws are cut at this many standard deviations, and a quasar must stay everywhere between these
+#: multiples of the first vector.
+_CUT, _LEAST, _MOST = 2.5, 0.35, 3.0
+
+#: Scatter of a power of wavelength by which template quasars are tilted: that of quasar slopes
+#: (Richards et al. 2003, AJ 126, 1131) in what the vectors leave.
+QUASAR_TILT = 0.25
+
+#: Where the templates of quasars hold the light that Lyman limit systems leave in the mean
+#: [Angstrom]; shorter of it the light is a power law, wave^-0.3 (Lusso et al. 2015, MNRAS 449,
+#: 4204: frequency^-1.7), and the limit systems are drawn.
+_LYMAN_EDGE, _LYMAN_SLOPE = 980.0, -0.3
+
+
+def draw(
+    rng: np.random.Generator,
+    sets: Sequence[TemplateSet],
+    z: FloatArray,
+    rmag: FloatArray,
+    *,
+    bal_fraction: float,
+) -> Objects:
+    """Draw quasars, as `qnet.simulation.templates.Templates.quasars` describes it.
+
+    Parameters
+    ----------
+    rng : Generator
+    sets : sequence of TemplateSet
+        Templates of quasars, each with the redshifts for which it holds.
+    z, rmag : ndarray of float64, shape (nspec,)
+    bal_fraction : float
+    """
+    z, rmag = _checked(z, rmag, bal_fraction)
+    light = np.empty((len(z), NPIX), dtype=np.float32)
+    chosen = _choose_quasar_sets(rng, sets, z)
+    for number, each in enumerate(sets):
+        rows = np.flatnonzero(chosen == number)
+        if rows.size:
+            light[rows] = shift(_quasar_mix(rng, each, rows.size), z[rows], start=each.start)
+    tilt = QUASAR_TILT * np.clip(rng.standard_normal(len(z)), -_CUT, _CUT)
+    light *= continuum.power_law(z, np.stack([tilt, tilt, tilt]))
+    return _quasar_finish(rng, light, z, rmag, bal_fraction)
+
+
+def _checked(
+    z: npt.ArrayLike, rmag: npt.ArrayLike, bal_fraction: float
+) -> tuple[FloatArray, FloatArray]:
+    values, magnitude = np.asarray(z, dtype=np.float64), magnitudes(rmag)
+    if values.shape != magnitude.shape:
+        raise InputError(
+            f"z and rmag must be of one length, not of shapes {values.shape} and {magnitude.shape}"
+        )
+    outside = ~((values >= 0) & (values <= Z_MAX))
+    if outside.any():
+        raise InputError(f"z must be from 0 to {Z_MAX:g}, and holds {values[outside][0]}")
+    if not 0 <= bal_fraction <= 1:
+        raise InputError(f"bal_fraction must be from 0 to 1, not {bal_fraction}")
+    return values, magnitude
+
+
+def _choose_quasar_sets(
+    rng: np.random.Generator, sets: Sequence[TemplateSet], z: FloatArray
+) -> IntArray:
+    """Index of a file for each redshift, at random among those whose range holds it."""
+    limits = np.array([each.redshifts for each in sets])
+    away = np.maximum(limits[:, :1] - z, z - limits[:, 1:]).clip(0.0)
+    near = away <= away.min(axis=0)
+    chances = np.where(near, rng.uniform(size=near.shape), -1.0)
+    return np.asarray(np.argmax(chances, axis=0), dtype=np.int64)
+
+
+def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> SpectrumArray:
+    """Random mixes of the vectors of quasars that stay near the first."""
+    vectors = _without_limit(each)
+    first = vectors[0]
+    used = _sure(each)
+    relative = vectors[1:, used] / first[used]
+    smooth = relative[:, : len(relative[0]) // 10 * 10].reshape(len(relative), -1, 10).mean(axis=2)
+    scale = QUASAR_CHANGE / np.abs(smooth).max(axis=1)
+    weights = scale * np.clip(rng.standard_normal((count, len(relative))), -_CUT, _CUT)
+    # Shrink, rather than draw again, what leaves the limits: a fixed number of random numbers.
+    ratio = 1 + weights @ smooth
+    low, high = 1 - ratio.min(axis=1), ratio.max(axis=1) - 1
+    weights /= np.maximum(np.maximum(low / (1 - _LEAST), high / (_MOST - 1)), 1.0)[:, None]
+    mixed = np.asarray(first + weights.astype(np.float32) @ vectors[1:], dtype=np.float32)
+    return positive(_vary_lines(rng, each.wave, mixed))
+
+
+def _vary_lines(rng: np.random.Generator, wave: FloatArray, flux: SpectrumArray) -> SpectrumArray:
+    """Make the lines of quasars stronger or weaker over their continua."""
+    nodes = np.array([node for node in _CONTINUUM if wave[0] + 15 < node < wave[-1] - 15])
+    if not nodes.size:
+        return flux
+    count = len(flux)
+    means = [flux[:, np.abs(wave - node) < 15].mean(axis=1) for node in nodes]
+    level = np.stack(means, axis=1) @ _hats(wave, nodes)
+    places = np.exp(np.arange(np.log(wave[0]), np.log(wave[-1]) + LINE_STRETCH, LINE_STRETCH))
+    draws = np.clip(rng.standard_normal((count, len(places))), -_CUT, _CUT)
+    common = np.clip(rng.standard_normal((count, 1)), -_CUT, _CUT)
+    dex = (STRETCH_SCATTER * draws + LINE_SCATTER * common).astype(np.float32)
+    factor = np.exp(np.float32(np.log(10.0)) * (dex @ _hats(wave, places)))
+    return np.asarray(level + (flux - level) * factor, dtype=np.float32)
+
+
+def _hats(wave: FloatArray, nodes: FloatArray) -> SpectrumArray:
+    """Weights of nodes for straight lines between them, shape (nnodes, npix)."""
+    return np.stack([np.interp(wave, nodes, row) for row in np.eye(len(nodes))]).astype(np.float32)
+
+
+def _sure(each: TemplateSet) -> slice:
+    """Pixels of a quasar template that its sample determined well."""
+    wave = each.wave
+    margin = max(10, len(wave) // 50)
+    low = max(margin, int(np.searchsorted(wave, _LYMAN_EDGE)))
+    return slice(low, len(wave) - margin)
+
+
+def _without_limit(each: TemplateSet) -> SpectrumArray:
+    """Vectors whose light short of the Lyman limit is a power law."""
+    wave, vectors = each.wave, each.vectors
+    edge = int(np.searchsorted(wave, _LYMAN_EDGE))
+    if edge == 0:
+        return vectors
+    level = vectors[:, edge : edge + 100].mean(axis=1, keepdims=True)
+    power = (wave[:edge] / _LYMAN_EDGE) ** _LYMAN_SLOPE
+    filled = vectors.copy()
+    filled[:, :edge] = level * power
+    return filled
+
+
+def _quasar_finish(
+    rng: np.random.Generator,
+    light: SpectrumArray,
+    z: FloatArray,
+    rmag: FloatArray,
+    bal_fraction: float,
+) -> Objects:
+    """Quasars from the light that the templates give: dust, outflows, sight lines, magnitude."""
+    count = len(z)
+    troughs = bal.draw(rng, z, bal_fraction)
+    # Few are red (as in `parametric`): the templates already hold the mean reddening.
+    ebv = np.where(rng.uniform(size=count) < 0.1, rng.exponential(0.15, count), 0.0)
+    ebv = ebv + rng.exponential(0.012, count)
+    ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, 0.077, 0.023))
+    bal.absorb(light, troughs, z)
+    light *= continuum.dimming(z, np.minimum(ebv, 0.6))
+    flux = scale_to_r(positive(light), rmag)
+    log_l1700 = log_luminosity(rmag, z, 1700.0)
+    flux *= np.exp(-_sight_lines(rng, z, log_l1700))
+    bi, ai, low_ion = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
+    bi[troughs.row], ai[troughs.row] = bal.indices(troughs, z)
+    low_ion[troughs.row] = troughs.low_ion
+    flag = (ai > bal.AI_VISIBLE) | (bi > 0) | low_ion
+    truth = {
+        "TRUEZ": z,
+        "TRUESPECTYPE": np.full(count, "QSO"),
+        "TRUESUBTYPE": np.where(flag, "BAL", ""),
+        "BAL_FLAG_VI": flag.astype(np.int16),
+        "BI_CIV": bi,
+        "AI_CIV": ai,
+        "LOBAL": low_ion,
+        "RMAG": rmag,
+        "EBV": np.minimum(ebv, 0.6),
+        "LOG_L1700": log_l1700,
+    }
+    return Objects(flux, truth)
+
+
+def _sight_lines(rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray) -> SpectrumArray:
+    """Optical depth of what lies before the quasars, shape (nspec, NPIX)."""
+    tau = np.zeros((len(z), NPIX), dtype=np.float32)
+    hydrogen = np.flatnonzero(z > forest.lowest_redshift())
+    if hydrogen.size:
+        tau[hydrogen] = forest.forest_depth(rng, z[hydrogen], log_l1700[hydrogen])
+        tau[hydrogen] += forest.limit_depth(rng, z[hydrogen])
+    systems, columns = absorbers.draw_damped(rng, z)
+    absorbers.add_damped(tau, systems, columns)
+    add_gaussians(tau, absorbers.damped_metals(rng, systems, columns))
+    for profiles in absorbers.narrow_absorbers(rng, z):
+        add_gaussians(tau, profiles)
+    return tau

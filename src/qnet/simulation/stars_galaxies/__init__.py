@@ -1,0 +1,1 @@
+"""Galaxies and stars."""

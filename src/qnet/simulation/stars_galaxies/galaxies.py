@@ -1,0 +1,399 @@
+"""Galaxies: populations of stars, dust, narrow emission lines, gas in absorption.
+
+None has a permitted line with a full width at half maximum over `MAX_FWHM`: what has is a quasar.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import Float32Array, FloatArray
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.simulation.cosmology import luminosity_distance
+from qnet.simulation.frame import NPIX, Objects, scale_to_r
+from qnet.simulation.profiles import FWHM_OVER_SIGMA, add_gaussians, gaussians
+from qnet.simulation.restframe import (
+    SpectrumArray,
+    broaden,
+    magnitudes,
+    positive,
+    redden,
+    rest_wave,
+    shift,
+    starburst_extinction,
+)
+from qnet.simulation.stars_galaxies import nebular
+from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, near, populations
+
+#: Largest full width at half maximum of the emission lines [km/s].
+MAX_FWHM = 900.0
+
+#: Highest redshift.
+Z_MAX = 1.7
+
+#: Dust dims the stars by this times E(B-V) of the gas (Calzetti et al. 2000, ApJ 533, 682, eq. 3).
+STARS_TO_GAS = 0.44
+
+#: Share of galaxies whose redshift has nothing to do with their brightness.
+_ANY_REDSHIFT = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of galaxy.
+
+    Attributes
+    ----------
+    share : float
+        Of all galaxies: chosen to hold many of those that pass for quasars in photometry, with
+        blue light or strong lines; no luminosity function.
+    magnitude : tuple of (mean, sigma)
+        Absolute r magnitude (Blanton et al. 2003, ApJ 592, 819: L* at -21.2 for h = 0.7).
+    fading : float
+        K-correction per unit redshift [mag] (Chilingarian et al. 2010, MNRAS 405, 1409, fig. 3).
+    young, middle : tuple of (low, high)
+        Share of the light at 5500 A of stars younger than about 50 Myr, and near 0.5 Gyr; the rest
+        is old.
+    hbeta : tuple of (median, dex)
+        Rest-frame equivalent width of Hbeta [Angstrom], log-normal.
+    nitrogen : tuple of (low, high)
+        log10 [NII] / Halpha.
+    fwhm : tuple of (low, high)
+        Of the emission lines [km/s].
+    sigma : tuple of (low, high)
+        Of the stars [km/s].
+    dust : float
+        Mean of E(B-V) of the gas (exponential, to 1.5) [mag].
+    """
+
+    share: float
+    magnitude: tuple[float, float]
+    fading: float
+    young: tuple[float, float]
+    middle: tuple[float, float]
+    hbeta: tuple[float, float]
+    nitrogen: tuple[float, float]
+    fwhm: tuple[float, float]
+    sigma: tuple[float, float]
+    dust: float
+
+
+#: The kinds, by TRUESUBTYPE. Equivalent widths are of the order of those of SDSS galaxies
+#: (Brinchmann et al. 2004, MNRAS 351, 1151; Kniazev et al. 2004, ApJS 153, 429 for HII galaxies;
+#: Zakamska et al. 2003, AJ 126, 2125 for type-2 Seyferts).
+KINDS: dict[str, Kind] = {
+    "PASSIVE": Kind(.17, (-21.8, 0.9), 1.6, (.0, .02), (.0, .10), (0.12, .25), (-.2, .3),
+                    (200, 600), (120, 350), .05),
+    "SF": Kind(.25, (-20.7, 1.1), 0.7, (.1, .5), (.15, .5), (6.0, .33), (-1.1, -.3), (70, 300),
+               (60, 180), .25),
+    "STARBURST": Kind(.14, (-20.8, 1.1), 0.4, (.45, .9), (.05, .4), (22., .28), (-1.3, -.35),
+                      (80, 350), (60, 160), .25),
+    "HII": Kind(.13, (-18.0, 1.7), 0.2, (.75, 1.0), (.0, .15), (90., .30), (-2.0, -1.1), (70, 200),
+                (60, 90), .10),
+    "COMPOSITE": Kind(.07, (-21.3, 0.8), 1.0, (.03, .3), (.1, .5), (3.5, .3), (-.5, .0), (150, 400),
+                      (80, 220), .30),
+    "SEYFERT2": Kind(.11, (-21.5, 0.9), 1.0, (.0, .3), (.05, .4), (7.0, .35), (-.6, .25),
+                     (200, MAX_FWHM), (100, 300), .25),
+    "LINER": Kind(.07, (-21.7, 0.8), 1.5, (.0, .03), (.0, .2), (0.9, .25), (-.15, .35),
+                  (200, MAX_FWHM), (120, 330), .15),
+    "E+A": Kind(.06, (-21.2, 0.9), 0.9, (.0, .05), (.5, .95), (0.2, .25), (-.5, .2), (150, 400),
+                (80, 250), .10),
+}  # fmt: skip
+
+#: Absorption by gas between the stars: rest wavelength in vacuum [Angstrom] and equivalent width
+#: against Mg II 2796 (Zhu et al. 2015, ApJ 815, 48, table 2; Na I: Chen et al. 2010, AJ 140, 445).
+_GAS = (
+    (1526.71, 0.7), (1548.20, 0.9), (1550.78, 0.7), (1608.45, 0.5), (1670.79, 0.8),
+    (2344.21, 0.75), (2374.46, 0.6), (2382.76, 0.9), (2586.65, 0.75), (2600.17, 0.95),
+    (2796.35, 1.0), (2803.53, 0.85), (2852.96, 0.3), (5891.58, 0.4), (5897.56, 0.3),
+)  # fmt: skip
+
+
+def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
+    """Draw galaxies.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of all randomness.
+    rmag : ndarray of float64, shape (nspec,)
+        r magnitudes (AB), about 14 to 24; bright ones are near.
+
+    Returns
+    -------
+    Objects
+        Truth: TRUEZ (0 to `Z_MAX`), TRUESPECTYPE 'GALAXY', TRUESUBTYPE (`KINDS`), BAL_FLAG_VI,
+        BI_CIV, RMAG, and FWHM_EMISSION [km/s], EW_HBETA [Angstrom, rest frame], LOG_N2, LOG_O3
+        (log10 [NII]/Halpha and [OIII]/Hbeta).
+
+    Raises
+    ------
+    InputError
+        `rmag` is not one-dimensional and finite.
+    """
+    rmag = magnitudes(rmag)
+    subtype = draw_kinds(rng, len(rmag))
+    z = draw_redshifts(rng, rmag, subtype, Z_MAX)
+    return assemble(rng, rmag, subtype, z, population_light(rng, subtype))
+
+
+def draw_kinds(rng: np.random.Generator, count: int) -> npt.NDArray[np.str_]:
+    """TRUESUBTYPE of some galaxies, by the shares of `KINDS`."""
+    shares = np.array([kind.share for kind in KINDS.values()])
+    return rng.choice(np.array(list(KINDS)), size=count, p=shares / shares.sum())
+
+
+def draw_redshifts(
+    rng: np.random.Generator, rmag: FloatArray, subtype: npt.NDArray[np.str_], z_max: float
+) -> FloatArray:
+    """Redshifts at which galaxies of some kinds have their r magnitudes.
+
+    Parameters
+    ----------
+    rng : Generator
+    rmag : ndarray of float64, shape (nspec,)
+    subtype : ndarray of str, shape (nspec,)
+        Names in `KINDS`.
+    z_max : float
+
+    Returns
+    -------
+    ndarray of float64, shape (nspec,)
+        0.0005 to `z_max`.
+    """
+    nodes = np.concatenate([np.geomspace(5e-4, 0.05, 60), np.linspace(0.051, z_max, 400)])
+    modulus = 5 * np.log10(luminosity_distance(nodes) * 1e5)
+    absolute = _draw(rng, subtype, "magnitude", normal=True)
+    z = np.empty(len(rmag))
+    for name, kind in KINDS.items():
+        rows = subtype == name
+        z[rows] = np.interp((rmag - absolute)[rows], modulus + kind.fading * nodes, nodes)
+    # No galaxy outshines -24.5: the brightest of clusters.
+    brightest = np.interp(rmag + 24.5, modulus + nodes, nodes)
+    uniform = rng.uniform(size=len(z)) * np.minimum(brightest, z_max)
+    z = np.where(rng.uniform(size=len(z)) < _ANY_REDSHIFT, uniform, np.minimum(z, brightest))
+    return np.asarray(np.clip(z, nodes[0], z_max), dtype=np.float64)
+
+
+def population_light(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> SpectrumArray:
+    """Starlight of galaxies before dust, rest frame, shape (nspec, REST_NPIX)."""
+    weights = age_weights(rng, subtype, LOG_AGES)
+    spectra = populations()
+    # Old, massive galaxies are rich in metals (Gallazzi et al. 2005, MNRAS 362, 41).
+    rich = np.clip(
+        np.where(np.isin(subtype, ("HII", "STARBURST")), 0.25, 0.8)
+        + 0.2 * rng.standard_normal(len(subtype)),
+        0.0,
+        1.0,
+    )[:, None].astype(np.float32)
+    return np.asarray(
+        (weights * (1 - rich)) @ spectra[0] + (weights * rich) @ spectra[1], dtype=np.float32
+    )
+
+
+def age_weights(
+    rng: np.random.Generator, subtype: npt.NDArray[np.str_], log_ages: FloatArray
+) -> Float32Array:
+    """Share of the light at 5500 A by age.
+
+    Three bursts of 0.2 dex: young, near 0.5 Gyr, old.
+
+    Parameters
+    ----------
+    rng : Generator
+    subtype : ndarray of str, shape (nspec,)
+    log_ages : ndarray of float64, shape (nages,)
+        Ages of the populations, log10 [Gyr].
+
+    Returns
+    -------
+    ndarray of float32, shape (nspec, nages)
+        Rows sum to 1.
+    """
+    young, middle = _draw(rng, subtype, "young"), _draw(rng, subtype, "middle")
+    parts = np.stack([young, middle, np.maximum(1 - young - middle, 0.0)], axis=1)
+    parts /= parts.sum(axis=1, keepdims=True)
+    count = len(subtype)
+    centres = np.stack(
+        [rng.uniform(*limits, count) for limits in ((-2.4, -1.5), (-0.8, 0.1), (0.4, 1.1))], axis=1
+    )
+    bursts = np.exp(-0.5 * ((log_ages - centres[:, :, None]) / 0.2) ** 2)
+    bursts /= bursts.sum(axis=2, keepdims=True)
+    return np.asarray(np.einsum("ij,ijk->ik", parts, bursts), dtype=np.float32)
+
+
+def assemble(
+    rng: np.random.Generator,
+    rmag: FloatArray,
+    subtype: npt.NDArray[np.str_],
+    z: FloatArray,
+    starlight: SpectrumArray,
+) -> Objects:
+    """Galaxies from their starlight: dust, motion, emission and absorption lines, magnitude.
+
+    Parameters
+    ----------
+    rng : Generator
+    rmag, z : ndarray of float64, shape (nspec,)
+    subtype : ndarray of str, shape (nspec,)
+    starlight : ndarray of float32, shape (nspec, REST_NPIX)
+        Rest frame, before dust.
+
+    Returns
+    -------
+    Objects
+        As `make` returns.
+    """
+    count = len(z)
+    means = np.array([KINDS[name].dust for name in subtype])
+    gas_dust = np.minimum(means * rng.exponential(size=count), 1.5)
+    wave = rest_wave()
+    light = starlight + _nuclear_light(rng, subtype, wave)
+    light = redden(light, starburst_extinction(wave), STARS_TO_GAS * gas_dust)
+    level = light[:, near(nebular.WAVELENGTHS["HBETA"])].mean(axis=1)
+    flux = broaden(shift(light, z), _draw(rng, subtype, "sigma"))
+    width = _draw(rng, subtype, "fwhm")
+    flux *= _gas_transmission(rng, subtype, z, gas_dust)
+    hbeta = np.exp(_draw(rng, subtype, "hbeta", lognormal=True))
+    ratios = _ratios(rng, subtype)
+    fluxes = _emission(rng, ratios, subtype, gas_dust)
+    _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
+    truth = {
+        "TRUEZ": z,
+        "TRUESPECTYPE": np.full(count, "GALAXY"),
+        "TRUESUBTYPE": subtype,
+        "BAL_FLAG_VI": np.zeros(count, dtype=np.int32),
+        "BI_CIV": np.zeros(count),
+        "RMAG": np.asarray(rmag, dtype=np.float64),
+        "FWHM_EMISSION": width,
+        "EW_HBETA": hbeta,
+        "LOG_N2": ratios.nitrogen,
+        "LOG_O3": ratios.oxygen,
+    }
+    return Objects(scale_to_r(positive(flux), rmag), truth)
+
+
+def _draw(
+    rng: np.random.Generator,
+    subtype: npt.NDArray[np.str_],
+    field: str,
+    *,
+    normal: bool = False,
+    lognormal: bool = False,
+) -> FloatArray:
+    """A property of each galaxy from the two numbers that its kind gives."""
+    first, second = np.array([getattr(KINDS[name], field) for name in subtype]).reshape(-1, 2).T
+    if normal:
+        return np.asarray(first + second * rng.standard_normal(len(first)), dtype=np.float64)
+    if lognormal:
+        scatter = second * np.log(10.0) * np.clip(rng.standard_normal(len(first)), -3, 3)
+        return np.asarray(np.log(first) + scatter, dtype=np.float64)
+    return np.asarray(first + (second - first) * rng.uniform(size=len(first)), dtype=np.float64)
+
+
+def _ratios(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> nebular.Ratios:
+    """Places of the galaxies in the diagnostic diagram, by kind."""
+    nitrogen = _draw(rng, subtype, "nitrogen")
+    oxygen = np.empty(len(subtype))
+    for names, place in (
+        (("SF", "STARBURST", "HII"), nebular.star_forming),
+        (("COMPOSITE",), nebular.composite),
+        (("SEYFERT2",), nebular.seyfert),
+        # Gas in old galaxies is ionised by old stars, with the ratios of LINERs (Cid Fernandes et
+        # al. 2011, MNRAS 413, 1687).
+        (("LINER", "PASSIVE", "E+A"), nebular.liner),
+    ):
+        rows = np.isin(subtype, names)
+        oxygen[rows] = place(rng, nitrogen[rows]).oxygen
+    return nebular.Ratios(nitrogen, oxygen)
+
+
+def _emission(
+    rng: np.random.Generator,
+    ratios: nebular.Ratios,
+    subtype: npt.NDArray[np.str_],
+    gas_dust: FloatArray,
+) -> FloatArray:
+    """Line fluxes against Hbeta behind dust, shape (nspec, nlines), order of WAVELENGTHS."""
+    liners = np.isin(subtype, ("LINER", "PASSIVE", "E+A"))
+    fluxes = nebular.line_fluxes(rng, ratios, liners | (subtype == "SEYFERT2"), liners)
+    rest = np.array(list(nebular.WAVELENGTHS.values()))
+    curve = starburst_extinction(rest)
+    hbeta = starburst_extinction(np.array([nebular.WAVELENGTHS["HBETA"]]))
+    dimming = 10 ** (-0.4 * np.outer(gas_dust, curve - hbeta))
+    return np.stack(list(fluxes.values()), axis=1) * dimming
+
+
+def _add_emission(
+    rng: np.random.Generator,
+    flux: SpectrumArray,
+    fluxes: FloatArray,
+    hbeta: FloatArray,
+    z: FloatArray,
+    width: FloatArray,
+    subtype: npt.NDArray[np.str_],
+) -> None:
+    """Add the emission lines to observed spectra, in place."""
+    rest = np.array(list(nebular.WAVELENGTHS.values()))
+    wave, area = np.outer(1 + z, rest), fluxes * (hbeta * (1 + z))[:, None]
+    sigma = (width / FWHM_OVER_SIGMA)[:, None]
+    rows = np.arange(len(z))[:, None]
+    # Outflows give the [OIII] lines of many Seyferts blue wings of about 1000 km/s (Mullaney et al.
+    # 2013, MNRAS 433, 622). Forbidden lines only: permitted ones stay narrow.
+    names = list(nebular.WAVELENGTHS)
+    wings = [names.index("OIII_4960"), names.index("OIII_5008")]
+    windy = (subtype == "SEYFERT2") & (rng.uniform(size=len(z)) < 0.4)
+    share = np.where(windy, rng.uniform(0.1, 0.5, len(z)), 0.0)[:, None]
+    away = 1 - rng.uniform(100, 400, len(z))[:, None] / SPEED_OF_LIGHT
+    broad = rng.uniform(600, 1500, len(z))[:, None] / FWHM_OVER_SIGMA
+    add_gaussians(flux, gaussians(rows, wave[:, wings] * away, broad, area[:, wings] * share))
+    area[:, wings] *= 1 - share
+    add_gaussians(flux, gaussians(rows, wave, sigma, area))
+
+
+def _nuclear_light(
+    rng: np.random.Generator, subtype: npt.NDArray[np.str_], wave: FloatArray
+) -> SpectrumArray:
+    """Scattered light of the hidden nucleus of Seyferts, and nebular continuum of HII galaxies.
+
+    Power laws wave^-1.5 (Vanden Berk et al. 2001, AJ 122, 549) with up to a fifth of the light at
+    5500 A in a Seyfert (Kauffmann et al. 2003, section 2); the scatter in the slope stands for the
+    unlike continua of both.
+    """
+    count = len(subtype)
+    share = np.where(subtype == "SEYFERT2", 0.2, np.where(subtype == "HII", 0.1, 0.0))
+    share = share * rng.uniform(size=count)
+    slope = -1.5 + 0.3 * rng.standard_normal(count)
+    power = np.exp(np.outer(slope, np.log(wave / 5500.0)).astype(np.float32))
+    return np.asarray(share[:, None].astype(np.float32) * power, dtype=np.float32)
+
+
+def _gas_transmission(
+    rng: np.random.Generator,
+    subtype: npt.NDArray[np.str_],
+    z: FloatArray,
+    gas_dust: FloatArray,
+) -> SpectrumArray:
+    """Absorption by the gas of the galaxy, often flowing out, shape (nspec, NPIX).
+
+    Equivalent widths of 0.5 to 4 A of Mg II 2796 in star-forming galaxies, outflows of 0 to 300
+    km/s (Weiner et al. 2009, ApJ 692, 187); Na I grows with dust (Chen et al. 2010).
+    """
+    count = len(z)
+    depth = np.zeros((count, NPIX), dtype=np.float32)
+    dusty = np.isin(subtype, ("SF", "STARBURST", "COMPOSITE", "SEYFERT2"))
+    width = np.where(dusty, rng.uniform(0.3, 4.0, count), rng.uniform(0.0, 0.8, count))
+    sodium = width * np.minimum(gas_dust / 0.3, 2.0)
+    rest = np.array([line for line, _ in _GAS])
+    ratio = np.array([strength for _, strength in _GAS])
+    equivalent = np.where(rest > 5000.0, sodium[:, None], width[:, None]) * ratio
+    away = 1 - np.abs(rng.normal(0, 130, count))[:, None] / SPEED_OF_LIGHT
+    centre = np.outer(1 + z, rest) * away
+    sigma = rng.uniform(80, 220, count)[:, None]
+    add_gaussians(
+        depth, gaussians(np.arange(count)[:, None], centre, sigma, equivalent * (1 + z)[:, None])
+    )
+    return np.exp(-depth)

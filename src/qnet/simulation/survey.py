@@ -1,0 +1,355 @@
+"""Mock surveys: objects of all kinds put through an instrument, chunk by chunk."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet import __version__
+from qnet.core.arrays import Float32Array, IntArray
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike
+from qnet.core.grid import QUASARNET_GRID
+from qnet.core.spectra import Camera, Spectra
+from qnet.preprocess.normalisation import median_seen
+from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation.frame import Objects
+from qnet.simulation.instrument.instrument import make_instrument
+from qnet.simulation.instrument.noise import Errors, observe
+from qnet.simulation.population import (
+    KINDS,
+    MAGNITUDES,
+    QUASAR_REDSHIFTS,
+    blank,
+    check_mix,
+    draw,
+    merge,
+    merge_columns,
+)
+from qnet.simulation.source import Parametric, Source, read_templates
+
+if TYPE_CHECKING:
+    from qnet.simulation.templates import Templates
+
+Truth = dict[str, npt.NDArray[Any]]
+
+#: Spectra that are simulated at a time, with random numbers of their own. The spectra of a seed
+#: depend on it: it is part of what makes them reproducible.
+CHUNK = 256
+
+#: A seed is below 2**32 and a survey of at most 2**26 spectra: TARGETID holds both.
+SEED_BITS, INDEX_BITS = 32, 26
+
+#: Place of a survey in TARGETID.
+_SURVEY_CODE = {"sdss": 1, "boss": 2, "desi": 3}
+
+#: Share of quasars, galaxies and stars that are drawn from templates, where there are any.
+TEMPLATE_FRACTION = 0.6
+
+#: Fibres of a plate, the first plate number, and the date of simulated SDSS and BOSS spectra.
+FIBERS, FIRST_PLATE, MJD = 1000, 20000, 60000
+
+#: Units of the columns of the truth.
+UNITS: Mapping[str, str] = {"BI_CIV": "km/s", "RMAG": "mag"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Some simulated spectra.
+
+    Attributes
+    ----------
+    spectra : Spectra
+        On the survey's native pixels; ids TARGETID, and for SDSS and BOSS PLATE, MJD, FIBERID.
+    truth : dict of str to ndarray, shape (nspec,)
+        TARGETID, TRUEZ, TRUESPECTYPE, TRUESUBTYPE, BAL_FLAG_VI, BI_CIV, RMAG, SNR, SN_MEDIAN_ALL,
+        TEMPLATE, and the kinds' own columns.
+    signals : tuple of ndarray of float32, shape (nspec, npix) each
+        The noiseless spectra on the pixels of each camera.
+    """
+
+    spectra: Spectra
+    truth: Truth
+    signals: tuple[Float32Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.spectra)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Simulation:
+    """A mock survey: an iterable of `Batch`; made by `simulate`, which documents the fields.
+
+    Iterating twice gives the same spectra twice.
+    """
+
+    n: int
+    seed: int
+    noise_seed: int
+    survey: str
+    mix: Mapping[str, float]
+    templates: Source | None
+    template_fraction: float
+    errors: Errors
+    templates_sha256: str = ""
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[Batch]:
+        instrument = make_instrument(self.survey)
+        for start in range(0, self.n, CHUNK):
+            number = start // CHUNK
+            objects = self._objects(np.random.default_rng(_sequence(self.seed, number, 0)))
+            rng = np.random.default_rng(_sequence(self.noise_seed, number, 1))
+            cameras, signals = observe(objects.flux, instrument, rng, self.errors)
+            yield self._batch(start, objects.truth, cameras, signals)
+
+    def collect(self) -> Batch:
+        """All spectra as one batch: about 50 kB each for BOSS, 100 kB for DESI."""
+        batches = list(self)
+        first = batches[0].spectra
+        cameras = tuple(
+            Camera(
+                camera.name,
+                camera.wave,
+                np.concatenate([batch.spectra.cameras[k].flux for batch in batches]),
+                np.concatenate([batch.spectra.cameras[k].ivar for batch in batches]),
+            )
+            for k, camera in enumerate(first.cameras)
+        )
+        ids = {
+            name: np.concatenate([batch.spectra.ids[name] for batch in batches])
+            for name in first.ids
+        }
+        signals = tuple(
+            np.concatenate([batch.signals[k] for batch in batches]) for k in range(len(cameras))
+        )
+        spectra = Spectra(cameras, ids, survey=first.survey, layout=first.layout)
+        return Batch(spectra, join_truth([batch.truth for batch in batches]), signals)
+
+    def provenance(self) -> list[tuple[str, str | int | float, str]]:
+        """What made the spectra, as header cards: key, value, comment."""
+        cards: list[tuple[str, str | int | float, str]] = [
+            ("QNVER", __version__, "version of qnet that simulated"),
+            ("SIMSEED", self.seed, "seed"),
+            ("SIMNOISE", self.noise_seed, "seed of the instrument"),
+            ("SIMSURV", self.survey, "survey"),
+            ("SIMN", self.n, "number of spectra"),
+        ]
+        for kind, share in self.mix.items():
+            cards.append((f"SIM{kind[:5].upper()}", share, f"share of kind {kind}"))
+        if self.templates is not None:
+            cards.append(("SIMTFRAC", self.template_fraction, "share drawn from templates"))
+            cards.append(("SIMTSHA", self.templates_sha256, ""))
+        return cards
+
+    def _objects(self, rng: np.random.Generator) -> Objects:
+        """The noiseless objects of one chunk, kinds in random order."""
+        kinds = rng.choice(list(KINDS), size=CHUNK, p=[self.mix[kind] for kind in KINDS])
+        templated = rng.random(CHUNK) < (self.template_fraction if self.templates else 0.0)
+        templated &= kinds != "sky"
+        parts = []
+        for kind in KINDS:
+            for source, chosen in ((Parametric(), ~templated), (self.templates, templated)):
+                rows = np.flatnonzero((kinds == kind) & chosen)
+                if rows.size and source is not None:
+                    parts.append((rows, self._kind(rng, kind, source, rows.size)))
+        whole = merge(parts, CHUNK)
+        return Objects(whole.flux, {**whole.truth, "TEMPLATE": templated})
+
+    def _kind(self, rng: np.random.Generator, kind: str, source: Source, size: int) -> Objects:
+        """Objects of one kind."""
+        if kind == "sky":
+            return blank(size)
+        rmag = draw(rng, MAGNITUDES[self.survey][kind], size)
+        if kind == "quasar":
+            return source.quasars(rng, draw(rng, QUASAR_REDSHIFTS[self.survey], size), rmag)
+        return source.galaxies(rng, rmag) if kind == "galaxy" else source.stars(rng, rmag)
+
+    def _batch(
+        self,
+        start: int,
+        truth: Mapping[str, npt.NDArray[Any]],
+        cameras: Sequence[Camera],
+        signals: Sequence[Float32Array],
+    ) -> Batch:
+        """The chunk as a batch, cut where the survey ends."""
+        rows = slice(0, min(CHUNK, self.n - start))
+        index = start + np.arange(rows.stop)
+        ids = _ids(self.survey, self.seed, index)
+        cameras = [camera.select(np.arange(rows.stop)) for camera in cameras]
+        signals = [signal[rows] for signal in signals]
+        snr = median_snr(cameras, signals)
+        columns = {name: column[rows] for name, column in truth.items()}
+        spectra = Spectra(
+            tuple(cameras),
+            ids,
+            survey="DESI" if self.survey == "desi" else "SDSS",
+            layout="simulated spectra",
+        )
+        whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr}
+        whole["SN_MEDIAN_ALL"] = pixel_snr(cameras, signals)
+        first = [name for name in _FIRST_COLUMNS if name in whole]
+        order = first + [name for name in whole if name not in first]
+        return Batch(spectra, {name: whole[name] for name in order}, tuple(signals))
+
+
+_FIRST_COLUMNS = (
+    "TARGETID",
+    "TRUEZ",
+    "TRUESPECTYPE",
+    "TRUESUBTYPE",
+    "BAL_FLAG_VI",
+    "BI_CIV",
+    "RMAG",
+    "SNR",
+    "SN_MEDIAN_ALL",
+    "TEMPLATE",
+)
+
+
+def simulate(
+    n: int,
+    *,
+    seed: int,
+    survey: str = "boss",
+    mix: Mapping[str, float] | None = None,
+    templates: PathLike | Templates | None = None,
+    template_fraction: float = TEMPLATE_FRACTION,
+    noise_seed: int | None = None,
+    errors: Errors | None = None,
+) -> Simulation:
+    """Simulate the spectra of quasar targets and sky fibres.
+
+    Parameters
+    ----------
+    n : int
+        Number of spectra, 1 to 2**26.
+    seed : int
+        0 to 2**32 - 1. The same seed gives the same spectra, and those of a smaller n are the first
+        of a larger one.
+    survey : {'boss', 'sdss', 'desi'}
+        The instrument, and the magnitudes of its targets.
+    mix : mapping of str to float, optional
+        Shares of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1;
+        `qnet.simulation.population.DEFAULT_MIX` when None.
+    templates : path or Templates, optional
+        Folder of redrock's and redmonster's templates. Without it all objects are parametric.
+    template_fraction : float
+        With templates, the share of quasars, galaxies and stars that are drawn from them.
+    noise_seed : int, optional
+        Seed of the instrument alone: the same objects (and TARGETIDs) with other noise. `seed` when
+        None.
+    errors : Errors, optional
+        Sizes of the errors that are no photon noise; see `qnet.simulation.instrument.noise.Errors`.
+
+    Returns
+    -------
+    Simulation
+        Iterable of `Batch`; nothing is computed before it is iterated over.
+
+    Raises
+    ------
+    InputError
+        An argument is out of range or of the wrong kind.
+    MissingFileError, FileError
+        The templates are not there or damaged.
+
+    Notes
+    -----
+    The truth's SNR is the median, over the pixels of QuasarNET's log grid that have weight, of the
+    noiseless flux over the reported noise: sum(signal ivar) / sqrt(sum(ivar)) over the native
+    pixels of each grid pixel. SN_MEDIAN_ALL is the same per native pixel, as the column of that
+    name of SDSS's catalogues (data model of specObj): signal sqrt(ivar), the pixels of all cameras
+    together; three to four times smaller. Both are 0 for sky fibres, NaN without any weight.
+
+    Examples
+    --------
+    >>> from qnet.simulation import simulate
+    >>> batch = simulate(10, seed=1).collect()
+    >>> batch.spectra.cameras[0].flux.shape
+    (10, 4646)
+    """
+    count = _integer(n, "n", 1, 1 << INDEX_BITS)
+    checked_seed = _integer(seed, "seed", 0, (1 << SEED_BITS) - 1)
+    noise = checked_seed if noise_seed is None else noise_seed
+    make_instrument(survey)  # its name is checked
+    fraction = float(template_fraction)
+    if not 0 <= fraction <= 1:
+        raise InputError(f"template_fraction must lie between 0 and 1, not {template_fraction!r}")
+    source, digest = read_templates(templates)
+    return Simulation(
+        n=count,
+        seed=checked_seed,
+        noise_seed=_integer(noise, "noise_seed", 0, (1 << SEED_BITS) - 1),
+        survey=survey,
+        mix=check_mix(mix),
+        templates=source,
+        template_fraction=fraction,
+        errors=Errors() if errors is None else errors,
+        templates_sha256=digest,
+    )
+
+
+def median_snr(cameras: Sequence[Camera], signals: Sequence[Float32Array]) -> Float32Array:
+    """Median S/N of the signal per pixel of QuasarNET's grid; NaN without any weight."""
+    noiseless = [
+        dataclasses.replace(camera, flux=signal)
+        for camera, signal in zip(cameras, signals, strict=True)
+    ]
+    flux, ivar = rebin_cameras(noiseless, QUASARNET_GRID)
+    return median_seen(flux * np.sqrt(ivar), ivar > 0).astype(np.float32)
+
+
+def pixel_snr(cameras: Sequence[Camera], signals: Sequence[Float32Array]) -> Float32Array:
+    """Median S/N of the signal per native pixel that has weight; NaN without any."""
+    ivar = np.concatenate([camera.ivar for camera in cameras], axis=1)
+    values = (np.concatenate(list(signals), axis=1) * np.sqrt(ivar)).astype(np.float32)
+    return median_seen(values, ivar > 0).astype(np.float32)
+
+
+def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Truth:
+    """The truth of several batches; columns that only some have are filled as by `merge`."""
+    lengths = [len(part["TARGETID"]) for part in parts]
+    starts = np.cumsum([0, *lengths])
+    objects = [
+        (np.arange(start, start + length), part)
+        for start, length, part in zip(starts, lengths, parts, strict=False)
+    ]
+    return merge_columns(objects, int(starts[-1]))
+
+
+def _ids(survey: str, seed: int, index: IntArray) -> dict[str, npt.NDArray[Any]]:
+    """Ids of spectra by their number in the survey: positive, and no two seeds share any."""
+    base = _SURVEY_CODE[survey] << (SEED_BITS + INDEX_BITS) | seed << INDEX_BITS
+    targetid = base + index.astype(np.int64)
+    if survey == "desi":
+        return {"TARGETID": targetid}
+    return {
+        "TARGETID": targetid,
+        "PLATE": (FIRST_PLATE + index // FIBERS).astype(np.int32),
+        "MJD": np.full(len(index), MJD, np.int32),
+        "FIBERID": (1 + index % FIBERS).astype(np.int32),
+    }
+
+
+def _sequence(seed: int, *key: int) -> np.random.SeedSequence:
+    """Random numbers of a chunk, independent of those of all others."""
+    return np.random.SeedSequence(seed, spawn_key=key)
+
+
+def _integer(value: Any, name: str, low: int, high: int) -> int:
+    """An argument as an integer in a range."""
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise InputError(f"{name} must be an integer, not {value!r}") from error
+    if isinstance(value, bool) or not low <= number <= high:
+        raise InputError(f"{name} must be an integer from {low} to {high}, not {value!r}")
+    return number

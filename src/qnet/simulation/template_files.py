@@ -1,0 +1,225 @@
+"""Template files of redrock and redmonster: spectral shapes on the rest frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.errors import FileError, MissingFileError
+from qnet.core.files import PathLike
+from qnet.io.fits.file import FitsFile
+
+#: Step of the grid that templates are put on, in log10 of the wavelength: that of SDSS spectra.
+STEP = 1e-4
+
+#: Names of redrock's files, and of redmonster's stars and single-age populations.
+REDROCK, ARCHETYPES, POPULATIONS = (
+    "rrtemplate-*.fits",
+    "ndArch-spEigenStar-*.fits",
+    "ndArch-ssp_*.fits",
+)
+
+#: Kinds of objects in redrock's files (card RRTYPE).
+_KINDS = ("QSO", "GALAXY", "STAR")
+
+#: Pixels whose mean stands where a template has no data, and those dropped at a ragged end.
+_EDGE, _RAGGED = 50, 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TemplateSet:
+    """The templates of one file.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        'QSO', 'GALAXY' or 'STAR'.
+    names : tuple of str
+        What the file calls its templates, one for all (redrock: card RRSUBTYP) or one for each
+        (redmonster's stars).
+    start : float
+        log10 of the first wavelength [Angstrom, vacuum]; the step is ``STEP``.
+    vectors : ndarray of float32, shape (nvector, npix)
+        Flux densities; of redrock, the vectors of a linear combination. Where a file repeats one
+        value up to its end, which means no data, the mean of the nearest 50 pixels.
+    coefficients : ndarray of float64, shape (nrow, nvector), or None
+        Combinations that make real objects (HDU ARCHETYPE_COEFF).
+    redshifts : tuple of (low, high), or None
+        Where the template holds (HDU REDSHIFTS).
+    log_ages : ndarray of float64, shape (nvector,), or None
+        Ages of populations, log10 [Gyr].
+    """
+
+    path: Path
+    kind: str
+    names: tuple[str, ...]
+    start: float
+    vectors: Float32Array
+    coefficients: FloatArray | None = None
+    redshifts: tuple[float, float] | None = None
+    log_ages: FloatArray | None = None
+
+    @property
+    def wave(self) -> FloatArray:
+        """Wavelengths in vacuum [Angstrom], shape (npix,)."""
+        return np.asarray(
+            10 ** (self.start + STEP * np.arange(self.vectors.shape[1])), dtype=np.float64
+        )
+
+
+def read_templates(folder: PathLike) -> list[TemplateSet]:
+    """Read all template files in a folder and the folders in it.
+
+    Parameters
+    ----------
+    folder : str or path
+        Must hold redrock's files (``rrtemplate-*.fits``) of quasars, galaxies and stars; may hold
+        redmonster's (``ndArch-spEigenStar-*.fits``, ``ndArch-ssp_*.fits``). All are in vacuum
+        wavelengths.
+
+    Returns
+    -------
+    list of TemplateSet
+        In the order of the files' names.
+
+    Raises
+    ------
+    MissingFileError
+        There is no such folder, or no template file of one of the kinds in it.
+    FileError
+        A file is damaged or is not a template file.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise MissingFileError(f"{root}: no such folder; one of template files was expected")
+    sets = [_read_redrock(path) for path in sorted(root.rglob(REDROCK))]
+    missing = [kind for kind in _KINDS if kind not in {each.kind for each in sets}]
+    if missing:
+        raise MissingFileError(
+            f"{root}: holds no redrock template ({REDROCK}) of kind {' or '.join(missing)}; "
+            f"those of {', '.join(_KINDS)} were expected"
+        )
+    sets += [_read_archetypes(path) for path in sorted(root.rglob(ARCHETYPES))]
+    return sets + [_read_populations(path) for path in sorted(root.rglob(POPULATIONS))]
+
+
+def _read_redrock(path: Path) -> TemplateSet:
+    """One of redrock's files: BASIS_VECTORS, maybe ARCHETYPE_COEFF, REDSHIFTS for quasars."""
+    with FitsFile(path) as file:
+        header = file.header("BASIS_VECTORS") if "BASIS_VECTORS" in file else {}
+        kind = str(header.get("RRTYPE", "")).strip().upper()
+        if kind not in _KINDS:
+            raise FileError(
+                f"{path}: HDU BASIS_VECTORS says RRTYPE = {kind!r}, but one of "
+                f"{', '.join(_KINDS)} was expected"
+            )
+        log = header.get("LOGLAM", False) in (1, True)
+        start, vectors = _on_grid(path, file.image("BASIS_VECTORS"), header, log=log)
+        coefficients = redshifts = None
+        if "ARCHETYPE_COEFF" in file:
+            coefficients = _finite(path, "ARCHETYPE_COEFF", file.image("ARCHETYPE_COEFF"), 2)
+            if coefficients.shape[1] != len(vectors) or not len(coefficients):
+                raise FileError(
+                    f"{path}: HDU ARCHETYPE_COEFF has shape {coefficients.shape}, but "
+                    f"(nrow, {len(vectors)}) was expected, one column for each vector"
+                )
+        if kind == "QSO":
+            limits = _finite(path, "REDSHIFTS", file.image("REDSHIFTS"), 1)
+            redshifts = (float(limits.min()), float(limits.max()))
+    name = str(header.get("RRSUBTYP", "")).strip()
+    return TemplateSet(path, kind, (name,), start, vectors, coefficients, redshifts)
+
+
+def _read_archetypes(path: Path) -> TemplateSet:
+    """Redmonster's stars: an image of one spectrum a row, names in the cards N2_1, N2_2 .."""
+    with FitsFile(path) as file:
+        header = file.header(0)
+        start, vectors = _on_grid(path, file.image(0), header, log=True)
+    names = tuple(str(header.get(f"N2_{row + 1}", "")).strip() for row in range(len(vectors)))
+    if not all(names):
+        raise FileError(
+            f"{path}: HDU number 0 lacks the card N2_{names.index('') + 1}: a star's name"
+        )
+    return TemplateSet(path, "STAR", names, start, vectors)
+
+
+def _read_populations(path: Path) -> TemplateSet:
+    """Redmonster's populations: an image of one age a row, ages in CRVAL2 and CDELT2."""
+    with FitsFile(path) as file:
+        header = file.header(0)
+        start, vectors = _on_grid(path, file.image(0), header, log=True)
+    first, step = _number(path, header, "CRVAL2"), _number(path, header, "CDELT2")
+    ages = np.asarray(first + step * np.arange(len(vectors)), dtype=np.float64)
+    return TemplateSet(path, "GALAXY", ("",), start, vectors, log_ages=ages)
+
+
+def _number(path: Path, header: Any, card: str) -> float:
+    """A header card that must hold a number."""
+    value = header.get(card)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise FileError(f"{path}: the card {card} holds {value!r}, but a number was expected")
+    return float(value)
+
+
+def _finite(path: Path, hdu: str, data: npt.NDArray[Any], ndim: int) -> FloatArray:
+    """An image as float64, which must have a number of axes, and be finite and not empty."""
+    if data.ndim != ndim or not data.size:
+        raise FileError(
+            f"{path}: HDU {hdu} has shape {data.shape}, but {ndim} axes of at least one pixel "
+            "were expected"
+        )
+    if data.dtype.kind not in "fiu" or not np.isfinite(data).all():
+        raise FileError(f"{path}: HDU {hdu} holds values that are not finite numbers")
+    return np.asarray(data, dtype=np.float64)
+
+
+def _on_grid(
+    path: Path, image: npt.NDArray[Any], header: Any, *, log: bool
+) -> tuple[float, Float32Array]:
+    """Templates on a grid of step ``STEP``, and log10 of its first wavelength."""
+    data = _finite(path, "of the templates", image, 2)
+    first, step = _number(path, header, "CRVAL1"), _number(path, header, "CDELT1")
+    npix = data.shape[1]
+    last = first + step * (npix - 1)
+    ends = (10.0 ** min(first, 99.0), 10.0 ** min(last, 99.0)) if log else (first, last)
+    if step <= 0 or npix < 2 * _EDGE or not 100.0 < ends[0] < ends[1] < 1e6:
+        raise FileError(
+            f"{path}: CRVAL1 = {first:g} and CDELT1 = {step:g} for {npix} pixels, but wavelengths "
+            f"in Angstrom {'as log10 ' if log else ''}for at least {2 * _EDGE} pixels were expected"
+        )
+    data = np.stack([_filled(row) for row in data])
+    if log and np.isclose(step, STEP, rtol=1e-6):
+        return first, data.astype(np.float32)
+    place = first + step * np.arange(npix)
+    wave = 10**place if log else place
+    low, high = np.log10(wave[_RAGGED]), np.log10(wave[-1 - _RAGGED])
+    edges = 10 ** (low + STEP * np.arange(int((high - low) / STEP)))
+    # Means over the new pixels: differences of the integral, so that flux is kept.
+    native = np.concatenate([[wave[0]], 0.5 * (wave[1:] + wave[:-1]), [wave[-1]]])
+    sums = np.concatenate([np.zeros((len(data), 1)), np.cumsum(data * np.diff(native), axis=1)], 1)
+    integral = np.stack([np.interp(edges, native, row) for row in sums])
+    return float(low + 0.5 * STEP), (np.diff(integral, axis=1) / np.diff(edges)).astype(np.float32)
+
+
+def _filled(row: FloatArray) -> FloatArray:
+    """A template whose ends of one repeated value hold the mean of the nearest pixels instead."""
+    changes = np.flatnonzero(np.diff(row))
+    if not changes.size:
+        return row
+    # The first and last pixel that differ from their neighbour bound the data; one run that is
+    # only a pixel or two long is data like any other.
+    low, high = int(changes[0]) + 1, int(changes[-1]) + 1
+    if high - low < _EDGE:
+        return row
+    filled = row.copy()
+    if low > 2:
+        filled[:low] = row[low : low + _EDGE].mean()
+    if len(row) - high > 2:
+        filled[high:] = row[max(high - _EDGE, low) : high].mean()
+    return filled

@@ -1,0 +1,172 @@
+"""Simulated spectra and their truth to files, chunk by chunk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from qnet.core.arrays import FloatArray
+from qnet.core.errors import InputError
+from qnet.core.files import PathLike, as_path, check_output
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.io.prepared import PreparedWriter, check_prepared_name
+from qnet.io.tables import Card, check_format, write_table
+from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation.instrument.instrument import make_instrument
+from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
+from qnet.simulation.survey import UNITS, Batch, Simulation, Truth, join_truth
+
+Format = Literal["prepared", "coadd", "spec"]
+
+#: Surveys that have files of each format.
+_SURVEYS = {"prepared": ("sdss", "boss", "desi"), "coadd": ("desi",), "spec": ("sdss", "boss")}
+
+#: Name of the table of the truth.
+TRUTH_EXTNAME = "TRUTH"
+
+
+def write_simulation(
+    simulation: Simulation,
+    path: PathLike,
+    truth_path: PathLike,
+    *,
+    format: str = "prepared",
+    grid: WavelengthGrid = QUASARNET_GRID,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Truth:
+    """Simulate and write spectra and truth.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        From `simulate`. It is computed chunk by chunk: pixels are never all in memory.
+    path : str or path
+        File to write, .fits; for 'spec' a folder.
+    truth_path : str or path
+        Table to write: .fits (HDU 1, EXTNAME TRUTH), .csv, .ecsv or .parquet. `qnet.io.read_truth`
+        reads .fits and .csv.
+    format : {'prepared', 'coadd', 'spec'}
+        Prepared data on a grid; a DESI coadd (survey 'desi'); SDSS spec files (surveys 'boss' and
+        'sdss').
+    grid : WavelengthGrid
+        Of prepared data; QuasarNET's log grid if not given.
+    overwrite : bool
+        Whether existing outputs may be replaced.
+    progress : bool
+        Whether to show a progress bar, where standard error is a terminal.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The truth.
+
+    Raises
+    ------
+    InputError
+        The format is unknown or not one of the survey's, a name has the wrong suffix, or both
+        outputs are the same.
+    OutputExistsError, FileError
+        An output may not be written.
+    """
+    spectra_path, table_path = as_path(path, "path"), as_path(truth_path, "truth_path")
+    check_outputs(simulation.survey, spectra_path, table_path, format=format, overwrite=overwrite)
+    cards = [Card(*card) for card in simulation.provenance()]
+    truth: list[Truth] = []
+    with contextlib.ExitStack() as stack:
+        write = _writer(stack, simulation, spectra_path, format, grid, overwrite, cards)
+        for batch in _with_progress(simulation, progress):
+            write(batch)
+            truth.append(batch.truth)
+        whole = join_truth(truth)
+        # Before the spectra get their name: they never stand there without their truth.
+        write_table(
+            table_path,
+            whole,
+            extname=TRUTH_EXTNAME,
+            cards=cards,
+            units={name: unit for name, unit in UNITS.items() if name in whole},
+            overwrite=overwrite,
+        )
+    return whole
+
+
+def check_outputs(
+    survey: str, path: Path, truth_path: Path, *, format: str, overwrite: bool
+) -> None:
+    """Check, before anything is computed, that both outputs can be written; see `write_simulation`.
+
+    Raises
+    ------
+    InputError, OutputExistsError, FileError
+    """
+    if format not in get_args(Format):
+        raise InputError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
+    if survey not in _SURVEYS[format]:
+        raise InputError(
+            f"the format {format} is of the survey {' or '.join(_SURVEYS[format])}, not of {survey}"
+        )
+    if os.path.realpath(path) == os.path.realpath(truth_path):
+        raise InputError(f"{path}: is the name of both outputs: give the truth another one")
+    check_format(truth_path, "a truth table")
+    check_output(truth_path, overwrite)
+    if format == "spec":
+        check_folder(path, overwrite)
+        if os.path.realpath(path) in map(os.path.realpath, truth_path.parents):
+            raise InputError(f"{truth_path}: lies in the folder of the spectra: put it elsewhere")
+        return
+    check_prepared_name(path)
+    check_output(path, overwrite)
+
+
+def _writer(
+    stack: contextlib.ExitStack,
+    simulation: Simulation,
+    path: Path,
+    format: str,
+    grid: WavelengthGrid,
+    overwrite: bool,
+    cards: Sequence[Card],
+) -> Callable[[Batch], None]:
+    """What writes a batch, in a format."""
+    if format == "prepared":
+        prepared = stack.enter_context(PreparedWriter(path, grid, overwrite=overwrite, cards=cards))
+
+        def write_prepared(batch: Batch) -> None:
+            flux, ivar = rebin_cameras(batch.spectra.cameras, grid)
+            prepared.write(flux, ivar, dict(batch.spectra.ids))
+
+        return write_prepared
+    if format == "coadd":
+        coadd = stack.enter_context(
+            CoaddWriter(path, len(simulation), overwrite=overwrite, cards=cards)
+        )
+        return lambda batch: coadd.write(
+            batch.spectra, batch.truth["TRUESPECTYPE"], batch.truth["RMAG"]
+        )
+    folder = stack.enter_context(SpecFolder(path, overwrite=overwrite, cards=cards))
+    wdisp = _wdisp(simulation.survey)
+    return lambda batch: folder.write(
+        batch.spectra, batch.truth["TRUESPECTYPE"], batch.signals[0], wdisp
+    )
+
+
+def _wdisp(survey: str) -> FloatArray:
+    """Line spread function of BOSS or SDSS in pixels of 1e-4 dex."""
+    (detector,) = make_instrument(survey).detectors
+    return np.asarray(detector.sigma / (detector.wave * np.log(10) * 1e-4))
+
+
+def _with_progress(simulation: Simulation, progress: bool) -> Any:
+    """The batches, counted in spectra by a progress bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=len(simulation), unit="spectrum", disable=None if progress else True) as bar:
+        for batch in simulation:
+            yield batch
+            bar.update(len(batch))

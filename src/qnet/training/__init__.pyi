@@ -1,0 +1,6 @@
+# The public names, imported when they are first used: `__init__.py` reads this file.
+from .first_stage import train as train
+from .preparation import prepare as prepare
+from .settings import Augmentation as Augmentation
+from .settings import NetworkOptions as NetworkOptions
+from .settings import Settings as Settings

@@ -1,0 +1,275 @@
+"""The folder of a training run: checkpoints, weights, history."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.errors import FileError, InputError, OutputExistsError
+from qnet.core.files import atomic_write
+from qnet.io.tables import write_table
+
+if TYPE_CHECKING:
+    import keras
+
+    from qnet.model.model import Model
+    from qnet.training.settings import Settings
+
+#: What the folder of a run holds.
+BEST, LAST = "best.safetensors", "last.safetensors"
+HISTORY = ("history.fits", "history.csv")
+STATE = "state.json"
+
+_CHECKPOINT = "checkpoint-{:05d}.keras"
+
+#: The best weights until the state says so (`save_checkpoint`).
+_BEST_OF = "best-{:05d}.safetensors"
+
+
+@dataclasses.dataclass
+class State:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    plan : dict
+        What the run is: settings, and what the data are. A run is resumed by the same plan only.
+    epoch : int
+        Epochs done.
+    history : list of dict
+        A row per epoch.
+    best_epoch : int
+        Epoch of the lowest loss, from 1; 0 before the first.
+    best_loss : float
+        That loss: of validation, or of training where there is no validation.
+    """
+
+    plan: dict[str, Any]
+    epoch: int = 0
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best_epoch: int = 0
+    best_loss: float = float("inf")
+
+    def is_done(self, settings: Settings) -> bool:
+        """Whether a run is at its end: by its epochs, or for want of a better one."""
+        patience = settings.patience
+        waited = patience is not None and self.epoch - self.best_epoch >= patience
+        return waited or self.epoch >= settings.epochs
+
+
+def member_folder(folder: Path, member: int, members: int) -> Path:
+    """Folder of one of several networks, counted from 1; of a single one that of the run."""
+    return folder if members == 1 else folder / f"member-{member:02d}"
+
+
+def best_of(epoch: int) -> str:
+    """Name under which the weights of an epoch that is the best so far are written."""
+    return _BEST_OF.format(epoch)
+
+
+def identity(model: Model) -> str:
+    """What tells a model from others: the hash of its file, or of its arrays where it has none."""
+    if model.sha256:
+        return model.sha256
+    digest = hashlib.sha256(json.dumps(model.architecture.to_dict(), sort_keys=True).encode())
+    for name, values in sorted(model.weights.arrays.items()):
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -> None:
+    """Check, before any work is done, that a run may use a folder.
+
+    Raises
+    ------
+    OutputExistsError
+        It holds a run, and neither `resume` nor `overwrite` is asked for.
+    InputError
+        It holds a single network, and several are to be resumed; or the other way round.
+    FileError
+        It is a file, or a run is to be resumed and it is not there, or holds other things alone.
+    """
+    if resume and not (folder.is_dir() and (_runs(folder) or not any(folder.iterdir()))):
+        raise FileError(f"{folder}: holds no run that could be resumed")
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder}: is a file, but the folder of a run was expected")
+    if resume and members > 1 and _held(folder):
+        raise InputError(f"{folder}: holds the run of a single network, not of several")
+    runs = _runs(folder)
+    if resume and members == 1 and any(run != folder for run in runs):
+        raise InputError(f"{folder}: holds the runs of several networks, not of a single one")
+    if runs and not (resume or overwrite):
+        raise OutputExistsError(
+            f"{runs[0]}: holds a training run ({_held(runs[0])[0]}); ask for resuming or "
+            "overwriting it"
+        )
+
+
+def clear_others(folder: Path, members: int) -> None:
+    """Remove, from a folder that is overwritten, the networks that the new run does not replace.
+
+    Raises
+    ------
+    FileError
+        They cannot be removed.
+    """
+    own = {member_folder(folder, number, members) for number in range(1, members + 1)}
+    for other in _runs(folder):
+        if other in own:
+            continue
+        _remove(other, [*_held(other), *(path.name for path in _checkpoints(other))])
+        if other != folder and not any(other.iterdir()):
+            other.rmdir()
+
+
+def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make the folder of a run, or check that one that is there may be used.
+
+    Raises
+    ------
+    OutputExistsError
+        It holds a run, and neither `resume` nor `overwrite` is asked for.
+    FileError
+        The folder cannot be made.
+    """
+    held = _held(folder)
+    if resume:
+        return
+    if held and not overwrite:
+        raise OutputExistsError(
+            f"{folder}: holds a training run ({held[0]}); ask for resuming or overwriting it"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be made ready for a run ({error})") from error
+    _remove(folder, [*held, *(path.name for path in _checkpoints(folder))])
+
+
+def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
+    """Write the network with its optimiser, then the state that names it.
+
+    A run that is killed at any moment leaves a state, and the checkpoint and the best weights that
+    belong to it: these get their name, `BEST`, when the state says that they are the best.
+    """
+    path = folder / _CHECKPOINT.format(state.epoch)
+    with atomic_write(path, overwrite=True) as partial:
+        model.save(partial)
+    with atomic_write(folder / STATE, overwrite=True) as partial:
+        partial.write_text(json.dumps(dataclasses.asdict(state)))
+    _remove(folder, [old.name for old in _checkpoints(folder) if old != path])
+    _settle(folder, state)
+
+
+def _settle(folder: Path, state: State) -> None:
+    """Give the weights of the best epoch their name, and remove those of an epoch undone."""
+    try:
+        if (best := folder / best_of(state.best_epoch)).exists():
+            os.replace(best, folder / BEST)
+    except OSError as error:
+        raise FileError(f"{folder / BEST}: could not be written ({error})") from error
+    _remove(folder, [path.name for path in _unsettled(folder)])
+
+
+def load_checkpoint(
+    folder: Path, plan: Mapping[str, Any], losses: Mapping[str, Any] | None = None
+) -> tuple[keras.Model, State]:
+    """The network with its optimiser, and the state, of a run that was stopped.
+
+    `losses` are those that Keras does not know, by their names.
+
+    Raises
+    ------
+    FileError
+        The state or the checkpoint is damaged.
+    InputError
+        The run was another one.
+    """
+    import keras
+
+    from qnet.model import keras_network  # noqa: F401  registers the losses
+
+    file = folder / STATE
+    try:
+        state = State(**json.loads(file.read_text()))
+        was, now = _flatten(dict(state.plan)), _flatten(json.loads(json.dumps(plan)))
+        path = folder / _CHECKPOINT.format(state.epoch)
+    except (OSError, ValueError, TypeError) as error:
+        raise FileError(f"{file}: cannot be read ({error})") from error
+    differing = sorted(was.items() ^ now.items())
+    if differing:
+        key = differing[0][0]
+        raise InputError(
+            f"{folder}: the run cannot be resumed: its {key} was "
+            f"{was.get(key, 'not stated')}, and is now {now.get(key, 'not stated')}"
+        )
+    _settle(folder, state)
+    try:
+        model = keras.saving.load_model(path, dict(losses or {}), safe_mode=True)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path}: cannot be read ({error})") from error
+    return model, state
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write the rows of the epochs as FITS and CSV."""
+    columns: dict[str, npt.NDArray[Any]] = {
+        name.upper(): np.array(
+            [row[name] for row in history], dtype=np.int32 if name == "epoch" else np.float64
+        )
+        for name in history[0]
+    }
+    for name in HISTORY:
+        write_table(folder / name, columns, extname="HISTORY", overwrite=True)
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested values under joined names, as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, list):
+            value = dict(enumerate(value, start=1))
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
+
+
+def _held(folder: Path) -> list[str]:
+    """What a folder holds of a run, its checkpoints aside."""
+    names = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
+    return names + [path.name for path in _unsettled(folder)]
+
+
+def _unsettled(folder: Path) -> list[Path]:
+    """Weights that were the best of a run that was killed before its state said so."""
+    return sorted(folder.glob(_BEST_OF.replace("{:05d}", "*")))
+
+
+def _runs(folder: Path) -> list[Path]:
+    """The folder and those of several networks in it, as far as they hold a run."""
+    return [path for path in (folder, *sorted(folder.glob("member-*"))) if _held(path)]
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """All checkpoints."""
+    return sorted(folder.glob(_CHECKPOINT.replace("{:05d}", "*")))
+
+
+def _remove(folder: Path, names: list[str]) -> None:
+    """Remove files of a run."""
+    try:
+        for name in names:
+            (folder / name).unlink()
+    except OSError as error:
+        raise FileError(f"{folder}: the files of a run cannot be removed ({error})") from error

@@ -1,0 +1,364 @@
+"""Prepared data from any spectra that qnet reads: what networks are trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet import __version__
+from qnet.core.arrays import BoolArray, Float32Array, IntArray
+from qnet.core.errors import (
+    Failure,
+    FileError,
+    InputError,
+    QnetError,
+    QnetWarning,
+    guarded_call,
+    with_source,
+)
+from qnet.core.files import PathLike, as_paths, check_output, find_duplicates
+from qnet.core.flags import QNFlag
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.selection import Selection, is_qso_target
+from qnet.core.spectra import Spectra
+from qnet.io.frames import group_frames
+from qnet.io.prepared import PreparedWriter
+from qnet.io.reader import read_spectra
+from qnet.io.spall import SpAll, SpAllLike, as_spall
+from qnet.io.tables import Card
+from qnet.io.training_data import not_inspected
+from qnet.io.truth import TruthRecord
+from qnet.preprocess.normalisation import normalise
+from qnet.preprocess.rebinning import rebin_cameras
+
+logger = logging.getLogger(__name__)
+
+#: Columns that tell one observation of a target from another; those that an input has are used.
+OBSERVATION_COLUMNS = (
+    *("SURVEY", "PROGRAM", "HPXPIXEL", "TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
+    *("PLATE", "FIELD", "OBS", "MJD", "FIBERID", "CATALOGID", "SDSS_ID"),
+    *("SPID0", "SPID1", "SPID2"),
+)
+
+
+class Reason(StrEnum):
+    """Why a spectrum is left out, in the order in which the reasons are tried."""
+
+    NO_ID = "no id"
+    SKY = "no target (sky)"
+    BAD_FIBER = "bad fibre"
+    NOT_QSO_TARGET = "not a quasar target"
+    NOT_ASKED = "not asked for"
+    NOT_IN_TRUTH = "not in truth"
+    NOT_INSPECTED = "not inspected"
+    FLOAT32 = "beyond the range of float32"
+    NODATA = "NODATA"
+    CONSTANT = "CONSTANT"
+
+
+#: Ids that a message shows as examples.
+_EXAMPLES = 3
+
+#: Spectra that are left of an input: flux, ivar (float32, on the grid), ids.
+_Batch = tuple[Float32Array, Float32Array, dict[str, npt.NDArray[Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What came of a preparation.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file; None where no input could be read, and none was written.
+    nread : int
+        Spectra read.
+    nspec : int
+        Spectra written.
+    removed : mapping of str to int
+        Spectra that were read and not written, by the first reason that applies.
+    failures : list of Failure
+        Inputs that could not be read.
+    """
+
+    path: Path | None
+    nread: int
+    nspec: int
+    removed: Mapping[str, int]
+    failures: list[Failure]
+
+
+def prepare(
+    paths: Sequence[PathLike],
+    output: PathLike,
+    *,
+    grid: WavelengthGrid = QUASARNET_GRID,
+    targets: Literal["all", "qso"] = "all",
+    truth: Mapping[int, TruthRecord] | None = None,
+    targetids: Iterable[int] | None = None,
+    coadd: Literal["none", "target"] = "none",
+    spall: SpAllLike | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Prepared:
+    """Rebin the spectra of many files onto a network's grid and write them to one file.
+
+    Inputs are read one at a time, so that memory holds the largest of them and the ids of all.
+    Bad inputs are reported and the others written.
+
+    Parameters
+    ----------
+    paths : sequence of str or path
+        Files of any layout that `qnet.io.read_spectra` knows. The cframes (spCFrames) of one
+        exposure and spectrograph are one set of spectra.
+    output : str or path
+        Prepared data file to write, .fits.
+    grid : WavelengthGrid
+        Grid to rebin to, as `rebin` does; QuasarNET's by default.
+    targets : {'all', 'qso'}
+        Take all spectra, or those whose target bits say quasar candidate.
+    truth : mapping of int to TruthRecord, optional
+        From `read_truth`: take the spectra of these ids only, and of those what was inspected.
+    targetids : iterable of int, optional
+        Take these ids only.
+    coadd : {'none', 'target'}
+        'target' joins the exposures of each TARGETID of an input.
+    spall : path, mapping or tuple, optional
+        As `qnet.classify` takes it.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    progress : bool
+        Whether to show a bar on a terminal.
+
+    Returns
+    -------
+    Prepared
+        With the spectra that were removed counted by `Reason`: no id (negative); no target (sky);
+        bad fibre; not a quasar target; not asked for; not in truth; not inspected (class and
+        confidence 0); beyond the range of float32; NODATA: no pixel with weight on the grid;
+        CONSTANT: no scatter.
+
+    Raises
+    ------
+    InputError
+        An argument is not legal, a file is given twice, or no spectrum is left. Where a truth of
+        another survey is the reason, the message says so.
+    OutputExistsError, FileError
+        The output cannot be written.
+
+    Warns
+    -----
+    QnetWarning
+        A file has no ids, or an id that was asked for is in no input.
+    """
+    asked = None if targetids is None else frozenset(int(number) for number in targetids)
+    selection = Selection(targets=targets, targetids=asked, coadd=coadd)
+    groups = group_frames(as_paths(paths))
+    check_output(output, overwrite)
+    _check_paths([path for group in groups for path in group], output)
+    work = _Work(grid, selection, truth, as_spall(spall))
+    failures: list[Failure] = []
+    cards = (
+        Card("DEPNAM00", "qnet"),
+        Card("DEPVER00", __version__),
+        Card("QNTARGET", targets, "spectra that were taken"),
+        Card("QNCOADD", coadd, "exposures that were joined"),
+    )
+    try:
+        with PreparedWriter(output, grid, overwrite=overwrite, cards=cards) as writer:
+            for group in _bar(groups, progress):
+                names = tuple(map(str, group))
+                batch, messages = guarded_call(lambda: work.run(group), names[0], "prepared")  # noqa: B023
+                for message in messages:
+                    warnings.warn(message, QnetWarning, stacklevel=2)
+                if isinstance(batch, QnetError):
+                    failures.append(Failure(names, batch))
+                else:
+                    writer.write(*batch)
+            selection.warn_missing(work.seen_ids())
+            _check_left(writer.nspec, work)
+    except _NothingRead:
+        return Prepared(None, 0, 0, {}, failures)
+    removed = {str(reason): work.removed[reason] for reason in Reason if work.removed[reason]}
+    for name, number in removed.items():
+        logger.info("%d spectra removed: %s", number, name)
+    return Prepared(Path(output), work.nread, writer.nspec, removed, failures)
+
+
+class _NothingRead(Exception):
+    """No input could be read: nothing is written."""
+
+
+class _Work:
+    """The work on one input after another, and what it found so far."""
+
+    def __init__(
+        self,
+        grid: WavelengthGrid,
+        selection: Selection,
+        truth: Mapping[int, TruthRecord] | None,
+        spall: SpAll | None,
+    ) -> None:
+        self.grid = grid
+        self.selection = selection
+        self.truth = truth
+        self.spall = spall
+        self.nread = 0
+        self.in_truth = 0
+        self.removed: Counter[Reason] = Counter()
+        self.examples: list[int] = []
+        self._asked_seen: set[int] = set()
+        self._places: dict[bytes, tuple[str, int]] = {}
+        known = [] if truth is None else list(truth)
+        self._known = np.array(known, dtype=np.int64)
+        self._uninspected = np.array(
+            [number for number in known if truth and not_inspected(truth[number])], dtype=np.int64
+        )
+
+    def run(self, group: tuple[Path, ...]) -> _Batch:
+        """Read an input, choose its spectra, rebin them; nothing is counted if anything fails."""
+        spectra = read_spectra(group, spall=self.spall)
+        if self.selection.coadd == "target":
+            spectra = spectra.coadd()
+        removed: Counter[Reason] = Counter()
+        keep: BoolArray = np.ones(len(spectra), dtype=bool)
+        try:
+            for reason, which in self._unwanted(spectra):
+                removed[reason] += int((which & keep).sum())
+                keep &= ~which
+            chosen = spectra.select(keep)
+            flux, ivar = self._rebinned(chosen)
+        except InputError as error:
+            raise FileError(with_source(error, ", ".join(spectra.source))) from error
+        good: BoolArray = np.ones(len(chosen), dtype=bool)
+        for reason, which in _unusable(flux, ivar):
+            removed[reason] += int((which & good).sum())
+            good &= ~which
+        ids = {name: column[good] for name, column in chosen.ids.items()}
+        self._check_twice(ids, chosen.row[good], str(group[0]))
+        self._count(spectra.ids["TARGETID"], +removed)
+        logger.info("%s: %d of %d spectra", ", ".join(map(str, group)), good.sum(), len(spectra))
+        return flux[good], ivar[good], ids
+
+    def seen_ids(self) -> IntArray:
+        """Those of the ids asked for that were in an input."""
+        return np.array(sorted(self._asked_seen), dtype=np.int64)
+
+    def _unwanted(self, spectra: Spectra) -> Iterator[tuple[Reason, BoolArray]]:
+        """Reasons to leave out spectra, and the rows that they hold for."""
+        targetid = spectra.ids["TARGETID"]
+        yield Reason.NO_ID, targetid < 0
+        yield Reason.SKY, (spectra.flag & QNFlag.NOT_TARGET) != 0
+        yield Reason.BAD_FIBER, (spectra.flag & QNFlag.BAD_FIBER) != 0
+        if self.selection.targets == "qso":
+            yield Reason.NOT_QSO_TARGET, ~is_qso_target(spectra.ids)
+        if self.selection.targetids is not None:
+            yield Reason.NOT_ASKED, ~np.isin(targetid, list(self.selection.targetids))
+        if self.truth is not None:
+            yield Reason.NOT_IN_TRUTH, ~np.isin(targetid, self._known)
+            yield Reason.NOT_INSPECTED, np.isin(targetid, self._uninspected)
+
+    def _rebinned(self, spectra: Spectra) -> tuple[Float32Array, Float32Array]:
+        """Flux and ivar on the grid; infinite where float32 ends."""
+        if not len(spectra):
+            return np.zeros((0, self.grid.npix), np.float32), np.zeros(
+                (0, self.grid.npix), np.float32
+            )
+        with np.errstate(over="ignore"):
+            flux, ivar = rebin_cameras(spectra.cameras, self.grid)
+            return flux.astype(np.float32), ivar.astype(np.float32)
+
+    def _check_twice(
+        self, ids: Mapping[str, npt.NDArray[Any]], rows: npt.NDArray[np.int32], path: str
+    ) -> None:
+        """Raise if an observation was there before; else remember all of them."""
+        columns = [ids[name] for name in ("TARGETID", *OBSERVATION_COLUMNS) if name in ids]
+        new: dict[bytes, tuple[str, int]] = {}
+        for row, *values in zip(
+            rows.tolist(), *(column.tolist() for column in columns), strict=True
+        ):
+            key = hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+            other = new.get(key) or self._places.get(key)
+            if other:
+                raise FileError(
+                    f"{path}: row {row} (TARGETID {values[0]}) is the same observation as row "
+                    f"{other[1]} of {other[0]}"
+                )
+            new[key] = (path, row)
+        self._places |= new
+
+    def _count(self, targetid: IntArray, removed: Counter[Reason]) -> None:
+        """Add to what was found."""
+        self.nread += len(targetid)
+        self.removed += removed
+        self.in_truth += int(np.isin(targetid, self._known).sum())
+        self._asked_seen |= (self.selection.targetids or frozenset()) & set(targetid.tolist())
+        room = _EXAMPLES - len(self.examples)
+        self.examples += targetid[targetid >= 0][:room].tolist()
+
+
+def _unusable(flux: Float32Array, ivar: Float32Array) -> Iterator[tuple[Reason, BoolArray]]:
+    """Reasons why rebinned spectra cannot be trained on, and the rows that they hold for."""
+    infinite = ~(np.isfinite(flux) & np.isfinite(ivar)).all(axis=1)
+    yield Reason.FLOAT32, np.asarray(infinite)
+    yield Reason.NODATA, np.asarray(~(ivar > 0).any(axis=1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        yield Reason.CONSTANT, np.asarray(~np.isfinite(normalise(flux, ivar)).all(axis=1))
+
+
+def _check_paths(paths: Sequence[Path], output: PathLike) -> None:
+    """Raise if there is no input, one is given twice, or one is the output."""
+    if not paths:
+        raise InputError("there are no input files")
+    if os.path.realpath(output) in map(os.path.realpath, paths):
+        raise InputError(f"{output}: is an input: give the output another name")
+    if again := find_duplicates(paths):
+        raise InputError(f"{again[0]}: is given twice")
+
+
+def _check_left(nspec: int, work: _Work) -> None:
+    """Raise if nothing is left to write, and say why."""
+    if nspec:
+        return
+    if not work.nread:
+        raise _NothingRead
+    if work.truth is not None and not work.in_truth and work.examples:
+        raise InputError(
+            f"none of the ids of the {work.nread} spectra is in the truth: the spectra have "
+            f"{_some(work.examples)}, the truth has {_some(work.truth)}; is it the truth of "
+            "another survey?"
+        )
+    raise InputError(f"no spectrum is left of {work.nread}: {describe_removed(work.removed)}")
+
+
+def describe_removed(removed: Mapping[str, int] | Mapping[Reason, int]) -> str:
+    """The reasons and their counts, as text, in the order in which the reasons are tried."""
+    counts = {str(reason): number for reason, number in removed.items()}
+    return ", ".join(f"{counts[reason]} {reason}" for reason in Reason if counts.get(reason))
+
+
+def _some(ids: Iterable[int]) -> str:
+    """The first few ids, as text."""
+    shown = list(islice(ids, _EXAMPLES + 1))
+    more = ", ..." if len(shown) > _EXAMPLES else ""
+    return (", ".join(map(str, shown[:_EXAMPLES])) or "none") + more
+
+
+def _bar(groups: Sequence[tuple[Path, ...]], progress: bool) -> Iterable[tuple[Path, ...]]:
+    """The groups, with a progress bar on a terminal only."""
+    from tqdm import tqdm
+
+    bar: Iterable[tuple[Path, ...]] = tqdm(groups, unit="file", disable=None if progress else True)
+    return bar

@@ -1,0 +1,226 @@
+"""What a training run is asked to do: plain values, checked on the way in."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
+
+from qnet.core.bins import RedshiftBins
+from qnet.core.errors import InputError
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
+from qnet.model.layers import by_layer
+
+Schedule = Literal["constant", "exponential", "cosine", "one-cycle"]
+Loss = Literal["quasarnet", "cross-entropy"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+#: Rest wavelengths [Angstrom] that new networks are trained with, all in vacuum. QuasarNET's table
+#: has Halpha in air; its value in vacuum is of Vanden Berk et al. (2001, AJ 122, 549, table 2).
+VACUUM_REST: Mapping[str, float] = {**absorber_IGM, "Halpha": 6564.61}
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Changes of the training spectra, drawn anew in every epoch, that keep their redshifts.
+
+    Attributes
+    ----------
+    noise : float
+        Gaussian noise is added, of up to this many times each pixel's own (uniform between none and
+        that), and the inverse variance lowered to fit.
+    tilt : float
+        Scatter of the logarithm of a smooth factor: a random quadratic in log wavelength.
+    gap : float
+        Probability that a run of pixels loses its weight, as behind a dead camera or a bad column.
+    """
+
+    noise: float = 0.0
+    tilt: float = 0.0
+    gap: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"augmentation {name} must be at least 0, not {value!r}")
+        if self.gap > 1:
+            raise InputError(f"augmentation gap is a probability, at most 1, not {self.gap!r}")
+
+    def __bool__(self) -> bool:
+        return any(dataclasses.asdict(self).values())
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkOptions:
+    """The network that is trained, in the terms of `qnet.model.QuasarNET`.
+
+    Attributes
+    ----------
+    lines, lines_bal : tuple of str
+        Emission and BAL lines, in the order of the outputs.
+    rest : mapping of str to float
+        Rest wavelengths [Angstrom] by line; those of the lines are used.
+    boxes, nlayers, filters, width, strides, padding, units, dropout, reg_conv, reg_fc
+        As `qnet.model.QuasarNET` takes them; ``filters`` and ``width`` are one number, or one
+        for each layer.
+    redshifts : RedshiftBins, optional
+        Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
+    """
+
+    lines: tuple[str, ...] = QUASARNET_LINES
+    lines_bal: tuple[str, ...] = QUASARNET_LINES_BAL
+    rest: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(VACUUM_REST))
+    boxes: int = 13
+    nlayers: int = 4
+    filters: int | tuple[int, ...] = 100
+    width: int | tuple[int, ...] = 10
+    strides: int = 2
+    padding: Literal["valid", "same"] = "valid"
+    units: int = 100
+    dropout: float = 0.0
+    reg_conv: float = 0.0
+    reg_fc: float = 0.0
+    redshifts: RedshiftBins | None = None
+
+    def __post_init__(self) -> None:
+        names = (*self.lines, *self.lines_bal)
+        unknown = [name for name in names if name not in self.rest]
+        for kind in ("lines", "lines_bal"):
+            given = getattr(self, kind)
+            if len(set(given)) < len(given):
+                raise InputError(f"{kind} must differ from one another, not {given}")
+        if unknown or not self.lines:
+            raise InputError(
+                f"lines {names} must be one or more of those with a rest wavelength: "
+                f"{', '.join(self.rest)}"
+            )
+        object.__setattr__(self, "rest", {name: self.rest[name] for name in dict.fromkeys(names)})
+        for name in ("boxes", "nlayers", "strides", "units"):
+            _check_count(name, getattr(self, name))
+        for name in ("filters", "width"):
+            given = getattr(self, name)
+            # One number alone is one for all, as on the command line.
+            single = isinstance(given, Sequence) and len(given) == 1
+            sizes = by_layer(name, given[0] if single else given, self.nlayers)
+            for size in sizes:
+                _check_count(name, size)
+            # One form for one meaning: settings are compared when a run is resumed.
+            object.__setattr__(self, name, sizes[0] if len(set(sizes)) == 1 else sizes)
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout must be in 0 .. 1, not {self.dropout!r}")
+
+    def keras_options(self) -> dict[str, Any]:
+        """Keyword arguments of `qnet.model.QuasarNET`."""
+        names = ("lines", "lines_bal", "rest", "redshifts")
+        options = {k: v for k, v in dataclasses.asdict(self).items() if k not in names}
+        return options | {
+            "nlines": len(self.lines) + len(self.lines_bal),
+            "redshift_outputs": 0 if self.redshifts is None else self.redshifts.noutputs,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Settings of a training run.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+        Passes over the data, and spectra per step.
+    learning_rate : float
+        Of Adam: constant, or where its schedule begins (the highest one of 'one-cycle').
+    schedule : {'constant', 'exponential', 'cosine', 'one-cycle'}
+        'exponential' falls by a factor of 10 over the run, 'cosine' to 0; 'one-cycle' rises over
+        the first third and then falls to 0 as a cosine (Smith & Topin 2018, arXiv:1708.07120).
+    weight_decay : float
+        Decoupled weight decay (AdamW, Loshchilov & Hutter 2019, arXiv:1711.05101); 0 is Adam.
+    loss : {'quasarnet', 'cross-entropy'}
+        `qnet.model.keras_network.custom_loss`, or `qnet.model.keras_network.cross_entropy_loss`.
+    precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
+        Keras's policy: the mixed ones compute the convolutions in half precision, which is faster
+        on processors and accelerators made for it, and keep weights, outputs and losses in single
+        precision.
+    validation : float
+        Share of the TARGETIDs that is kept out of training; 0 for none.
+    patience : int or None
+        Stop when the validation loss has not fallen for this many epochs.
+    seed : int
+        Of the initial weights, the split, the order of the spectra and the augmentation.
+    memory : float
+        Memory for the spectra [GiB]; if they do not fit, they are read from disk in each epoch.
+    augmentation : Augmentation
+    network : NetworkOptions
+    z_lim : float
+        Redshift that parts the classes QSO_LZ and QSO_HZ; the network does not see it.
+    name, version, licence : str
+        Of the model.
+    """
+
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    schedule: Schedule = "constant"
+    weight_decay: float = 0.0
+    loss: Loss = "quasarnet"
+    precision: Precision = "float32"
+    validation: float = 0.1
+    patience: int | None = None
+    seed: int = 0
+    memory: float = 4.0
+    augmentation: Augmentation = Augmentation()
+    network: NetworkOptions = dataclasses.field(default_factory=NetworkOptions)
+    z_lim: float = 2.1
+    name: str = "quasarnet"
+    version: str = "1"
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            _check_count(name, getattr(self, name))
+        for name in ("learning_rate", "memory"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be positive, not {value!r}")
+        choices = {"schedule": Schedule, "loss": Loss, "precision": Precision}
+        for name, legal in ((name, get_args(kind)) for name, kind in choices.items()):
+            if getattr(self, name) not in legal:
+                raise InputError(
+                    f"{name} must be one of {', '.join(legal)}, not {getattr(self, name)!r}"
+                )
+        if not math.isfinite(self.z_lim):
+            raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise InputError(f"weight_decay must be at least 0, not {self.weight_decay!r}")
+        if not 0 <= self.validation < 1:
+            raise InputError(f"validation must be in 0 .. 1, not {self.validation!r}")
+        if self.patience is not None:
+            _check_count("patience", self.patience)
+            if self.validation == 0:
+                raise InputError("patience needs a validation loss: validation must not be 0")
+        if type(self.seed) is not int or self.seed < 0:
+            raise InputError(f"seed must be a whole number, at least 0, not {self.seed!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+
+def resumable(settings: Mapping[str, Any], *, in_memory: bool) -> dict[str, Any]:
+    """Of settings as plain values those that must be the same for a run to be resumed.
+
+    A run may go on longer than was planned, where the rate does not depend on its length; and how
+    much is held in memory decides the order of the spectra where they are left on disk, only there.
+    """
+    free = {"patience"}
+    if settings["schedule"] == "constant":
+        free.add("epochs")
+    if in_memory:
+        free.add("memory")
+    return {name: value for name, value in settings.items() if name not in free}
+
+
+def _check_count(name: str, value: object) -> None:
+    """Raise unless a value is a positive whole number."""
+    if type(value) is not int or value < 1:
+        raise InputError(f"{name} must be a whole number, at least 1, not {value!r}")

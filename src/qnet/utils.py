@@ -1,0 +1,6 @@
+"""QuasarNET's module of this name: decoding of predictions and rest wavelengths."""
+
+from qnet.lines import absorber_IGM
+from qnet.postprocess.decoding import process_preds
+
+__all__ = ["absorber_IGM", "process_preds"]

@@ -32,6 +32,7 @@ def test_file_of_quasarnet_is_on_its_grid(tmp_path, suffix, rows):
     index = [0, 1, 2] if rows is None else rows
     (camera,) = spectra.cameras
     np.testing.assert_array_equal(camera.wave, QUASARNET_GRID.wave)
+    assert camera.edges
     np.testing.assert_array_equal(camera.flux, flux[index])
     np.testing.assert_array_equal(camera.ivar, ivar[index])
     assert list(spectra.ids) == list(COLUMNS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -275,7 +277,7 @@ def test_coarse_pixels_are_spread_over_what_they_cover():
     flux = np.random.default_rng(0).normal(size=(2, grid.npix))
     ivar = np.ones_like(flux)
     ivar[0, 50] = 0
-    fine_flux, fine_ivar = fine_spectra([Camera("prepared", grid.wave, flux, ivar)], ARCH.grid)
+    fine_flux, fine_ivar = fine_spectra([Camera("a", grid.wave, flux, ivar, edges=True)], ARCH.grid)
     n = 4 * grid.npix
     np.testing.assert_allclose(fine_flux[:, :n], np.repeat(flux * (ivar > 0), 4, axis=1))
     np.testing.assert_allclose(fine_ivar[:, :n], np.repeat(ivar / 4, 4, axis=1))
@@ -298,6 +300,21 @@ def test_spectra_off_the_grid_have_no_weight():
 def test_default_grid_of_quasarnet_is_commensurate_with_the_window():
     """Four fine pixels are one of QuasarNET's."""
     assert QUASARNET_GRID.step == pytest.approx(ARCH.pool * ARCH.grid.step)
+
+
+@pytest.mark.parametrize("edges", [False, True])
+def test_edges_not_the_name_of_a_camera_decide_how_it_is_spread(edges):
+    """Half a pixel of the coarse grid lies between the two readings: 345 km/s."""
+    grid = QUASARNET_GRID
+    flux, ivar = make_spectra(grid.wave, (1.0, 2.0), seed=1)
+    camera = Camera("prepared", grid.wave, flux, ivar, edges)
+    renamed = dataclasses.replace(camera, name="b")
+    rows = dataclasses.replace(camera, wave=np.stack([grid.wave] * 2))
+    other = dataclasses.replace(camera, edges=not edges)
+    wanted = fine_spectra([camera], ARCH.grid)
+    np.testing.assert_array_equal(fine_spectra([renamed], ARCH.grid), wanted)
+    np.testing.assert_allclose(fine_spectra([rows], ARCH.grid), wanted, rtol=1e-12)
+    assert np.any(fine_spectra([other], ARCH.grid)[0] != wanted[0])
 
 
 @pytest.mark.parametrize("step", [1e-3, 1e-4], ids=["coarse", "fine"])

@@ -247,6 +247,16 @@ def test_stack_pads_at_the_red_end_without_weight(own):
     check_wave(camera.wave, "stack")
 
 
+@pytest.mark.parametrize("edges", [False, True])
+def test_edges_are_kept(edges):
+    one = Spectra((Camera("c", WAVE, ONES, ONES, edges),), IDS)
+    for spectra in (one, one.select([1]), one.coadd(), stack([one, one])):
+        assert spectra.cameras[0].edges is edges
+    other = Spectra((Camera("c", WAVE, ONES, ONES, not edges),), IDS)
+    with pytest.raises(InputError, match="left edges and of centres cannot be stacked"):
+        stack([one, other])
+
+
 def test_stack_of_very_different_lengths():
     short = batch([1], waves={"c": np.array([9999.0, 10000.0])})
     long = batch([2], waves={"c": np.linspace(3600.0, 10000.0, 200_000)})

@@ -347,9 +347,13 @@ def test_prepared_data_are_refined_as_the_spectra_they_are_of(small_model):
     native = qnet.io.from_arrays(wave, flux, ivar, targetid=[1, 2, 3])
     grid = model.grid
     binned = rebin(wave, flux, ivar, grid)
-    camera = qnet.Camera("prepared", grid.wave, *binned)
-    coarse = dataclasses.replace(native, cameras=(camera,))
-    first, second = (columns_of(spectra, model, p_threshold=0.0) for spectra in (native, coarse))
+    camera = qnet.Camera("a", grid.wave, *binned, edges=True)
+    renamed = dataclasses.replace(camera, name="prepared")
+    first, second, third = (
+        columns_of(dataclasses.replace(native, cameras=(one,)), model, p_threshold=0.0)
+        for one in (native.cameras[0], camera, renamed)
+    )
+    np.testing.assert_array_equal(second["ZBEST"], third["ZBEST"])
     velocity = SPEED_OF_LIGHT * (first["ZBEST"] - second["ZBEST"]) / (1 + first["ZBEST"])
     assert (np.abs(velocity) < 30).all()
     assert np.isfinite(first["ZERR"]).all()

@@ -31,6 +31,9 @@ class Camera:
         Flux density. NaN and infinite values are legal: `qnet.preprocess` gives them no weight.
     ivar : array_like, shape (nspec, npix)
         Inverse variance of `flux`; a pixel with ivar <= 0, NaN or infinite has no weight.
+    edges : bool
+        Whether `wave` holds the left edges of the pixels, as in prepared data files, or their
+        centres, as in the surveys' files.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Camera:
     wave: FloatArray
     flux: npt.NDArray[Any]
     ivar: npt.NDArray[Any]
+    edges: bool = False
 
     def __post_init__(self) -> None:
         wave = np.asarray(self.wave, dtype=np.float64)
@@ -64,7 +68,7 @@ class Camera:
     def select(self, rows: npt.NDArray[Any]) -> Camera:
         """The camera's view of some rows (indices or a boolean mask)."""
         wave = self.wave if self.wave.ndim == 1 else self.wave[rows]
-        return Camera(self.name, wave, self.flux[rows], self.ivar[rows])
+        return Camera(self.name, wave, self.flux[rows], self.ivar[rows], self.edges)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -257,12 +261,15 @@ def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
     Raises
     ------
     InputError
-        There is nothing to stack, or a batch has several cameras.
+        There is nothing to stack, a batch has several cameras, or their wavelengths are of two
+        kinds, left edges and centres.
     """
     if not batches:
         raise InputError("there are no spectra to stack")
     if any(len(batch.cameras) != 1 for batch in batches):
         raise InputError("only spectra with one camera can be stacked")
+    if len({batch.cameras[0].edges for batch in batches}) > 1:
+        raise InputError("wavelengths of left edges and of centres cannot be stacked")
     npix = max(batch.cameras[0].flux.shape[1] for batch in batches)
     padded = [_pad(batch.cameras[0], npix) for batch in batches]
     names = set.intersection(*(set(batch.ids) for batch in batches))
@@ -274,6 +281,7 @@ def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
                 np.concatenate([wave for wave, _, _ in padded]),
                 np.concatenate([flux for _, flux, _ in padded]),
                 np.concatenate([ivar for _, _, ivar in padded]),
+                batches[0].cameras[0].edges,
             ),
         ),
         ids={
@@ -349,7 +357,7 @@ def _coadd_camera(
     summed = np.add.reduceat(np.where(good, flux, 0.0) * ivar, starts, axis=0)
     mean = np.divide(summed, total, out=np.zeros_like(summed), where=total > 0)
     dtype = camera.flux.dtype
-    return Camera(camera.name, camera.wave, mean.astype(dtype), total.astype(dtype))
+    return Camera(camera.name, camera.wave, mean.astype(dtype), total.astype(dtype), camera.edges)
 
 
 def _pad(camera: Camera, npix: int) -> tuple[FloatArray, npt.NDArray[Any], npt.NDArray[Any]]:

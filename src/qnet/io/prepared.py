@@ -64,7 +64,7 @@ def read_prepared(fits: FitsFile, rows: IntArray | None = None) -> Spectra:
     data = fits.image(0, rows)
     ids = prepared_ids(fits, rows)
     return Spectra(
-        cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :]),),
+        cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :], True),),
         ids=ids,
         row=row_numbers(fits.shape(0)[0], rows),
         layout="prepared data file",

@@ -15,10 +15,6 @@ from qnet.core.spectra import Camera
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
 
-#: Name of the camera of a prepared data file (`qnet.io.read_spectra`).
-PREPARED_CAMERA = "prepared"
-
-
 #: Spectra that are shifted at a time: bounds the memory of the fine pixels.
 ROW_BLOCK = 128
 
@@ -84,8 +80,7 @@ def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[Float
     Parameters
     ----------
     cameras : sequence of Camera
-        Native spectra, the same nspec rows in each. The wavelengths of the camera of a prepared
-        data file are left edges of pixels, all others their middles.
+        Native spectra, the same nspec rows in each.
     grid : WavelengthGrid
 
     Returns
@@ -108,7 +103,7 @@ def _spread(camera: Camera, grid: WavelengthGrid) -> Camera:
         return _spread_rows(camera, grid)
     if len(wave) < 2 or np.median(np.diff(np.log10(wave))) <= grid.step:
         return camera
-    if camera.name == PREPARED_CAMERA:
+    if camera.edges:
         edges = np.append(wave, 2 * wave[-1] - wave[-2])
     else:
         middle = (wave[1:] + wave[:-1]) / 2
@@ -130,7 +125,8 @@ def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
         return camera
     flux, ivar = np.zeros((2, len(wave), grid.npix))
     for row in np.flatnonzero((grid.bins(wave) >= 0).any(axis=1)):
-        alone = Camera(camera.name, wave[row], camera.flux[row, None], camera.ivar[row, None])
+        flux_row, ivar_row = camera.flux[row, None], camera.ivar[row, None]
+        alone = Camera(camera.name, wave[row], flux_row, ivar_row, camera.edges)
         (flux[row],), (ivar[row],) = rebin_cameras([_spread(alone, grid)], grid)
     return Camera(camera.name, grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
 

@@ -26,7 +26,7 @@ from qnet.model.network import check_weights
 from qnet.objective import CLASSES, QSO_CLASSES
 from qnet.postprocess.candidates import candidates
 from qnet.preprocess.normalisation import preprocess
-from qnet.preprocess.restframe import PREPARED_CAMERA, rest_frame
+from qnet.preprocess.restframe import rest_frame
 from qnet.training.augment import augment
 from qnet.training.batches import Batch, Batches
 from qnet.training.checkpoint import (
@@ -120,7 +120,7 @@ class RefineMaker:
         rng: np.random.Generator,
     ) -> FloatArray:
         """One of the finder's candidates of each spectrum, drawn by the root of their shares."""
-        camera = Camera(PREPARED_CAMERA, self.arch.grid.wave, flux, ivar)
+        camera = Camera("prepared", self.arch.grid.wave, flux, ivar, edges=True)
         output = finder.forward(preprocess([camera], finder.grid).X)
         z, share = candidates(np.asarray(output.posterior), _bins_of(finder), CANDIDATES)
         chance = np.sqrt(np.nan_to_num(share) + _LEAST_SHARE).cumsum(axis=1)

@@ -28,9 +28,9 @@ from keras.utils import set_random_seed
 
 from qnet.io import read_data, read_truth, wave
 from qnet.lines import absorber_IGM
-from qnet.model.model import QuasarNET, custom_loss
+from qnet.model import QuasarNET, custom_loss
 from qnet.objective import objective
-from qnet.postprocess.decoding import process_preds
+from qnet.postprocess import process_preds
 
 mpl.use("agg")
 import matplotlib.pyplot as plt

@@ -13,9 +13,9 @@ from qnet.classification.refinement import Candidates, refine_candidates
 from qnet.io.fits.file import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.model import Model
 from qnet.model.calibration import Calibration, Table
 from qnet.model.logistic import Logistic
-from qnet.model.model import Model
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import candidates, quasar_share
 from qnet.postprocess.decoding import Predictions

@@ -27,9 +27,9 @@ from qnet.core.bins import RedshiftBins
 from qnet.core.files import sha256
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.fits.file import FitsFile
+from qnet.model import Model, load_model
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import ConvLayer
-from qnet.model.model import Model, load_model
 from qnet.model.refiner import Refiner
 from qnet.model.weights import write_weights
 from qnet.simulation import Simulation, simulate, write_simulation

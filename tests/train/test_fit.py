@@ -18,7 +18,7 @@ from qnet.core.bins import RedshiftBins
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import sha256
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.model.model import Model
+from qnet.model import Model
 from qnet.simulation.quasars.parametric import Z_RANGE
 from qnet.training import NetworkOptions, train
 from qnet.training.checkpoint import BEST, HISTORY, LAST, STATE

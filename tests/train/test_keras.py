@@ -46,7 +46,7 @@ def predict(keras_model, X):
 
 
 def test_layers_and_size_of_the_published_network(keras):
-    network = qnet.model.model.QuasarNET((443, 1), nlines=7)
+    network = qnet.model.QuasarNET((443, 1), nlines=7)
     names = {layer.name for layer in network.layers}
     assert {"conv_1", "conv_4", "fc_common", "fc_box_0", "fc_box_6", "fc_offset_6"} <= names
     assert "conv_5" not in names
@@ -77,7 +77,7 @@ def test_the_loss_equals_plain_loops(keras, training_set):
     pred = rng.uniform(size=target[0].shape).astype(np.float32)
     pred[0, :13], pred[1, :13] = 0.0, 1.0
     found = keras.ops.convert_to_numpy(
-        qnet.model.model.custom_loss(
+        qnet.model.custom_loss(
             keras.ops.convert_to_tensor(target[0].astype(np.float32)),
             keras.ops.convert_to_tensor(pred),
         )
@@ -125,7 +125,7 @@ def test_the_gradient_of_the_loss_equals_finite_differences(keras, training_set)
     model = keras.Model(inputs, layer(inputs))
     layer.set_weights([np.eye(26, dtype=np.float32), start])
     rate = 1e-2
-    model.compile(optimizer=keras.optimizers.SGD(rate), loss=qnet.model.model.custom_loss)
+    model.compile(optimizer=keras.optimizers.SGD(rate), loss=qnet.model.custom_loss)
     model.fit(pred, target[0], batch_size=64, epochs=1, verbose=0)
     gradient = (start - layer.get_weights()[1]) / rate
     step = 1e-4
@@ -143,8 +143,8 @@ def test_compile_and_fit_as_in_the_tutorial(keras, training_set, tmp_path):
     X, target, sample_weight = training_set
     lines, lines_bal = list(QUASARNET_LINES), list(QUASARNET_LINES_BAL)
     keras.utils.set_random_seed(1)
-    model = small(qnet.model.model)
-    loss = [qnet.model.model.custom_loss] * (len(lines) + len(lines_bal))
+    model = small(qnet.model)
+    loss = [qnet.model.custom_loss] * (len(lines) + len(lines_bal))
     model.compile(optimizer=keras.optimizers.Adam(1e-2), loss=loss, metrics=[])
     history = model.fit(
         X[:, :, None], target, epochs=30, batch_size=32, sample_weight=sample_weight, verbose=0
@@ -166,12 +166,12 @@ def test_compile_and_fit_as_in_the_tutorial(keras, training_set, tmp_path):
 
 def test_a_keras_file_reloads_in_safe_mode(keras, training_set, tmp_path):
     X, _, _ = training_set
-    model = small(qnet.model.model)
-    model.compile(optimizer="adam", loss=[qnet.model.model.custom_loss] * 7)
+    model = small(qnet.model)
+    model.compile(optimizer="adam", loss=[qnet.model.custom_loss] * 7)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(predict(again, X), predict(model, X))
-    assert again.loss[0] is qnet.model.model.custom_loss
+    assert again.loss[0] is qnet.model.custom_loss
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_keras_file_reloads_in_safe_mode(keras, training_set, tmp_path):
 )
 def test_a_model_converts_and_back_without_loss(keras, options):
     keras.utils.set_random_seed(5)
-    network = small(qnet.model.model, **options)
+    network = small(qnet.model, **options)
     for layer in network.layers:  # moving statistics other than zero and one
         if layer.name.startswith("batch_normalization"):
             rng = np.random.default_rng(len(layer.name))
@@ -206,7 +206,7 @@ def test_a_model_converts_and_back_without_loss(keras, options):
 def test_a_redshift_head_and_convolutions_that_differ_travel_with_the_model(keras):
     bins = RedshiftBins(0.05, 6.8, 30)
     sizes = {"filters": (4, 6, 5, 7), "width": (10, 6, 5, 4)}
-    network = small(qnet.model.model, **sizes, dropout=0.1, redshift_outputs=bins.noutputs)
+    network = small(qnet.model, **sizes, dropout=0.1, redshift_outputs=bins.noutputs)
     model = qnet.Model.from_keras(network, redshifts=bins)
     assert tuple(conv.filters for conv in model.architecture.convs) == sizes["filters"]
     assert tuple(conv.width for conv in model.architecture.convs) == sizes["width"]
@@ -222,11 +222,11 @@ def test_a_redshift_head_and_convolutions_that_differ_travel_with_the_model(kera
         with pytest.raises(InputError, match="redshift head has 32 outputs, but redshifts is"):
             qnet.Model.from_keras(network, redshifts=wrong)
     with pytest.raises(InputError, match="redshift head has 0 outputs, but redshifts is"):
-        qnet.Model.from_keras(small(qnet.model.model), redshifts=bins)
+        qnet.Model.from_keras(small(qnet.model), redshifts=bins)
     with pytest.raises(InputError, match=r"filters \(4, 6\) must be one number, or 4"):
-        small(qnet.model.model, filters=(4, 6))
+        small(qnet.model, filters=(4, 6))
     with pytest.raises(InputError, match=r"width \(4, 6\) must be one number, or 4"):
-        small(qnet.model.model, width=(4, 6))
+        small(qnet.model, width=(4, 6))
 
 
 def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):
@@ -234,7 +234,7 @@ def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):
 
     before = keras.config.dtype_policy()
     with precision("mixed_bfloat16"):
-        network = small(qnet.model.model, redshift_outputs=12)
+        network = small(qnet.model, redshift_outputs=12)
     assert keras.config.dtype_policy() == before
     assert network.get_layer("conv_1").compute_dtype == "bfloat16"
     assert {out.dtype for out in network.outputs} == {"float32"}
@@ -242,7 +242,7 @@ def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):
 
 
 def test_lines_and_grid_travel_with_a_trained_model(keras):
-    network = qnet.model.model.QuasarNET((458, 1), nlines=2, filters=4, units=4)
+    network = qnet.model.QuasarNET((458, 1), nlines=2, filters=4, units=4)
     rest = {**absorber_IGM, "Halpha": 6564.61}
     model = qnet.Model.from_keras(network, lines=["Halpha"], lines_bal=["CIV(1548)"], rest=rest)
     assert model.grid == QUASARNET_LINEAR_GRID
@@ -253,9 +253,9 @@ def test_lines_and_grid_travel_with_a_trained_model(keras):
 
 def test_networks_that_keras_cannot_have(keras, tmp_path):
     with pytest.raises(InputError, match="must be one of rescaled_sigmoid, sigmoid, linear, not"):
-        small(qnet.model.model, offset_activation_function="relu")
+        small(qnet.model, offset_activation_function="relu")
     with pytest.raises(InputError, match="40 pixels are too few for 4 convolutions of width 10"):
-        qnet.model.model.QuasarNET((40, 1), nlines=1)
+        qnet.model.QuasarNET((40, 1), nlines=1)
     with pytest.raises(InputError, match="lines must differ from one another"):
         qnet.training.NetworkOptions(lines=("LYA", "LYA"))
     other = keras.Sequential([keras.Input((443,)), keras.layers.Dense(3)])

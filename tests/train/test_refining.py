@@ -12,6 +12,7 @@ from qnet.core.bins import RedshiftBins
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
+from qnet.model import Model
 from qnet.model.architecture import Architecture, RefineArchitecture
 from qnet.model.keras_refiner import (
     BAL_WEIGHT,
@@ -21,7 +22,6 @@ from qnet.model.keras_refiner import (
     take_refiner,
 )
 from qnet.model.layers import ConvLayer
-from qnet.model.model import Model
 from qnet.model.refiner import Refiner
 from qnet.model.weights import WeightsFile
 from qnet.preprocess.restframe import rest_frame

@@ -17,6 +17,14 @@ import numpy.typing as npt
 from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
 
+__all__ = [
+    "QUASARNET_LINES",
+    "QUASARNET_LINES_BAL",
+    "absorber_IGM",
+    "air_to_vacuum",
+    "rest_wavelengths",
+]
+
 #: Rest wavelengths [Angstrom] by QuasarNET's names.
 absorber_IGM: Mapping[str, float] = MappingProxyType(
     {

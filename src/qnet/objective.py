@@ -13,6 +13,8 @@ from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
 
+__all__ = ["box_offset", "objective"]
+
 #: Names of the columns of the class vector Y, in their order.
 CLASSES: tuple[str, ...] = ("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD")
 

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.core.errors import InputError
 
+__all__ = ["RedshiftBins"]
+
 #: More bins than this are an error of a file, not a network.
 _MAX_BINS = 10_000
 

@@ -13,6 +13,19 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
+__all__ = [
+    "Failure",
+    "FileError",
+    "GridError",
+    "InputError",
+    "MissingFileError",
+    "OutputExistsError",
+    "QnetError",
+    "QnetWarning",
+    "TrainingError",
+    "WeightsError",
+]
+
 
 class QnetError(Exception):
     """Base of every error that qnet raises on purpose."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import enum
 
+__all__ = ["QNFlag", "describe", "flag_names"]
+
 
 class QNFlag(enum.IntFlag):
     """Bits of QN_FLAG, a reason for caution each.

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.core.errors import GridError, check_number, check_whole
 
+__all__ = ["QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "WavelengthGrid"]
+
 #: A grid may depart from a constant step by this share of the step.
 STEP_TOLERANCE = 1e-6
 

@@ -1,0 +1,84 @@
+"""The examples of the public names run, each from an empty folder, and show what they say."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+if not DOCS.is_dir():
+    pytest.skip(f"the documentation is not here: no {DOCS}", allow_module_level=True)
+
+_spec = importlib.util.spec_from_file_location("public_names", DOCS / "_ext" / "public_names.py")
+public_names = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(public_names)
+
+#: What examples may need and a user need not have.
+OPTIONAL = {"keras", "tensorflow", "matplotlib", "specutils", "pandas", "pyarrow"}
+
+#: Whether a public name without an Examples section fails, or is reported.
+STRICT = False
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.fixture(scope="module")
+def documented():
+    """Each public object by the path that documents it."""
+    return public_names.documented()
+
+
+@pytest.mark.parametrize("path", public_names.paths())
+def test_examples_run(path, documented, tmp_path, monkeypatch):
+    """The examples of a public name, and of its methods."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    if path not in documented:
+        return  # the same object is documented under another path
+    try:
+        value = public_names.resolve(path)
+    except ImportError as error:
+        pytest.skip(f"not installed: {error}")
+    text = public_names.docstring(path, value)
+    if ">>> " not in text or "\nExamples\n--------\n" not in text:
+        (pytest.fail if STRICT else pytest.skip)(f"{path} has no section Examples")
+    for test in examples(path, value, text):
+        run(test)
+
+
+def examples(path, value, text):
+    """Examples of an object and of its methods, each with no names but Python's."""
+    if callable(value):
+        return doctest.DocTestFinder(exclude_empty=True).find(value, path, globs={})
+    return [doctest.DocTestParser().get_doctest(text, {}, path, None, 0)]
+
+
+def run(test):
+    """Run one docstring's examples; fail as pytest does, skip without what is optional."""
+    # Examples start without a module's names: what a reader copies runs.
+    test.globs = {"__name__": "__main__"}
+    runner = doctest.DebugRunner(optionflags=FLAGS)
+    try:
+        runner.run(test, clear_globs=True)
+    except doctest.DocTestFailure as failure:
+        wanted, got = failure.example.want, failure.got
+        pytest.fail(f"{test.name}\n>>> {failure.example.source}expected\n{wanted}got\n{got}")
+    except doctest.UnexpectedException as raised:
+        error = raised.exc_info[1]
+        while error is not None:
+            if isinstance(error, ImportError) and (error.name or "").split(".")[0] in OPTIONAL:
+                pytest.skip(f"{error.name} is not installed")
+            error = error.__cause__ or error.__context__
+        pytest.fail(f"{test.name}\n>>> {raised.example.source}{raised.exc_info[1]!r}")
+
+
+def test_public_names_are_few():
+    """What a reader of the API reference has to look at."""
+    number = len(public_names.documented())
+    limit = 120 if STRICT else sys.maxsize
+    assert number <= limit, f"{number} public names"

@@ -17,9 +17,9 @@ from qnet.model import Model
 from qnet.model.calibration import Calibration, Table
 from qnet.model.logistic import Logistic
 from qnet.model.refiner import Refiner
-from qnet.postprocess.candidates import candidates, quasar_share
+from qnet.postprocess.candidates import find_candidates, quasar_probability
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import ChosenCandidates, features, log_snr, logit
+from qnet.postprocess.features import ChosenCandidates, compute_features, log_snr, logit
 from qnet.simulation.quasars.parametric import Z_RANGE
 
 #: Features of P_QSO, before the second stage and after it.
@@ -90,7 +90,7 @@ class Sample:
         self, names: tuple[str, ...], chosen: ChosenCandidates | None = None
     ) -> np.ndarray:
         """Features of the calibration."""
-        return features(
+        return compute_features(
             names,
             self.found,
             self.snr,
@@ -112,13 +112,13 @@ def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner:
             seen = model.preprocess(spectra)
             output = model.forward(seen.X)
             bins = model.architecture.redshifts
-            z, share = candidates(output.posterior, bins, CANDIDATES)
+            z, share = find_candidates(output.posterior, bins, CANDIDATES)
             refined = refine_candidates(spectra, refiner, z, share, CANDIDATE_FLOOR)
             found = model.decode(output.preds)
             parts.append(
                 {
                     "common": output.common,
-                    "quasar_share": quasar_share(output.posterior, bins),
+                    "quasar_share": quasar_probability(output.posterior, bins),
                     "snr": seen.snr,
                     **{f"found.{key}": getattr(found, key) for key in _FOUND},
                     **{f"refined.{key}": value for key, value in vars(refined).items()},

@@ -283,15 +283,20 @@ def small_calibration(**options):
     """A calibration whose numbers are easy to check, of a network that is sure of everything."""
     from qnet.model.calibration import Calibration, Table
     from qnet.model.logistic import Logistic
-    from qnet.postprocess.features import P_BAL_FEATURES, P_QSO_FEATURES
 
     def linear(names, centre, coefficients):
         n = len(names)
         return Logistic(names, centre, (1.0,) * n, (-99.0,) * n, (99.0,) * n, coefficients, 1)
 
     values = {
-        "p_qso": linear(P_QSO_FEATURES, (8.4, 7.5, 6.4, 1.1), (0.2, 0.5, 0.3, 0.1, 0.4)),
-        "p_bal": linear(P_BAL_FEATURES, (5.7, 1.1, 5.5), (-0.1, 0.8, 0.0, 0.1)),
+        "p_qso": linear(
+            ("logit_c1", "logit_c2", "logit_c3", "log_snr"),
+            (8.4, 7.5, 6.4, 1.1),
+            (0.2, 0.5, 0.3, 0.1, 0.4),
+        ),
+        "p_bal": linear(
+            ("logit_bal", "log_snr", "logit_bal_emission"), (5.7, 1.1, 5.5), (-0.1, 0.8, 0.0, 0.1)
+        ),
         "mix": {"QSO": 0.4, "STAR": 0.25, "GALAXY": 0.25, "SKY": 0.1},
         "z_range": (0.05, 3.5),
         "p_threshold": 0.6,

@@ -16,7 +16,7 @@ from qnet.postprocess.features import (
     FEATURES,
     HEAD_FEATURES,
     ChosenCandidates,
-    features,
+    compute_features,
     logit,
 )
 
@@ -43,7 +43,7 @@ def predictions(c_line, z_line, c_bal=((0.3,),), lines=LINES):
 
 def chosen(**values):
     """What the second stage says of one spectrum."""
-    names = ("z", "zerr", "score", "share", "bal", "z2", "score2", "share2")
+    names = ("z", "zerr", "score", "probability", "bal", "z2", "score2", "probability2")
     plain = dict.fromkeys(names, np.nan)
     given = {**plain, "odds2": 0.0, "ok": True, **values}
     return ChosenCandidates(**{name: np.array([value]) for name, value in given.items()})
@@ -51,9 +51,11 @@ def chosen(**values):
 
 def test_features_follow_their_definitions():
     found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
-    more = {"quasar": np.array([0.7]), "chosen": chosen(score=2.5, share=0.8, score2=-99.0)}
+    more = {"quasar": np.array([0.7]), "chosen": chosen(score=2.5, probability=0.8, score2=-99.0)}
     more["score_bal"] = np.array([99.0])
-    values = dict(zip(FEATURES, features(list(FEATURES), found, [3.0], **more)[0], strict=True))
+    values = dict(
+        zip(FEATURES, compute_features(list(FEATURES), found, [3.0], **more)[0], strict=True)
+    )
     expected = {
         "logit_c1": logit(0.9),
         "logit_c2": logit(0.6),
@@ -75,14 +77,19 @@ def test_features_follow_their_definitions():
 
 def test_agreement_needs_another_line_nearby():
     found = predictions([[0.2], [0.9], [0.6]], [[2.19], [2.2], [2.4]])
-    assert features(["logit_agree"], found, [1.0])[0, 0] == pytest.approx(logit(0.2))
+    assert compute_features(["logit_agree"], found, [1.0])[0, 0] == pytest.approx(logit(0.2))
+    # 14 990 km/s at redshift 0, but 4685 km/s at 2.2.
+    found = predictions([[0.2], [0.9], [0.6]], [[1.0], [2.2], [2.25]])
+    assert compute_features(["logit_agree"], found, [1.0])[0, 0] == pytest.approx(logit(0.6))
     found = predictions([[0.2], [0.9], [0.6]], [[1.0], [2.2], [2.4]])
-    assert features(["logit_agree"], found, [1.0])[0, 0] == logit(0.0)
+    assert compute_features(["logit_agree"], found, [1.0])[0, 0] == logit(0.0)
 
 
 def test_with_fewer_lines_the_last_is_repeated():
     found = predictions([[0.8]], [[2.0]], lines=("LYA",))
-    values = features(["logit_c1", "logit_c2", "logit_c3", "logit_bal_emission"], found, [1.0])
+    values = compute_features(
+        ["logit_c1", "logit_c2", "logit_c3", "logit_bal_emission"], found, [1.0]
+    )
     assert values[0, :3].tolist() == [pytest.approx(logit(0.8))] * 3
     assert values[0, 3] == logit(0.0)
 
@@ -91,22 +98,22 @@ def test_rows_without_an_answer_are_nan():
     nan = np.full((3, 1), np.nan)
     found = predictions(np.hstack([nan, nan + 1]), np.hstack([nan, nan]), [[np.nan, np.nan]])
     of_lines = set(FEATURES) - LATER - {"log_snr"}
-    assert np.isnan(features(sorted(of_lines), found, [1.0, 1.0])).all()
+    assert np.isnan(compute_features(sorted(of_lines), found, [1.0, 1.0])).all()
     quasar = np.full(2, np.nan)
-    assert np.isnan(features(["logit_quasar"], found, [1.0, 1.0], quasar=quasar)).all()
-    assert np.isnan(features(["score_bal"], found, [1.0, 1.0], score_bal=quasar)).all()
+    assert np.isnan(compute_features(["logit_quasar"], found, [1.0, 1.0], quasar=quasar)).all()
+    assert np.isnan(compute_features(["score_bal"], found, [1.0, 1.0], score_bal=quasar)).all()
 
 
 @pytest.mark.parametrize("name", sorted(LATER))
 def test_a_feature_needs_the_stage_that_makes_it(name):
     found = predictions([[0.8]] * 3, [[2.0]] * 3)
     with pytest.raises(InputError, match=f"feature {name} needs a"):
-        features([name], found, [1.0])
+        compute_features([name], found, [1.0])
 
 
 def test_an_unknown_feature_is_named():
     with pytest.raises(InputError, match=r"unknown feature\(s\) \['colour'\]: the legal ones are"):
-        features(["colour"], predictions([[0.8]] * 3, [[2.0]] * 3), [1.0])
+        compute_features(["colour"], predictions([[0.8]] * 3, [[2.0]] * 3), [1.0])
 
 
 def made_preds(seed, nspec=50):
@@ -129,6 +136,17 @@ def test_the_second_redshift_is_the_best_of_two_boxes_of_each_line(seed):
                 if z > 0 and 299792.458 * abs(z - zbest[row]) / (1 + zbest[row]) > 6000:
                     best = max(best, (pred[row, box], z))
         assert (p2[row], z2[row]) == pytest.approx(best)
+
+
+def test_a_second_redshift_is_above_0():
+    """The more confident box of the second line lies blueward of its rest wavelength."""
+    preds = np.zeros((2, 1, 2 * NBOXES))
+    preds[0, 0, 5], preds[1, 0, [1, 12]] = 0.9, (0.8, 0.3)
+    lines = ("LYA", "Halpha")
+    zbest = decode(preds, lines, (), QUASARNET_GRID).zbest
+    z2, p2 = second_redshift(preds, lines, QUASARNET_GRID, absorber_IGM, zbest)
+    assert p2[0] == 0.3
+    assert 0 < z2[0] < 0.5
 
 
 def test_without_another_redshift_it_is_nan():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from qnet.core.bins import RedshiftBins, softmax
 from qnet.core.errors import InputError
-from qnet.postprocess.candidates import candidates, quasar_share
+from qnet.postprocess.candidates import find_candidates, quasar_probability
 
 BINS = RedshiftBins(0.05, 6.8, 160)
 
@@ -60,10 +60,10 @@ def test_bins_that_cannot_be(change, message):
 @given(st.integers(0, 2**32 - 1))
 def test_a_softmax_adds_up_to_one(seed):
     scores = np.random.default_rng(seed).normal(0, 300, (4, 7))
-    shares = softmax(scores)
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
-    np.testing.assert_allclose(softmax(scores + 1000), shares, atol=1e-12)
-    np.testing.assert_array_equal(shares.argmax(axis=1), scores.argmax(axis=1))
+    probabilities = softmax(scores)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    np.testing.assert_allclose(softmax(scores + 1000), probabilities, atol=1e-12)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), scores.argmax(axis=1))
 
 
 def posterior(peaks, other=0.0):
@@ -77,22 +77,22 @@ def posterior(peaks, other=0.0):
 
 def test_candidates_are_the_peaks_in_their_order():
     row = posterior({20: 0.1, 21: 0.2, 22: 0.1, 90: 0.3, 140: 0.15}, other=0.15)
-    z, share = candidates([row], BINS, 3)
-    np.testing.assert_allclose(share[0], [0.4, 0.3, 0.15])
+    z, probability = find_candidates([row], BINS, 3)
+    np.testing.assert_allclose(probability[0], [0.4, 0.3, 0.15])
     np.testing.assert_allclose(z[0], BINS.z_at([21.5, 90.5, 140.5]))
-    assert quasar_share([row], BINS) == pytest.approx(0.85)
+    assert quasar_probability([row], BINS) == pytest.approx(0.85)
 
 
 def test_a_peak_is_where_its_share_lies():
-    z, _ = candidates([posterior({50: 0.25, 51: 0.75})], BINS, 1)
+    z, _ = find_candidates([posterior({50: 0.25, 51: 0.75})], BINS, 1)
     assert z[0, 0] == pytest.approx(BINS.z_at(51.25))
 
 
 @pytest.mark.parametrize("end", [0, 159])
 def test_a_peak_at_an_end_has_one_neighbour_less(end):
-    z, share = candidates([posterior({end: 1.0})], BINS, 2)
+    z, probability = find_candidates([posterior({end: 1.0})], BINS, 2)
     assert z[0, 0] == pytest.approx(BINS.z_at(end + 0.5))
-    assert share[0].tolist() == [1.0, 0.0]
+    assert probability[0].tolist() == [1.0, 0.0]
     assert np.isnan(z[0, 1])
 
 
@@ -100,9 +100,9 @@ def test_a_peak_at_an_end_has_one_neighbour_less(end):
 def test_candidates_share_no_bin(seed, count):
     rng = np.random.default_rng(seed)
     rows = softmax(rng.normal(0, 4, (3, BINS.noutputs)))
-    z, share = candidates(rows, BINS, count)
-    assert (np.diff(share, axis=1) <= 1e-12).all()
-    assert (share.sum(axis=1) <= quasar_share(rows, BINS) + 1e-12).all()
+    z, probability = find_candidates(rows, BINS, count)
+    assert (np.diff(probability, axis=1) <= 1e-12).all()
+    assert (probability.sum(axis=1) <= quasar_probability(rows, BINS) + 1e-12).all()
     assert ((z >= 0.05) & (z <= 6.8)).all()
     for row in z:
         assert len(set(BINS.bin_of(row))) == count
@@ -110,14 +110,20 @@ def test_candidates_share_no_bin(seed, count):
 
 def test_the_wing_of_a_peak_is_no_candidate_before_another_peak():
     row = posterior({48: 0.1, 49: 0.2, 50: 0.37, 51: 0.13, 52: 0.08, 53: 0.03, 120: 0.09})
-    z, share = candidates([row], BINS, 3)
-    np.testing.assert_allclose(share[0], [0.7, 0.09, 0.03])
+    z, probability = find_candidates([row], BINS, 3)
+    np.testing.assert_allclose(probability[0], [0.7, 0.09, 0.03])
     np.testing.assert_allclose(z[0, 1:], BINS.z_at([120.5, 53.5]))
+
+
+def test_a_posterior_without_quasars_has_no_candidate():
+    z, probability = find_candidates([posterior({}, other=1.0)], BINS, 2)
+    assert np.isnan(z).all()
+    assert (probability == 0).all()
 
 
 def test_a_row_of_nan_has_no_candidates():
     rows = np.stack([posterior({30: 1.0}), np.full(BINS.noutputs, np.nan)])
-    z, share = candidates(rows, BINS, 2)
+    z, probability = find_candidates(rows, BINS, 2)
     assert np.isnan(z[1]).all()
-    assert np.isnan(share[1]).all()
+    assert np.isnan(probability[1]).all()
     assert z[0, 0] == pytest.approx(BINS.z_at(30.5))

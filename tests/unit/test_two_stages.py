@@ -25,8 +25,8 @@ from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.calibration import Table, rescale
 from qnet.model.logistic import Logistic
 from qnet.model.refiner import Refiner
-from qnet.postprocess.candidates import candidates, quasar_share, second_redshift
-from qnet.postprocess.features import features, log_snr, logit
+from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
+from qnet.postprocess.features import compute_features, log_snr, logit
 from qnet.preprocess.rebinning import rebin
 
 WAVE = np.arange(3700.0, 9500.0, 2.0)
@@ -60,7 +60,9 @@ def test_a_quasar_is_what_has_p_qso_above_the_threshold(spectra, two_stage_model
     data, _, found = decoded
     calibration = two_stage_model.calibration
     columns = columns_of(spectra, two_stage_model)
-    p_qso = calibration.p_qso.probability(features(calibration.p_qso.names, found, data.snr))
+    p_qso = calibration.p_qso.probability(
+        compute_features(calibration.p_qso.names, found, data.snr)
+    )
     np.testing.assert_allclose(columns["P_QSO"], p_qso, rtol=1e-6)
     np.testing.assert_array_equal(columns["IS_QSO"], columns["P_QSO"] > 0.6)
     assert 0 < columns["IS_QSO"].sum() < NSPEC
@@ -96,7 +98,7 @@ def test_p_bal_is_said_where_the_line_is_covered(spectra, two_stage_model, decod
     data, _, found = decoded
     law = two_stage_model.calibration.p_bal
     columns = columns_of(spectra, two_stage_model)
-    expected = law.probability(features(law.names, found, data.snr))
+    expected = law.probability(compute_features(law.names, found, data.snr))
     place = 1548.2049 * (1 + found.zbest)
     edges = two_stage_model.grid.wave
     for row in range(NSPEC):
@@ -378,13 +380,13 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     output = verifying.forward(data.X)
     bins, calibration = verifying.architecture.redshifts, verifying.calibration
     np.testing.assert_allclose(output.posterior.sum(axis=1), 1, rtol=1e-5)
-    share = quasar_share(output.posterior, bins)
+    share = quasar_probability(output.posterior, bins)
     found = verifying.decode(output.preds)
-    given = features(calibration.p_qso.names, found, data.snr, quasar=share)
+    given = compute_features(calibration.p_qso.names, found, data.snr, quasar=share)
     p_first = calibration.p_qso.probability(given)
     rows = np.flatnonzero(p_first > calibration.refine_floor)
     assert 0 < len(rows) < NSPEC
-    z, shares = candidates(output.posterior, bins, 3)
+    z, shares = find_candidates(output.posterior, bins, 3)
     refined = refine_candidates(
         spectra.select(rows), verifying.refiner, z[rows], shares[rows], calibration.candidate_floor
     )
@@ -396,7 +398,9 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     np.testing.assert_allclose(columns["P_QSO"][others], p_first[others], rtol=1e-6)
     law = calibration.p_verified
     p_qso = law.probability(
-        features(law.names, found.select(rows), data.snr[rows], quasar=share[rows], chosen=chosen)
+        compute_features(
+            law.names, found.select(rows), data.snr[rows], quasar=share[rows], chosen=chosen
+        )
     )
     np.testing.assert_allclose(columns["P_QSO"][rows], p_qso, rtol=1e-6)
     np.testing.assert_array_equal(columns["IS_QSO"], columns["P_QSO"] > 0.5)
@@ -431,11 +435,11 @@ def test_all_that_are_called_quasars_are_judged_whatever_the_mix(spectra, small_
 def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, verifying):
     columns = columns_of(spectra, verifying)
     output = verifying.forward(verifying.preprocess(spectra).X)
-    z, share = candidates(output.posterior, verifying.architecture.redshifts, 3)
+    z, share = find_candidates(output.posterior, verifying.architecture.redshifts, 3)
     others = np.isnan(columns["ZERR"]) & ~has(columns, QNFlag.NOREFINE)
     assert others.any()
     np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
-    quasar = quasar_share(output.posterior, verifying.architecture.redshifts)
+    quasar = quasar_probability(output.posterior, verifying.architecture.redshifts)
     expected = columns["P_QSO"][others] * share[others, 1] / quasar[others]
     np.testing.assert_allclose(columns["P2"][others], expected, rtol=1e-5)
     assert (columns["P2"][others] <= columns["P_QSO"][others] / 2 + 1e-6).all()
@@ -451,7 +455,7 @@ def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra
     assert 0 < refined.sum() < NSPEC
     assert np.isnan(columns["P_BAL"][~refined]).all()
     output = model.forward(model.preprocess(spectra).X)
-    z, share = candidates(output.posterior, model.architecture.redshifts, 3)
+    z, share = find_candidates(output.posterior, model.architecture.redshifts, 3)
     refined_all = refine_candidates(spectra, model.refiner, z, share, 0.02)
     chosen = refined_all.choose(model.calibration.share_exponent)
     seen = refined & np.isfinite(columns["P_BAL"])

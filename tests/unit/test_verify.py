@@ -73,7 +73,12 @@ def test_the_largest_score_wins_and_the_share_counts_by_its_exponent():
     assert (alone.z[0], alone.z2[0]) == (2.0, 1.0)
     assert alone.odds2[0] == pytest.approx(np.exp(-1))
     assert alone.bal[0] == -2
-    assert (alone.score[0], alone.share[0], alone.score2[0], alone.share2[0]) == (2, 0.1, 1, 0.8)
+    assert (alone.score[0], alone.probability[0], alone.score2[0], alone.probability2[0]) == (
+        2,
+        0.1,
+        1,
+        0.8,
+    )
     both = candidates.choose(1.0)
     assert (both.z[0], both.zerr[0], both.z2[0]) == (1.0, 0.01, 2.0)
     assert both.odds2[0] == pytest.approx(np.exp(1) * 0.1 / 0.8)

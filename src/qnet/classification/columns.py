@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
-from qnet.classification.redshifts import quasar_probability, refine_redshifts
+from qnet.classification.redshifts import first_stage_quasar_probability, refine_redshifts
 from qnet.core.arrays import BoolArray, Columns, FloatArray
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
@@ -17,7 +17,7 @@ from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model.calibration import Calibration, in_ranges
 from qnet.model.model import Model
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import NetworkOutput, features, log_snr, logit
+from qnet.postprocess.features import NetworkOutput, compute_features, log_snr, logit
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 from qnet.preprocess.rebinning import check_overlap
 
@@ -135,8 +135,8 @@ def _probabilities(
     calibration = model.calibration
     if calibration is None:
         return {}
-    quasar = quasar_probability(model, output)
-    given = features(calibration.p_qso.names, found, data.snr, quasar=quasar)
+    quasar = first_stage_quasar_probability(model, output)
+    given = compute_features(calibration.p_qso.names, found, data.snr, quasar=quasar)
     errors = np.full((len(found), len(model.lines)), np.nan)
     for line, table in calibration.zerr_lines.items():
         number = model.lines.index(line)
@@ -152,7 +152,7 @@ def _of_bal(
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None:
         return {}
-    given = features(calibration.p_bal.names, found, data.snr, score_bal=score)
+    given = compute_features(calibration.p_bal.names, found, data.snr, score_bal=score)
     p_bal = calibration.p_bal.probability(given)
     return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 

@@ -16,9 +16,9 @@ from qnet.core.threads import choose_threads
 from qnet.model.calibration import Calibration, rescale
 from qnet.model.logistic import Logistic
 from qnet.model.model import Model
-from qnet.postprocess.candidates import candidates, quasar_share, second_redshift
+from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import ChosenCandidates, NetworkOutput, features, log_snr
+from qnet.postprocess.features import ChosenCandidates, NetworkOutput, compute_features, log_snr
 
 
 def refine_redshifts(
@@ -62,8 +62,8 @@ def refine_redshifts(
         calibration Z2 and P2; SCORE_BAL, the logit of broad absorption, NaN where there is none.
     """
     refiner, calibration = model.refiner, model.calibration
-    z, share = find_candidates(model, found, output)
-    quasar = quasar_probability(model, output)
+    z, share = first_stage_candidates(model, found, output)
+    quasar = first_stage_quasar_probability(model, output)
     zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
     flag = np.zeros(len(found), dtype=np.int32)
     p = np.full(len(found), np.nan) if p_qso is None else p_qso.copy()
@@ -103,7 +103,7 @@ def refine_redshifts(
     return answers
 
 
-def find_candidates(
+def first_stage_candidates(
     model: Model, found: Predictions, output: NetworkOutput
 ) -> tuple[FloatArray, FloatArray]:
     """Redshifts that the first stage proposes, and its shares of them, shape (nspec, count).
@@ -115,17 +115,19 @@ def find_candidates(
     if bins is None or output.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None]
     count = 1 if calibration is None else calibration.candidates
-    z, share = candidates(output.posterior, bins, count)
+    z, share = find_candidates(output.posterior, bins, count)
     # Where all shares of quasars are too small for the numbers of the posterior.
     z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])
     return z, share
 
 
-def quasar_probability(model: Model, output: NetworkOutput) -> FloatArray | None:
+def first_stage_quasar_probability(model: Model, output: NetworkOutput) -> FloatArray | None:
     """Share of the posterior that is a quasar's; None for a network without one."""
     bins = model.architecture.redshifts
     return (
-        None if bins is None or output.posterior is None else quasar_share(output.posterior, bins)
+        None
+        if bins is None or output.posterior is None
+        else quasar_probability(output.posterior, bins)
     )
 
 
@@ -147,7 +149,7 @@ def _verified(
     chosen: ChosenCandidates,
 ) -> FloatArray:
     """P_QSO of the rows that the second stage has judged."""
-    given = features(
+    given = compute_features(
         law.names,
         found.select(rows),
         snr[rows],

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.spectra import Spectra
 from qnet.core.threads import share_work
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.refiner import Refiner
-from qnet.postprocess.candidates import SECOND_VELOCITY
 from qnet.postprocess.features import CONFIDENCE_EPSILON, ChosenCandidates
 from qnet.preprocess.restframe import ROW_BLOCK, fine_spectra
 
@@ -62,7 +62,7 @@ class Candidates:
         ok, first = self.ok[rows, best], self.z[rows, best]
         with np.errstate(invalid="ignore"):
             velocity = SPEED_OF_LIGHT * np.abs(self.z - first[:, None]) / (1 + first[:, None])
-            others = np.where(velocity > SECOND_VELOCITY, weight, -np.inf)
+            others = np.where(velocity > DISAGREE_VELOCITY, weight, -np.inf)
         following = others.argmax(axis=1)
         there = others[rows, following] > -np.inf
         with np.errstate(invalid="ignore"):
@@ -76,11 +76,11 @@ class Candidates:
             zerr=np.where(ok, self.zerr[rows, best], np.nan),
             ok=ok,
             score=self.score[rows, best],
-            share=self.share[rows, best],
+            probability=self.share[rows, best],
             bal=self.bal[rows, best],
             z2=second(self.z),
             score2=second(self.score),
-            share2=second(self.share),
+            probability2=second(self.share),
             odds2=np.exp(behind),
         )
 
@@ -104,7 +104,7 @@ def refine_candidates(
     refiner : Refiner
     z, share : array_like, shape (nspec, count)
         Redshifts of the candidates and their shares of the first stage's posterior, most probable
-        first (`qnet.postprocess.candidates.candidates`). A redshift of NaN is none.
+        first (`qnet.postprocess.candidates.find_candidates`). A redshift of NaN is none.
     floor : float
         Candidates after the first are looked at where their share is at least this.
     threads : int

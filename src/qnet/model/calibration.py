@@ -116,7 +116,7 @@ class Calibration:
     Attributes
     ----------
     p_qso : Logistic
-        P_QSO from the features it names (`qnet.postprocess.features.features`).
+        P_QSO from the features it names (`qnet.postprocess.features.compute_features`).
     mix : mapping of str to float
         Share of each class in the sample that P_QSO assumes; 'QSO' is one, the sum is 1.
     z_range : tuple of float

@@ -18,64 +18,72 @@ from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 _REACH = 2
 
 
-def quasar_share(posterior: npt.ArrayLike, bins: RedshiftBins) -> FloatArray:
-    """Sum of a posterior (nspec, noutputs) over the quasars' bins, shape (nspec,)."""
+def quasar_probability(posterior: npt.ArrayLike, bins: RedshiftBins) -> FloatArray:
+    """Sum of a posterior (nspec, noutputs) over the bins of quasars, shape (nspec,)."""
     return np.asarray(np.asarray(posterior, np.float64)[:, : bins.nbins].sum(axis=1))
 
 
-def candidates(
+def find_candidates(
     posterior: npt.ArrayLike, bins: RedshiftBins, count: int
 ) -> tuple[FloatArray, FloatArray]:
-    """The most probable redshifts of each spectrum.
+    """Candidate redshifts of each spectrum, most probable first.
 
-    A peak is the bin that holds most with its two neighbours; its redshift is the mean of the
-    three, weighted by their shares. The bins within two of a peak are taken out before the next is
-    looked for.
+    The first candidate is the bin whose probability, summed with that of its two neighbours, is
+    largest; its redshift is the mean of the three, weighted by their probabilities. The bins within
+    two of it are then set to zero, and the next candidate is found in the same way.
 
     Parameters
     ----------
     posterior : array_like, shape (nspec, noutputs)
-        Shares of the classes of `bins`.
+        Probabilities of the classes of `bins`: redshift bins of quasars, then the other classes.
     bins : RedshiftBins
+        The classes of the redshift head.
     count : int
-        How many redshifts.
+        Number of candidates.
 
     Returns
     -------
     z : ndarray of float64, shape (nspec, count)
-        Most probable first.
-    share : ndarray of float64, shape (nspec, count)
-        What the three bins hold. Redshift and share are NaN in a row of NaN; the redshift is NaN
-        too where nothing is left.
+        Redshifts; NaN where no probability is left, and in a row that holds NaN.
+    probability : ndarray of float64, shape (nspec, count)
+        Sums over the three bins; 0 where no probability is left, NaN in a row that holds NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.core.bins import RedshiftBins
+    >>> from qnet.postprocess import find_candidates
+    >>> bins = RedshiftBins(z_min=0.0, z_max=4.0, nbins=100)
+    >>> posterior = np.zeros((1, bins.noutputs))
+    >>> posterior[0, [42, 43, 80]] = 0.35, 0.35, 0.3
+    >>> z, probability = find_candidates(posterior, bins, 2)
+    >>> z.round(3)
+    array([[0.998, 2.653]])
+    >>> probability
+    array([[0.7, 0.3]])
     """
-    shares = np.asarray(posterior, dtype=np.float64)[:, : bins.nbins]
-    # A bin of nothing at either end, so that every bin has two neighbours.
-    padded = np.pad(shares, ((0, 0), (1, 1)))
-    gone = np.zeros(shares.shape, dtype=bool)
-    z, share = np.full((2, len(shares), count), np.nan)
-    rows = np.arange(len(shares))[:, None]
+    probabilities = np.asarray(posterior, dtype=np.float64)[:, : bins.nbins]
+    # An empty bin at either end, so that every bin has two neighbours.
+    padded = np.pad(probabilities, ((0, 0), (1, 1)))
+    taken = np.zeros(probabilities.shape, dtype=bool)
+    z, probability = np.full((2, len(probabilities), count), np.nan)
+    rows = np.arange(len(probabilities))[:, None]
     for rank in range(count):
-        held = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-        # Below any share: a bin that was taken is no peak again.
-        held[gone] = -1.0
-        peak = held.argmax(axis=1)[:, None]
+        summed = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
+        summed[taken] = -1.0  # below any probability
+        peak = summed.argmax(axis=1)[:, None]
         weights = padded[rows, peak + np.arange(3)]
         total = weights.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            place = (weights * (peak + np.arange(-1, 2) + 0.5)).sum(axis=1) / total
-        z[:, rank] = bins.z_at(place)
-        share[:, rank] = np.maximum(held[rows, peak][:, 0], 0.0)
-        taken = np.clip(peak + np.arange(-_REACH, _REACH + 1), 0, bins.nbins - 1)
-        gone[rows, taken] = True
-        padded[rows, taken + 1] = 0.0
-    unknown = ~np.isfinite(shares).all(axis=1)
-    z[unknown], share[unknown] = np.nan, np.nan
-    return z, share
-
-
-#: A second redshift is further than this from the first [km/s]: the velocity at which lines
-#: disagree.
-SECOND_VELOCITY = DISAGREE_VELOCITY
+            position = (weights * (peak + np.arange(-1, 2) + 0.5)).sum(axis=1) / total
+        z[:, rank] = bins.z_at(position)
+        probability[:, rank] = np.maximum(summed[rows, peak][:, 0], 0.0)
+        near = np.clip(peak + np.arange(-_REACH, _REACH + 1), 0, bins.nbins - 1)
+        taken[rows, near] = True
+        padded[rows, near + 1] = 0.0
+    unknown = ~np.isfinite(probabilities).all(axis=1)
+    z[unknown], probability[unknown] = np.nan, np.nan
+    return z, probability
 
 
 def second_redshift(
@@ -85,29 +93,10 @@ def second_redshift(
     rest: Mapping[str, float],
     zbest: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
-    """The best redshift that is not the first.
+    """Second redshift and the confidence of its box, shape (nspec,); NaN where there is none.
 
-    Of each line the two most confident boxes are decoded. Of those whose redshift is more than
+    Of each line the two most confident boxes are decoded. Of the redshifts above 0 and more than
     6000 km/s from `zbest`, the one of largest confidence is taken.
-
-    Parameters
-    ----------
-    preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
-        Output of ``Model.predict``: emission lines first; those after `lines` are left unread.
-    lines : sequence of str
-        The emission lines.
-    grid : WavelengthGrid
-        The network's grid.
-    rest : mapping of str to float
-        Rest wavelengths [Angstrom].
-    zbest : array_like, shape (nspec,)
-        The first redshift.
-
-    Returns
-    -------
-    z2, p2 : ndarray of float64, shape (nspec,)
-        The redshift, and the confidence of its box: NaN where `zbest` is NaN, or no other redshift
-        is positive and away from the first.
     """
     wave_rest = rest_wavelengths(lines, rest)
     first = np.asarray(zbest, dtype=np.float64)
@@ -121,8 +110,8 @@ def second_redshift(
         confidences.append(np.take_along_axis(array[:, :nboxes], boxes, axis=1))
     z, c = np.hstack(redshifts), np.hstack(confidences).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        apart = SPEED_OF_LIGHT * np.abs(z - first[:, None]) > SECOND_VELOCITY * (1 + first[:, None])
-    # A line blueward of its rest wavelength is no redshift of a quasar.
+        velocity = SPEED_OF_LIGHT * np.abs(z - first[:, None])
+        apart = velocity > DISAGREE_VELOCITY * (1 + first[:, None])
     c = np.where(apart & (z > 0), c, -np.inf)
     best = c.argmax(axis=1)[:, None]
     p2 = np.take_along_axis(c, best, axis=1)[:, 0]

@@ -24,7 +24,7 @@ from qnet.model.keras_refiner import build_refiner, refine_loss, take_refiner
 from qnet.model.model import Model
 from qnet.model.network import check_weights
 from qnet.objective import CLASSES, QSO_CLASSES
-from qnet.postprocess.candidates import candidates
+from qnet.postprocess.candidates import find_candidates
 from qnet.preprocess.normalisation import preprocess
 from qnet.preprocess.restframe import rest_frame
 from qnet.training.augment import augment
@@ -122,7 +122,7 @@ class RefineMaker:
         """One of the finder's candidates of each spectrum, drawn by the root of their shares."""
         camera = Camera("prepared", self.arch.grid.wave, flux, ivar, edges=True)
         output = finder.forward(preprocess([camera], finder.grid).X)
-        z, share = candidates(np.asarray(output.posterior), _bins_of(finder), CANDIDATES)
+        z, share = find_candidates(np.asarray(output.posterior), _bins_of(finder), CANDIDATES)
         chance = np.sqrt(np.nan_to_num(share) + _LEAST_SHARE).cumsum(axis=1)
         drawn = rng.uniform(size=(len(z), 1)) * chance[:, -1:]
         return np.asarray(z[np.arange(len(z)), (drawn > chance).sum(axis=1)])

@@ -32,12 +32,18 @@ BITS = {
 
 
 def test_the_bits_are_where_catalogues_have_them():
-    assert {flag.name: flag.value.bit_length() - 1 for flag in QNFlag} == BITS
+    assert {flag.name: flag.bit for flag in QNFlag} == BITS
+    assert [flag.value for flag in QNFlag] == [1 << bit for bit in BITS.values()]
+    calibrated = {flag.name for flag in QNFlag if flag.set_by == "a calibrated model"}
+    assert calibrated == {"JOINT", "SKYLINE", "OUTLIER", "ZRANGE", "AMBIGUOUS", "NOREFINE"}
+    assert {flag.set_by for flag in QNFlag} == {"any model", "a calibrated model"}
     assert {bit for bit in range(32) if NEVER_QSO & (1 << bit)} == {0, 1, 16, 17}
     for flag in QNFlag:
         assert len(describe(flag)) > 10
         assert flag_names(flag.value) == [flag.name]
     assert flag_names(0b1001 | 1 << 17 | 1 << 30) == ["NODATA", "SPARSE", "BAD_FIBER"]
+    with pytest.raises(InputError, match="flag must be one bit of QN_FLAG, not <QNFlag"):
+        describe(QNFlag.NODATA | QNFlag.SPARSE)
 
 
 def test_rest_wavelengths_by_name():

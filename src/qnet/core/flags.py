@@ -1,38 +1,14 @@
-"""The bits of the catalogue column QN_FLAG: the one table that code, docs and headers read."""
+"""Bits of the catalogue column QN_FLAG: the one table that code, documentation and headers read."""
 
 from __future__ import annotations
 
 import enum
 
+from qnet.core.errors import InputError
+
 __all__ = ["QNFlag", "describe", "flag_names"]
 
-
-class QNFlag(enum.IntFlag):
-    """Bits of QN_FLAG, a reason for caution each.
-
-    The names, positions and meanings are fixed: catalogues on disk hold them. `describe` gives the
-    meaning of each bit.
-    """
-
-    NODATA = 1 << 0
-    CONSTANT = 1 << 1
-    BADPIX = 1 << 2
-    SPARSE = 1 << 3
-    CAMERA_MISSING = 1 << 4
-    LOW_SNR = 1 << 5
-    LINE_UNOBSERVED = 1 << 6
-    JOINT = 1 << 7
-    SKYLINE = 1 << 8
-    OUTLIER = 1 << 9
-    ZRANGE = 1 << 10
-    DISAGREE = 1 << 11
-    AMBIGUOUS = 1 << 12
-    NOREFINE = 1 << 13
-    NOT_TARGET = 1 << 16
-    BAD_FIBER = 1 << 17
-
-
-#: Under this share of grid pixels with weight a spectrum is SPARSE.
+#: Under this fraction of grid pixels with weight a spectrum is SPARSE.
 SPARSE_FRACTION = 0.5
 
 #: Under this median signal-to-noise per grid pixel a spectrum is LOW_SNR.
@@ -42,47 +18,120 @@ LOW_SNR_LIMIT = 1.0
 #: Busca & Balland (2018, section 5) count a redshift as wrong.
 DISAGREE_VELOCITY = 6000.0
 
-_MEANING = {
-    QNFlag.NODATA: "no pixel of the spectrum has weight inside the model's grid",
-    QNFlag.CONSTANT: "the flux has no scatter: it cannot be normalised",
-    QNFlag.BADPIX: "pixels with NaN or infinite flux or ivar were masked",
-    QNFlag.SPARSE: f"under {SPARSE_FRACTION:g} of the grid pixels have weight",
-    QNFlag.CAMERA_MISSING: "a camera is absent from the file or has no weight in this row",
-    QNFlag.LOW_SNR: f"the median S/N per grid pixel is under {LOW_SNR_LIMIT:g}",
-    QNFlag.LINE_UNOBSERVED: "the place of the most confident line at ZBEST has no data",
-    QNFlag.JOINT: "the most confident line at ZBEST lies on a camera joint that the model names",
-    QNFlag.SKYLINE: "the most confident line at ZBEST lies on a sky line that the model names",
-    QNFlag.OUTLIER: "the spectrum is unlike the model's training data",
-    QNFlag.ZRANGE: "ZBEST is outside the redshifts the model was trained on",
-    QNFlag.DISAGREE: (
-        f"a line above the threshold lies more than {DISAGREE_VELOCITY:g} km/s from ZBEST"
-    ),
-    QNFlag.AMBIGUOUS: "a second redshift is nearly as good as ZBEST",
-    QNFlag.NOREFINE: "the model's second stage gave no redshift",
-    QNFlag.NOT_TARGET: "sky or unassigned fibre, or a row that was not asked for",
-    QNFlag.BAD_FIBER: "the survey's fibre status is not good",
-}
+#: Models that set a bit: of any kind, or with a calibration or a second stage.
+ANY, CALIBRATED = "any model", "a calibrated model"
+
+
+class QNFlag(enum.IntFlag):
+    """Bits of the catalogue column QN_FLAG, each a reason for caution.
+
+    A bit is one row: its number, its meaning, and which models set it. The numbers, names and
+    meanings are fixed, because catalogues on disk hold them.
+
+    Attributes
+    ----------
+    bit : int
+        Number of the bit: the value is ``1 << bit``.
+    meaning : str
+        What a set bit means, as documentation and catalogue headers print it.
+    set_by : str
+        'any model', or 'a calibrated model': one with a calibration or a second stage.
+
+    See Also
+    --------
+    flag_names : names of the bits of a value.
+    describe : meaning of one bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import QNFlag
+    >>> QNFlag.LOW_SNR.bit, QNFlag.LOW_SNR.value, QNFlag.LOW_SNR.set_by
+    (5, 32, 'any model')
+
+    Rows of a catalogue that have one of two bits:
+
+    >>> qn_flag = np.array([0, 32, 1])
+    >>> (qn_flag & (QNFlag.NODATA | QNFlag.LOW_SNR)) != 0
+    array([False,  True,  True])
+    """
+
+    _value_: int
+    bit: int
+    meaning: str
+    set_by: str
+
+    def __new__(cls, bit: int, meaning: str, set_by: str) -> QNFlag:
+        """A bit from its row."""
+        member = int.__new__(cls, 1 << bit)
+        member._value_ = 1 << bit
+        member.bit, member.meaning, member.set_by = bit, meaning, set_by
+        return member
+
+    NODATA = 0, "no pixel of the spectrum has weight inside the model's grid", ANY
+    CONSTANT = 1, "the flux has no scatter: it cannot be normalised", ANY
+    BADPIX = 2, "pixels with NaN or infinite flux or ivar were masked", ANY
+    SPARSE = 3, f"under {SPARSE_FRACTION:g} of the grid pixels have weight", ANY
+    CAMERA_MISSING = 4, "a camera is absent from the file or has no weight in this row", ANY
+    LOW_SNR = 5, f"the median S/N per grid pixel is under {LOW_SNR_LIMIT:g}", ANY
+    LINE_UNOBSERVED = 6, "the position of the most confident line at ZBEST has no data", ANY
+    JOINT = (
+        7,
+        "the most confident line at ZBEST lies on a camera joint that the model names",
+        CALIBRATED,
+    )
+    SKYLINE = (
+        8,
+        "the most confident line at ZBEST lies on a sky line that the model names",
+        CALIBRATED,
+    )
+    OUTLIER = 9, "the spectrum is unlike the model's training data", CALIBRATED
+    ZRANGE = 10, "ZBEST is outside the redshifts the model was trained on", CALIBRATED
+    DISAGREE = (
+        11,
+        f"a line above the threshold lies more than {DISAGREE_VELOCITY:g} km/s from ZBEST",
+        ANY,
+    )
+    AMBIGUOUS = 12, "a second redshift is nearly as good as ZBEST", CALIBRATED
+    NOREFINE = 13, "the model's second stage gave no redshift", CALIBRATED
+    NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not asked for", ANY
+    BAD_FIBER = 17, "the survey's fibre status is not good", ANY
+
 
 #: Rows with one of these bits are never called quasars.
 NEVER_QSO = QNFlag.NODATA | QNFlag.CONSTANT | QNFlag.NOT_TARGET | QNFlag.BAD_FIBER
 
-#: Rows with one of these bits cannot be classified: their answers are NaN.
+#: Rows with one of these bits cannot be classified: ZBEST and the other answers are NaN.
 UNCLASSIFIABLE = QNFlag.NODATA | QNFlag.CONSTANT
 
 
 def describe(flag: QNFlag) -> str:
-    """Meaning of one bit, as docs and catalogue headers print it.
+    """Meaning of one bit, as documentation and catalogue headers print it.
 
     Parameters
     ----------
     flag : QNFlag
-        A single bit.
+        A single bit, or its value.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    InputError
+        The value is not that of a single known bit.
+
+    Examples
+    --------
+    >>> from qnet.core.flags import QNFlag, describe
+    >>> describe(QNFlag.SPARSE)
+    'under 0.5 of the grid pixels have weight'
     """
-    return _MEANING[flag]
+    for member in QNFlag:
+        if member == flag:
+            return member.meaning
+    raise InputError(f"flag must be one bit of QN_FLAG, not {flag!r}")
 
 
 def flag_names(value: int) -> list[str]:
@@ -100,8 +149,8 @@ def flag_names(value: int) -> list[str]:
 
     Examples
     --------
-    >>> from qnet.core.flags import flag_names
-    >>> flag_names(9)
+    >>> import qnet
+    >>> qnet.flag_names(9)
     ['NODATA', 'SPARSE']
     """
     return [str(flag.name) for flag in QNFlag if int(value) & flag]

@@ -66,7 +66,7 @@ def test_decode(benchmark, spectra):
 def test_second_stage(benchmark, spectra):
     """Both passes of the second stage, all spectra."""
     refiner = qnet.load_model().refiner
-    flux, ivar = fine_spectra(spectra.cameras, refiner.arch.grid)
+    flux, ivar = fine_spectra(spectra.cameras, refiner.arch.window.grid)
     benchmark(refiner.refine, flux, ivar, np.full(SPECTRA, 2.0))
 
 

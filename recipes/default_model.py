@@ -32,6 +32,7 @@ from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import ConvLayer
 from qnet.model.refiner import Refiner
 from qnet.model.weights import write_weights
+from qnet.preprocess.restframe import Window
 from qnet.simulation import Simulation, simulate, write_simulation
 from qnet.simulation.quasars.parametric import Z_RANGE
 from qnet.training import Augmentation, NetworkOptions, Settings, train
@@ -83,7 +84,7 @@ REFINE = dataclasses.replace(
 REFINE_DROPOUT = 0.1
 
 REFINE_ARCHITECTURE = RefineArchitecture(
-    grid=FINE_GRID,
+    window=Window(FINE_GRID),
     convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
     units=96,
     verify=True,

@@ -270,9 +270,13 @@ def refine_architecture(**options):
     from qnet.core.grid import WavelengthGrid
     from qnet.model.architecture import RefineArchitecture
     from qnet.model.layers import ConvLayer
+    from qnet.preprocess.restframe import Window
 
+    names = ("grid", "rest_min", "rest_max", "pool", "clip")
+    geometry = {"grid": WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)}
+    geometry |= {name: options.pop(name) for name in names if name in options}
     values = {
-        "grid": WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
+        "window": Window(**geometry),
         "convs": (ConvLayer(4, 8, 4, "valid"), ConvLayer(4, 8, 4, "valid")),
         "units": 6,
     }

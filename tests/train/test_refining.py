@@ -24,7 +24,7 @@ from qnet.model.keras_refiner import (
 from qnet.model.layers import ConvLayer
 from qnet.model.refiner import Refiner
 from qnet.model.weights import WeightsFile
-from qnet.preprocess.restframe import rest_frame
+from qnet.preprocess.restframe import Window, rest_frame
 from qnet.simulation import simulate, write_simulation
 from qnet.training import Augmentation, Settings, second_stage
 from qnet.training.batches import Batches
@@ -34,7 +34,9 @@ from qnet.training.second_stage import GUESS_ERRORS, RefineMaker, draw_errors, f
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
 GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
-ARCH = RefineArchitecture(grid=GRID, convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12, pool=2)
+ARCH = RefineArchitecture(
+    window=Window(GRID, pool=2), convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12
+)
 VERIFYING = dataclasses.replace(ARCH, verify=True)
 LOOKING = dataclasses.replace(VERIFYING, bal=True)
 MIX = {"quasar": 0.8, "star": 0.2}
@@ -65,7 +67,7 @@ def test_the_twin_gives_the_same_answers(keras, arch):
     network = with_statistics(build_refiner(arch, dropout=0.3))
     arrays = take_refiner(network, arch)
     assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
-    X = np.random.default_rng(2).normal(size=(20, arch.npooled, 2)).astype(np.float32)
+    X = np.random.default_rng(2).normal(size=(20, arch.window.npooled, 2)).astype(np.float32)
     found = [values for values in Refiner(arch, arrays).predict(X) if values is not None]
     theirs = network.predict(X, verbose=0)
     np.testing.assert_allclose(np.stack(found, axis=1), theirs, rtol=0, atol=2e-5)
@@ -125,7 +127,7 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     X, (target,), (weight,) = first
     dv, right = target[:, :1], target[:, 1]
     assert (right == 1).all()
-    assert X.shape == (32, ARCH.npooled, 2)
+    assert X.shape == (32, ARCH.window.npooled, 2)
     assert (weight == 1).all()
     # The frame in which the input was made is a whole pixel away from what dv says.
     z = data.z[rows[:32]]
@@ -134,7 +136,7 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     )
     pixels = np.log10(1 + z_frame) / GRID.step
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
-    same, _ = rest_frame(data.flux[rows[:32]], data.ivar[rows[:32]], z_frame, ARCH)
+    same, _ = rest_frame(data.flux[rows[:32]], data.ivar[rows[:32]], z_frame, ARCH.window)
     np.testing.assert_array_equal(X, same)
 
 
@@ -148,7 +150,7 @@ def test_it_learns_from_simulated_quasars(survey):
     again, _ = fit_refiner(*survey, ARCH, settings)
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, again[name])
-    assert np.isfinite(refiner.predict(np.zeros((1, ARCH.npooled, 2)))[0]).all()
+    assert np.isfinite(refiner.predict(np.zeros((1, ARCH.window.npooled, 2)))[0]).all()
 
 
 def test_every_validation_sees_the_same_spectra(survey):
@@ -326,7 +328,7 @@ def test_a_verdict_and_a_finder_go_together(survey, finder):
 
 def test_what_cannot_be_trained_on(survey, tmp_path):
     settings = Settings(epochs=1)
-    other = dataclasses.replace(ARCH, grid=WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
+    other = dataclasses.replace(ARCH, window=Window(WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)))
     with pytest.raises(InputError, match="the data are on the grid"):
         fit_refiner(*survey, other, settings)
     with pytest.raises(InputError, match="needs quasars to train on, and some for validation"):

@@ -15,6 +15,7 @@ from qnet.model.architecture import Architecture, RefineArchitecture
 from qnet.model.layers import ConvLayer
 from qnet.model.network import CHUNK_SIZE, ConvStack, Network
 from qnet.model.refiner import Refiner
+from qnet.preprocess.restframe import Window
 
 LINES = (*QUASARNET_LINES, *QUASARNET_LINES_BAL)
 
@@ -195,14 +196,14 @@ def test_published_network_does_little_more_work_than_it_must(monkeypatch):
 
 def test_second_stage_does_little_more_work_than_it_must(monkeypatch):
     arch = RefineArchitecture(
-        grid=WavelengthGrid.log(3600.0, 10400.0, 2.5e-4),
+        window=Window(WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)),
         convs=(ConvLayer(24, 9, 2, "valid"),) * 4,
         units=64,
     )
     refiner = Refiner(arch, random_weights(arch.shapes()))
     count = Products(monkeypatch)
-    refiner.predict(np.ones((CHUNK_SIZE, arch.npooled, 2), np.float32))
+    refiner.predict(np.ones((CHUNK_SIZE, arch.window.npooled, 2), np.float32))
     assert count.calls == 4
-    needed = CHUNK_SIZE * convolution_operations(arch.convs, arch.npooled, 2)
+    needed = CHUNK_SIZE * convolution_operations(arch.convs, arch.window.npooled, 2)
     # Pixels that no later layer reads are left out.
     assert 0.95 * needed < count.operations < needed

@@ -22,12 +22,13 @@ from qnet.preprocess.rebinning import rebin
 from qnet.preprocess.restframe import fine_spectra, rest_frame, whole_pixels
 
 ARCH = refine_architecture()
+WINDOW, FINE = ARCH.window, ARCH.window.grid
 
 
-def fine(nspec=4, seed=0, arch=ARCH):
+def fine(nspec=4, seed=0, window=WINDOW):
     """Random spectra on the fine grid, with gaps."""
     rng = np.random.default_rng(seed)
-    flux = rng.normal(2, 1, (nspec, arch.grid.npix))
+    flux = rng.normal(2, 1, (nspec, window.grid.npix))
     ivar = rng.uniform(0.5, 2, flux.shape) * (rng.uniform(size=flux.shape) > 0.1)
     return np.where(ivar > 0, flux, 0.0), ivar
 
@@ -40,27 +41,27 @@ def refiner():
 
 
 def test_the_window_is_that_of_the_architecture():
-    assert ARCH.npooled == 791
-    wave = ARCH.rest_wave
+    assert WINDOW.npooled == 791
+    wave = WINDOW.rest_wave
     assert wave[0] == pytest.approx(1140, rel=1.3e-4 * np.log(10))
     assert 7000 < wave[-1] < 7060
-    assert np.allclose(np.diff(np.log10(wave)), ARCH.pool * ARCH.grid.step)
+    assert np.allclose(np.diff(np.log10(wave)), WINDOW.pool * FINE.step)
     assert RefineArchitecture.from_dict(ARCH.to_dict()) == ARCH
 
 
-def naive_rest_frame(flux, ivar, z, arch):
+def naive_rest_frame(flux, ivar, z, window):
     """One spectrum, one pooled pixel at a time."""
-    shift = round(np.log10(1 + z) / arch.grid.step)
-    mean, total = np.zeros(arch.npooled), np.zeros(arch.npooled)
-    for out in range(arch.npooled):
-        places = [arch.first_pixel + out * arch.pool + i + shift for i in range(arch.pool)]
-        places = [place for place in places if 0 <= place < arch.grid.npix]
+    shift = round(np.log10(1 + z) / window.grid.step)
+    mean, total = np.zeros(window.npooled), np.zeros(window.npooled)
+    for out in range(window.npooled):
+        places = [window.first_pixel + out * window.pool + i + shift for i in range(window.pool)]
+        places = [place for place in places if 0 <= place < window.grid.npix]
         total[out] = sum(ivar[place] for place in places)
         if total[out] > 0:
             mean[out] = sum(ivar[place] * flux[place] for place in places) / total[out]
     m = (mean * total).sum() / total.sum()
     s = np.sqrt(((mean - m) ** 2 * total).sum() / total.sum())
-    scaled = np.clip((mean - m) / s, -arch.clip, arch.clip)
+    scaled = np.clip((mean - m) / s, -window.clip, window.clip)
     return np.stack([np.where(total > 0, scaled, 0), total > 0], axis=1), shift
 
 
@@ -68,17 +69,17 @@ def naive_rest_frame(flux, ivar, z, arch):
 def test_the_rest_frame_is_what_its_definition_says(z):
     flux, ivar = fine(1)
     flux[0, 700] = 300.0
-    X, z_frame = rest_frame(flux, ivar, [z], ARCH)
-    expected, shift = naive_rest_frame(flux[0], ivar[0], z, ARCH)
+    X, z_frame = rest_frame(flux, ivar, [z], WINDOW)
+    expected, shift = naive_rest_frame(flux[0], ivar[0], z, WINDOW)
     np.testing.assert_allclose(X[0], expected, rtol=0, atol=2e-6)
-    assert z_frame[0] == pytest.approx(10 ** (shift * ARCH.grid.step) - 1, abs=1e-12)
+    assert z_frame[0] == pytest.approx(10 ** (shift * FINE.step) - 1, abs=1e-12)
 
 
 @given(z=st.floats(0.0, 7.0))
 def test_the_frame_is_within_half_a_pixel_of_the_guess(z):
-    pixels, z_frame = whole_pixels([z], ARCH)
-    assert abs(np.log10((1 + z) / (1 + z_frame[0]))) <= ARCH.grid.step / 2 + 1e-12
-    again, same = whole_pixels(z_frame, ARCH)
+    pixels, z_frame = whole_pixels([z], WINDOW)
+    assert abs(np.log10((1 + z) / (1 + z_frame[0]))) <= FINE.step / 2 + 1e-12
+    again, same = whole_pixels(z_frame, WINDOW)
     assert (again[0], same[0]) == (pixels[0], z_frame[0])
 
 
@@ -89,10 +90,10 @@ def test_the_frame_is_within_half_a_pixel_of_the_guess(z):
 )
 def test_the_rest_frame_does_not_depend_on_the_unit(scale, seed, z):
     flux, ivar = fine(1, seed)
-    X, _ = rest_frame(flux, ivar, [z], ARCH)
-    scaled, _ = rest_frame(scale * flux, ivar / scale**2, [z], ARCH)
+    X, _ = rest_frame(flux, ivar, [z], WINDOW)
+    scaled, _ = rest_frame(scale * flux, ivar / scale**2, [z], WINDOW)
     np.testing.assert_allclose(scaled, X, rtol=0, atol=1e-5)
-    offset, _ = rest_frame(flux + 5.0, ivar, [z], ARCH)
+    offset, _ = rest_frame(flux + 5.0, ivar, [z], WINDOW)
     np.testing.assert_allclose(offset, X, rtol=0, atol=1e-5)
 
 
@@ -110,7 +111,7 @@ def test_whole_pixels_shift_the_redshift_exactly(refiner, pixels):
     ivar[:, :150] = ivar[:, -150:] = 0
     flux = np.where(ivar > 0, flux, 0)
     guess = np.linspace(0.8, 3.0, 6)
-    factor = 10 ** (pixels * ARCH.grid.step)
+    factor = 10 ** (pixels * FINE.step)
     z, zerr, ok, *_ = refiner.refine(flux, ivar, guess)
     moved = refiner.refine(shifted(flux, pixels), shifted(ivar, pixels), (1 + guess) * factor - 1)
     assert ok.all()
@@ -126,7 +127,7 @@ def test_passes_go_on_from_one_another():
     flux, ivar = fine(5)
     guess = np.linspace(0.5, 3, 5)
     single, double = Refiner(one, weights), Refiner(refine_architecture(passes=2), weights)
-    X, z_frame = rest_frame(flux, ivar, guess, one)
+    X, z_frame = rest_frame(flux, ivar, guess, one.window)
     dv, log_sigma = (values.astype(float) for values in single.predict(X)[:2])
     assert single.predict(X).score is None
     z, zerr, ok, *logits = single.refine(flux, ivar, guess)
@@ -148,7 +149,7 @@ def test_the_network_is_the_layers_one_by_one(verify, bal):
     convs = (ConvLayer(3, 5, 2, "same"), ConvLayer(2, 4, 3, "valid"))
     arch = refine_architecture(convs=convs, verify=verify, bal=bal)
     weights = {k: v.astype("f8") for k, v in random_weights(arch.shapes(), 8).items()}
-    X = np.random.default_rng(1).normal(size=(2, arch.npooled, 2))
+    X = np.random.default_rng(1).normal(size=(2, arch.window.npooled, 2))
 
     def norm(values, name, epsilon):
         gamma, beta, mean, variance = (
@@ -264,10 +265,8 @@ def test_plain_values_that_are_no_architecture(change):
 def test_native_pixels_are_rebinned():
     wave = 10 ** np.arange(3.6, 3.9, 1e-4)
     flux = np.random.default_rng(0).normal(size=(2, len(wave)))
-    found = fine_spectra([Camera("b", wave, flux, np.ones_like(flux))], ARCH.grid)
-    for values, expected in zip(
-        found, rebin(wave, flux, np.ones_like(flux), ARCH.grid), strict=True
-    ):
+    found = fine_spectra([Camera("b", wave, flux, np.ones_like(flux))], FINE)
+    for values, expected in zip(found, rebin(wave, flux, np.ones_like(flux), FINE), strict=True):
         np.testing.assert_allclose(values, expected)
 
 
@@ -277,14 +276,14 @@ def test_coarse_pixels_are_spread_over_what_they_cover():
     flux = np.random.default_rng(0).normal(size=(2, grid.npix))
     ivar = np.ones_like(flux)
     ivar[0, 50] = 0
-    fine_flux, fine_ivar = fine_spectra([Camera("a", grid.wave, flux, ivar, edges=True)], ARCH.grid)
+    fine_flux, fine_ivar = fine_spectra([Camera("a", grid.wave, flux, ivar, edges=True)], FINE)
     n = 4 * grid.npix
     np.testing.assert_allclose(fine_flux[:, :n], np.repeat(flux * (ivar > 0), 4, axis=1))
     np.testing.assert_allclose(fine_ivar[:, :n], np.repeat(ivar / 4, 4, axis=1))
     assert (fine_ivar[:, n + 4 :] == 0).all()
     middle = Camera("arrays", grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
     inner = slice(8, n - 8)
-    np.testing.assert_allclose(fine_spectra([middle], ARCH.grid)[0][:, inner], fine_flux[:, inner])
+    np.testing.assert_allclose(fine_spectra([middle], FINE)[0][:, inner], fine_flux[:, inner])
 
 
 def test_spectra_off_the_grid_have_no_weight():
@@ -292,14 +291,14 @@ def test_spectra_off_the_grid_have_no_weight():
     flux = np.ones((2, len(wave)))
     for step in (1, 100):
         camera = Camera("nir", wave[::step], flux[:, ::step], flux[:, ::step])
-        found = fine_spectra([camera], ARCH.grid)
-        assert [values.shape for values in found] == [(2, ARCH.grid.npix)] * 2
+        found = fine_spectra([camera], FINE)
+        assert [values.shape for values in found] == [(2, FINE.npix)] * 2
         assert not np.any(found)
 
 
 def test_default_grid_of_quasarnet_is_commensurate_with_the_window():
     """Four fine pixels are one of QuasarNET's."""
-    assert QUASARNET_GRID.step == pytest.approx(ARCH.pool * ARCH.grid.step)
+    assert QUASARNET_GRID.step == pytest.approx(WINDOW.pool * FINE.step)
 
 
 @pytest.mark.parametrize("edges", [False, True])
@@ -311,10 +310,10 @@ def test_edges_not_the_name_of_a_camera_decide_how_it_is_spread(edges):
     renamed = dataclasses.replace(camera, name="b")
     rows = dataclasses.replace(camera, wave=np.stack([grid.wave] * 2))
     other = dataclasses.replace(camera, edges=not edges)
-    wanted = fine_spectra([camera], ARCH.grid)
-    np.testing.assert_array_equal(fine_spectra([renamed], ARCH.grid), wanted)
-    np.testing.assert_allclose(fine_spectra([rows], ARCH.grid), wanted, rtol=1e-12)
-    assert np.any(fine_spectra([other], ARCH.grid)[0] != wanted[0])
+    wanted = fine_spectra([camera], FINE)
+    np.testing.assert_array_equal(fine_spectra([renamed], FINE), wanted)
+    np.testing.assert_allclose(fine_spectra([rows], FINE), wanted, rtol=1e-12)
+    assert np.any(fine_spectra([other], FINE)[0] != wanted[0])
 
 
 @pytest.mark.parametrize("step", [1e-3, 1e-4], ids=["coarse", "fine"])
@@ -332,7 +331,7 @@ def test_wavelengths_of_their_own_are_spread_as_shared_ones(step):
 
 
 def test_a_row_that_is_not_finite_gives_nan_and_touches_no_other(refiner):
-    X = np.random.default_rng(3).normal(size=(5, ARCH.npooled, 2)).astype(np.float32)
+    X = np.random.default_rng(3).normal(size=(5, WINDOW.npooled, 2)).astype(np.float32)
     wanted = refiner.predict(X)
     X[2, 7, 0] = np.nan
     found = refiner.predict(X)

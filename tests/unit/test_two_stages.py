@@ -127,7 +127,7 @@ def test_candidates_are_refined_and_the_others_are_not(spectra, small_model):
     assert (columns["ZBEST"][candidate] != found.zbest[candidate]).all()
     np.testing.assert_allclose(columns["Z_LINES"], found.z_line.T, rtol=1e-5)
     camera = spectra.cameras[0]
-    flux, ivar = rebin(WAVE, camera.flux, camera.ivar, model.refiner.arch.grid)
+    flux, ivar = rebin(WAVE, camera.flux, camera.ivar, model.refiner.arch.window.grid)
     z, zerr, ok, *_ = model.refiner.refine(flux[candidate], ivar[candidate], found.zbest[candidate])
     assert ok.all()
     np.testing.assert_allclose(columns["ZBEST"][candidate], z, atol=1e-5)

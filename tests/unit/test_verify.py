@@ -33,7 +33,7 @@ def test_each_candidate_is_refined_in_its_own_frame(spectra):
     z = np.array([[0.5, 2.0], [1.0, np.nan], [3.0, 1.5], [np.nan, 0.7]])
     share = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
     found = refine_candidates(spectra, stage, z, share, floor=0.05)
-    flux, ivar = fine_spectra(spectra.cameras, stage.arch.grid)
+    flux, ivar = fine_spectra(spectra.cameras, stage.arch.window.grid)
     looked_at = np.array([[True, True], [True, False], [True, False], [False, True]])
     np.testing.assert_array_equal(np.isfinite(found.score), looked_at & found.ok)
     for rank in (0, 1):

@@ -156,7 +156,7 @@ def test_all_stages_survive_writing_and_reading(saved_two, two_stage_model):
         model.forward(X).preds, two_stage_model.forward(X).preds, strict=True
     ):
         np.testing.assert_array_equal(values, expected)
-    x = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
+    x = np.random.default_rng(0).normal(size=(5, model.refiner.arch.window.npooled, 2))
     for values, expected in zip(
         model.refiner.predict(x), two_stage_model.refiner.predict(x), strict=True
     ):
@@ -306,7 +306,7 @@ def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):
     model = qnet.load_model(made.save(tmp_path / "bal.safetensors"))
     for name in ("architecture", "refine", "calibration", "stages"):
         assert getattr(model.weights, name) == getattr(made.weights, name), name
-    X = np.random.default_rng(0).normal(size=(5, model.refiner.arch.npooled, 2))
+    X = np.random.default_rng(0).normal(size=(5, model.refiner.arch.window.npooled, 2))
     ours, theirs = (each.refiner.predict(X).bal for each in (model, made))
     np.testing.assert_array_equal(ours, theirs)
 

@@ -123,7 +123,7 @@ def refine_candidates(
 
     def work(start: int) -> None:
         block = np.arange(start, min(start + ROW_BLOCK, len(guess)))
-        flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.grid)
+        flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.window.grid)
         place, rank = np.nonzero(wanted[block])
         out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
         at = block[place], rank

@@ -130,11 +130,12 @@ def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:
 
 def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     """What it prints of the second stage."""
-    yield "refine: grid", str(refine.grid)
+    window = refine.window
+    yield "refine: grid", str(window.grid)
     yield (
         "refine: window",
-        f"{refine.rest_min:g}-{refine.rest_max:g} Angstrom at rest, {refine.npooled} pixels of "
-        f"{refine.pool} each",
+        f"{window.rest_min:g}-{window.rest_max:g} Angstrom at rest, {window.npooled} pixels of "
+        f"{window.pool} each",
     )
     yield "refine: convolutions", _convolutions(refine.convs)
     yield "refine: dense", str(refine.units)

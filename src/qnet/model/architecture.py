@@ -7,12 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import numpy as np
-
-from qnet.core.arrays import FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
-from qnet.core.grid import MAX_PIXELS, WavelengthGrid
+from qnet.core.grid import WavelengthGrid
 from qnet.lines import rest_wavelengths
 from qnet.model.layers import (
     ConvLayer,
@@ -22,6 +19,7 @@ from qnet.model.layers import (
     flat_length,
     stack_shapes,
 )
+from qnet.preprocess.restframe import Window
 
 #: A second stage is applied no more often than this.
 MAX_PASSES = 20
@@ -168,22 +166,16 @@ class RefineArchitecture:
 
     Attributes
     ----------
-    grid : WavelengthGrid
-        Log grid of the observed spectrum.
+    window : Window
+        Geometry of the input.
     convs : tuple of ConvLayer
         The convolutions, first to last.
     units : int
         Width of the dense layer.
-    rest_min, rest_max : float
-        The window [Angstrom, rest frame]. It begins at the whole pixel nearest to ``rest_min``.
-    pool : int
-        Pixels of the grid that become one.
     epsilon : float
         Of the dense layer's batch normalisation.
     dv_scale : float
         Unit of the outputs [km/s].
-    clip : float
-        The normalised flux is clipped to -clip .. clip.
     passes : int
         How often the stage is applied: each time in the frame of the last redshift.
     max_dv : float
@@ -202,15 +194,11 @@ class RefineArchitecture:
     The defaults are choices of this package; those of a network come with its weights.
     """
 
-    grid: WavelengthGrid
+    window: Window
     convs: tuple[ConvLayer, ...]
     units: int
-    rest_min: float = 1140.0
-    rest_max: float = 7060.0
-    pool: int = 4
     epsilon: float = 1e-3
     dv_scale: float = 1000.0
-    clip: float = 10.0
     passes: int = 2
     max_dv: float = 6000.0
     min_share: float = 0.02
@@ -218,14 +206,7 @@ class RefineArchitecture:
     bal: bool = False
 
     def __post_init__(self) -> None:
-        if self.grid.spacing != "log":
-            raise InputError("the second stage needs a log grid: it shifts by whole pixels")
-        if not 0 < self.rest_min < self.rest_max < math.inf:
-            raise InputError(
-                f"rest_min and rest_max must be positive and increase [Angstrom], not "
-                f"{self.rest_min!r} and {self.rest_max!r}"
-            )
-        for name in ("pool", "units", "passes"):
+        for name in ("units", "passes"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
@@ -234,7 +215,7 @@ class RefineArchitecture:
                 raise InputError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if self.bal and not self.verify:
             raise InputError("a second stage that looks for broad absorption must verify")
-        for name in ("dv_scale", "clip", "max_dv"):
+        for name in ("dv_scale", "max_dv"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive, not {value!r}")
@@ -245,19 +226,7 @@ class RefineArchitecture:
         check_epsilon(self.epsilon)
         if self.passes > MAX_PASSES:
             raise InputError(f"passes must be at most {MAX_PASSES}, not {self.passes}")
-        if self.npooled < 1 or self.npooled * self.pool > MAX_PIXELS:
-            raise InputError(
-                f"the window of the second stage has {self.npooled} pixels of "
-                f"{self.pool} x {self.grid.step:g} dex: 1 or more, of at most {MAX_PIXELS} of the "
-                "grid, were expected"
-            )
-        check_network(self, self.npooled)
-
-    @property
-    def npooled(self) -> int:
-        """Number of pixels of the network's input."""
-        span = (math.log10(self.rest_max) - math.log10(self.rest_min)) / self.grid.step
-        return int(span) // self.pool
+        check_network(self, self.window.npooled)
 
     @property
     def noutputs(self) -> int:
@@ -265,20 +234,9 @@ class RefineArchitecture:
         return 2 + self.verify + self.bal
 
     @property
-    def first_pixel(self) -> int:
-        """Pixel of ``grid``, continued below 0, at which the window begins at redshift 0."""
-        return round((math.log10(self.rest_min) - self.grid.start) / self.grid.step)
-
-    @property
-    def rest_wave(self) -> FloatArray:
-        """Left edges of the input's pixels [Angstrom, rest frame], shape (npooled,)."""
-        pixel = self.first_pixel + self.pool * np.arange(self.npooled)
-        return np.asarray(10 ** (self.grid.start + self.grid.step * pixel))
-
-    @property
     def flat_length(self) -> int:
         """Number of values that reach the dense layer."""
-        return flat_length(self.convs, self.npooled)
+        return flat_length(self.convs, self.window.npooled)
 
     @property
     def nparameters(self) -> int:
@@ -295,7 +253,9 @@ class RefineArchitecture:
 
     def to_dict(self) -> dict[str, Any]:
         """The architecture as plain values, for JSON; `from_dict` is the inverse."""
-        return dataclasses.asdict(self)
+        plain = dataclasses.asdict(self)
+        window: dict[str, Any] = plain.pop("window")
+        return window | plain
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RefineArchitecture:
@@ -308,14 +268,16 @@ class RefineArchitecture:
         """
         try:
             plain = dict(values)
-            plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
-            plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
             # Older files do not say that their stage verifies nothing, or looks for no absorption.
             plain = {"verify": False, "bal": False} | plain
-            missing = {field.name for field in dataclasses.fields(cls)} - set(plain)
-            if missing:
+            geometry = [field.name for field in dataclasses.fields(Window)]
+            own = {field.name for field in dataclasses.fields(cls)} - {"window"}
+            if missing := own.union(geometry) - set(plain):
                 raise InputError(f"the second stage's architecture lacks {sorted(missing)}")
-            return cls(**plain)
+            plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
+            plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
+            window = Window(**{name: plain.pop(name) for name in geometry})
+            return cls(window=window, **plain)
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise

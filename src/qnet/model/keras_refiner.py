@@ -38,7 +38,7 @@ def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Mo
     import keras
     from keras import layers
 
-    inputs = keras.Input(shape=(arch.npooled, 2))
+    inputs = keras.Input(shape=(arch.window.npooled, 2))
     x = inputs
     for number, conv in enumerate(arch.convs, start=1):
         x = layers.Conv1D(

@@ -127,7 +127,7 @@ class Refiner:
         Parameters
         ----------
         flux, ivar : array_like, shape (nspec, npix)
-            Spectra on ``arch.grid``, as `qnet.preprocess.rebin` gives them.
+            Spectra on ``arch.window.grid``, as `qnet.preprocess.rebin` gives them.
         z : array_like of float, shape (nspec,)
             The guess.
 
@@ -146,7 +146,7 @@ class Refiner:
         ok = np.ones(guess.shape, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
             for _ in range(arch.passes):
-                X, z_frame = rest_frame(flux, ivar, found, arch)
+                X, z_frame = rest_frame(flux, ivar, found, arch.window)
                 out = self.predict(X)
                 dv = arch.dv_scale * out.dv.astype(np.float64)
                 found = z_frame + dv / SPEED_OF_LIGHT * (1 + z_frame)
@@ -155,7 +155,7 @@ class Refiner:
                     score = out.score.astype(np.float64)
                 if out.bal is not None:
                     bal = out.bal.astype(np.float64)
-                ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_share, 1 / arch.npooled)
+                ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_share, 1 / arch.window.npooled)
                 ok &= np.isfinite(found) & np.isfinite(sigma)
                 # Also between the passes: a frame that has run away gives no second opinion.
                 ok &= SPEED_OF_LIGHT * np.abs(found - guess) <= arch.max_dv * (1 + guess)

@@ -2,10 +2,11 @@
 
 from qnet.preprocess.normalisation import Preprocessed, normalise, preprocess
 from qnet.preprocess.rebinning import rebin, rebin_cameras
-from qnet.preprocess.restframe import fine_spectra, rest_frame, whole_pixels
+from qnet.preprocess.restframe import Window, fine_spectra, rest_frame, whole_pixels
 
 __all__ = [
     "Preprocessed",
+    "Window",
     "fine_spectra",
     "normalise",
     "preprocess",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
-from qnet.core.grid import WavelengthGrid
+from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
@@ -19,37 +21,87 @@ from qnet.preprocess.rebinning import rebin_cameras
 ROW_BLOCK = 128
 
 
-class Window(Protocol):
-    """Geometry of the input of the second stage."""
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Geometry of the second stage's input: a window of rest wavelengths in pooled pixels.
 
-    @property
-    def grid(self) -> WavelengthGrid:
-        """Log grid of the observed spectrum."""
+    Parameters
+    ----------
+    grid : WavelengthGrid
+        Log grid of the observed spectrum.
+    rest_min, rest_max : float
+        Ends of the window [Angstrom, rest frame]. It begins at the whole pixel nearest to
+        ``rest_min``.
+    pool : int
+        Pixels of the grid that become one pixel of the input.
+    clip : float
+        The normalised flux is clipped to -clip .. clip.
 
-    @property
-    def pool(self) -> int:
-        """Pixels of the grid that become one."""
+    Raises
+    ------
+    InputError
+        The grid is not a log grid, or a value is out of range.
 
-    @property
-    def clip(self) -> float:
-        """The normalised flux is clipped to -clip .. clip."""
+    Examples
+    --------
+    >>> import qnet
+    >>> window = Window(qnet.WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
+    >>> window.npooled
+    791
+    >>> window.rest_wave[:2].round(2)
+    array([1139.76, 1142.39])
+    """
+
+    grid: WavelengthGrid
+    rest_min: float = 1140.0
+    rest_max: float = 7060.0
+    pool: int = 4
+    clip: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.grid.spacing != "log":
+            raise InputError("the second stage needs a log grid: it shifts by whole pixels")
+        if not 0 < self.rest_min < self.rest_max < math.inf:
+            raise InputError(
+                f"rest_min and rest_max must be positive and increase [Angstrom], not "
+                f"{self.rest_min!r} and {self.rest_max!r}"
+            )
+        if type(self.pool) is not int or self.pool < 1:
+            raise InputError(f"pool must be a positive integer, not {self.pool!r}")
+        if not (math.isfinite(self.clip) and self.clip > 0):
+            raise InputError(f"clip must be positive, not {self.clip!r}")
+        if self.npooled < 1 or self.npooled * self.pool > MAX_PIXELS:
+            raise InputError(
+                f"the window of the second stage has {self.npooled} pixels of "
+                f"{self.pool} x {self.grid.step:g} dex: 1 or more, of at most {MAX_PIXELS} of the "
+                "grid, were expected"
+            )
 
     @property
     def npooled(self) -> int:
         """Number of pixels of the input."""
+        span = (math.log10(self.rest_max) - math.log10(self.rest_min)) / self.grid.step
+        return int(span) // self.pool
 
     @property
     def first_pixel(self) -> int:
-        """Pixel of the grid at which the window begins at redshift 0."""
+        """Pixel of ``grid``, continued below 0, at which the window begins at redshift 0."""
+        return round((math.log10(self.rest_min) - self.grid.start) / self.grid.step)
+
+    @property
+    def rest_wave(self) -> FloatArray:
+        """Left edges of the input's pixels [Angstrom, rest frame], shape (npooled,)."""
+        pixel = self.first_pixel + self.pool * np.arange(self.npooled)
+        return np.asarray(10 ** (self.grid.start + self.grid.step * pixel))
 
 
-def whole_pixels(z: npt.ArrayLike, arch: Window) -> tuple[IntArray, FloatArray]:
+def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray]:
     """Redshifts as whole pixels of the stage's grid.
 
     Parameters
     ----------
     z : array_like of float, shape (nspec,)
-    arch : Window
+    window : Window
 
     Returns
     -------
@@ -61,12 +113,12 @@ def whole_pixels(z: npt.ArrayLike, arch: Window) -> tuple[IntArray, FloatArray]:
     """
     guess = np.asarray(z, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        shift = np.round(np.log10(1 + guess) / arch.grid.step)
+        shift = np.round(np.log10(1 + guess) / window.grid.step)
     known = np.isfinite(shift)
     # Beyond these shifts nothing of the grid is in the window; so far off, all are the same.
-    limit = arch.grid.npix + abs(arch.first_pixel) + arch.npooled * arch.pool
+    limit = window.grid.npix + abs(window.first_pixel) + window.npooled * window.pool
     pixels = np.clip(np.where(known, shift, 0), -limit, limit).astype(np.int64)
-    z_frame = np.where(known, 10 ** (arch.grid.step * pixels) - 1, np.nan)
+    z_frame = np.where(known, 10 ** (window.grid.step * pixels) - 1, np.nan)
     return pixels, z_frame
 
 
@@ -132,7 +184,7 @@ def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
 
 
 def rest_frame(
-    flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike, arch: Window
+    flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike, window: Window
 ) -> tuple[Float32Array, FloatArray]:
     """Spectra in the rest frame of a guess: the input of the second stage.
 
@@ -142,11 +194,11 @@ def rest_frame(
     Parameters
     ----------
     flux, ivar : array_like, shape (nspec, npix)
-        Spectra on ``arch.grid``, as `qnet.preprocess.rebin` gives them: finite; pixels of ivar 0
+        Spectra on ``window.grid``, as `qnet.preprocess.rebin` gives them: finite; pixels of ivar 0
         have no weight.
     z : array_like of float, shape (nspec,)
         The guess. NaN gives a row without weight.
-    arch : Window
+    window : Window
 
     Returns
     -------
@@ -163,13 +215,13 @@ def rest_frame(
         The shapes disagree.
     """
     flux, ivar, z = np.asarray(flux), np.asarray(ivar), np.asarray(z, dtype=np.float64)
-    if flux.shape != (*z.shape, arch.grid.npix) or flux.shape != ivar.shape or z.ndim != 1:
+    if flux.shape != (*z.shape, window.grid.npix) or flux.shape != ivar.shape or z.ndim != 1:
         raise InputError(
             f"flux {flux.shape}, ivar {ivar.shape} and z {z.shape} must have the shapes "
-            f"(nspec, {arch.grid.npix}), the same, and (nspec,)"
+            f"(nspec, {window.grid.npix}), the same, and (nspec,)"
         )
-    pixels, z_frame = whole_pixels(z, arch)
-    X = np.empty((len(z), arch.npooled, 2), dtype=np.float32)
+    pixels, z_frame = whole_pixels(z, window)
+    X = np.empty((len(z), window.npooled, 2), dtype=np.float32)
     for start in range(0, len(z), ROW_BLOCK):
         rows = slice(start, start + ROW_BLOCK)
         known = np.isfinite(z_frame[rows, None])
@@ -177,33 +229,33 @@ def rest_frame(
             flux[rows].astype(np.float64),
             np.where(known, ivar[rows], 0.0),
             pixels[rows],
-            arch,
+            window,
         )
     return X, z_frame
 
 
 def _rest_block(
-    flux: FloatArray, ivar: FloatArray, pixels: IntArray, arch: Window
+    flux: FloatArray, ivar: FloatArray, pixels: IntArray, window: Window
 ) -> npt.NDArray[Any]:
     """Some rows of `rest_frame`."""
     # Relative to the row's largest weight: sums cannot overflow, whatever the unit of the flux.
     largest = ivar.max(axis=1, keepdims=True, initial=0.0)
     ivar = np.divide(ivar, largest, out=np.zeros_like(ivar), where=largest > 0)
-    length = arch.npooled * arch.pool
+    length = window.npooled * window.pool
     weight, weighted = np.zeros((2, len(flux), length))
-    for row, first in enumerate((arch.first_pixel + pixels).tolist()):
+    for row, first in enumerate((window.first_pixel + pixels).tolist()):
         # Window and spectrum overlap in one run of pixels; outside of it there is no weight.
-        start, stop = max(first, 0), min(first + length, arch.grid.npix)
+        start, stop = max(first, 0), min(first + length, window.grid.npix)
         if start < stop:
-            window = slice(start - first, stop - first)
-            weight[row, window] = ivar[row, start:stop]
-            weighted[row, window] = flux[row, start:stop]
+            inside = slice(start - first, stop - first)
+            weight[row, inside] = ivar[row, start:stop]
+            weighted[row, inside] = flux[row, start:stop]
     weighted *= weight
-    total = _pool(weight, arch.pool)
+    total = _pool(weight, window.pool)
     seen = total > 0
-    pooled = np.divide(_pool(weighted, arch.pool), total, out=np.zeros_like(total), where=seen)
+    pooled = np.divide(_pool(weighted, window.pool), total, out=np.zeros_like(total), where=seen)
     X = np.where(seen, normalise(pooled, total), 0.0)
-    scaled = np.clip(np.nan_to_num(X, nan=0.0), -arch.clip, arch.clip)
+    scaled = np.clip(np.nan_to_num(X, nan=0.0), -window.clip, window.clip)
     return np.stack([scaled, seen], axis=2)
 
 

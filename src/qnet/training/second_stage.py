@@ -98,7 +98,7 @@ class RefineMaker:
         if self.finder is not None:
             near = quasar & (rng.uniform(size=len(z)) < NEAR_SHARE)
             guess = np.where(near, guess, self._proposed(self.finder, flux, ivar, rng))
-        X, z_frame = rest_frame(flux, ivar, guess, self.arch)
+        X, z_frame = rest_frame(flux, ivar, guess, self.arch.window)
         dv = SPEED_OF_LIGHT * (z - z_frame) / (1 + z_frame)
         with np.errstate(invalid="ignore"):
             right = quasar & (np.abs(dv) <= self.arch.max_dv)
@@ -120,7 +120,7 @@ class RefineMaker:
         rng: np.random.Generator,
     ) -> FloatArray:
         """One of the finder's candidates of each spectrum, drawn by the root of their shares."""
-        camera = Camera("prepared", self.arch.grid.wave, flux, ivar, edges=True)
+        camera = Camera("prepared", self.arch.window.grid.wave, flux, ivar, edges=True)
         output = finder.forward(preprocess([camera], finder.grid).X)
         z, share = find_candidates(np.asarray(output.posterior), _bins_of(finder), CANDIDATES)
         chance = np.sqrt(np.nan_to_num(share) + _LEAST_SHARE).cumsum(axis=1)
@@ -170,7 +170,7 @@ def fit_refiner(
     Parameters
     ----------
     data : path or sequence of paths
-        Prepared data files on ``arch.grid``.
+        Prepared data files on ``arch.window.grid``.
     truth : path or sequence of paths
         Truth tables.
     arch : RefineArchitecture
@@ -224,8 +224,8 @@ def fit_refiner(
         check_folder(folder, 1, resume=resume, overwrite=overwrite)
     need_keras()
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
-    if spectra.grid != arch.grid:
-        raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.grid}")
+    if spectra.grid != arch.window.grid:
+        raise InputError(f"the data are on the grid {spectra.grid}, not on {arch.window.grid}")
     plan = {
         "settings": resumable(settings.to_dict(), in_memory=spectra.in_memory),
         "architecture": arch.to_dict(),
@@ -292,7 +292,7 @@ class _Run:
         if not all(map(len, quasars)):
             raise InputError("the second stage needs quasars to train on, and some for validation")
         sides = sides if arch.verify else quasars
-        group = group_size(settings, arch.grid)
+        group = group_size(settings, arch.window.grid)
         make = RefineMaker(arch, settings.augmentation, self.finder)
         train, validation = (
             Batches(spectra, rows, settings.batch_size, make, group, seed)

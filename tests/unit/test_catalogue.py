@@ -128,7 +128,7 @@ def test_an_error_while_writing_leaves_nothing(tmp_path, catalogue, monkeypatch)
     def fail(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(fitsio.FITS, "write", fail)
+    monkeypatch.setattr(fitsio.FITS, "create_table_hdu", fail)
     with pytest.raises(FileError, match=r"could not be written \(disk full\)"):
         qnet.write_catalogue(catalogue, tmp_path / "cat.fits")
     assert os.listdir(tmp_path) == []

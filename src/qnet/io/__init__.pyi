@@ -1,6 +1,7 @@
 # The public names, imported when they are first used: `__init__.py` reads this file.
 from .catalogue import read_catalogue as read_catalogue
 from .catalogue import write_catalogue as write_catalogue
+from .fits.writer import Card as Card
 from .memory import from_arrays as from_arrays
 from .memory import from_table as from_table
 from .prepared import PreparedWriter as PreparedWriter
@@ -10,7 +11,6 @@ from .specutils import from_specutils as from_specutils
 from .superset import BuiltTruth as BuiltTruth
 from .superset import build_truth as build_truth
 from .superset import write_truth as write_truth
-from .tables import Card as Card
 from .tables import write_table as write_table
 from .training_data import objective as objective
 from .training_data import read_data as read_data

@@ -14,8 +14,9 @@ from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_output
 from qnet.io.columns import filled, missing_value, text_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.fits.writer import FitsWriter
 from qnet.io.quantities import unit_text
-from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy, write_fits
+from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -118,14 +119,13 @@ def write_catalogue(
     check_output(path, overwrite)
     if not isinstance(catalogue, Catalogue) and not hasattr(catalogue, "colnames"):
         raise InputError(f"catalogue must be an astropy Table, not {type(catalogue).__name__}")
-    with atomic_write(path, overwrite=overwrite) as partial:
-        if kind == "fits":
-            whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
-            write_fits(
-                partial, whole.columns, extname=EXTNAME, cards=whole.header, units=whole.units
-            )
-        else:
-            table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
+    if kind == "fits":
+        whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
+        with FitsWriter(path, overwrite=overwrite) as fits:
+            fits.table(EXTNAME, whole.columns, cards=whole.header, units=whole.units)
+    else:
+        table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
+        with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, table, kind)
     return Path(path)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,22 +12,19 @@ import numpy.typing as npt
 
 from qnet.core.arrays import Float32Array, IntArray
 from qnet.core.errors import FileError, GridError, InputError
-from qnet.core.files import PathLike, as_path, atomic_write, check_output
+from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.catalogue import concatenate
 from qnet.io.columns import id_column, row_numbers, text_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import Card, append_fits, open_for_writing
+from qnet.io.fits.writer import Card, FitsWriter
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
 GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
 
 #: Name of the table of ids.
 IDS_EXTNAME = "IDS"
-
-#: Keywords of FITS cards.
-_KEY = re.compile(r"[A-Z0-9_-]{1,8}")
 
 #: Batches of ids that are kept apart before they are joined into one.
 _BATCHES = 256
@@ -120,7 +115,7 @@ def prepared_grid(fits: FitsFile) -> WavelengthGrid:
 
 
 class PreparedWriter:
-    """Write a prepared data file batch by batch; ``read_prepared`` is the inverse.
+    """Write a prepared data file batch by batch; `read_spectra` is the inverse.
 
     A context manager. The file is written under a temporary name in the same folder; on leaving
     without an error it is flushed and renamed, else removed. The pixels go to disk as they come;
@@ -137,6 +132,11 @@ class PreparedWriter:
     cards : sequence of Card
         More cards for the header of HDU 0.
 
+    Attributes
+    ----------
+    nspec : int
+        Spectra written so far.
+
     Raises
     ------
     InputError
@@ -144,10 +144,17 @@ class PreparedWriter:
     OutputExistsError, FileError
         The file may not be written, or cannot be (a full disk).
 
-    Attributes
-    ----------
-    nspec : int
-        Spectra written so far.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> grid = qnet.WavelengthGrid.log(3600, 10000, 1e-3)
+    >>> with qnet.io.PreparedWriter("data.fits", grid) as writer:
+    ...     for number in range(3):
+    ...         flux, ivar = np.full((1, 443), number), np.ones((1, 443))
+    ...         writer.write(flux, ivar, {"TARGETID": [number]})
+    >>> qnet.read_spectra("data.fits")
+    <Spectra: 3 spectra, prepared data file; prepared (443 pixels)>
     """
 
     def __init__(
@@ -162,20 +169,29 @@ class PreparedWriter:
         check_prepared_name(self.path)
         check_output(self.path, overwrite)
         self.grid = grid
-        self.nspec = 0
-        self._overwrite = overwrite
-        self._cards = tuple(cards)
+        header = (
+            Card("NPIX", grid.npix, "pixels of the grid: flux, then ivar"),
+            Card(GRID_CARDS["spacing"], grid.spacing, "what is constant in the grid"),
+            Card(GRID_CARDS["start"], float(grid.start), "left edge of pixel 0"),
+            Card(GRID_CARDS["step"], float(grid.step), "constant step"),
+        )
+        self._file = FitsWriter(
+            self.path,
+            overwrite=overwrite,
+            cards=[*header, *cards],
+            width=2 * grid.npix,
+            finish=self._write_ids,
+        )
         self._ids: list[Mapping[str, npt.NDArray[Any]]] = []
         self._recent: list[Mapping[str, npt.NDArray[Any]]] = []
-        self._open = contextlib.ExitStack()
-        self._fits: Any = None
+
+    @property
+    def nspec(self) -> int:
+        """Spectra written so far."""
+        return self._file.nrows
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as stack:
-            partial = stack.enter_context(atomic_write(self.path, overwrite=self._overwrite))
-            _write_header(partial, self.grid, self._cards)
-            self._fits = stack.enter_context(open_for_writing(partial, new=False))
-            self._open = stack.pop_all()
+        self._file.__enter__()
         return self
 
     def __exit__(
@@ -184,14 +200,7 @@ class PreparedWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._open.__exit__(kind, error, trace)
-            return
-        with self._open:
-            self._merge()
-            ids = concatenate(self._ids) if self._ids else {"TARGETID": np.zeros(0, np.int64)}
-            append_fits(self._fits, ids, extname=IDS_EXTNAME)
-            self._fits[0].write_checksum()
+        self._file.__exit__(kind, error, trace)
 
     def write(
         self,
@@ -216,19 +225,11 @@ class PreparedWriter:
             Shapes disagree, TARGETID is missing, or a value is not finite in float32 or an ivar is
             negative.
         """
-        if self._fits is None:
-            raise InputError(f"{self.path}: is not open: use the writer in a with statement")
         columns = {name: np.asarray(column) for name, column in ids.items()}
         data = self._checked(np.asarray(flux), np.asarray(ivar), columns)
         if not len(data):
             return
-        last = self.nspec + len(data)
-        try:
-            self._fits[0].reshape([last, data.shape[1]])
-            self._fits[0].write(data, start=[self.nspec, 0])
-        except (OSError, ValueError, RuntimeError) as error:
-            raise FileError(f"{self.path}: could not be written ({error})") from error
-        self.nspec = last
+        self._file.append(data)
         self._recent.append(columns)
         if len(self._recent) >= _BATCHES:
             self._merge()
@@ -272,47 +273,14 @@ class PreparedWriter:
             self._ids.append(concatenate(self._recent))
             self._recent = []
 
+    def _write_ids(self, file: FitsWriter) -> None:
+        """Write the table of ids, the last HDU."""
+        self._merge()
+        ids = concatenate(self._ids) if self._ids else {"TARGETID": np.zeros(0, np.int64)}
+        file.table(IDS_EXTNAME, ids)
+
 
 def check_prepared_name(path: Path) -> None:
-    """Check that the name of a prepared data file ends in .fits.
-
-    Raises
-    ------
-    InputError
-        It does not.
-    """
+    """Raise InputError unless the name of a prepared data file ends in .fits."""
     if path.suffix.lower() != ".fits":
         raise InputError(f"{path}: the name of a prepared data file must end in .fits")
-
-
-def _write_header(path: Path, grid: WavelengthGrid, cards: Sequence[Card]) -> None:
-    """A new file with the header of an image without rows yet."""
-    from astropy.io import fits
-
-    header = fits.Header(
-        [
-            ("SIMPLE", True),
-            ("BITPIX", -32),
-            ("NAXIS", 2),
-            ("NAXIS1", 2 * grid.npix, "flux, then ivar"),
-            ("NAXIS2", 0, "spectra"),
-            ("EXTEND", True),
-            ("NPIX", grid.npix, "pixels of the grid"),
-            (GRID_CARDS["spacing"], grid.spacing, "what is constant in the grid"),
-        ]
-    )
-    for name, comment in (("start", "left edge of pixel 0"), ("step", "constant step")):
-        # The libraries round to 16 digits; all digits are needed for the same grid back.
-        digits = repr(float(getattr(grid, name))).upper()
-        header.append(fits.Card.fromstring(f"{GRID_CARDS[name]:8}= {digits:>20} / {comment}"))
-    for card in cards:
-        if not _KEY.fullmatch(card.key):
-            raise InputError(f"card {card.key!r}: 1 to 8 of A-Z, 0-9, - and _ were expected")
-        value = card.value
-        if isinstance(value, str):
-            value = value.encode("ascii", "backslashreplace").decode()
-        try:
-            header.append((card.key, value, card.comment))
-        except ValueError as error:
-            raise InputError(f"card {card.key} cannot be written to FITS ({error})") from error
-    header.tofile(path)

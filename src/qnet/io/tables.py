@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +13,8 @@ import numpy.typing as npt
 
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_input, check_output
-from qnet.io.fits.names import plain_name
-from qnet.io.fits.structure import check_structure
+from qnet.io.fits.writer import Card as Card
+from qnet.io.fits.writer import FitsWriter
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -34,15 +32,6 @@ FORMATS: Mapping[str, str] = {
 
 #: Formats by astropy's names, where they differ.
 ASTROPY_FORMATS: Mapping[str, str] = {"csv": "ascii.csv", "ecsv": "ascii.ecsv"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Card:
-    """A header card."""
-
-    key: str
-    value: str | int | float | bool
-    comment: str = ""
 
 
 def check_format(path: PathLike, what: str = "a table") -> str:
@@ -118,10 +107,11 @@ def write_table(
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns must have the same number of rows, not {lengths}")
-    with atomic_write(path, overwrite=overwrite) as partial:
-        if kind == "fits":
-            write_fits(partial, columns, extname=extname, cards=cards, units=units)
-        else:
+    if kind == "fits":
+        with FitsWriter(path, overwrite=overwrite) as fits:
+            fits.table(extname, columns, cards=cards, units=units)
+    else:
+        with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, to_table(columns, cards, units or {}), kind)
     return Path(path)
 
@@ -202,112 +192,6 @@ def _as_text(values: list[str]) -> npt.NDArray[Any]:
     """Texts as an array; of objects where that of fixed width would be large."""
     width = max(map(len, values), default=0)
     return np.array(values, dtype=str if width <= _WIDEST else object)
-
-
-def write_fits(
-    path: Path,
-    columns: Columns,
-    *,
-    extname: str,
-    cards: Sequence[Card] = (),
-    units: Mapping[str, str] | None = None,
-) -> None:
-    """Write a new FITS file with the table in HDU 1.
-
-    Raises
-    ------
-    InputError
-        A column or card cannot be written to FITS.
-    """
-    with open_for_writing(path, new=True) as fits:
-        append_fits(fits, columns, extname=extname, cards=cards, units=units)
-
-
-@contextlib.contextmanager
-def open_for_writing(path: Path, *, new: bool) -> Iterator[Any]:
-    """A FITS file that fitsio writes to, checked to be whole in the end.
-
-    Parameters
-    ----------
-    path : Path
-    new : bool
-        Whether to begin a new file.
-
-    Yields
-    ------
-    fitsio.FITS
-
-    Raises
-    ------
-    OSError
-        The file cannot be written, or not all of it was.
-    """
-    import fitsio
-
-    with plain_name(path) as name, fitsio.FITS(name, "rw", clobber=new) as fits:
-        yield fits
-    # The C library does not always say that its last buffers found no room.
-    try:
-        check_structure(path)
-    except FileError as error:
-        raise OSError("what was written is cut short; is the disk full?") from error
-
-
-def append_fits(
-    fits: Any,
-    columns: Columns,
-    *,
-    extname: str,
-    cards: Sequence[Card] = (),
-    units: Mapping[str, str] | None = None,
-) -> None:
-    """Append a table HDU to a file that fitsio has open for writing; raises as `write_fits`."""
-    # fitsio writes no column of zero width: those of a model without BAL lines.
-    names = [name for name, column in columns.items() if 0 not in column.shape[1:]]
-    data = [_fits_column(name, columns[name]) for name in names]
-    dtype = [
-        (name, column.dtype, column.shape[1:]) for name, column in zip(names, data, strict=True)
-    ]
-    rows = np.zeros(len(next(iter(columns.values()), ())), dtype=dtype)
-    for name, column in zip(names, data, strict=True):
-        rows[name] = column
-    try:
-        fits.write(
-            rows,
-            extname=extname,
-            header=fits_cards(cards),
-            units=[(units or {}).get(column, "") for column in names],
-        )
-        # Columns of one line (one BAL line, say) stay two-dimensional: astropy honours it.
-        for number, column in enumerate(data, start=1):
-            if column.shape[1:] == (1,):
-                fits[-1].write_key(f"TDIM{number}", "(1)")
-        fits[-1].write_checksum()
-    except ValueError as error:
-        raise InputError(f"a column or card cannot be written to FITS ({error})") from error
-
-
-def fits_cards(cards: Sequence[Card]) -> list[dict[str, Any]]:
-    """Cards as fitsio takes them; in text, what FITS does not have is escaped as in Python."""
-    return [
-        {"name": card.key, "value": _ascii(card.value), "comment": card.comment} for card in cards
-    ]
-
-
-def _ascii(value: Any) -> Any:
-    return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _fits_column(name: str, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A column of a type that FITS has; text is ASCII and at least one character wide."""
-    if column.dtype.kind in "SU":
-        text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
-        return text.astype(f"S{max(text.dtype.itemsize, 1)}")
-    if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):
-        return column.astype(np.float32 if column.dtype.itemsize < 4 else np.float64)
-    if column.dtype.kind not in "fiub":
-        raise InputError(f"column {name} holds {column.dtype}, which FITS tables do not have")
-    return column
 
 
 def _flatten(table: Table) -> Table:

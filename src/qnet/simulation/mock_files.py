@@ -1,8 +1,7 @@
-"""Simulated spectra to files in the surveys' layouts: a DESI coadd, a folder of SDSS spec files."""
+"""Simulated spectra in files of the surveys' layouts: a DESI coadd, a folder of SDSS spec files."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -15,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.errors import FileError, InputError, OutputExistsError
-from qnet.core.files import PathLike, as_path, atomic_write, check_output
+from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.spectra import Camera, Spectra
-from qnet.io.fits.names import plain_name
+from qnet.io.fits.writer import Card, FitsWriter
 from qnet.io.readers.boss import COMBINEREJ
-from qnet.io.tables import Card, append_fits, fits_cards
 
 #: Bit of DESI's masks that a pixel without weight gets: ALLBADPIX of desispec's specmask.
 ALLBADPIX = 1 << 1
@@ -33,29 +31,10 @@ _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
 
 
 class CoaddWriter:
-    """Write a DESI coadd file batch by batch.
+    """A DESI coadd file of `nspec` spectra, written batch by batch; a context manager.
 
-    A context manager. HDUs: FIBERMAP, and for each camera WAVELENGTH, FLUX, IVAR, MASK. The file is
-    written under a temporary name in the same folder; on leaving without an error it is flushed and
-    renamed, else removed. Pixels go to disk as they come.
-
-    Parameters
-    ----------
-    path : str or path
-        File to write, .fits.
-    nspec : int
-        Number of spectra that will be written.
-    overwrite : bool
-        Whether an existing file may be replaced.
-    cards : sequence of Card
-        More cards for the header of HDU 0.
-
-    Raises
-    ------
-    InputError
-        The name does not end in .fits.
-    OutputExistsError, FileError
-        The file may not be written.
+    HDUs: for each camera WAVELENGTH, FLUX, IVAR, MASK; FIBERMAP. `cards` are added to the header of
+    HDU 0.
     """
 
     def __init__(
@@ -66,21 +45,16 @@ class CoaddWriter:
             raise InputError(f"{self.path}: the name of a coadd file must end in .fits")
         check_output(self.path, overwrite)
         self.nspec, self.row = nspec, 0
-        self._overwrite, self._cards = overwrite, tuple(cards)
         self._fibermap: list[dict[str, npt.NDArray[Any]]] = []
-        self._open = contextlib.ExitStack()
-        self._fits: Any = None
+        self._file = FitsWriter(
+            self.path,
+            overwrite=overwrite,
+            cards=[Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *cards],
+            finish=self._write_fibermap,
+        )
 
     def __enter__(self) -> Self:
-        import fitsio
-
-        with contextlib.ExitStack() as stack:
-            partial = stack.enter_context(atomic_write(self.path, overwrite=self._overwrite))
-            name = stack.enter_context(plain_name(partial))
-            self._fits = stack.enter_context(fitsio.FITS(name, "rw", clobber=True))
-            header = [Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *self._cards]
-            self._fits.write(None, header=fits_cards(header))
-            self._open = stack.pop_all()
+        self._file.__enter__()
         return self
 
     def __exit__(
@@ -89,84 +63,55 @@ class CoaddWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._open.__exit__(kind, error, trace)
-            return
-        with self._open:
-            if self.row != self.nspec:
-                raise InputError(
-                    f"{self.path}: {self.nspec} spectra were announced, not {self.row}"
-                )
-            columns = {
-                name: np.concatenate([part[name] for part in self._fibermap])
-                for name in self._fibermap[0]
-            }
-            append_fits(self._fits, columns, extname="FIBERMAP")
+        self._file.__exit__(kind, error, trace)
 
     def write(self, spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any]) -> None:
-        """Append spectra.
+        """Append spectra on the same wavelengths in every batch; pixels of ivar 0 are masked.
 
-        Parameters
-        ----------
-        spectra : Spectra
-            The same cameras on the same wavelengths in every batch; flux and ivar are stored as
-            float32, and pixels of ivar 0 are masked.
-        spectype : ndarray of str, shape (nspec,)
-            True type; 'SKY' gives OBJTYPE SKY, all others TGT.
-        rmag : ndarray of float, shape (nspec,)
-            r magnitude, for FLUX_R.
+        `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others TGT), `rmag` the r
+        magnitude (for FLUX_R).
         """
-        if self.row == 0:
-            for camera in spectra.cameras:
-                self._start(camera)
         for camera in spectra.cameras:
+            if self.row == 0:
+                self._start(camera)
             mask = np.where(camera.ivar > 0, 0, ALLBADPIX).astype(np.int32)
             for part, data in (
                 ("FLUX", camera.flux.astype(np.float32)),
                 ("IVAR", camera.ivar.astype(np.float32)),
                 ("MASK", mask),
             ):
-                self._fits[f"{camera.name}_{part}"].write(data, start=[self.row, 0])
+                self._file.fill(f"{camera.name}_{part}", data, self.row)
         self._fibermap.append(_fibermap(spectra, spectype, rmag, self.row))
         self.row += len(spectra)
 
     def _start(self, camera: Camera) -> None:
         """Empty images of a camera, with its wavelengths."""
-        self._fits.write(
-            camera.wave, extname=f"{camera.name}_WAVELENGTH", header={"BUNIT": "Angstrom"}
-        )
-        dims = [self.nspec, camera.flux.shape[1]]
+        self._file.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
+        shape = self.nspec, camera.flux.shape[1]
         for part, dtype, unit in (
             ("FLUX", "f4", _FLUX_UNIT),
             ("IVAR", "f4", _IVAR_UNIT),
             ("MASK", "i4", ""),
         ):
-            header = {"BUNIT": unit} if unit else None
-            self._fits.create_image_hdu(
-                dims=dims, dtype=dtype, extname=f"{camera.name}_{part}", header=header
-            )
+            self._file.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
+
+    def _write_fibermap(self, file: FitsWriter) -> None:
+        """Write the FIBERMAP, the last HDU."""
+        if self.row != self.nspec:
+            raise InputError(f"{self.path}: {self.nspec} spectra were announced, not {self.row}")
+        columns = {
+            name: np.concatenate([part[name] for part in self._fibermap])
+            for name in self._fibermap[0]
+        }
+        file.table("FIBERMAP", columns)
 
 
 class SpecFolder:
-    """Write a folder of SDSS spec files, spec-PPPP-MJD-FFFF.fits, batch by batch.
+    """A folder of SDSS spec files, spec-PPPP-MJD-FFFF.fits, written batch by batch.
 
-    A context manager. The folder is written under a temporary name and renamed on leaving without
-    an error. The column `model` holds the noiseless spectrum.
-
-    Parameters
-    ----------
-    path : str or path
-        Folder to make.
-    overwrite : bool
-        Whether an existing folder of spec files may be replaced; one that holds anything else is
-        never.
-    cards : sequence of Card
-        More cards for the header of HDU 0 of each file.
-
-    Raises
-    ------
-    OutputExistsError, FileError
-        The folder may not be made.
+    A context manager: the folder has a temporary name, and gets its own on leaving without an
+    error. A folder that holds anything but spec files is never replaced. `cards` are added to the
+    header of HDU 0 of each file.
     """
 
     def __init__(
@@ -203,18 +148,11 @@ class SpecFolder:
         model: npt.NDArray[Any],
         wdisp: npt.NDArray[Any],
     ) -> None:
-        """Write a file for each spectrum.
+        """Write a file for each spectrum, of one camera, with the ids PLATE, MJD and FIBERID.
 
-        Parameters
-        ----------
-        spectra : Spectra
-            With one camera, and the ids PLATE, MJD, FIBERID.
-        spectype : ndarray of str, shape (nspec,)
-            True type; 'SKY' gives OBJTYPE SKY, all others QSO (a quasar target).
-        model : ndarray, shape (nspec, npix)
-            Noiseless spectra.
-        wdisp : ndarray, shape (npix,)
-            Standard deviation of the line spread function [pixel].
+        `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others QSO, a quasar target),
+        `model` the noiseless spectra (nspec, npix), `wdisp` the standard deviation of the line
+        spread function (npix,) [pixel].
         """
         camera = spectra.cameras[0]
         loglam = np.log10(camera.wave).astype(np.float32)
@@ -237,8 +175,6 @@ class SpecFolder:
         self, coadd: Mapping[str, npt.NDArray[Any]], ids: dict[str, npt.NDArray[Any]], sky: bool
     ) -> None:
         """One spec file."""
-        import fitsio
-
         plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
         spall = {
             "PLATE": ids["PLATE"],
@@ -255,13 +191,12 @@ class SpecFolder:
             Card("FIBERID", fiber),
             *self._cards,
         ]
-        with plain_name(path) as name, fitsio.FITS(name, "rw", clobber=True) as fits:
-            fits.write(None, header=fits_cards(header))
-            append_fits(fits, coadd, extname="COADD")
-            append_fits(fits, spall, extname="SPALL")
+        with FitsWriter(path, atomic=False, cards=header) as file:
+            file.table("COADD", coadd)
+            file.table("SPALL", spall)
 
     def _finish(self) -> None:
-        """Put the folder where it belongs; what stood there is removed last."""
+        """Rename the folder; the one that it replaces is removed last."""
         old = self._partial.with_suffix(".old")
         try:
             if self.path.exists():
@@ -273,15 +208,7 @@ class SpecFolder:
 
 
 def check_folder(path: Path, overwrite: bool) -> None:
-    """Check that a folder of spec files may be made.
-
-    Raises
-    ------
-    OutputExistsError
-        It exists and `overwrite` is false.
-    FileError
-        Its parent is not there, it is no folder, or it holds what is no spec file.
-    """
+    """Raise unless a folder of spec files may be made, or replaced: it holds nothing else."""
     if not path.is_dir():
         check_output(path, overwrite=False)
         return

@@ -1,0 +1,257 @@
+"""New FITS files, written HDU by HDU: the one place where FITS is written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import fitsio
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.errors import FileError, InputError
+from qnet.core.files import PathLike, atomic_write
+from qnet.io.fits.names import plain_name
+from qnet.io.fits.structure import check_structure
+
+#: Keywords of FITS cards.
+_KEY = re.compile(r"[A-Z0-9_-]{1,8}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """A header card: a keyword, its value and a comment.
+
+    Parameters
+    ----------
+    key : str
+        1 to 8 of A-Z, 0-9, - and _.
+    value : str, int, float or bool
+        In text, characters that FITS does not have are escaped as in Python.
+    comment : str
+
+    Examples
+    --------
+    >>> from qnet.io import Card
+    >>> Card("SEED", 7, "of the simulation")
+    Card(key='SEED', value=7, comment='of the simulation')
+    """
+
+    key: str
+    value: str | int | float | bool
+    comment: str = ""
+
+
+class FitsWriter:
+    """A new FITS file as a context manager; on leaving without an error it is whole and renamed.
+
+    `cards` are the header of the first HDU, an image of `width` float32 columns that `append`
+    fills, or none. With `atomic` the file has a temporary name until it is whole (`atomic_write`).
+    `finish` is called with the writer at the end, if there was no error.
+    """
+
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        overwrite: bool = False,
+        atomic: bool = True,
+        cards: Sequence[Card] = (),
+        width: int | None = None,
+        finish: Callable[[FitsWriter], None] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.nrows = 0
+        self._overwrite, self._atomic, self._finish = overwrite, atomic, finish
+        self._cards, self._width = tuple(cards), width
+        self._open = contextlib.ExitStack()
+        self._fits: Any = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            path = self.path
+            if self._atomic:
+                path = stack.enter_context(atomic_write(path, overwrite=self._overwrite))
+            stack.enter_context(_checked_at_end(path))
+            if primary := bool(self._cards) or self._width is not None:
+                _write_primary(path, self._cards, self._width)
+            name = stack.enter_context(plain_name(path))
+            self._fits = stack.enter_context(fitsio.FITS(name, "rw", clobber=not primary))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
+            if self._finish is not None:
+                self._finish(self)
+            if self._width is not None:
+                self._fits[0].write_checksum()
+
+    def append(self, rows: npt.NDArray[np.float32]) -> None:
+        """Append rows to the image of the first HDU."""
+        last = self.nrows + len(rows)
+        with self._faults():
+            self._fits[0].reshape([last, self._width])
+            self._fits[0].write(rows, start=[self.nrows, 0])
+        self.nrows = last
+
+    def image(self, name: str, data: npt.NDArray[Any], *, unit: str = "") -> None:
+        """Write an image HDU."""
+        with self._faults():
+            self._fits.write(data, extname=name, header={"BUNIT": unit} if unit else None)
+
+    def empty_image(self, name: str, shape: tuple[int, ...], dtype: str, *, unit: str = "") -> None:
+        """Make an image HDU that `fill` fills."""
+        header = {"BUNIT": unit} if unit else None
+        with self._faults():
+            self._fits.create_image_hdu(dims=list(shape), dtype=dtype, extname=name, header=header)
+            if header:
+                self._fits[-1].write_keys(header)
+
+    def fill(self, name: str, data: npt.NDArray[Any], first: int) -> None:
+        """Write rows of an image, from row `first` on."""
+        with self._faults():
+            self._fits[name].write(data, start=[first, 0])
+
+    def table(
+        self,
+        name: str,
+        columns: Mapping[str, npt.NDArray[Any]],
+        *,
+        cards: Sequence[Card] = (),
+        units: Mapping[str, str] | None = None,
+        comments: Mapping[str, str] | None = None,
+        formats: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write a table HDU.
+
+        By the names of columns: `units` (TUNIT), `comments` (TCOMM, and the comment of TTYPE) and
+        display `formats` (TDISP, as F8.4), of those that have one. What FITS cannot hold is an
+        InputError.
+        """
+        # fitsio writes no column of zero width: those of a model without BAL lines.
+        names = [column for column, values in columns.items() if 0 not in values.shape[1:]]
+        data = {column: _fits_column(column, columns[column]) for column in names}
+        dtype = [(column, values.dtype, values.shape[1:]) for column, values in data.items()]
+        rows = np.zeros(len(next(iter(columns.values()), ())), dtype=dtype)
+        for column, values in data.items():
+            rows[column] = values
+        header = [_fitsio_card(card) for card in cards]
+        own: list[dict[str, Any]] = []  # cards of the columns
+        for number, column in enumerate(names, start=1):
+            comment = _ascii((comments or {}).get(column, ""))
+            if comment:
+                short = comment[: 47 - max(0, len(column) - 18)]  # what the card has room for
+                own += [
+                    {"name": f"TTYPE{number}", "value": column, "comment": short},
+                    {"name": f"TCOMM{number}", "value": comment},
+                ]
+            if column in (formats or {}):
+                own.append({"name": f"TDISP{number}", "value": (formats or {})[column]})
+            # Columns of one line (one BAL line, say) stay two-dimensional: astropy honours it.
+            if data[column].shape[1:] == (1,):
+                own.append({"name": f"TDIM{number}", "value": "(1)"})
+        try:
+            self._fits.create_table_hdu(
+                data=rows,
+                header=header + own,  # makes room for them, so that no data need be moved
+                units=[(units or {}).get(column, "") for column in names],
+                extname=name,
+            )
+            self._fits[-1].write_keys(header)
+            self._fits[-1].write_keys(own, clean=False)
+            self._fits[-1].write(rows)
+            self._fits[-1].write_checksum()
+        except ValueError as error:
+            raise InputError(f"a column or card cannot be written to FITS ({error})") from error
+
+    @contextlib.contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Turn what fitsio raises into an error that names the file."""
+        if self._fits is None:
+            raise InputError(f"{self.path}: is not open: use the writer in a with statement")
+        try:
+            yield
+        except (OSError, ValueError, RuntimeError) as error:
+            raise FileError(f"{self.path}: could not be written ({error})") from error
+
+
+@contextlib.contextmanager
+def _checked_at_end(path: Path) -> Iterator[None]:
+    """Raise OSError at the end unless a file is whole: cfitsio may not report a full disk."""
+    yield
+    try:
+        check_structure(path)
+    except FileError as error:
+        raise OSError("what was written is cut short; is the disk full?") from error
+
+
+def _write_primary(path: Path, cards: Sequence[Card], width: int | None) -> None:
+    """A new file with the first HDU: an image without rows yet, or none."""
+    from astropy.io import fits
+
+    axes = [] if width is None else [("NAXIS1", width), ("NAXIS2", 0)]
+    header = fits.Header(
+        [
+            ("SIMPLE", True),
+            ("BITPIX", -32 if axes else 8),
+            ("NAXIS", len(axes)),
+            *axes,
+            ("EXTEND", True),
+        ]
+    )
+    for card in cards:
+        if not _KEY.fullmatch(card.key):
+            raise InputError(f"card {card.key!r}: 1 to 8 of A-Z, 0-9, - and _ were expected")
+        value = _ascii(card.value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of comments that are shortened
+            try:
+                if isinstance(value, float) and math.isfinite(value):
+                    # The libraries round; all digits are needed for the same number back.
+                    digits = repr(float(value)).upper()
+                    text = f"{card.key:8}= {digits:>20} / {_ascii(card.comment)}"[:80]
+                    header.append(fits.Card.fromstring(text))
+                else:
+                    header.append((card.key, value, _ascii(card.comment)))
+                    str(header.cards[-1])
+            except ValueError as error:
+                raise InputError(f"card {card.key} cannot be written to FITS ({error})") from error
+    header.tofile(path)
+
+
+def _fitsio_card(card: Card) -> dict[str, Any]:
+    """A card as fitsio takes it."""
+    return {"name": card.key, "value": _ascii(card.value), "comment": _ascii(card.comment)}
+
+
+def _ascii(value: Any) -> Any:
+    """Text with what FITS does not have escaped as in Python; other values as they are."""
+    return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _fits_column(name: str, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column of a type that FITS has; text is ASCII and at least one character wide."""
+    if column.dtype.kind in "SU":
+        text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
+        return text.astype(f"S{max(text.dtype.itemsize, 1)}")
+    if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):
+        return column.astype(np.float32 if column.dtype.itemsize < 4 else np.float64)
+    if column.dtype.kind not in "fiub":
+        raise InputError(f"column {name} holds {column.dtype}, which FITS tables do not have")
+    return column

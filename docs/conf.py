@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
-
-from docutils import nodes
-from sphinx.util.docutils import SphinxDirective
+import sys
+from pathlib import Path
 
 from qnet import __version__
-from qnet.core.flags import QNFlag, describe
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "qnet"
 author = "The qnet developers"
@@ -23,6 +21,8 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_copybutton",
+    "public_api",
+    "declared_tables",
 ]
 exclude_patterns = ["_build"]
 default_role = "autolink"
@@ -51,68 +51,3 @@ html_sidebars = {"index": []}
 
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True
-
-
-class FlagTable(SphinxDirective):
-    """The table of the QN_FLAG bits, from `qnet.core.flags`.
-
-    The option ``calibrated`` names the bits that need a model with a second stage or a calibration.
-    """
-
-    option_spec = {"calibrated": str.split}  # noqa: RUF012
-
-    def run(self) -> list[nodes.Node]:
-        """Build the table."""
-        calibrated = {QNFlag[name] for name in self.options.get("calibrated", [])}
-        rows = [["bit", "value", "name", "meaning", "set with"]]
-        rows += [
-            [
-                str(flag.value.bit_length() - 1),
-                str(flag.value),
-                str(flag.name),
-                describe(flag),
-                "a calibrated model" if flag in calibrated else "any model",
-            ]
-            for flag in QNFlag
-        ]
-        group = nodes.tgroup(cols=len(rows[0]))
-        group += [nodes.colspec(colwidth=width) for width in (5, 8, 18, 57, 12)]
-        group += nodes.thead("", self._row(rows[0]))
-        group += nodes.tbody("", *(self._row(row, literal=2) for row in rows[1:]))
-        return [nodes.table("", group)]
-
-    @staticmethod
-    def _row(cells: list[str], literal: int | None = None) -> nodes.row:
-        """One row; the cell number `literal` is set as code."""
-        kinds = [
-            nodes.literal if number == literal else nodes.inline for number in range(len(cells))
-        ]
-        return nodes.row(
-            "",
-            *(
-                nodes.entry("", nodes.paragraph("", "", kind(cell, cell)))
-                for kind, cell in zip(kinds, cells, strict=True)
-            ),
-        )
-
-
-def resolve_lazy(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """Lead a name that a package imports lazily (qnet.classify) to the module that documents it."""
-    target = node.get("reftarget", "")
-    package, _, name = (
-        target.rpartition(".") if "." in target else (node.get("py:module"), "", target)
-    )
-    homes = getattr(import_module(package), "_HOMES", {}) if package in ("qnet", "qnet.io") else {}
-    if name not in homes:
-        return None
-    home = f"{package}.{homes[name]}.{name}"
-    python = env.get_domain("py")
-    return python.resolve_xref(
-        env, node["refdoc"], app.builder, node["reftype"], home, node, contnode
-    )
-
-
-def setup(app: Any) -> None:
-    """Register the table of the flags and the resolver of lazy names."""
-    app.add_directive("qnflag-table", FlagTable)
-    app.connect("missing-reference", resolve_lazy)

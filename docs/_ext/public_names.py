@@ -62,6 +62,8 @@ def documented() -> dict[str, Any]:
 def resolve(path: str) -> Any:
     """The object at a path, `module.name` or `module.class.method`."""
     module, _, name = path.rpartition(".")
+    if not module:
+        raise ImportError(f"no module in {path!r}")
     if module in LISTS or _is_module(module):
         return getattr(import_module(module), name)
     return getattr(resolve(module), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -82,3 +83,13 @@ def test_public_names_are_few():
     number = len(public_names.documented())
     limit = 120 if STRICT else sys.maxsize
     assert number <= limit, f"{number} public names"
+
+
+def test_each_public_name_is_on_one_page(documented):
+    """The packages of the reference's pages hold every public name once."""
+    pages = [path.read_text() for path in (DOCS / "reference" / "api").glob("*.md")]
+    blocks = [line.split() for page in pages for line in re.findall(r"{public-api} (.*)", page)]
+    for path, value in documented.items():
+        home = public_names.home(path, value) + "."
+        found = [block for block in blocks if home.startswith(tuple(f"{name}." for name in block))]
+        assert len(found) == 1, f"{path}, defined in {home}, is on {len(found)} pages"

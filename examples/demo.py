@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import Table
 
 import qnet
-from qnet.evaluation import evaluate
+from qnet import evaluate
 from qnet.simulation import simulate, write_simulation
 
 COADD, TRUTH, CATALOGUE = (Path(f"demo-{name}.fits") for name in ("coadd", "truth", "catalogue"))

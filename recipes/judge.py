@@ -358,7 +358,7 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
 
 def draw(folder: Path, figures: Path, model: str | None) -> None:
     """The training, the reliability of P_QSO, and redshifts against the truth."""
-    from qnet.evaluation import evaluate
+    from qnet import evaluate
     from qnet.plotting import plot_calibration, plot_history, plot_z, save_figure
 
     history = plot_history(folder / "lines" / "history.fits")

@@ -32,8 +32,8 @@ def make_result(zbest, c_lines=None, **changes):
         "targetid": np.arange(1, nspec + 1),
         "zbest": zbest,
         "is_qso": np.ones(nspec, dtype=bool),
-        "rule": "made up",
-        "never": np.zeros(nspec, dtype=bool),
+        "criterion": "made up",
+        "never_qso": np.zeros(nspec, dtype=bool),
     }
     if c_lines is not None:
         c_lines = np.asarray(c_lines, dtype=np.float64)

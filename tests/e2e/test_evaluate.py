@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from catalogues import mock_survey, write_quasarnet, write_redrock, write_truth
-from qnet.evaluation import compare, evaluate
+from qnet import evaluate
+from qnet.evaluation import compare
 from qnet.plotting.evaluation import FIGURES
 from shell import errors, run
 

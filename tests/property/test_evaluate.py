@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from catalogues import REST, make_result, record
-from qnet.evaluation import evaluate, is_right, purity_completeness, velocity, wilson
+from qnet import evaluate
+from qnet.evaluation import is_right, purity_completeness, velocity, wilson
 from qnet.evaluation.velocities import explain
 from qnet.lines import SPEED_OF_LIGHT
 

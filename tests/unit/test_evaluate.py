@@ -17,9 +17,10 @@ from catalogues import (
     write_redrock,
     write_truth,
 )
+from qnet import evaluate
 from qnet.core.errors import FileError, InputError
-from qnet.evaluation import DEFINITIONS, Options, bootstrap, compare, evaluate, wilson
-from qnet.evaluation.intervals import nmad
+from qnet.evaluation import Options, bootstrap, compare, wilson
+from qnet.evaluation.metric import DEFINITIONS, nmad
 from qnet.io.truth import read_truth_columns
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -173,7 +174,7 @@ def test_calibration_by_hand():
     assert scan.label == "P_QSO"
     assert scan.ncalled[[0, 50, 99]].tolist() == [6, 4, 1]
     strict = evaluate(result, truth, p_threshold=0.96)
-    assert (strict.rule, strict.sample.called.sum()) == ("P_QSO > 0.96", 1)
+    assert (strict.criterion, strict.sample.called.sum()) == ("P_QSO > 0.96", 1)
 
 
 def test_bal_quasars_by_hand():
@@ -241,7 +242,7 @@ def test_rules_that_cannot_be():
         ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
         ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
         ({"z_lim": float("nan")}, "z_lim must be a redshift, not nan"),
-        ({"c_threshold": 0.5, "p_threshold": 0.5}, "choose a rule"),
+        ({"c_threshold": 0.5, "p_threshold": 0.5}, "choose one criterion"),
         ({"dv_max": 0.0}, "dv_max must be a positive velocity"),
         ({"dv_max": float("inf")}, "dv_max must be a positive velocity"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
@@ -265,7 +266,7 @@ def test_rows_that_are_never_quasars():
     never[:25] = True
     from dataclasses import replace
 
-    found = evaluate(replace(result, never=never), truth, c_threshold=0.0)
+    found = evaluate(replace(result, never_qso=never), truth, c_threshold=0.0)
     assert not found.sample.called[:25].any()
     assert found.scans[0].ncalled[0] == (~found.sample.bad[25:]).sum()
 
@@ -306,7 +307,10 @@ def test_several_catalogues_on_their_rows_and_on_common_targets(tmp_path):
     write_redrock(tmp_path / "rr.fits", result.select(np.arange(50, 200)))
     both = compare([tmp_path / "qn.fits", tmp_path / "rr.fits"], path, c_threshold=0.7)
     first, second = both.evaluations
-    assert (first.rule, second.rule) == ("at least 1 line(s) with c > 0.7", "SPECTYPE == 'QSO'")
+    assert (first.criterion, second.criterion) == (
+        "at least 1 line(s) with c > 0.7",
+        "SPECTYPE == 'QSO'",
+    )
     assert [each.counts["rows evaluated"] for each in both.evaluations] == [150, 150]
     assert [each.counts["rows evaluated"] for each in both.common] == [100, 100]
     alone = evaluate(tmp_path / "rr.fits", path)

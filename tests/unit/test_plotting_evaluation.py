@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from catalogues import make_result, mock_survey, record
+from qnet import evaluate
 from qnet.core.errors import FileError, InputError, OutputExistsError
-from qnet.evaluation import evaluate
 from qnet.plotting import (
     plot_calibration,
     plot_confusion,
@@ -65,9 +65,9 @@ def test_purity_and_completeness_of_one(evaluations, ax):
 def test_the_scan_is_that_of_the_score_that_the_rule_rests_on(ax):
     truth, result = mock_survey(200)
     scored = replace(result, score=np.linspace(0, 1, len(result)), score_name="P_QSO")
-    for rule, label in (("IS_QSO (P_QSO > 0.5)", "P_QSO"), (result.rule, "line confidence")):
+    for rule, label in (("IS_QSO (P_QSO > 0.5)", "P_QSO"), (result.criterion, "line confidence")):
         ax.clear()
-        plot_purity_completeness(evaluate(replace(scored, rule=rule), truth, nboot=2), ax=ax)
+        plot_purity_completeness(evaluate(replace(scored, criterion=rule), truth, nboot=2), ax=ax)
         assert ax.get_xlabel() == f"threshold on {label}"
 
 

@@ -32,7 +32,7 @@ def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
     # Sky, and what was not asked for, is not judged; what lies on a bad fibre is no quasar.
     assert result.left_out == {"NOT_TARGET": 2}
     np.testing.assert_array_equal(result.targetid, [11, 14, 11])
-    np.testing.assert_array_equal(result.never, [False, True, False])
+    np.testing.assert_array_equal(result.never_qso, [False, True, False])
     kept = [0, 3, 4]
     np.testing.assert_array_equal(result.zbest, catalogue["ZBEST"][kept])
     np.testing.assert_array_equal(result.is_qso, catalogue["IS_QSO"][kept])
@@ -46,7 +46,7 @@ def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
     assert result.c_lines_bal.shape == (3, 1)
     if suffix != ".csv":  # which has no header
         assert (result.c_threshold, result.min_lines) == (0.3, 2)
-        assert "at least 2 line(s) with c > 0.3" in result.rule
+        assert "at least 2 line(s) with c > 0.3" in result.criterion
         assert result.rest["LYA"] == 1215.67
 
 
@@ -54,9 +54,9 @@ def test_a_catalogue_that_astropy_wrote_is_the_same(tmp_path, catalogue):
     few, path = catalogue[:4], tmp_path / "few.fits"
     few.write(path)
     found, wanted = read_result(path, name="few"), result_of_table(few, name="few")
-    assert (found.kind, found.rule, found.rest) == ("qnet", wanted.rule, wanted.rest)
+    assert (found.kind, found.criterion, found.rest) == ("qnet", wanted.criterion, wanted.rest)
     assert (found.min_lines, found.left_out) == (2, {"NOT_TARGET": 2})
-    for name in ("targetid", "zbest", "is_qso", "never", "c_lines", "z_lines", "is_bal", "snr"):
+    for name in ("targetid", "zbest", "is_qso", "never_qso", "c_lines", "z_lines", "is_bal", "snr"):
         np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name), err_msg=name)
     read = qnet.read_catalogue(path)
     assert read.meta == few.meta
@@ -94,9 +94,9 @@ def test_catalogues_that_lie(catalogue, change, message):
 
 
 def test_what_is_no_number_nor_text_in_a_header_is_left_unread(catalogue):
-    wanted = result_of_table(catalogue).rule
+    wanted = result_of_table(catalogue).criterion
     catalogue.meta["LINE0"] = catalogue.meta["HISTORY"] = [["many"] * 10] * 10
-    assert result_of_table(catalogue).rule == wanted
+    assert result_of_table(catalogue).criterion == wanted
 
 
 def test_a_score_is_read_where_there_is_one(catalogue):
@@ -128,7 +128,7 @@ def test_redrocks_file(tmp_path, hdu):
     assert result.c_lines is None
     strict = read_result(path, need_zwarn=True)
     np.testing.assert_array_equal(strict.is_qso, [False, False, True])
-    assert "ZWARN" in strict.rule
+    assert "ZWARN" in strict.criterion
 
 
 def test_squezes_file_has_one_row_per_spectrum(tmp_path):
@@ -162,7 +162,7 @@ def test_selecting_rows_takes_every_column():
     np.testing.assert_array_equal(some.targetid, [4, 2])
     np.testing.assert_array_equal(some.c_lines, made.c_lines[[3, 1]])
     np.testing.assert_array_equal(some.snr, made.snr[[3, 1]])
-    assert (some.lines, some.rule, len(some)) == (made.lines, made.rule, 2)
+    assert (some.lines, some.criterion, len(some)) == (made.lines, made.criterion, 2)
 
 
 def test_files_that_are_no_catalogue(tmp_path, catalogue):

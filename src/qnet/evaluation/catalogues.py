@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,8 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, as_path
+from qnet.core.files import PathLike, as_path, check_input
 from qnet.core.flags import NEVER_QSO, QNFlag
-from qnet.evaluation.catalogue_columns import (
-    bool_column,
-    card_number,
-    line_names,
-    lines_column,
-    optional_column,
-    read_csv_columns,
-)
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
@@ -39,10 +32,12 @@ PROB_THRESHOLD = 0.5
 #: Lines of DESI's afterburner, in the order of QUASARNET_LINES, as its columns C_* name them.
 _DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
 
+_SPLIT_COLUMN = re.compile(r"([CZ]_LINES(?:_BAL)?)_(\d+)")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What a classifier says of some spectra.
+    """Catalogue read for evaluation, whatever its classifier.
 
     Attributes
     ----------
@@ -51,31 +46,40 @@ class Result:
     kind : str
         'qnet', 'quasarnet', 'desi' (the afterburner), 'redrock' or 'squeze'.
     targetid : ndarray of int64, shape (nspec,)
-        Ids; the same one may stand on several rows.
+        Ids; several rows may have the same one.
     zbest : ndarray of float64, shape (nspec,)
-        Redshifts; NaN where there is no answer.
+        Redshifts; NaN where there is none.
     is_qso : ndarray of bool, shape (nspec,)
-        What is called a quasar, by the catalogue's own rule.
-    rule : str
-        That rule, in words.
-    never : ndarray of bool, shape (nspec,)
-        Rows that are not called quasars by any rule: no data, bad fibre.
+        Rows called quasars by the catalogue's own criterion.
+    criterion : str
+        That criterion, in words.
+    never_qso : ndarray of bool, shape (nspec,)
+        Rows that no criterion calls quasars: no data, bad fibre.
     score, score_name : ndarray of float64, shape (nspec,), or None; str
-        P_QSO or PROB, and which of them; None where the catalogue has no such thing.
+        P_QSO or PROB, and which of them; None in a catalogue without.
     lines, rest : tuple of str, mapping of str to float
         Emission lines, and their rest wavelengths [Angstrom] as far as known.
     c_lines, z_lines : ndarray of float64, shape (nspec, nlines), or None
-        Confidence and redshift of each line; NaN where there is no answer.
+        Confidence and redshift of each line; NaN where there is none.
     c_lines_bal : ndarray of float64, shape (nspec, nbal), or None
         Confidences of the BAL lines.
     is_bal : ndarray of bool, shape (nspec,), or None
-        What is called a BAL quasar, by the catalogue's own rule.
+        Rows called BAL quasars by the catalogue's own criterion.
     snr : ndarray of float64, shape (nspec,), or None
-        Signal-to-noise, as the catalogue states it.
+        Signal-to-noise ratio, as the catalogue gives it.
     c_threshold, min_lines : float, int
         The catalogue's own threshold of the confidences, and lines needed above it.
     left_out : mapping of str to int
         Rows of the file that are not here, by reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import Result
+    >>> quasars = np.array([True, False, True])
+    >>> result = Result("mine", "qnet", np.arange(3), np.ones(3), quasars, "by eye", ~quasars)
+    >>> len(result.select(result.is_qso))
+    2
     """
 
     name: str
@@ -83,8 +87,8 @@ class Result:
     targetid: IntArray
     zbest: FloatArray
     is_qso: BoolArray
-    rule: str
-    never: BoolArray
+    criterion: str
+    never_qso: BoolArray
     score: FloatArray | None = None
     score_name: str = ""
     lines: tuple[str, ...] = ()
@@ -124,7 +128,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     name : str, optional
         Name of the catalogue; the file's when None.
     need_zwarn : bool
-        redrock: whether a quasar needs ZWARN == 0 beside SPECTYPE == 'QSO'.
+        Whether a quasar of redrock needs ZWARN == 0 beside SPECTYPE == 'QSO'.
 
     Returns
     -------
@@ -136,41 +140,30 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     ------
     MissingFileError, FileError
         The file is not there, damaged, of none of the layouts, or lacks a column.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.evaluation import read_result
+    >>> rows = {"TARGETID": [7, 8], "ZBEST": [2.1, 0.3], "IS_QSO": [True, False]}
+    >>> Table(rows).write("mine.csv")
+    >>> result = read_result("mine.csv")
+    >>> result.kind, result.is_qso
+    ('qnet', array([ True, False]))
     """
     path = as_path(path, "a catalogue")
     label = path.name if name is None else name
     if path.name.lower().endswith(".csv"):
-        return _from_columns(read_csv_columns(path), {}, label, path)
-    if path.name.lower().endswith((".ecsv", ".parquet")):
-        return result_of_table(read_catalogue(path), name=label, path=path)
-    with FitsFile(path) as fits:
-        if catalogue_hdu(fits) is None:
-            return _read_other(fits, label, need_zwarn)
+        return _from_columns(_read_csv(path), {}, label, path)
+    if not path.name.lower().endswith((".ecsv", ".parquet")):
+        with FitsFile(path) as fits:
+            if catalogue_hdu(fits) is None:
+                return _read_other(fits, label, need_zwarn)
     return result_of_table(read_catalogue(path), name=label, path=path)
 
 
 def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None = None) -> Result:
-    """The answers in a table that `qnet.classify` or `qnet.read_catalogue` returned.
-
-    Parameters
-    ----------
-    table : astropy.table.Table
-    name : str
-        Name of the catalogue.
-    path : Path, optional
-        Its file, for messages.
-
-    Returns
-    -------
-    Result
-
-    Raises
-    ------
-    InputError
-        It is no such table.
-    FileError
-        A column is missing or does not hold what it should.
-    """
+    """The catalogue in a table that `qnet.classify` or `qnet.read_catalogue` returned."""
     if not hasattr(table, "colnames"):
         raise InputError(
             f"a catalogue must be a path, a Result or an astropy Table, not {type(table).__name__}"
@@ -180,7 +173,7 @@ def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None 
         for column in table.colnames
         if hasattr(table[column], "dtype")  # not coordinates, times and the like
     }
-    # Whatever else stands in a file's header is none of qnet's, and may be of any size.
+    # Whatever else is in a file's header is none of qnet's, and may be of any size.
     plain = {
         key: value for key, value in table.meta.items() if isinstance(value, (str, int, float))
     }
@@ -194,31 +187,31 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
     bits = np.zeros(len(columns["ZBEST"]), dtype=np.int64)
     if "QN_FLAG" in columns:
         bits = integer_column(columns["QN_FLAG"], "QN_FLAG", path)
-    score = optional_column(columns, "P_QSO", path)
+    score = _optional_column(columns, "P_QSO", path)
     if score is not None and np.isnan(score).all():
         score = None
-    c_lines = lines_column(columns, "C_LINES", path)
-    lines, rest = line_names(meta, 0 if c_lines is None else c_lines.shape[1], path)
+    c_lines = _lines_column(columns, "C_LINES", path)
+    lines, rest = _line_names(meta, 0 if c_lines is None else c_lines.shape[1], path)
     asked = (bits & QNFlag.NOT_TARGET) == 0
     result = Result(
         name=name,
         kind="qnet",
         targetid=integer_column(columns["TARGETID"], "TARGETID", path),
         zbest=float_column(columns["ZBEST"], "ZBEST", path),
-        is_qso=bool_column(columns, "IS_QSO", path),
-        rule=f"IS_QSO ({meta.get('STRATEGY', 'the rule is not stated')})",
-        never=(bits & NEVER_QSO) != 0,
+        is_qso=_bool_column(columns, "IS_QSO", path),
+        criterion=f"IS_QSO ({meta.get('STRATEGY', 'the criterion is not stated')})",
+        never_qso=(bits & NEVER_QSO) != 0,
         score=score,
         score_name="" if score is None else "P_QSO",
         lines=lines,
         rest=rest,
         c_lines=c_lines,
-        z_lines=lines_column(columns, "Z_LINES", path),
-        c_lines_bal=lines_column(columns, "C_LINES_BAL", path),
-        is_bal=bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
-        snr=optional_column(columns, "SNR", path),
-        c_threshold=card_number(meta, "CTHRESH", C_THRESHOLD, path),
-        min_lines=int(card_number(meta, "MINLINES", MIN_LINES, path)),
+        z_lines=_lines_column(columns, "Z_LINES", path),
+        c_lines_bal=_lines_column(columns, "C_LINES_BAL", path),
+        is_bal=_bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
+        snr=_optional_column(columns, "SNR", path),
+        c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
+        min_lines=int(_card_number(meta, "MINLINES", MIN_LINES, path)),
         left_out={"NOT_TARGET": int((~asked).sum())},
     )
     return result.select(asked)
@@ -244,7 +237,7 @@ def _read_other(fits: FitsFile, name: str, need_zwarn: bool) -> Result:
 
 
 def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Result:
-    """redrock: SPECTYPE says what is a quasar."""
+    """redrock: a quasar by SPECTYPE."""
     wanted = ["TARGETID", "Z", "SPECTYPE"] + (["ZWARN"] if need_zwarn else [])
     columns = fits.table(hdu, wanted)
     is_qso = text_column(columns["SPECTYPE"], "SPECTYPE", fits.path) == "QSO"
@@ -256,28 +249,28 @@ def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Resu
         targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
         zbest=float_column(columns["Z"], "Z", fits.path),
         is_qso=is_qso,
-        rule="SPECTYPE == 'QSO'" + (" and ZWARN == 0" if need_zwarn else ""),
-        never=np.zeros(len(is_qso), dtype=bool),
+        criterion="SPECTYPE == 'QSO'" + (" and ZWARN == 0" if need_zwarn else ""),
+        never_qso=np.zeros(len(is_qso), dtype=bool),
     )
 
 
 def _read_squeze(fits: FitsFile, name: str) -> Result:
-    """SQUEzE: the best candidate of each spectrum; PROB says what is a quasar."""
+    """SQUEzE: the best candidate of each spectrum, a quasar by PROB."""
     wanted = ["SPECID", "Z_TRY", "PROB"]
     has_duplicated = "DUPLICATED" in fits.columns("CANDIDATES")
     columns = fits.table("CANDIDATES", wanted + (["DUPLICATED"] if has_duplicated else []))
     score = float_column(columns["PROB"], "PROB", fits.path)
     duplicated = np.zeros(len(score), dtype=bool)
     if has_duplicated:
-        duplicated = bool_column(columns, "DUPLICATED", fits.path)
+        duplicated = _bool_column(columns, "DUPLICATED", fits.path)
     result = Result(
         name=name,
         kind="squeze",
         targetid=integer_column(columns["SPECID"], "SPECID", fits.path),
         zbest=float_column(columns["Z_TRY"], "Z_TRY", fits.path),
         is_qso=score > PROB_THRESHOLD,
-        rule=f"PROB > {PROB_THRESHOLD:g}",
-        never=np.zeros(len(score), dtype=bool),
+        criterion=f"PROB > {PROB_THRESHOLD:g}",
+        never_qso=np.zeros(len(score), dtype=bool),
         score=score,
         score_name="PROB",
         left_out={"DUPLICATED": int(duplicated.sum())},
@@ -286,28 +279,15 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
 
 
 def _read_quasarnet(fits: FitsFile, name: str) -> Result:
-    """QuasarNET's qnAll file. Its header misstates the lines, so it is not looked at."""
+    """QuasarNET's qnAll file. Its header misstates the lines and is not used."""
     have = fits.columns(1)
     id_name = next((key for key in ("TARGETID", "THING_ID") if key in have), "TARGETID")
     names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
     names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
     columns = fits.table(1, [id_name, *names])
-    c_lines = lines_column(columns, "C_LINES", fits.path)
-    lines, rest = line_names({}, 0 if c_lines is None else c_lines.shape[1], fits.path)
-    return Result(
-        name=name,
-        kind="quasarnet",
-        targetid=integer_column(columns[id_name], id_name, fits.path),
-        zbest=float_column(columns["ZBEST"], "ZBEST", fits.path),
-        is_qso=bool_column(columns, "IS_QSO", fits.path),
-        rule="IS_QSO (the file does not state the threshold)",
-        never=np.zeros(len(columns["ZBEST"]), dtype=bool),
-        lines=lines,
-        rest=rest,
-        c_lines=c_lines,
-        z_lines=lines_column(columns, "Z_LINES", fits.path),
-        c_lines_bal=lines_column(columns, "C_LINES_BAL", fits.path),
-    )
+    result = _from_columns({**columns, "TARGETID": columns[id_name]}, {}, name, fits.path)
+    criterion = "IS_QSO (the file does not state the threshold)"
+    return dataclasses.replace(result, kind="quasarnet", criterion=criterion, left_out={})
 
 
 def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
@@ -317,8 +297,7 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         ["TARGETID", "IS_QSO_QN_NEW_RR", "Z_QN", "Z_NEW"]
         + [f"{kind}_{line}" for kind in "CZ" for line in _DESI_LINES],
     )
-    z_new = float_column(columns["Z_NEW"], "Z_NEW", fits.path)
-    z_qn = float_column(columns["Z_QN"], "Z_QN", fits.path)
+    z_new, z_qn = (float_column(columns[key], key, fits.path) for key in ("Z_NEW", "Z_QN"))
     c_lines, z_lines = (
         np.stack(
             [float_column(columns[f"{kind}_{line}"], line, fits.path) for line in _DESI_LINES],
@@ -331,11 +310,97 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         kind="desi",
         targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
         zbest=np.where(np.isfinite(z_new), z_new, z_qn),
-        is_qso=bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
-        rule="IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
-        never=np.zeros(len(z_new), dtype=bool),
+        is_qso=_bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
+        criterion="IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
+        never_qso=np.zeros(len(z_new), dtype=bool),
         lines=QUASARNET_LINES,
         rest=dict(absorber_IGM),
         c_lines=c_lines,
         z_lines=z_lines,
     )
+
+
+def _read_csv(path: Path) -> Columns:
+    """Columns of qnet's .csv file, those of several lines put together again."""
+    from astropy.table import Table
+
+    try:
+        table = Table.read(check_input(path, "a catalogue"), format="ascii.csv")
+    except (OSError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path}: cannot be read as a catalogue in csv ({error})") from error
+    columns: Columns = {}
+    split: dict[str, dict[int, npt.NDArray[Any]]] = {}
+    for name in table.colnames:
+        match = _SPLIT_COLUMN.fullmatch(name.upper())
+        values = filled(table[name], name)
+        if match is None:
+            columns[name.upper()] = values
+        else:
+            split.setdefault(match[1], {})[int(match[2])] = float_column(values, name, path)
+    for name, parts in split.items():
+        # By their numbers, in whatever order the file has them.
+        if sorted(parts) != list(range(len(parts))):
+            raise FileError(
+                f"{path}: has the columns {name}_{', '.join(map(str, sorted(parts)))}, but one for "
+                f"each line from {name}_0 on was expected"
+            )
+        columns[name] = np.stack([parts[number] for number in range(len(parts))], axis=1)
+    return columns
+
+
+def _card_number(meta: Mapping[str, Any], key: str, default: float, path: Path) -> float:
+    """A number of a catalogue's header."""
+    try:
+        return float(meta.get(key, default))
+    except ValueError as error:
+        raise FileError(f"{path}: card {key} holds {meta[key]!r}, not a number") from error
+
+
+def _line_names(
+    meta: Mapping[str, Any], nlines: int, path: Path
+) -> tuple[tuple[str, ...], Mapping[str, float]]:
+    """Names and rest wavelengths by the header; without one, QuasarNET's if their number fits."""
+    if all(f"LINE{number}" in meta for number in range(nlines)):
+        names = tuple(str(meta[f"LINE{number}"]) for number in range(nlines))
+        wavelengths = {
+            line: _card_number(meta, f"REST{number}", np.nan, path)
+            for number, line in enumerate(names)
+            if f"REST{number}" in meta
+        }
+        return names, wavelengths
+    if nlines == len(QUASARNET_LINES):
+        return QUASARNET_LINES, {line: absorber_IGM[line] for line in QUASARNET_LINES}
+    return tuple(f"line {number}" for number in range(nlines)), {}
+
+
+def _optional_column(columns: Columns, name: str, path: Path) -> FloatArray | None:
+    """A column as float64; None where there is none."""
+    return float_column(columns[name], name, path) if name in columns else None
+
+
+def _lines_column(columns: Columns, name: str, path: Path) -> FloatArray | None:
+    """A column of several lines as (nspec, nlines); None where there is none, or of no line."""
+    if name not in columns:
+        return None
+    values = columns[name]
+    table = values[:, None] if values.ndim == 1 else values
+    if table.ndim != 2 or table.dtype.kind not in "fiu":
+        raise FileError(
+            f"{path}: column {name} holds {values.dtype} of shape {values.shape[1:]} per row, but "
+            "a number per line was expected"
+        )
+    return table.astype(np.float64) if table.shape[1] else None
+
+
+def _bool_column(columns: Columns, name: str, path: Path) -> BoolArray:
+    """A column as bool: logical, a number that is 0 or not, or the words true and false."""
+    values = columns[name]
+    if values.dtype.kind in "SU":
+        text = np.char.lower(text_column(values, name, path))
+        if np.isin(text, ["true", "false"]).all():
+            return np.asarray(text == "true")
+    elif values.ndim == 1 and values.dtype.kind in "biu":
+        return np.asarray(values > 0)
+    raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")

@@ -1,11 +1,10 @@
-"""Catalogues against truth: everything that is measured, for one catalogue or several."""
+"""Evaluation of one catalogue, or comparison of several, against truth."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +22,19 @@ from qnet.evaluation.breakdown import (
     classification,
 )
 from qnet.evaluation.catalogues import Result
-from qnet.evaluation.metric import Metric
-from qnet.evaluation.options import DV_MAX, Options, can_apply, line_rule
+from qnet.evaluation.metric import Metric, as_json
+from qnet.evaluation.options import DV_MAX, Options, can_apply, line_criterion
 from qnet.evaluation.purity import Scan, purity_completeness
-from qnet.evaluation.reliability import Calibration, bal, calibration
+from qnet.evaluation.reliability import Reliability, bal, calibration
 from qnet.evaluation.sample import Sample, Truth, as_result, as_truth, match
-from qnet.evaluation.velocities import known_lines, line_confusion, redshift_errors
+from qnet.evaluation.velocities import line_confusion, redshift_errors
 from qnet.io.training_data import Z_LIM
 from qnet.io.truth import TruthRecord
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-#: What a truth can be given as.
+#: Kinds of truth that `evaluate` takes.
 TruthLike = Truth | PathLike | Sequence[PathLike] | Mapping[int, TruthRecord]
 
 #: Format of the JSON, for readers of later versions.
@@ -44,51 +43,55 @@ FORMAT, FORMAT_VERSION = "qnet-evaluation", 1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What was measured of one catalogue.
+    """Metrics, tables and curves of one catalogue.
 
     Attributes
     ----------
-    name, kind, rule : str
-        The catalogue, what made it, and what it calls a quasar.
+    name, kind, criterion : str
+        The catalogue, its classifier, and its criterion of a quasar.
     options : Options
     counts : mapping of str to int
         Rows and objects that were matched and were not.
     metrics : tuple of Metric
     classes, lines : Confusion
-        True class by called class; which line was taken for which.
+        True class by called class; line that was there by line that it was taken for.
     scans : tuple of Scan
-        Purity and completeness against the threshold of the confidences, of the score.
-    calibration : Calibration or None
+        Purity and completeness against the threshold of the confidences, and of the score.
+    calibration : Reliability or None
+        None for a catalogue without score.
     sample : Sample
         The rows themselves, for figures.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
+    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
+    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
+    >>> evaluation = qnet.evaluate(Table(rows), {1: quasar, 2: star, 3: quasar})
+    >>> evaluation.counts["true quasars without a row"]
+    1
+    >>> evaluation.metric("completeness", "true QSO_LZ").value
+    1.0
+    >>> print(evaluation.to_text().splitlines()[0])
+    catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
     """
 
     name: str
     kind: str
-    rule: str
+    criterion: str
     options: Options
     counts: Mapping[str, int]
     metrics: tuple[Metric, ...]
     classes: Confusion
     lines: Confusion
     scans: tuple[Scan, ...]
-    calibration: Calibration | None
+    calibration: Reliability | None
     sample: Sample
 
-    @property
-    def line_rest(self) -> Mapping[str, float]:
-        """Rest wavelengths [Angstrom] of the lines in `lines`."""
-        names, rest = known_lines(self.sample.result)
-        return dict(zip(names, rest.tolist(), strict=True))
-
     def metric(self, name: str, where: str = "") -> Metric:
-        """One of the metrics, by its name and what it is about.
-
-        Raises
-        ------
-        InputError
-            There is none.
-        """
+        """One of the metrics, by its name and what it is about; InputError where there is none."""
         for metric in self.metrics:
             if (metric.name, metric.where) == (name, where):
                 return metric
@@ -99,13 +102,13 @@ class Evaluation:
         return {
             "name": self.name,
             "kind": self.kind,
-            "rule": self.rule,
+            "rule": self.criterion,
             "counts": dict(self.counts),
-            "metrics": [metric.to_dict() for metric in self.metrics],
-            "class_confusion": self.classes.to_dict(),
-            "line_confusion": self.lines.to_dict(),
-            "scans": [scan.to_dict() for scan in self.scans],
-            "calibration": None if self.calibration is None else self.calibration.to_dict(),
+            "metrics": [as_json(metric) for metric in self.metrics],
+            "class_confusion": as_json(self.classes),
+            "line_confusion": as_json(self.lines),
+            "scans": [as_json(scan) for scan in self.scans],
+            "calibration": None if self.calibration is None else as_json(self.calibration),
         }
 
     def to_json(self) -> str:
@@ -119,7 +122,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Comparison:
-    """Several catalogues against one truth.
+    """Evaluations of several catalogues against one truth.
 
     Attributes
     ----------
@@ -127,6 +130,16 @@ class Comparison:
         Of all rows of each catalogue that have truth.
     common : tuple of Evaluation or None
         Of the rows whose objects are in every catalogue; None for a single one.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> both = qnet.evaluation.compare([rows, rows[:1]], truth)
+    >>> [each.metric("completeness").n for each in both.common]
+    [1, 1]
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -169,42 +182,45 @@ def evaluate(
     nboot: int = 500,
     seed: int = 0,
 ) -> Evaluation:
-    """Measure a catalogue against truth.
+    """Evaluate a catalogue against truth: purity, completeness, redshift errors, calibration.
 
     Parameters
     ----------
     catalogue : path, astropy.table.Table or Result
         A catalogue of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE
         (`qnet.evaluation.read_result`), or a table of `qnet.classify`.
-    truth : path, sequence of paths, mapping of int to TruthRecord, or Truth
-        Truth tables (`qnet.io.read_truth`).
-    c_threshold, min_lines : float, int, optional
-        A quasar has at least `min_lines` lines of confidence above `c_threshold`. The catalogue's
-        own rule when neither these nor `p_threshold` is given.
-    p_threshold : float, optional
-        A quasar has a score (P_QSO, SQUEzE's PROB) above this.
+    truth : path, sequence of paths, or mapping of int to TruthRecord
+        Truth tables (`qnet.io.read_truth`), or records by TARGETID.
+    c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed
+        As in `qnet.evaluation.Options`: the criterion of a quasar (the catalogue's own by
+        default), the limit of a right redshift [km/s], that of the quasar classes, and the
+        intervals.
     need_zwarn : bool
-        redrock: whether a quasar needs ZWARN == 0.
-    dv_max : float
-        Largest velocity error [km/s] of a right redshift.
-    z_lim : float
-        Redshift from which a quasar is QSO_HZ.
-    level : float
-        Confidence level of the intervals.
-    nboot, seed : int
-        Samples and seed of the bootstrap.
+        Whether a quasar of redrock needs ZWARN == 0.
 
     Returns
     -------
     Evaluation
+        Rows without a redshift (NaN) count as not right.
 
     Raises
     ------
     MissingFileError, FileError
         A file is not there, damaged, or of no known layout.
     InputError
-        An option is not legal, the catalogue lacks what the rule needs, or none of its rows has
-        truth.
+        An option is not legal, the catalogue lacks what the criterion needs, or none of its rows
+        has truth.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = {"TARGETID": [1, 2, 3], "ZBEST": [1.0, 2.0, 1.5], "IS_QSO": [True, True, False]}
+    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
+    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
+    >>> evaluation = qnet.evaluate(Table(rows), {1: quasar, 2: star, 3: quasar})
+    >>> evaluation.metric("purity").value, evaluation.metric("completeness").value
+    (0.5, 0.5)
     """
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
     result = as_result(catalogue, need_zwarn=need_zwarn)
@@ -217,24 +233,19 @@ def compare(
     catalogues: Sequence[Result | PathLike | Table],
     truth: TruthLike,
     *,
-    c_threshold: float | None = None,
-    min_lines: int | None = None,
-    p_threshold: float | None = None,
     need_zwarn: bool = False,
-    dv_max: float = DV_MAX,
-    z_lim: float = Z_LIM,
-    level: float = 0.95,
-    nboot: int = 500,
-    seed: int = 0,
+    **options: Any,
 ) -> Comparison:
-    """Measure several catalogues against one truth, on all rows of each and on common targets.
+    """Evaluate several catalogues against one truth, on all rows of each and on common targets.
 
     Parameters
     ----------
     catalogues : sequence of path, astropy.table.Table or Result
-    truth, c_threshold, min_lines, p_threshold, need_zwarn, dv_max, z_lim, level, nboot, seed
-        As in `evaluate`. A catalogue that lacks what the rule needs keeps its own; the report says
-        by which rule each was judged.
+    truth, need_zwarn
+        As in `qnet.evaluate`.
+    **options
+        As in `Options`. A catalogue that lacks what the criterion needs keeps its own; the report
+        names the criterion of each.
 
     Returns
     -------
@@ -243,36 +254,40 @@ def compare(
     Raises
     ------
     MissingFileError, FileError, InputError
-        As in `evaluate`; or no catalogue has what the rule needs.
+        As in `qnet.evaluate`; or no catalogue has what the criterion needs.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> both = qnet.evaluation.compare([rows, rows[:1]], truth, dv_max=3000.0)
+    >>> [each.metric("purity").value for each in both.evaluations]
+    [0.5, 1.0]
     """
-    options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
+    chosen = Options(**options)
     if isinstance(catalogues, (str, os.PathLike)):
         catalogues = [catalogues]
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
     results = _distinct_names(results, catalogues)
-    if not any(can_apply(result, options) for result in results):
-        raise InputError(f"{', '.join(result.name for result in results)}: {_lacks(options)}")
-    known = as_truth(truth, options.z_lim)
-    evaluations = tuple(_measure(result, known, options) for result in results)
+    if not any(can_apply(result, chosen) for result in results):
+        raise InputError(f"{', '.join(result.name for result in results)}: {_lacks(chosen)}")
+    known = as_truth(truth, chosen.z_lim)
+    evaluations = tuple(_measure(result, known, chosen) for result in results)
     if len(results) == 1:
         return Comparison(evaluations, None)
-    shared = set(evaluations[0].sample.result.targetid.tolist())
-    for evaluation in evaluations[1:]:
-        shared &= set(evaluation.sample.result.targetid.tolist())
-    if not shared:
+    ids = set.intersection(*(set(each.sample.result.targetid.tolist()) for each in evaluations))
+    if not ids:
         return Comparison(evaluations, ())
-    ids = np.array(sorted(shared), dtype=np.int64)
-    common = tuple(
-        _measure(
-            dataclasses.replace(result.select(np.isin(result.targetid, ids)), left_out={}),
-            known,
-            options,
-        )
-        for result in results
+    shared = np.array(sorted(ids), dtype=np.int64)
+    common = (result.select(np.isin(result.targetid, shared)) for result in results)
+    return Comparison(
+        evaluations,
+        tuple(_measure(dataclasses.replace(each, left_out={}), known, chosen) for each in common),
     )
-    return Comparison(evaluations, common)
 
 
 def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
@@ -285,11 +300,11 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
             f"{result.name}: none of its {len(result)} rows has truth: its TARGETIDs are "
             f"{_some(result.targetid)}, those of the truth {_some(truth.targetid)}"
         )
-    lines, share = line_confusion(sample, options)
+    lines, confused = line_confusion(sample, options)
     curve, calibration_metrics = calibration(sample, options)
     metrics = (
         *classification(sample, options),
-        share,
+        confused,
         *by_class(sample, options),
         *by_redshift(sample, options),
         *by_brightness(sample, options),
@@ -300,7 +315,7 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
     return Evaluation(
         name=result.name,
         kind=result.kind,
-        rule=sample.rule,
+        criterion=sample.criterion,
         options=options,
         counts=sample.counts,
         metrics=metrics,
@@ -315,12 +330,12 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
 def _scans(sample: Sample, options: Options) -> tuple[Scan, ...]:
     """Purity and completeness against the thresholds that the catalogue has."""
     result, scans = sample.result, []
-    _, min_lines = line_rule(result, options)
+    _, min_lines = line_criterion(result, options)
     scores = [(result.c_lines, min_lines, "line confidence"), (result.score, 1, result.score_name)]
     for score, needed, label in scores:
         if score is None:
             continue
-        confidence = np.where(result.never, np.nan, np.atleast_2d(score.T))
+        confidence = np.where(result.never_qso, np.nan, np.atleast_2d(score.T))
         scans.append(
             purity_completeness(
                 confidence,
@@ -340,22 +355,26 @@ def _distinct_names(
     results: Sequence[Result], sources: Sequence[Result | PathLike | Table]
 ) -> list[Result]:
     """Results under names that differ: the paths, else numbers, where file names do not."""
-    for guarded_call in range(2):
-        repeated = {name for name, n in Counter(r.name for r in results).items() if n > 1}
-        new = []
-        for number, (result, source) in enumerate(zip(results, sources, strict=True), start=1):
-            name = result.name
-            if name in repeated and guarded_call == 0 and isinstance(source, (str, os.PathLike)):
-                name = os.fspath(source)
-            elif name in repeated and guarded_call == 1:
-                name = f"{name} ({number})"
-            new.append(dataclasses.replace(result, name=name))
-        results = new
-    return list(results)
+    names = [result.name for result in results]
+    paths = [
+        os.fspath(source) if isinstance(source, (str, os.PathLike)) else name
+        for source, name in zip(sources, names, strict=True)
+    ]
+    names = [
+        path if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
+    ]
+    names = [
+        f"{name} ({number})" if names.count(name) > 1 else name
+        for number, name in enumerate(names, start=1)
+    ]
+    return [
+        dataclasses.replace(result, name=name) for result, name in zip(results, names, strict=True)
+    ]
 
 
 def _lacks(options: Options) -> str:
-    if options.of_lines:
+    """What a catalogue lacks for the criterion asked for, in words."""
+    if options.uses_lines:
         return "has no line confidences, which c_threshold and min_lines need"
     return "has no P_QSO or PROB, which p_threshold needs"
 

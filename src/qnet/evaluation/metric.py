@@ -1,30 +1,96 @@
-"""A number with its interval, its sample size and its definition."""
+"""Metrics: numbers with an interval, a sample size and a definition."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray
-from qnet.evaluation.definitions import define
-from qnet.evaluation.intervals import bootstrap, wilson
-from qnet.evaluation.options import Options
+from qnet.evaluation.options import TUTORIAL_SPEED_OF_LIGHT, Options
+
+#: Definitions by name, as text, JSON and documentation have them; the braces are filled from the
+#: options.
+DEFINITIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "purity": (
+            "of the rows called quasars whose truth is not BAD, the fraction with a right redshift "
+            "(|ZBEST - z| < {dv_max:g}/{c:g} (1 + z) and z > 0), whatever the true class"
+        ),
+        "strict_purity": (
+            "of the rows called quasars whose truth is not BAD, the fraction that are true quasars "
+            "with a right redshift"
+        ),
+        "completeness": (
+            "of the true quasars, the fraction that are called quasars with a right redshift"
+        ),
+        "found": "of the true quasars, the fraction that are called quasars, whatever the redshift",
+        "contamination": (
+            "of the rows called quasars whose truth is not BAD, the fraction that are stars or "
+            "galaxies, whatever the redshift"
+        ),
+        "called_qso": "of the rows of this true class, the fraction that are called quasars",
+        "wrong_redshift": (
+            "of the true quasars called quasars, the fraction whose redshift is not right"
+        ),
+        "line_confusion": (
+            "of the true quasars called quasars, the fraction whose redshift is not right because "
+            "one line was taken for another: (1 + ZBEST)/(1 + z) is the ratio of two lines' rest "
+            "wavelengths within {dv_max:g} km/s"
+        ),
+        "dv_median": (
+            "median of dv = c (ZBEST - z)/(1 + z), c = 299792.458 km/s, of the true quasars called "
+            "quasars; for a line, its redshift in place of ZBEST, of the true quasars where the "
+            "line's confidence is above the threshold"
+        ),
+        "dv_abs_median": "median of |dv|, same sample",
+        "dv_nmad": "1.4826 median |dv - median(dv)|, same sample, outliers included",
+        "outliers_3000": "fraction with |dv| > 3000 km/s, same sample",
+        "outliers_6000": "fraction with |dv| > 6000 km/s, same sample",
+        "mean_score": (
+            "mean score of the rows in the bin whose truth is not BAD; the score is P_QSO or PROB, "
+            "else the largest line confidence"
+        ),
+        "true_fraction": "of the same rows, the fraction that are true quasars",
+        "calibration_error": (
+            "expected calibration error: mean over the rows of |mean_score - true_fraction| of "
+            "their bin, 10 equal bins of the score"
+        ),
+        "bal_found": "of the true BAL quasars, the fraction that are called quasars",
+        "bal_recall": (
+            "of the true BAL quasars that are called quasars, the fraction that are called BAL"
+        ),
+        "bal_rejection": (
+            "of the true non-BAL quasars that are called quasars, the fraction that are not called "
+            "BAL"
+        ),
+        "bal_recall_all": (
+            "of all true BAL quasars, called quasars or not, the fraction called BAL: the accuracy "
+            "for recognising BALs of Busca & Balland (2018)"
+        ),
+        "bal_rejection_all": (
+            "of all true non-BAL quasars, called quasars or not, the fraction not called BAL: the "
+            "accuracy for rejecting non-BAL quasars of Busca & Balland (2018)"
+        ),
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A number that was measured.
+    """Number that was measured.
 
     Attributes
     ----------
     section : str
-        Group of numbers that it is printed with.
+        Table of the report that has it.
     name : str
     where : str
-        Part of the sample, line or bin that it is about; '' for all.
+        Part of the sample, line or bin that it is about; '' for all rows.
     value : float
         NaN where there is nothing to measure it on.
     low, high : float
@@ -34,6 +100,17 @@ class Metric:
     unit : str
         '' or 'km/s'.
     definition : str
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
+    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
+    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
+    >>> purity = qnet.evaluate(Table(rows), {1: quasar, 2: star}).metric("purity")
+    >>> print(f"{purity.value} [{purity.low:.2f}, {purity.high:.2f}] of {purity.n}")
+    0.5 [0.09, 0.91] of 2
     """
 
     section: str
@@ -46,39 +123,32 @@ class Metric:
     unit: str
     definition: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """The metric as JSON has it: NaN becomes None."""
-        values = dataclasses.asdict(self)
-        return {key: finite_or_none(value) for key, value in values.items()}
+
+def define(text: str, options: Options) -> str:
+    """A definition with the options' values in the place of its braces."""
+    return text.format(dv_max=options.dv_max, z_lim=options.z_lim, c=TUTORIAL_SPEED_OF_LIGHT)
 
 
-def finite_or_none(value: Any) -> Any:
-    """None in place of a float that is not finite, which JSON lacks."""
+def as_json(record: Any) -> dict[str, Any]:
+    """Fields of a dataclass as JSON has them: arrays become lists, NaN and infinity None."""
+    return {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
+
+
+def _plain(value: Any) -> Any:
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def fraction(
     section: str, name: str, part: BoolArray, whole: BoolArray, options: Options, where: str = ""
 ) -> Metric:
-    """The share of `whole` that is in `part` too, with Wilson's interval.
-
-    Parameters
-    ----------
-    section, name, where : str
-        As in `Metric`.
-    part, whole : ndarray of bool, shape (nspec,)
-    options : Options
-
-    Returns
-    -------
-    Metric
-    """
+    """Fraction of the rows of `whole` that are in `part` too, with Wilson's interval."""
     n, k = int(whole.sum()), int((part & whole).sum())
     low, high = wilson(k, n, options.level)
-    value = k / n if n else float("nan")
-    return Metric(
-        section, name, where, value, float(low), float(high), n, "", define(name, options)
-    )
+    value, definition = k / n if n else np.nan, define(DEFINITIONS[name], options)
+    return Metric(section, name, where, value, float(low), float(high), n, "", definition)
 
 
 def statistic(
@@ -90,10 +160,107 @@ def statistic(
     where: str = "",
     unit: str = "",
 ) -> Metric:
-    """A function of a sample, with a bootstrap interval; raises nothing on an empty one."""
+    """A function of samples, with a bootstrap interval; NaN of empty ones."""
     n = len(samples[0])
     low, high = bootstrap(
         function, *samples, level=options.level, nboot=options.nboot, seed=options.seed
     )
-    value = float(function(*samples)) if n else float("nan")
-    return Metric(section, name, where, value, low, high, n, unit, define(name, options))
+    value = float(function(*samples)) if n else np.nan
+    definition = define(DEFINITIONS[name], options)
+    return Metric(section, name, where, value, low, high, n, unit, definition)
+
+
+def wilson(
+    k: npt.ArrayLike, n: npt.ArrayLike, level: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Score interval on a binomial fraction (Wilson 1927, JASA 22, 209).
+
+    Parameters
+    ----------
+    k, n : array_like of int
+        Successes and trials.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    low, high : ndarray of float64, shape of `n`
+        NaN where n is 0.
+
+    Examples
+    --------
+    >>> from qnet.evaluation import wilson
+    >>> low, high = wilson([5, 10], 10)
+    >>> low.round(3), high.round(3)
+    (array([0.237, 0.722]), array([0.763, 1.   ]))
+    """
+    from astropy.stats import binom_conf_interval
+
+    successes, trials = np.broadcast_arrays(np.asarray(k), np.asarray(n))
+    low, high = np.full(trials.shape, np.nan), np.full(trials.shape, np.nan)
+    some = trials > 0
+    if some.any():
+        low[some], high[some] = binom_conf_interval(
+            successes[some], trials[some], confidence_level=level, interval="wilson"
+        )
+    # Rounding must not put an end past the value that it is equal to.
+    low[some & (successes == 0)] = 0.0
+    high[some & (successes == trials)] = 1.0
+    return low, high
+
+
+def bootstrap(
+    statistic: Callable[..., float],
+    *samples: FloatArray,
+    level: float = 0.95,
+    nboot: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval (Efron 1979, Ann. Statist. 7, 1).
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes as many arrays as there are samples, and returns a number.
+    *samples : ndarray of float64, shape (n,)
+        Resampled together, row by row.
+    level : float
+        Confidence level.
+    nboot : int
+        Number of samples drawn.
+    seed : int
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    low, high : float
+        NaN for samples of fewer than 2 rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import bootstrap
+    >>> low, high = bootstrap(np.median, np.arange(101.0), seed=1)
+    >>> low < 50 < high
+    True
+    """
+    n = len(samples[0])
+    if n < 2:
+        return np.nan, np.nan
+    rng = np.random.default_rng(seed)
+    drawn = np.empty(nboot)
+    for number in range(nboot):
+        rows = rng.integers(0, n, n)
+        drawn[number] = statistic(*(sample[rows] for sample in samples))
+    tail = 50.0 * (1 - level)
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def nmad(values: FloatArray) -> float:
+    """Normalised median absolute deviation, 1.4826 median |x - median(x)|.
+
+    1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
+    1983, Understanding Robust and Exploratory Data Analysis).
+    """
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))

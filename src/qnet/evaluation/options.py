@@ -1,4 +1,4 @@
-"""What counts as a right redshift and as a quasar: the rules that every number rests on."""
+"""Options of an evaluation: what is called a quasar, and what is a right redshift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qnet.evaluation.catalogues import Result
 from qnet.io.training_data import Z_LIM
 from qnet.lines import SPEED_OF_LIGHT
 
-#: Speed of light [km/s] in the rule for a right redshift, and there only: the round value of
+#: Speed of light [km/s] in the definition of a right redshift, and there only: the rounded value of
 #: QuasarNET's code and tutorial, kept so that purity and completeness agree with published ones.
 #: Every velocity that is reported uses the exact `qnet.lines.SPEED_OF_LIGHT`.
 TUTORIAL_SPEED_OF_LIGHT = 300_000.0
@@ -27,32 +27,40 @@ DV_MAX = DISAGREE_VELOCITY
 #: Velocities [km/s] beyond which a redshift is an outlier, in the statistics of dv.
 OUTLIER_VELOCITIES = (3000.0, 6000.0)
 
-#: Edges of the redshift bins: the classes' limit 2.1 is one of them.
+#: Edges of the redshift bins, of which the limit between the quasar classes is one.
 Z_EDGES = (0.0, 0.5, 1.0, 1.5, Z_LIM, 2.5, 3.0, 3.5, 4.0, 5.0, 7.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a catalogue is evaluated.
+    """Options of an evaluation.
 
     Attributes
     ----------
     c_threshold, min_lines : float, int, optional
-        QuasarNET's rule: a quasar has at least ``min_lines`` lines of confidence above
-        ``c_threshold``.
-        The catalogue's own rule when both are None.
+        QuasarNET's criterion: at least `min_lines` lines of confidence above `c_threshold`. With
+        neither these nor `p_threshold` the catalogue's own criterion is used.
     p_threshold : float, optional
         A quasar has a score (P_QSO, SQUEzE's PROB) above this.
     dv_max : float
         Largest velocity error [km/s] of a right redshift.
     z_lim : float
-        Redshift from which a quasar is QSO_HZ.
+        Redshift from which a quasar is of the class QSO_HZ.
     level : float
         Confidence level of the intervals.
-    nboot : int
-        Bootstrap samples of the intervals on medians.
-    seed : int
-        Seed of the bootstrap.
+    nboot, seed : int
+        Number of bootstrap samples of the intervals on medians, and their seed.
+
+    Raises
+    ------
+    InputError
+        A value is not legal, or the options name two criteria.
+
+    Examples
+    --------
+    >>> from qnet.evaluation import Options
+    >>> Options(c_threshold=0.8, min_lines=2).dv_max
+    6000.0
     """
 
     c_threshold: float | None = None
@@ -71,11 +79,13 @@ class Options:
                 raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
         if self.min_lines is not None:
             check_whole("min_lines", self.min_lines)
-        if self.min_lines is not None and self.min_lines < 1:
-            raise InputError(f"min_lines must be at least 1, not {self.min_lines!r}")
-        if self.p_threshold is not None and self.of_lines:
+        for name, least in (("min_lines", 1), ("nboot", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"{name} must be at least {least}, not {value!r}")
+        if self.p_threshold is not None and self.uses_lines:
             raise InputError(
-                "p_threshold cannot be given with c_threshold or min_lines: choose a rule"
+                "p_threshold cannot be given with c_threshold or min_lines: choose one criterion"
             )
         if not math.isfinite(self.z_lim):
             raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
@@ -83,33 +93,35 @@ class Options:
             raise InputError(f"dv_max must be a positive velocity in km/s, not {self.dv_max!r}")
         if not 0 < self.level < 1:
             raise InputError(f"level must be between 0 and 1, not {self.level!r}")
-        if self.nboot < 1:
-            raise InputError(f"nboot must be at least 1, not {self.nboot!r}")
-        if self.seed < 0:
-            raise InputError(f"seed must be at least 0, not {self.seed!r}")
 
     @property
-    def of_lines(self) -> bool:
-        """Whether QuasarNET's rule was asked for."""
+    def uses_lines(self) -> bool:
+        """Whether QuasarNET's criterion is asked for."""
         return self.c_threshold is not None or self.min_lines is not None
 
 
 def is_right(zbest: FloatArray, z: FloatArray, dv_max: float = DV_MAX) -> BoolArray:
-    """Whether redshifts are right: near the true one, which is above 0.
+    """Whether redshifts are right: ``abs(zbest - z) < dv_max / 300000 * (1 + z)``, and z > 0.
 
-    Near is ``abs(zbest - z) < dv_max / 300000 * (1 + z)``, as in QuasarNET's tutorial and Farr et
-    al. (2020, arXiv:2007.10348). NaN is wrong.
+    This is the definition of QuasarNET's tutorial and of Farr et al. (2020, arXiv:2007.10348).
 
     Parameters
     ----------
     zbest, z : ndarray of float64, shape (nspec,)
-        Redshifts found, and true ones.
+        Redshifts found, and true ones. NaN is wrong.
     dv_max : float
-        [km/s]
+        Largest velocity error [km/s].
 
     Returns
     -------
     ndarray of bool, shape (nspec,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import is_right
+    >>> is_right(np.array([2.01, 2.10, np.nan]), np.array([2.0, 2.0, 2.0]))
+    array([ True, False, False])
     """
     with np.errstate(invalid="ignore"):
         near = np.abs(zbest - z) < dv_max / TUTORIAL_SPEED_OF_LIGHT * (1 + z)
@@ -127,6 +139,12 @@ def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of float64
+
+    Examples
+    --------
+    >>> from qnet.evaluation import velocity
+    >>> velocity([2.01, 1.99], 2.0).round(1)
+    array([ 999.3, -999.3])
     """
     true = np.asarray(z, dtype=np.float64)
     found = np.asarray(zbest, dtype=np.float64)
@@ -134,23 +152,7 @@ def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
 
 
 def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
-    """Confidence of the `min_lines`-th best line: above c where at least so many lines are.
-
-    Parameters
-    ----------
-    c_line : array_like of float, shape (nlines, nspec)
-        NaN is below everything.
-    min_lines : int
-
-    Returns
-    -------
-    ndarray of float64, shape (nspec,)
-
-    Raises
-    ------
-    InputError
-        There are fewer lines.
-    """
+    """Confidence of the `min_lines`-th best line; `c_line` is (nlines, nspec), NaN the lowest."""
     confidence = np.asarray(c_line, dtype=np.float64)
     if confidence.ndim != 2:
         raise InputError(f"c_line must have the shape (nlines, nspec), not {confidence.shape}")
@@ -161,39 +163,28 @@ def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
 
 
 def can_apply(result: Result, options: Options) -> bool:
-    """Whether a catalogue has what the rule asked for needs; True where none was."""
-    if options.of_lines:
+    """Whether a catalogue has what the criterion asked for needs; True where none was."""
+    if options.uses_lines:
         return result.c_lines is not None
     return options.p_threshold is None or result.score is not None
 
 
 def called_quasars(result: Result, options: Options) -> tuple[BoolArray, str]:
-    """Rows that are called quasars, and the rule in words.
-
-    Parameters
-    ----------
-    result : Result
-    options : Options
-        Its rule, if the catalogue has what it needs; the catalogue's own otherwise.
-
-    Returns
-    -------
-    called : ndarray of bool, shape (nspec,)
-    rule : str
-    """
-    if options.of_lines and result.c_lines is not None:
-        threshold, min_lines = line_rule(result, options)
+    """Rows called quasars, and the criterion in words: the one asked for, else the catalogue's."""
+    if options.uses_lines and result.c_lines is not None:
+        threshold, min_lines = line_criterion(result, options)
         called = nth_confidence(result.c_lines.T, min_lines) > threshold
-        rule = f"at least {min_lines} line(s) with c > {threshold:g}"
-        return called & ~result.never, rule
-    if options.p_threshold is not None and result.score is not None:
+        criterion = f"at least {min_lines} line(s) with c > {threshold:g}"
+    elif options.p_threshold is not None and result.score is not None:
         with np.errstate(invalid="ignore"):
             called = result.score > options.p_threshold
-        return called & ~result.never, f"{result.score_name} > {options.p_threshold:g}"
-    return result.is_qso & ~result.never, result.rule
+        criterion = f"{result.score_name} > {options.p_threshold:g}"
+    else:
+        called, criterion = result.is_qso, result.criterion
+    return called & ~result.never_qso, criterion
 
 
-def line_rule(result: Result, options: Options) -> tuple[float, int]:
+def line_criterion(result: Result, options: Options) -> tuple[float, int]:
     """Threshold of the confidences and number of lines: as asked for, else the catalogue's own."""
     return (
         result.c_threshold if options.c_threshold is None else options.c_threshold,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.core.errors import InputError
-from qnet.evaluation.intervals import wilson
-from qnet.evaluation.metric import finite_or_none
+from qnet.evaluation.metric import wilson
 from qnet.evaluation.options import DV_MAX, is_right, nth_confidence
 from qnet.objective import CLASSES, QSO_CLASSES
 
@@ -32,9 +30,18 @@ class Scan:
     nquasars : int
         True quasars: the denominator of completeness.
     label : str
-        What the threshold is on.
+        Quantity that the threshold is on.
     level : float
         Confidence level of the intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import purity_completeness
+    >>> Y = np.eye(5)[[2, 3, 0]]  # QSO_LZ, QSO_HZ, STAR
+    >>> scan = purity_completeness([[0.9, 0.4, 0.2]], [1.0, 2.5, 2.0], Y, [1.0, 2.5, 0.0])
+    >>> scan.ncalled[[0, 30, 50]], scan.nquasars
+    (array([3, 2, 1]), 2)
     """
 
     thresholds: FloatArray
@@ -52,15 +59,6 @@ class Scan:
     label: str = "c"
     level: float = 0.95
 
-    def to_dict(self) -> dict[str, Any]:
-        """The scan as JSON has it."""
-        return {
-            key: [finite_or_none(item) for item in value.tolist()]
-            if isinstance(value, np.ndarray)
-            else value
-            for key, value in ((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
-        }
-
 
 def purity_completeness(
     c_line: npt.ArrayLike,
@@ -76,12 +74,11 @@ def purity_completeness(
 ) -> Scan:
     """Purity and completeness against the threshold of the confidences.
 
-    As QuasarNET's tutorial and Farr et al. (2020, arXiv:2007.10348) count: a row is called a quasar
-    when at least `min_lines` confidences are above the threshold; its redshift is right when
-    ``abs(zbest - z) < dv_max / 300000 * (1 + z)`` and z > 0. Purity is the share of right redshifts
-    among the called rows whose class is not BAD: a galaxy at the right redshift counts as pure.
-    Strict purity asks for a true quasar too. Completeness is the share of the true quasars that are
-    called quasars with a right redshift.
+    As in QuasarNET's tutorial and Farr et al. (2020, arXiv:2007.10348) a row is called a quasar
+    when at least `min_lines` confidences are above the threshold. Purity is the fraction of right
+    redshifts (`is_right`) among the called rows whose class is not BAD, whatever the class: a
+    galaxy at the right redshift counts as pure. Strict purity asks for a true quasar too.
+    Completeness is the fraction of the true quasars that are called quasars with a right redshift.
 
     Parameters
     ----------
@@ -98,12 +95,13 @@ def purity_completeness(
     thresholds : array_like, shape (nth,), optional
         0, 0.01, ... 0.99 when None.
     min_lines : int
+        Lines needed above the threshold.
     dv_max : float
         Largest velocity error [km/s] of a right redshift.
     level : float
         Confidence level of the intervals.
     label : str
-        What the threshold is on, for tables and figures.
+        Quantity that the threshold is on, for tables and figures.
 
     Returns
     -------
@@ -113,6 +111,16 @@ def purity_completeness(
     ------
     InputError
         The shapes disagree, or there are fewer lines than `min_lines`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import purity_completeness
+    >>> Y = np.eye(5)[[2, 3, 0]]  # QSO_LZ, QSO_HZ, STAR
+    >>> zbest, z = [1.0, 2.5, 2.0], [1.0, 2.5, 0.0]
+    >>> scan = purity_completeness([[0.9, 0.4, 0.6]], zbest, Y, z, thresholds=[0.1, 0.5])
+    >>> scan.purity.round(2), scan.completeness
+    (array([0.67, 0.5 ]), array([1. , 0.5]))
     """
     confidence = nth_confidence(c_line, min_lines)
     found, true = np.asarray(zbest, dtype=np.float64), np.asarray(z, dtype=np.float64)
@@ -127,22 +135,22 @@ def purity_completeness(
     number = classes.argmax(axis=1) if len(classes) else np.zeros(0, dtype=np.int64)
     quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
     right = is_right(found, true, dv_max)
-    places = np.arange(0, 1, 0.01) if thresholds is None else np.asarray(thresholds, dtype=float)
+    values = np.arange(0, 1, 0.01) if thresholds is None else np.asarray(thresholds, dtype=float)
     counts = {
-        "purity": _above(confidence[right & ~bad], places),
-        "strict_purity": _above(confidence[right & ~bad & quasar], places),
-        "completeness": _above(confidence[right & quasar], places),
+        "purity": _above(confidence[right & ~bad], values),
+        "strict_purity": _above(confidence[right & ~bad & quasar], values),
+        "completeness": _above(confidence[right & quasar], values),
     }
-    ncalled = _above(confidence[~bad], places)
+    ncalled = _above(confidence[~bad], values)
     nquasars = int(quasar.sum())
     columns: dict[str, FloatArray] = {}
     for name, count in counts.items():
-        whole = np.full(len(places), nquasars) if name == "completeness" else ncalled
+        whole = np.full(len(values), nquasars) if name == "completeness" else ncalled
         with np.errstate(invalid="ignore", divide="ignore"):
             columns[name] = count / whole
         columns[f"{name}_low"], columns[f"{name}_high"] = wilson(count, whole, level)
     return Scan(
-        thresholds=places, ncalled=ncalled, nquasars=nquasars, label=label, level=level, **columns
+        thresholds=values, ncalled=ncalled, nquasars=nquasars, label=label, level=level, **columns
     )
 
 

@@ -1,16 +1,15 @@
-"""Whether a score is a probability, and how well BAL quasars are told."""
+"""Reliability of the score as a probability, and how well BAL quasars are recognised."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
-from qnet.evaluation.metric import Metric, finite_or_none, fraction, statistic
-from qnet.evaluation.options import Options, line_rule
+from qnet.evaluation.metric import Metric, fraction, statistic
+from qnet.evaluation.options import Options, line_criterion, nth_confidence
 from qnet.evaluation.sample import Sample
 
 #: Bins of the calibration curve.
@@ -18,17 +17,30 @@ NBINS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Calibration:
-    """The calibration curve.
+class Reliability:
+    """Calibration curve of a catalogue's score, `Evaluation.calibration`.
 
     Attributes
     ----------
     score_name : str
         P_QSO, PROB or 'largest confidence'.
     edges : ndarray of float64, shape (nbins + 1,)
+        Edges of the bins of the score.
     mean, fraction, low, high : ndarray of float64, shape (nbins,)
-        Mean score of each bin, share of true quasars and its interval; NaN in empty bins.
+        Mean score in each bin, fraction of true quasars and its interval; NaN in empty bins.
     n : ndarray of int64, shape (nbins,)
+        Rows in each bin whose truth is not BAD.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [1, 0], "P_QSO": [0.98, 0.03]}
+    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
+    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
+    >>> curve = qnet.evaluate(Table(rows), {1: quasar, 2: star}).calibration
+    >>> print(curve.score_name, curve.mean[[0, 9]], curve.fraction[[0, 9]])
+    P_QSO [0.03 0.98] [0. 1.]
     """
 
     score_name: str
@@ -39,33 +51,20 @@ class Calibration:
     high: FloatArray
     n: IntArray
 
-    def to_dict(self) -> dict[str, Any]:
-        """The curve as JSON has it."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {
-            key: [finite_or_none(item) for item in value.tolist()]
-            if isinstance(value, np.ndarray)
-            else value
-            for key, value in values.items()
-        }
-
 
 def score_of(sample: Sample) -> tuple[FloatArray, str] | None:
-    """P_QSO or PROB, else the largest confidence, and what it is; None without either."""
+    """P_QSO or PROB, else the largest confidence, and its name; None without either."""
     result = sample.result
     if result.score is not None:
         return result.score, result.score_name
     if result.c_lines is not None:
-        best = np.where(np.isnan(result.c_lines), -np.inf, result.c_lines).max(axis=1)
+        best = nth_confidence(result.c_lines.T, 1)
         return np.where(np.isfinite(best), best, np.nan), "largest confidence"
     return None
 
 
-def calibration(sample: Sample, options: Options) -> tuple[Calibration | None, list[Metric]]:
-    """Calibration curve and its numbers; nothing for a catalogue without score.
-
-    Rows whose truth is BAD, and rows without score, are left out.
-    """
+def calibration(sample: Sample, options: Options) -> tuple[Reliability | None, list[Metric]]:
+    """Calibration curve and its numbers, of sure rows with a score; nothing without a score."""
     found = score_of(sample)
     if found is None:
         return None, []
@@ -77,27 +76,22 @@ def calibration(sample: Sample, options: Options) -> tuple[Calibration | None, l
     mean, n = np.full(NBINS, np.nan), np.bincount(number, minlength=NBINS)
     section = "calibration"
     metrics, fractions = [], []
-    for at in range(NBINS):
-        inside = number == at
-        where = f"{edges[at]:g} <= {name} {'<=' if at == NBINS - 1 else '<'} {edges[at + 1]:g}"
+    for index in range(NBINS):
+        inside = number == index
+        below = "<=" if index == NBINS - 1 else "<"
+        where = f"{edges[index]:g} <= {name} {below} {edges[index + 1]:g}"
         fractions.append(fraction(section, "true_fraction", quasar, inside, options, where))
-        if n[at]:
+        if n[index]:
             average = statistic(section, "mean_score", np.mean, (score[inside],), options, where)
-            mean[at] = average.value
+            mean[index] = average.value
             metrics += [average, fractions[-1]]
     error = statistic(
         section, "calibration_error", _error, (score, quasar.astype(float)), options, name
     )
-    curve = Calibration(
-        name,
-        edges,
-        mean,
-        np.array([metric.value for metric in fractions]),
-        np.array([metric.low for metric in fractions]),
-        np.array([metric.high for metric in fractions]),
-        n,
+    value, low, high = (
+        np.array([getattr(metric, key) for metric in fractions]) for key in ("value", "low", "high")
     )
-    return curve, [error, *metrics]
+    return Reliability(name, edges, mean, value, low, high, n), [error, *metrics]
 
 
 def _bin(score: FloatArray) -> IntArray:
@@ -113,18 +107,18 @@ def _error(score: FloatArray, quasar: FloatArray) -> float:
 
 
 def bal(sample: Sample, options: Options) -> Iterator[Metric]:
-    """How well BAL quasars are told; nothing for a catalogue that does not tell them."""
-    said = bal_detected(sample, options)
-    if said is None:
+    """How well BAL quasars are recognised; nothing for a catalogue without BALs."""
+    is_bal = bal_detected(sample, options)
+    if is_bal is None:
         return
     section, called = "BAL quasars", sample.called
     true = sample.quasar & (sample.bal > 0)
     none = sample.quasar & (sample.bal < 0)
     yield fraction(section, "bal_found", called, true, options)
-    yield fraction(section, "bal_recall", said, true & called, options)
-    yield fraction(section, "bal_rejection", ~said, none & called, options)
-    yield fraction(section, "bal_recall_all", said, true, options)
-    yield fraction(section, "bal_rejection_all", ~said, none, options)
+    yield fraction(section, "bal_recall", is_bal, true & called, options)
+    yield fraction(section, "bal_rejection", ~is_bal, none & called, options)
+    yield fraction(section, "bal_recall_all", is_bal, true, options)
+    yield fraction(section, "bal_rejection_all", ~is_bal, none, options)
 
 
 def bal_detected(sample: Sample, options: Options) -> BoolArray | None:
@@ -132,7 +126,7 @@ def bal_detected(sample: Sample, options: Options) -> BoolArray | None:
     result = sample.result
     if result.c_lines_bal is None:
         return result.is_bal
-    threshold, _ = line_rule(result, options)
+    threshold, _ = line_criterion(result, options)
     with np.errstate(invalid="ignore"):
-        said = np.asarray((result.c_lines_bal > threshold).any(axis=1))
-    return said if result.is_bal is None or options.of_lines else said | result.is_bal
+        is_bal = np.asarray((result.c_lines_bal > threshold).any(axis=1))
+    return is_bal if result.is_bal is None or options.uses_lines else is_bal | result.is_bal

@@ -1,4 +1,4 @@
-"""Evaluations as text: tables, each followed by the definitions of its numbers."""
+"""Report of evaluations as text: tables, each followed by the definitions of its numbers."""
 
 from __future__ import annotations
 
@@ -24,20 +24,7 @@ _SCAN_COLUMNS = ("purity", "strict_purity", "completeness")
 
 
 def render(evaluations: Sequence[Evaluation], title: str = "") -> str:
-    """Evaluations side by side.
-
-    Parameters
-    ----------
-    evaluations : sequence of Evaluation
-        Of one truth.
-    title : str
-        Which rows they are of.
-
-    Returns
-    -------
-    str
-        Ends with a newline.
-    """
+    """Tables of several evaluations of one truth; the title says of which rows."""
     lines = [f"== {title} ==", ""] if title else []
     if not evaluations:
         return "\n".join([*lines, "no object is in every catalogue", ""])
@@ -64,7 +51,7 @@ def render(evaluations: Sequence[Evaluation], title: str = "") -> str:
 
 def _heads(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     for each in evaluations:
-        yield f"{each.name} ({each.kind}): a quasar is {each.rule}"
+        yield f"{each.name} ({each.kind}): a quasar is {each.criterion}"
     yield ""
     names = list(dict.fromkeys(name for each in evaluations for name in each.counts))
     rows = [[name, *(str(each.counts.get(name, "-")) for each in evaluations)] for name in names]

@@ -1,4 +1,4 @@
-"""The rows of a catalogue beside their truth."""
+"""Rows of a catalogue joined with their truth."""
 
 from __future__ import annotations
 
@@ -24,28 +24,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Truth:
-    """What is known of objects.
+    """Truth of objects, in arrays: one-hot classes Y (nobj, 5), the others (nobj,)."""
 
-    Attributes
-    ----------
-    targetid : ndarray of int64, shape (nobj,)
-        Ids, ascending, each once.
-    Y : ndarray of float64, shape (nobj, 5)
-        One-hot classes STAR, GALAXY, QSO_LZ, QSO_HZ, BAD.
-    z, bal : ndarray of float64, shape (nobj,)
-        Redshifts; 1 BAL, -1 no BAL, 0 not known.
-    inspected : ndarray of bool, shape (nobj,)
-        Whether anybody looked.
-    columns : mapping of str to ndarray of float64, shape (nobj,)
-        RMAG, MAG, SNR, as far as the tables have them; NaN where not known.
-    """
-
-    targetid: IntArray
-    Y: FloatArray
+    targetid: IntArray  # ascending, each once
+    Y: FloatArray  # STAR, GALAXY, QSO_LZ, QSO_HZ, BAD
     z: FloatArray
-    bal: FloatArray
+    bal: FloatArray  # 1 BAL, -1 no BAL, 0 not known
     inspected: BoolArray
-    columns: Mapping[str, FloatArray] = dataclasses.field(default_factory=dict)
+    columns: Mapping[str, FloatArray]  # RMAG, MAG, SNR as far as known, else NaN
 
     def __len__(self) -> int:
         return len(self.targetid)
@@ -53,30 +39,16 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
-    """Rows of a catalogue that have truth.
-
-    Attributes
-    ----------
-    result : Result
-        What the classifier says of them.
-    called : ndarray of bool, shape (nspec,)
-        Rows called quasars.
-    rule : str
-        By which rule.
-    Y, z, bal, columns
-        The truth, row by row, as in `Truth`.
-    counts : mapping of str to int
-        Rows and objects that were matched and were not.
-    """
+    """Rows of a catalogue that have truth, with Y, z, bal and columns of `Truth` row by row."""
 
     result: Result
-    called: BoolArray
-    rule: str
+    called: BoolArray  # rows called quasars
+    criterion: str
     Y: FloatArray
     z: FloatArray
     bal: FloatArray
     columns: Mapping[str, FloatArray]
-    counts: Mapping[str, int]
+    counts: Mapping[str, int]  # of rows and objects, matched and not
     dv_max: float
 
     def __len__(self) -> int:
@@ -98,8 +70,13 @@ class Sample:
         return np.asarray(self.number == CLASSES.index("BAD"))
 
     @property
+    def called_sure(self) -> BoolArray:
+        """Rows called quasars whose truth is sure: the denominator of purity."""
+        return self.called & ~self.bad
+
+    @property
     def right(self) -> BoolArray:
-        """Rows of a right redshift."""
+        """Rows with a right redshift."""
         return is_right(self.result.zbest, self.z, self.dv_max)
 
     @property
@@ -111,26 +88,7 @@ class Sample:
 def as_truth(
     truth: Truth | PathLike | Sequence[PathLike] | Mapping[int, TruthRecord], z_lim: float = Z_LIM
 ) -> Truth:
-    """Truth from files or records.
-
-    Parameters
-    ----------
-    truth : Truth, path, sequence of paths, or mapping of int to TruthRecord
-        Truth tables, or what `qnet.io.read_truth` returned (without magnitudes and S/N).
-    z_lim : float
-        Redshift from which a quasar is QSO_HZ.
-
-    Returns
-    -------
-    Truth
-
-    Raises
-    ------
-    MissingFileError, FileError
-        A file is not there, no truth table, or contradicts itself.
-    InputError
-        The truth is empty.
-    """
+    """Truth from files, or from records by id (which have no magnitudes and S/N)."""
     if isinstance(truth, Truth):
         return truth
     if isinstance(truth, Mapping):
@@ -160,28 +118,14 @@ def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) ->
 
 
 def match(result: Result, truth: Truth, options: Options) -> Sample:
-    """Join a catalogue and truth by TARGETID.
-
-    Each row of the catalogue counts once, also where several rows are of one object (repeated
-    spectra). Rows without truth, or whose object was not inspected, leave, and are counted.
-
-    Parameters
-    ----------
-    result : Result
-    truth : Truth
-    options : Options
-        For the rule that calls quasars.
-
-    Returns
-    -------
-    Sample
-    """
-    place = np.searchsorted(truth.targetid, result.targetid).clip(max=max(len(truth) - 1, 0))
-    known = truth.targetid[place] == result.targetid
-    inspected = known & truth.inspected[place]
-    at = place[inspected]
+    """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted."""
+    # Each row counts once, also where several rows are of one object (repeated spectra).
+    nearest = np.searchsorted(truth.targetid, result.targetid).clip(max=max(len(truth) - 1, 0))
+    known = truth.targetid[nearest] == result.targetid
+    inspected = known & truth.inspected[nearest]
+    objects = nearest[inspected]
     matched = result.select(inspected)
-    called, rule = called_quasars(matched, options)
+    called, criterion = called_quasars(matched, options)
     present = np.isin(truth.targetid, result.targetid)
     quasar = np.isin(truth.Y.argmax(axis=1), QSO_CLASSES)
     distinct = len(np.unique(matched.targetid))
@@ -200,11 +144,11 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
     return Sample(
         result=matched,
         called=called,
-        rule=rule,
-        Y=truth.Y[at],
-        z=truth.z[at],
-        bal=truth.bal[at],
-        columns={name: column[at] for name, column in truth.columns.items()},
+        criterion=criterion,
+        Y=truth.Y[objects],
+        z=truth.z[objects],
+        bal=truth.bal[objects],
+        columns={name: column[objects] for name, column in truth.columns.items()},
         counts=counts,
         dv_max=options.dv_max,
     )
@@ -214,9 +158,9 @@ def _first_values(ids: IntArray, values: FloatArray, targetid: IntArray) -> Floa
     """Value of the first row of each id in `targetid` that has one; NaN where none has."""
     known = np.isfinite(values)
     unique, first = np.unique(ids[known], return_index=True)
-    place = np.searchsorted(unique, targetid).clip(max=max(len(unique) - 1, 0))
+    nearest = np.searchsorted(unique, targetid).clip(max=max(len(unique) - 1, 0))
     found = np.full(len(targetid), np.nan)
     if len(unique):
-        hit = unique[place] == targetid
-        found[hit] = values[known][first[place[hit]]]
+        hit = unique[nearest] == targetid
+        found[hit] = values[known][first[nearest[hit]]]
     return found

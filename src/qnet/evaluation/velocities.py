@@ -1,4 +1,4 @@
-"""Redshift errors: bias, scatter, outliers, and which line was taken for which."""
+"""Redshift errors: bias, scatter, outliers, and the lines that were mistaken for another."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ import numpy as np
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.evaluation.breakdown import Confusion
 from qnet.evaluation.catalogues import Result
-from qnet.evaluation.definitions import LINE_CONFUSION, fill
-from qnet.evaluation.intervals import median, nmad
-from qnet.evaluation.metric import Metric, fraction, statistic
-from qnet.evaluation.options import OUTLIER_VELOCITIES, Options, line_rule, velocity
+from qnet.evaluation.metric import Metric, define, fraction, nmad, statistic
+from qnet.evaluation.options import OUTLIER_VELOCITIES, Options, line_criterion, velocity
 from qnet.evaluation.sample import Sample
 from qnet.lines import QUASARNET_LINES, SPEED_OF_LIGHT, absorber_IGM
 
 _SECTION = "redshift errors"
+
+#: Definition of the table of confused lines.
+LINE_CONFUSION = (
+    "true quasars called quasars whose redshift is not right, by the line that was there (rows) "
+    "and the line that it was taken for (columns): the most confident one where confidences are "
+    "known, else that of the best pair; 'other' where no pair's ratio of rest wavelengths is "
+    "(1 + ZBEST)/(1 + z) within {dv_max:g} km/s"
+)
 
 
 def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
@@ -32,31 +38,18 @@ def line_velocities(sample: Sample, options: Options) -> dict[str, FloatArray]:
     result = sample.result
     if result.c_lines is None or result.z_lines is None:
         return {}
-    threshold, _ = line_rule(result, options)
+    threshold, _ = line_criterion(result, options)
     dv = velocity(result.z_lines, sample.z[:, None])
     with np.errstate(invalid="ignore"):
-        found = (result.c_lines > threshold) & (sample.quasar & ~result.never)[:, None]
+        found = (result.c_lines > threshold) & (sample.quasar & ~result.never_qso)[:, None]
     found &= np.isfinite(dv)
     return {line: dv[found[:, at], at] for at, line in enumerate(result.lines)}
 
 
 def dv_statistics(dv: FloatArray, options: Options, where: str) -> Iterator[Metric]:
-    """Median, median of the absolute value, NMAD and outlier fractions of velocity errors.
-
-    Parameters
-    ----------
-    dv : ndarray of float64, shape (n,)
-        [km/s], finite.
-    options : Options
-    where : str
-        What they are the errors of.
-
-    Yields
-    ------
-    Metric
-    """
-    yield statistic(_SECTION, "dv_median", median, (dv,), options, where, "km/s")
-    yield statistic(_SECTION, "dv_abs_median", median, (np.abs(dv),), options, where, "km/s")
+    """Medians, NMAD and outlier fractions of finite velocity errors [km/s]."""
+    yield statistic(_SECTION, "dv_median", np.median, (dv,), options, where, "km/s")
+    yield statistic(_SECTION, "dv_abs_median", np.median, (np.abs(dv),), options, where, "km/s")
     yield statistic(_SECTION, "dv_nmad", nmad, (dv,), options, where, "km/s")
     everything = np.ones(len(dv), dtype=bool)
     for limit in OUTLIER_VELOCITIES:
@@ -65,30 +58,17 @@ def dv_statistics(dv: FloatArray, options: Options, where: str) -> Iterator[Metr
 
 
 def line_confusion(sample: Sample, options: Options) -> tuple[Confusion, Metric]:
-    """Which line was taken for which, of the true quasars called at a wrong redshift.
-
-    A line of rest wavelength A at the true redshift lies where a line of rest wavelength B lies at
-    the wrong one: (1 + zbest) / (1 + z) = A / B.
-
-    Parameters
-    ----------
-    sample : Sample
-    options : Options
-        dv_max is how far, as a velocity, the ratio may lie from A / B.
-
-    Returns
-    -------
-    table : Confusion
-        Rows: the line that was there. Columns: the line that it was taken for.
-    share : Metric
-        Of the true quasars called quasars, those that a pair of lines explains.
-    """
+    """Lines confused, of the true quasars called at a wrong redshift, and their fraction."""
+    # A line of rest wavelength A at the true redshift is seen where a line of rest wavelength B is
+    # at the wrong one: (1 + zbest) / (1 + z) = A / B.
     result = sample.result
     lines, rest = known_lines(result)
     wrong = np.flatnonzero(sample.called & sample.quasar & ~sample.right)
     ratio = (1 + result.zbest[wrong]) / (1 + sample.z[wrong])
-    known = result.c_lines is not None and result.lines == lines
-    best = _best_line(result.c_lines[wrong]) if known and result.c_lines is not None else None
+    best = None
+    if result.c_lines is not None and result.lines == lines:
+        confidence = result.c_lines[wrong]
+        best = np.where(np.isnan(confidence), -np.inf, confidence).argmax(axis=1)
     there, taken = explain(ratio, rest, best, options.dv_max)
     names = (*lines, "other")
     counts = np.zeros((len(names), len(names)), dtype=np.int64)
@@ -96,30 +76,17 @@ def line_confusion(sample: Sample, options: Options) -> tuple[Confusion, Metric]
     explained = np.zeros(len(sample), dtype=bool)
     explained[wrong] = there < len(lines)
     whole = sample.called & sample.quasar
-    share = fraction("classification", "line_confusion", explained, whole, options)
-    return Confusion(names, names, counts, fill(LINE_CONFUSION, options)), share
+    metric = fraction("classification", "line_confusion", explained, whole, options)
+    return Confusion(names, names, counts, define(LINE_CONFUSION, options)), metric
 
 
 def explain(
     ratio: FloatArray, rest: FloatArray, best: IntArray | None, dv_max: float
 ) -> tuple[IntArray, IntArray]:
-    """The pair of lines whose ratio of rest wavelengths is nearest to (1 + zbest) / (1 + z).
+    """Numbers of the line that was there and the one it was taken for; nlines is none.
 
-    Parameters
-    ----------
-    ratio : ndarray of float64, shape (n,)
-    rest : ndarray of float64, shape (nlines,)
-        Rest wavelengths [Angstrom].
-    best : ndarray of int64, shape (n,), or None
-        Number of the line that the redshift rests on, where it is known.
-    dv_max : float
-        [km/s] No pair where c |ratio / (A / B) - 1| is more than this.
-
-    Returns
-    -------
-    there, taken : ndarray of int64, shape (n,)
-        Numbers of the line A that was there and of the line B that it was taken for; nlines is
-        none (`taken` is `best` all the same where that is known).
+    `ratio` is (1 + zbest) / (1 + z); the pair of rest wavelengths A / B nearest to it counts, with
+    c |ratio / (A / B) - 1| <= dv_max [km/s], and B the line `best` where that is known.
     """
     nlines = len(rest)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -130,16 +97,10 @@ def explain(
         apart = np.where(np.arange(nlines) == best[:, None, None], apart, np.inf)
     apart = np.where(apart <= dv_max, apart, np.inf)
     flat = apart.reshape(len(ratio), nlines * nlines)
-    nearest = flat.argmin(axis=1) if nlines else np.zeros(len(ratio), dtype=np.int64)
+    there, taken = np.divmod(flat.argmin(axis=1), nlines)
     none = ~np.isfinite(flat).any(axis=1)
-    there, taken = np.divmod(nearest, max(nlines, 1))
     there[none], taken[none] = nlines, nlines
     return there, taken if best is None else best
-
-
-def _best_line(c_lines: FloatArray) -> IntArray:
-    """Number of the most confident line."""
-    return np.asarray(np.where(np.isnan(c_lines), -np.inf, c_lines).argmax(axis=1))
 
 
 def known_lines(result: Result) -> tuple[tuple[str, ...], FloatArray]:

@@ -261,7 +261,7 @@ def write_figures(
 
 def _scan_of_rule(each: Evaluation) -> Scan:
     """The scan of the score that the rule names; the first where it names none."""
-    return next((scan for scan in each.scans if scan.label in each.rule), each.scans[0])
+    return next((scan for scan in each.scans if scan.label in each.criterion), each.scans[0])
 
 
 def _band(level: float) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from qnet.core.errors import InputError
 from qnet.evaluation import Evaluation
+from qnet.evaluation.velocities import known_lines
 from qnet.plotting.figure import new_axes
 from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION
 
@@ -144,7 +145,7 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     Names of places that lie close together are joined; those of steep lines that do stand to the
     left and right of them in turn, and further down.
     """
-    table, rest = evaluation.lines, evaluation.line_rest
+    table, rest = evaluation.lines, dict(zip(*known_lines(evaluation.sample.result), strict=True))
     pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
     pairs.sort(key=lambda pair: -table.counts[pair])
     named = [(table.rows[row], table.columns[column]) for row, column in pairs]

@@ -45,7 +45,7 @@ CANDIDATES, CANDIDATE_FLOOR = 3, 0.02
 #: The second stage judges rows of P_QSO above this.
 REFINE_FLOOR = 0.02
 
-#: Weights of the first stage's opinion that are tried (`share_exponent`).
+#: Weights of the first stage's opinion that are tried (`fraction_exponent`).
 EXPONENTS = tuple(np.arange(0.0, 3.1, 0.25).tolist())
 
 #: Share of the quasars without broad absorption that IS_BAL leaves out: about that of Busca &
@@ -222,7 +222,7 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     chosen = sample.refined.choose(exponent)
     judged = known.copy()
     judged[known] = p_qso.probability(first[known]) > REFINE_FLOOR
-    p_verified = Logistic.fit(
+    p_candidate = Logistic.fit(
         sample.features(P_VERIFIED, chosen)[judged], sample.quasar[judged], names=P_VERIFIED
     )
     mix = {str(kind): float(np.mean(sample.kind == kind)) for kind in np.unique(sample.kind)}
@@ -244,9 +244,9 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
         outlier_threshold=threshold,
         joints=JOINTS,
         skylines=SKYLINES,
-        p_verified=p_verified,
+        p_candidate=p_candidate,
         candidates=CANDIDATES,
         candidate_floor=CANDIDATE_FLOOR,
-        share_exponent=exponent,
+        fraction_exponent=exponent,
     )
     return calibration, arrays

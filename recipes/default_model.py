@@ -87,7 +87,7 @@ REFINE_ARCHITECTURE = RefineArchitecture(
     window=Window(FINE_GRID),
     convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
     units=96,
-    verify=True,
+    scores=True,
     bal=True,
 )
 

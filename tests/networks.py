@@ -354,12 +354,12 @@ def verifying_model(model, *, calibration=None, seed=4, **options):
         names, (0.0,) * 4, (1.0,) * 4, (-99.0,) * 4, (99.0,) * 4, (0.3, 0.8, 0.1, 0.4, 0.2), 1
     )
     first = Logistic(("logit_quasar",), (6.4,), (1.0,), (-99.0,), (99.0,), (0.0, 1.0), 1)
-    values = {"p_qso": first, "p_verified": law, "candidates": 3, "candidate_floor": 0.02}
-    values |= {"share_exponent": 0.5, "p_threshold": 0.5, "refine_floor": 0.5}
+    values = {"p_qso": first, "p_candidate": law, "candidates": 3, "candidate_floor": 0.02}
+    values |= {"fraction_exponent": 0.5, "p_threshold": 0.5, "refine_floor": 0.5}
     values |= calibration or {}
     whole = full_model(
         model,
-        refine=refine_architecture(verify=True, **options),
+        refine=refine_architecture(scores=True, **options),
         calibration=small_calibration(**values),
     )
     architecture = dataclasses.replace(whole.architecture, redshifts=bins)

@@ -37,7 +37,7 @@ GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
 ARCH = RefineArchitecture(
     window=Window(GRID, pool=2), convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12
 )
-VERIFYING = dataclasses.replace(ARCH, verify=True)
+VERIFYING = dataclasses.replace(ARCH, scores=True)
 LOOKING = dataclasses.replace(VERIFYING, bal=True)
 MIX = {"quasar": 0.8, "star": 0.2}
 

@@ -156,7 +156,7 @@ def test_a_calibration_survives_json():
     assert Calibration.from_dict(json.loads(text)) == calibration
     bare = Calibration(calibration.p_qso, {"QSO": 0.5, "OTHER": 0.5}, (0, 7))
     assert Calibration.from_dict(json.loads(json.dumps(bare.to_dict()))) == bare
-    assert bare.quasar_share == 0.5
+    assert bare.quasar_fraction == 0.5
 
 
 @pytest.mark.parametrize(

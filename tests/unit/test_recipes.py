@@ -30,7 +30,7 @@ def recipe():
         import default_model
 
         patch.setattr(default_model, "SAMPLES", SAMPLES)
-        arch = refine_architecture(verify=True, bal=True)
+        arch = refine_architecture(scores=True, bal=True)
         patch.setattr(default_model, "REFINE_ARCHITECTURE", arch)
         yield default_model
         for name in ("default_model", "calibrate"):

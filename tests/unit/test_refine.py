@@ -144,10 +144,10 @@ def test_passes_go_on_from_one_another():
         np.testing.assert_array_equal(values, expected)
 
 
-@pytest.mark.parametrize(("verify", "bal"), [(False, False), (True, False), (True, True)])
-def test_the_network_is_the_layers_one_by_one(verify, bal):
+@pytest.mark.parametrize(("scores", "bal"), [(False, False), (True, False), (True, True)])
+def test_the_network_is_the_layers_one_by_one(scores, bal):
     convs = (ConvLayer(3, 5, 2, "same"), ConvLayer(2, 4, 3, "valid"))
-    arch = refine_architecture(convs=convs, verify=verify, bal=bal)
+    arch = refine_architecture(convs=convs, scores=scores, bal=bal)
     weights = {k: v.astype("f8") for k, v in random_weights(arch.shapes(), 8).items()}
     X = np.random.default_rng(1).normal(size=(2, arch.window.npooled, 2))
 
@@ -238,7 +238,7 @@ def test_shapes_that_disagree(refiner):
         ({"passes": 1.5}, "passes must be a positive integer"),
         ({"clip": -1.0}, "clip must be positive"),
         ({"max_dv": float("inf")}, "max_dv must be positive"),
-        ({"min_share": 2.0}, r"min_share must be in 0 \.\. 1"),
+        ({"min_fraction": 2.0}, r"min_fraction must be in 0 \.\. 1"),
         ({"convs": ()}, "at least one convolution"),
         ({"units": 10**9}, "parameters, above"),
         ({"grid": WavelengthGrid("log", 3.5, 1e-9, 100)}, "the window of the second stage has"),

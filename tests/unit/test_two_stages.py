@@ -390,13 +390,13 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     refined = refine_candidates(
         spectra.select(rows), verifying.refiner, z[rows], shares[rows], calibration.candidate_floor
     )
-    chosen = refined.choose(calibration.share_exponent)
+    chosen = refined.choose(calibration.fraction_exponent)
     assert (chosen.z != refined.z[:, 0]).any()
     np.testing.assert_array_equal(columns["ZBEST"][rows], chosen.z)
     others = np.setdiff1d(np.arange(NSPEC), rows)
     np.testing.assert_array_equal(columns["ZBEST"][others], z[others, 0])
     np.testing.assert_allclose(columns["P_QSO"][others], p_first[others], rtol=1e-6)
-    law = calibration.p_verified
+    law = calibration.p_candidate
     p_qso = law.probability(
         compute_features(
             law.names, found.select(rows), data.snr[rows], quasar=share[rows], chosen=chosen
@@ -415,7 +415,7 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
 def test_another_mix_rescales_the_odds_after_the_second_stage(spectra, verifying):
     plain = columns_of(spectra, verifying)
     rare = columns_of(spectra, verifying, prior_qso=0.05)
-    expected = rescale(plain["P_QSO"].astype(float), 0.05, verifying.calibration.quasar_share)
+    expected = rescale(plain["P_QSO"].astype(float), 0.05, verifying.calibration.quasar_fraction)
     np.testing.assert_allclose(rare["P_QSO"], expected, rtol=1e-4)
     for name in ("ZBEST", "ZERR", "Z2"):
         np.testing.assert_array_equal(rare[name], plain[name])
@@ -457,7 +457,7 @@ def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra
     output = model.forward(model.preprocess(spectra).X)
     z, share = find_candidates(output.posterior, model.architecture.redshifts, 3)
     refined_all = refine_candidates(spectra, model.refiner, z, share, 0.02)
-    chosen = refined_all.choose(model.calibration.share_exponent)
+    chosen = refined_all.choose(model.calibration.fraction_exponent)
     seen = refined & np.isfinite(columns["P_BAL"])
     assert seen.any()
     expected = law.probability(np.clip(chosen.bal[seen, None], -12, 12))

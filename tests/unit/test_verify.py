@@ -29,7 +29,7 @@ def refiner(**options):
 
 
 def test_each_candidate_is_refined_in_its_own_frame(spectra):
-    stage = refiner(verify=True, bal=True)
+    stage = refiner(scores=True, bal=True)
     z = np.array([[0.5, 2.0], [1.0, np.nan], [3.0, 1.5], [np.nan, 0.7]])
     share = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
     found = refine_candidates(spectra, stage, z, share, floor=0.05)
@@ -44,7 +44,7 @@ def test_each_candidate_is_refined_in_its_own_frame(spectra):
 
 
 def test_what_ran_away_has_no_logits(spectra):
-    stage = refiner(verify=True, bal=True, max_dv=1e-6)
+    stage = refiner(scores=True, bal=True, max_dv=1e-6)
     found = refine_candidates(spectra, stage, np.full((4, 2), 1.0), np.full((4, 2), 0.3))
     assert not found.ok.any()
     assert np.isnan([found.score, found.bal, found.zerr]).all()

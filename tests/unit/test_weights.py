@@ -13,7 +13,6 @@ import pytest
 import qnet
 from networks import small_calibration, verifying_model
 from qnet.core.errors import InputError, OutputExistsError, WeightsError
-from qnet.model.calibration import SINCE_3
 from qnet.model.logistic import Logistic
 from qnet.model.weights import WeightsFile, read_weights, write_weights
 
@@ -317,7 +316,9 @@ def test_an_older_format_holds_nothing_of_a_newer_one(saved, saved_two):
         ours = header_of(path)
         assert "redshifts" not in ours["stages"]["lines"]
         assert not {"verify", "bal"} & set(ours["stages"].get("refine", {}))
-        assert not SINCE_3 & set(ours.get("calibration", {}))
+        assert not {"p_verified", "candidates", "candidate_floor", "share_exponent"} & set(
+            ours.get("calibration", {})
+        )
         assert qnet.load_model(path).weights.format_version == ours["format_version"]
 
 
@@ -334,7 +335,7 @@ def _headless(header, ours):
     [
         (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
         (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
-        (_refine(verify=1), "verify must be true or false, not 1"),
+        (_refine(verify=1), "scores must be true or false, not 1"),
         (_refine(passes=10**12), "passes must be at most 20, not"),
         (_refine(pool=10**9), "the window of the second stage has 0 pixels"),
         (
@@ -353,13 +354,13 @@ def _headless(header, ours):
         (_names("p_bal", "score_bal"), r"feature\(s\) \['score_bal'\] need a stage that the"),
         (_names("p_verified", "score_bal"), r"feature\(s\) \['score_bal'\] need a stage that"),
         (_refine(bal=1), "bal must be true or false, not 1"),
-        (_refine(verify=False, bal=True), "looks for broad absorption must verify"),
+        (_refine(verify=False, bal=True), "looks for broad absorption must score"),
         (_refine(bal=True), r"array refine_out.kernel has shape \(6, 3\), but \(6, 4\)"),
         (_calibration(candidates=0), "candidates must be an integer in 1 .. 100"),
         (_calibration(candidates=10**9), "candidates must be an integer in 1 .. 100"),
         (lambda header, ours: ours.update(format_version=2), "what format version 3 brought, but"),
         (_calibration(candidate_floor=2.0), "candidate_floor must be in 0 .. 1"),
-        (_calibration(share_exponent=None), "share_exponent must hold numbers"),
+        (_calibration(share_exponent=None), "fraction_exponent must hold numbers"),
         (
             lambda header, ours: ours["calibration"].update(
                 p_qso=ours["calibration"]["p_verified"]
@@ -383,5 +384,5 @@ def test_a_verdict_needs_what_makes_it(tmp_path, small_model, two_stage_model):
         verifying_model(small_model).weights.calibration, p_qso=small_calibration().p_qso
     )
     weights = dataclasses.replace(two_stage_model.weights, calibration=calibration)
-    with pytest.raises(InputError, match="p_verified, but no stage verifies"):
+    with pytest.raises(InputError, match="p_verified, but no stage scores candidates"):
         write_weights(tmp_path / "a.safetensors", weights)

@@ -16,8 +16,9 @@ from qnet.core.spectra import Spectra
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model.calibration import Calibration, in_ranges
 from qnet.model.model import Model
+from qnet.model.network import NetworkOutput
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import NetworkOutput, compute_features, log_snr, logit
+from qnet.postprocess.features import compute_features, log_snr, logit
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 from qnet.preprocess.rebinning import check_overlap
 

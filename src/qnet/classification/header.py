@@ -135,7 +135,7 @@ def _rule_cards(model: Model, criterion: Criterion) -> Iterator[Card]:
     )
     yield Card("PMIX", mix, "class mix that P_QSO was calibrated for; none: no P_QSO")
     if calibration is not None:
-        prior = calibration.quasar_share if criterion.prior_qso is None else criterion.prior_qso
+        prior = calibration.quasar_fraction if criterion.prior_qso is None else criterion.prior_qso
         yield Card("PRIORQSO", prior, "share of quasars that P_QSO assumes")
         yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
         yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")

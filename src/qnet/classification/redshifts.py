@@ -16,9 +16,10 @@ from qnet.core.threads import choose_threads
 from qnet.model.calibration import Calibration, rescale
 from qnet.model.logistic import Logistic
 from qnet.model.model import Model
+from qnet.model.network import NetworkOutput
 from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import ChosenCandidates, NetworkOutput, compute_features, log_snr
+from qnet.postprocess.features import ChosenCandidates, compute_features, log_snr
 
 
 def refine_redshifts(
@@ -89,14 +90,14 @@ def refine_redshifts(
             floor,
             threads=choose_threads(model.threads),
         )
-        chosen = refined.choose(0.0 if calibration is None else calibration.share_exponent)
+        chosen = refined.choose(0.0 if calibration is None else calibration.fraction_exponent)
         zbest[rows], zerr[rows], absorbed[rows] = chosen.z, chosen.zerr, chosen.bal
         flag[rows[~chosen.ok]] |= QNFlag.NOREFINE
     if calibration is not None:
         if calibration.zerr is not None:
             zerr *= calibration.zerr(log_snr(snr), zbest)
-        if chosen is not None and calibration.p_verified is not None:
-            p[rows] = _verified(calibration.p_verified, snr, found, quasar, rows, chosen)
+        if chosen is not None and calibration.p_candidate is not None:
+            p[rows] = _verified(calibration.p_candidate, snr, found, quasar, rows, chosen)
     answers["P_QSO"] = _rescaled(p, calibration, prior_qso)
     if calibration is not None:
         answers |= _second(answers, model, output, (z, share), quasar, rows, chosen)
@@ -137,7 +138,7 @@ def _rescaled(
     """P_QSO for another share of quasars, where one is asked for."""
     if calibration is None or prior_qso is None:
         return p_qso
-    return rescale(p_qso, prior_qso, calibration.quasar_share)
+    return rescale(p_qso, prior_qso, calibration.quasar_fraction)
 
 
 def _verified(
@@ -169,7 +170,7 @@ def _second(
     chosen: ChosenCandidates | None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Z2 and P2: of the next candidate, where the second stage verifies; else of a line's box."""
-    if chosen is None or model.refiner is None or not model.refiner.arch.verify:
+    if chosen is None or model.refiner is None or not model.refiner.arch.scores:
         zbest = answers["ZBEST"]
         z2, p2 = second_redshift(output.preds, model.lines, model.grid, model.rest, zbest)
         return {"Z2": z2, "P2": p2}

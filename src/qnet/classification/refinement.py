@@ -96,7 +96,7 @@ def refine_candidates(
 ) -> Candidates:
     """Refine the candidates of each spectrum, each in its own frame.
 
-    A second stage that does not verify looks at the first of them alone.
+    A second stage that scores no candidates refines the first of them alone.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def refine_candidates(
     -------
     Candidates
     """
-    count = None if refiner.arch.verify else 1
+    count = None if refiner.arch.scores else 1
     guess, shares = (np.asarray(values, np.float64)[:, :count] for values in (z, share))
     found, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))
     ok = np.zeros(guess.shape, dtype=bool)

@@ -140,7 +140,7 @@ def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     yield "refine: convolutions", _convolutions(refine.convs)
     yield "refine: dense", str(refine.units)
     yield "refine: passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the guess"
-    yield "refine: verdict", "yes" if refine.verify else "no"
+    yield "refine: scores candidates", "yes" if refine.scores else "no"
     yield "refine: broad absorption", "yes" if refine.bal else "no"
     yield "refine: parameters", str(refine.nparameters)
 
@@ -155,13 +155,13 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
         yield "P_BAL", f"of {', '.join(calibration.p_bal.names)}"
         yield "IS_BAL", f"P_BAL > {calibration.p_bal_threshold:g}"
     yield "refined", f"rows of P_QSO > {calibration.refine_floor:g}"
-    if calibration.p_verified is not None:
+    if calibration.p_candidate is not None:
         yield (
             "candidates",
             f"at most {calibration.candidates}, of share >= {calibration.candidate_floor:g}, by "
-            f"score + {calibration.share_exponent:g} log(share)",
+            f"score + {calibration.fraction_exponent:g} log(share)",
         )
-        yield "P_QSO then", f"of {', '.join(calibration.p_verified.names)}"
+        yield "P_QSO then", f"of {', '.join(calibration.p_candidate.names)}"
     yield "trained redshifts", f"{low:g} to {high:g}"
     yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
     if calibration.outlier_threshold is not None:

@@ -17,6 +17,7 @@ from qnet.model.layers import (
     check_network,
     dense_shapes,
     flat_length,
+    renamed,
     stack_shapes,
 )
 from qnet.preprocess.restframe import Window
@@ -154,6 +155,10 @@ class Architecture:
             raise InputError(f"not a network's architecture: {error!r}") from error
 
 
+#: Keys of the weights files that are called differently from the attributes.
+FILE_KEYS = {"scores": "verify", "min_fraction": "min_share"}
+
+
 @dataclasses.dataclass(frozen=True)
 class RefineArchitecture:
     """The second stage: a precise redshift from the spectrum in the rest frame of a first guess.
@@ -180,9 +185,9 @@ class RefineArchitecture:
         How often the stage is applied: each time in the frame of the last redshift.
     max_dv : float
         A redshift that ends further than this [km/s] from the first guess is given up.
-    min_share : float
+    min_fraction : float
         A redshift whose window has weight in a smaller share of its pixels is given up.
-    verify : bool
+    scores : bool
         Whether there is a third output: the logit of the probability that the spectrum is that of
         a quasar within ``max_dv`` of the guess.
     bal : bool
@@ -201,8 +206,8 @@ class RefineArchitecture:
     dv_scale: float = 1000.0
     passes: int = 2
     max_dv: float = 6000.0
-    min_share: float = 0.02
-    verify: bool = False
+    min_fraction: float = 0.02
+    scores: bool = False
     bal: bool = False
 
     def __post_init__(self) -> None:
@@ -210,17 +215,17 @@ class RefineArchitecture:
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
-        for name in ("verify", "bal"):
+        for name in ("scores", "bal"):
             if type(getattr(self, name)) is not bool:
                 raise InputError(f"{name} must be true or false, not {getattr(self, name)!r}")
-        if self.bal and not self.verify:
-            raise InputError("a second stage that looks for broad absorption must verify")
+        if self.bal and not self.scores:
+            raise InputError("a second stage that looks for broad absorption must score candidates")
         for name in ("dv_scale", "max_dv"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive, not {value!r}")
-        if not 0 <= self.min_share <= 1:
-            raise InputError(f"min_share must be in 0 .. 1, not {self.min_share!r}")
+        if not 0 <= self.min_fraction <= 1:
+            raise InputError(f"min_fraction must be in 0 .. 1, not {self.min_fraction!r}")
         if not self.convs:
             raise InputError("the second stage needs at least one convolution")
         check_epsilon(self.epsilon)
@@ -231,7 +236,7 @@ class RefineArchitecture:
     @property
     def noutputs(self) -> int:
         """Number of outputs: velocity and error, and the logits that there are."""
-        return 2 + self.verify + self.bal
+        return 2 + self.scores + self.bal
 
     @property
     def flat_length(self) -> int:
@@ -253,7 +258,7 @@ class RefineArchitecture:
 
     def to_dict(self) -> dict[str, Any]:
         """The architecture as plain values, for JSON; `from_dict` is the inverse."""
-        plain = dataclasses.asdict(self)
+        plain = renamed(dataclasses.asdict(self), FILE_KEYS)
         window: dict[str, Any] = plain.pop("window")
         return window | plain
 
@@ -267,9 +272,9 @@ class RefineArchitecture:
             A key is missing, unknown or of the wrong kind, or the network is not legal.
         """
         try:
-            plain = dict(values)
+            plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
             # Older files do not say that their stage verifies nothing, or looks for no absorption.
-            plain = {"verify": False, "bal": False} | plain
+            plain = {"scores": False, "bal": False} | plain
             geometry = [field.name for field in dataclasses.fields(Window)]
             own = {field.name for field in dataclasses.fields(cls)} - {"window"}
             if missing := own.union(geometry) - set(plain):

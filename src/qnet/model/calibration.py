@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
+from qnet.model.layers import renamed
 from qnet.model.logistic import Logistic, as_floats
 
 #: The class of a mix that P_QSO is the probability of.
@@ -106,7 +107,11 @@ class Table:
 MAX_CANDIDATES = 100
 
 #: Fields that files older than format version 3 lack: their defaults are what such files mean.
-SINCE_3 = frozenset({"p_verified", "candidates", "candidate_floor", "share_exponent"})
+SINCE_3 = frozenset({"p_candidate", "candidates", "candidate_floor", "fraction_exponent"})
+
+
+#: Keys of the weights files that are called differently from the attributes.
+FILE_KEYS = {"p_candidate": "p_verified", "fraction_exponent": "share_exponent"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,14 +148,14 @@ class Calibration:
     joints, skylines : tuple of (float, float)
         Wavelengths [Angstrom, observed] of camera joints and strong sky lines in the training
         data, first and last.
-    p_verified : Logistic, optional
+    p_candidate : Logistic, optional
         P_QSO of the rows that the second stage has judged, from the features it names; the others,
         and all when None, keep that of `p_qso`.
     candidates : int
         Redshifts of a spectrum that the second stage judges at most.
     candidate_floor : float
         Candidates after the first are judged where their share of the posterior is at least this.
-    share_exponent : float
+    fraction_exponent : float
         Weight of the first stage's opinion in the choice among them
         (`qnet.classification.refinement.Candidates.choose`).
     """
@@ -168,10 +173,10 @@ class Calibration:
     outlier_threshold: float | None = None
     joints: tuple[tuple[float, float], ...] = ()
     skylines: tuple[tuple[float, float], ...] = ()
-    p_verified: Logistic | None = None
+    p_candidate: Logistic | None = None
     candidates: int = 1
     candidate_floor: float = 0.0
-    share_exponent: float = 0.0
+    fraction_exponent: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mix", dict(self.mix))
@@ -191,8 +196,8 @@ class Calibration:
             raise InputError(
                 f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not {self.candidates!r}"
             )
-        (exponent,) = as_floats((self.share_exponent,), "share_exponent")
-        object.__setattr__(self, "share_exponent", exponent)
+        (exponent,) = as_floats((self.fraction_exponent,), "fraction_exponent")
+        object.__setattr__(self, "fraction_exponent", exponent)
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
             raise InputError(f"outlier_threshold must be positive, not {self.outlier_threshold!r}")
         for name in ("joints", "skylines"):
@@ -201,13 +206,13 @@ class Calibration:
         object.__setattr__(self, "z_range", _range(self.z_range, "z_range"))
 
     @property
-    def quasar_share(self) -> float:
+    def quasar_fraction(self) -> float:
         """Share of quasars in the mix that P_QSO assumes."""
         return self.mix[QUASAR_CLASS]
 
     def to_dict(self) -> dict[str, Any]:
         """The calibration as plain values, for JSON; `from_dict` is the inverse."""
-        return dataclasses.asdict(self)
+        return renamed(dataclasses.asdict(self), FILE_KEYS)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
@@ -219,11 +224,11 @@ class Calibration:
             A key is missing, unknown or of the wrong kind, or a value is not legal.
         """
         try:
-            plain = dict(values)
+            plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
             missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - SINCE_3
             if missing:
                 raise InputError(f"the calibration lacks {sorted(missing)}")
-            for name in ("p_qso", "p_bal", "p_verified"):
+            for name in ("p_qso", "p_bal", "p_candidate"):
                 if plain.get(name) is not None:
                     plain[name] = Logistic(**plain[name])
             if plain["zerr"] is not None:

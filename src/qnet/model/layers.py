@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from qnet.core.errors import InputError
 
@@ -131,3 +131,8 @@ def check_epsilon(epsilon: float) -> None:
     """Raise unless the number added to a variance is finite and positive."""
     if not (math.isfinite(epsilon) and epsilon > 0):
         raise InputError(f"a batch normalisation's epsilon must be positive, not {epsilon!r}")
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Plain values of a file with some of their keys renamed."""
+    return {names.get(key, key): value for key, value in values.items()}

@@ -22,12 +22,11 @@ from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
 from qnet.model.calibration import Calibration
 from qnet.model.keras_h5 import read_legacy
-from qnet.model.network import CHUNK_SIZE, Network
+from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
 from qnet.model.shipped import resolve
 from qnet.model.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
 from qnet.postprocess.decoding import Predictions, decode
-from qnet.postprocess.features import NetworkOutput
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 
 if TYPE_CHECKING:

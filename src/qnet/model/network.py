@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arrays import FloatArray
 from qnet.core.bins import softmax
 from qnet.core.errors import InputError
 from qnet.core.threads import one_blas_thread, share_work
@@ -27,6 +28,29 @@ class Shaped(Protocol):
 
 #: Spectra per chunk: products this wide are fast, and the activations stay in the cache.
 CHUNK_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NetworkOutput:
+    """Output of the first stage for some spectra (`qnet.Model.forward`).
+
+    Attributes
+    ----------
+    preds : list of ndarray, each of shape (nspec, 2 * nboxes)
+        Confidences of the boxes, then their offsets, of each line (`qnet.Model.predict`).
+    common : ndarray, shape (nspec, units)
+        Activations of the dense layer that all outputs share.
+    distance : ndarray of float64, shape (nspec,)
+        Mahalanobis distance ``|(common - outlier_mean) outlier_scale|`` from the training data; NaN
+        for a row of NaN, and in all rows for a model without the two arrays.
+    posterior : ndarray, shape (nspec, noutputs), or None
+        Probability of each class of ``architecture.redshifts``; None for a network without them.
+    """
+
+    preds: list[npt.NDArray[Any]]
+    common: npt.NDArray[Any]
+    distance: FloatArray
+    posterior: npt.NDArray[Any] | None = None
 
 
 class ConvStack:

@@ -47,8 +47,8 @@ class Refined(NamedTuple):
     zerr : ndarray of float64, shape (nspec,)
         sigma/c (1 + z); NaN where ``ok`` is false.
     ok : ndarray of bool, shape (nspec,)
-        False where the window has too little weight (``arch.min_share``), the answer is not finite,
-        or it has moved from the guess by more than ``arch.max_dv``.
+        False where the window has too little weight (``arch.min_fraction``), or the redshift is
+        not finite or has moved from the guess by more than ``arch.max_dv``.
     score, bal : ndarray of float64, shape (nspec,)
         The logits of the last pass (`Outputs`); NaN where ``ok`` is false or the stage
         has none.
@@ -118,7 +118,7 @@ class Refiner:
             result = self._stack(chunk) @ kernel + bias
             result[bad] = np.nan
             out[start : start + chunk_size] = result
-        score = out[:, 2] if self.arch.verify else None
+        score = out[:, 2] if self.arch.scores else None
         return Outputs(out[:, 0], out[:, 1], score, out[:, 3] if self.arch.bal else None)
 
     def refine(self, flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike) -> Refined:
@@ -155,7 +155,7 @@ class Refiner:
                     score = out.score.astype(np.float64)
                 if out.bal is not None:
                     bal = out.bal.astype(np.float64)
-                ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_share, 1 / arch.window.npooled)
+                ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_fraction, 1 / arch.window.npooled)
                 ok &= np.isfinite(found) & np.isfinite(sigma)
                 # Also between the passes: a frame that has run away gives no second opinion.
                 ok &= SPEED_OF_LIGHT * np.abs(found - guess) <= arch.max_dv * (1 + guess)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from qnet.core.errors import FileError, InputError, WeightsError
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
 from qnet.model.architecture import Architecture, RefineArchitecture
-from qnet.model.calibration import SINCE_3, Calibration
+from qnet.model.calibration import FILE_KEYS, SINCE_3, Calibration
 from qnet.model.network import check_weights
 from qnet.postprocess.features import (
     ABSORPTION_FEATURES,
@@ -124,10 +124,10 @@ class WeightsFile:
             looks = self.refine is not None and self.refine.bal
             lacking = CANDIDATE_FEATURES if looks else later
             check_features(calibration.p_bal.names, without=HEAD_FEATURES | lacking)
-        if calibration.p_verified is not None:
-            if self.refine is None or not self.refine.verify:
-                raise InputError("the calibration has p_verified, but no stage verifies")
-            check_features(calibration.p_verified.names, without=headless | ABSORPTION_FEATURES)
+        if calibration.p_candidate is not None:
+            if self.refine is None or not self.refine.scores:
+                raise InputError("the calibration has p_verified, but no stage scores candidates")
+            check_features(calibration.p_candidate.names, without=headless | ABSORPTION_FEATURES)
 
     def describe(self) -> dict[str, Any]:
         """Stages and calibration as the header has them: older layouts lack what came with 3."""
@@ -136,7 +136,7 @@ class WeightsFile:
             for part in (self.architecture, self.refine, self.calibration)
         )
         if self.format_version < FORMAT_VERSION:
-            new = {"redshifts", "verify", "bal", *SINCE_3}
+            new = {"redshifts", "verify", "bal", *(FILE_KEYS.get(name, name) for name in SINCE_3)}
             lines, refine, calibration = (
                 None if part is None else {k: v for k, v in part.items() if k not in new}
                 for part in (lines, refine, calibration)
@@ -148,7 +148,7 @@ class WeightsFile:
     def format_version(self) -> int:
         """The oldest layout of the header that can hold the weights."""
         calibration, refine = self.calibration, self.refine
-        if self.architecture.redshifts is not None or (refine is not None and refine.verify):
+        if self.architecture.redshifts is not None or (refine is not None and refine.scores):
             return FORMAT_VERSION
         return 1 if refine is None and calibration is None else 2
 

@@ -40,29 +40,6 @@ def log_snr(snr: npt.ArrayLike) -> FloatArray:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class NetworkOutput:
-    """Output of the network of the first stage.
-
-    Attributes
-    ----------
-    preds : list of ndarray, each of shape (nspec, 2 * nboxes)
-        Box confidences and offsets of each line, as `qnet.Model.predict` returns them.
-    common : ndarray, shape (nspec, units)
-        Activations of the layer that all outputs share.
-    distance : ndarray of float64, shape (nspec,)
-        Mahalanobis distance ``|(common - outlier_mean) outlier_scale|`` from the training data; NaN
-        for a row of NaN, and in all rows for a model without the two arrays.
-    posterior : ndarray, shape (nspec, noutputs), or None
-        Probabilities of the classes of ``architecture.redshifts``; None for a network without them.
-    """
-
-    preds: list[npt.NDArray[Any]]
-    common: npt.NDArray[Any]
-    distance: FloatArray
-    posterior: npt.NDArray[Any] | None = None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
 class ChosenCandidates:
     """Best and next best candidate of each spectrum, by the second stage; arrays (nspec,)."""
 

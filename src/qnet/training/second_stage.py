@@ -215,7 +215,7 @@ def fit_refiner(
         raise InputError("resume needs the output of a run, and contradicts overwrite")
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}")
-    if arch.verify != (finder is not None):
+    if arch.scores != (finder is not None):
         raise InputError("a second stage that verifies needs a finder, and no other does")
     if finder is not None:
         _bins_of(finder)
@@ -291,7 +291,7 @@ class _Run:
         quasars = [rows[quasar[rows]] for rows in sides]
         if not all(map(len, quasars)):
             raise InputError("the second stage needs quasars to train on, and some for validation")
-        sides = sides if arch.verify else quasars
+        sides = sides if arch.scores else quasars
         group = group_size(settings, arch.window.grid)
         make = RefineMaker(arch, settings.augmentation, self.finder)
         train, validation = (

@@ -5,21 +5,25 @@ The block ::
     ```{declared-table} flags
     ```
 
-becomes the table of that name in `TABLES`.
+becomes the table of that name in `TABLES`; further words are the arguments of its function.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from qnet import cli
 from qnet.core.flags import QNFlag
 
 #: The title row, and the rows.
 Table = tuple[tuple[str, ...], Iterable[tuple[object, ...]]]
 
-_BLOCK = re.compile(r"^```\{declared-table\} (\w+)\n```$", re.MULTILINE)
+_NO_OPTIONS = (argparse._SubParsersAction, argparse._HelpAction)
+
+_BLOCK = re.compile(r"^```\{declared-table\} (\w+)(.*)\n```$", re.MULTILINE)
 
 
 def flags() -> Table:
@@ -28,7 +32,41 @@ def flags() -> Table:
     return ("bit", "value", "name", "meaning", "set by"), rows
 
 
-TABLES: dict[str, Callable[[], Table]] = {"flags": flags}
+def command(*names: str) -> Table:
+    """Options of a command of ``qnet``; of ``qnet`` itself without a name."""
+    parser = cli._parser()
+    for name in names:
+        (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+        parser = commands.choices[name]
+    expand = parser._get_formatter()._expand_help
+    rows = []
+    for group in parser._action_groups:
+        actions = [a for a in group._group_actions if not isinstance(a, _NO_OPTIONS)]
+        if actions and group.title not in ("positional arguments", "options"):
+            rows.append((f"*{group.title}*", ""))
+        rows += [(_option(action), plain(expand(action))) for action in actions]
+    return ("option", "meaning"), rows
+
+
+def _option(action: argparse.Action) -> str:
+    """Names of an option, and its values."""
+    values = "" if action.nargs == 0 else action.metavar or ", ".join(action.choices or ())
+    if isinstance(values, tuple):
+        values = " ".join(values)
+    names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{values}`"
+    repeated = "..." * (action.nargs in ("+", "*"))
+    return f"{names} {values}{repeated}" if action.option_strings else names + repeated
+
+
+def plain(text: str) -> str:
+    """A text without markup, as Markdown; options are set as code."""
+    parts = re.split(r"(?<!\w)(--[a-z][\w-]*(?:=[\w,-]+)?)", text)
+    parts[::2] = [re.sub(r"([*_<>`\\[\]$])", r"\\\1", part) for part in parts[::2]]
+    parts[1::2] = [f"`{part}`" for part in parts[1::2]]
+    return "".join(parts)
+
+
+TABLES: dict[str, Callable[..., Table]] = {"flags": flags, "command": command}
 
 
 def markdown(table: Table) -> str:
@@ -42,7 +80,7 @@ def markdown(table: Table) -> str:
 
 def write_tables(app: Any, document: str, source: list[str]) -> None:
     """Put the tables into the place of their blocks."""
-    source[0] = _BLOCK.sub(lambda match: markdown(TABLES[match[1]]()), source[0])
+    source[0] = _BLOCK.sub(lambda match: markdown(TABLES[match[1]](*match[2].split())), source[0])
 
 
 def setup(app: Any) -> dict[str, bool]:

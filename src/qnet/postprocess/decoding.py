@@ -1,4 +1,4 @@
-"""Redshifts from predictions."""
+"""Line confidences and redshifts from the output of the first stage."""
 
 from __future__ import annotations
 
@@ -23,18 +23,36 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """What the line finders say, decoded.
+    """Confidences and redshifts of lines, as `qnet.postprocess.decode` returns them.
 
     Attributes
     ----------
     lines, lines_bal : tuple of str
-        Emission lines and BAL lines.
+        Names of the emission lines and of the BAL lines.
     c_line, z_line : ndarray of float64, shape (nlines, nspec)
-        Confidence of each line and the redshift it implies.
+        Confidence of each emission line, 0 to 1, and the redshift that it implies.
     zbest : ndarray of float64, shape (nspec,)
-        Redshift of the most confident line. A row of NaN input is NaN in c, z and zbest.
+        Redshift of the most confident line. A spectrum whose network output is NaN is NaN in all
+        arrays.
     c_line_bal, z_line_bal : ndarray of float64, shape (nlines_bal, nspec)
-        The same for the BAL lines.
+        Confidence and redshift of each BAL line.
+
+    Examples
+    --------
+    >>> from qnet.core.grid import QUASARNET_GRID
+    >>> from qnet.objective import objective
+    >>> from qnet.postprocess import decode
+    >>> lines, lines_bal = ["LYA", "MgII(2796)"], ["CIV(1548)"]
+    >>> Y = [[0, 0, 0, 1, 0], [1, 0, 0, 0, 0]]  # a quasar and a star
+    >>> preds, _ = objective([2.5, 0.0], Y, [0, 0], lines, lines_bal)
+    >>> found = decode(preds, lines, lines_bal, QUASARNET_GRID)
+    >>> found.c_line
+    array([[1., 0.],
+           [1., 0.]])
+    >>> found.is_qso(c_threshold=0.5, min_lines=2)
+    array([ True, False])
+    >>> found.to_table().colnames
+    ['ZBEST', 'C_LINES', 'Z_LINES', 'C_LINES_BAL', 'Z_LINES_BAL']
     """
 
     lines: tuple[str, ...]
@@ -61,26 +79,32 @@ class Predictions:
         )
 
     def is_qso(self, c_threshold: float = 0.5, min_lines: int = 1) -> BoolArray:
-        """QuasarNET's rule: at least `min_lines` lines of confidence above `c_threshold`.
+        """Quasars by QuasarNET's criterion (Busca & Balland 2018, section 4).
 
-        Busca & Balland 2018, section 4. A row of NaN is no quasar.
+        Parameters
+        ----------
+        c_threshold : float
+            Confidence that a line must exceed.
+        min_lines : int
+            Number of such lines that a quasar needs.
+
+        Returns
+        -------
+        ndarray of bool, shape (nspec,)
+            False for a row of NaN.
         """
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)
 
     def is_bal(self, c_threshold: float = 0.5) -> BoolArray:
-        """Rows with a BAL line of confidence above `c_threshold`."""
+        """Rows with a BAL line of confidence above `c_threshold`; shape (nspec,)."""
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line_bal > c_threshold).any(axis=0))
 
     def to_table(self) -> Table:
-        """Table with a row per spectrum: ZBEST, C_LINES, Z_LINES, C_LINES_BAL, Z_LINES_BAL.
+        """`astropy.table.Table` with a row per spectrum and columns named as in the catalogue.
 
-        Returns
-        -------
-        astropy.table.Table
-            Row i is spectrum i. The names of the lines are in ``meta['LINES']`` and
-            ``meta['LINES_BAL']``.
+        The names of the lines are in ``meta['LINES']`` and ``meta['LINES_BAL']``.
         """
         from astropy.table import Table
 
@@ -103,20 +127,20 @@ def decode(
     grid: WavelengthGrid,
     rest: Mapping[str, float] | None = None,
 ) -> Predictions:
-    """Decode predictions into line confidences and redshifts.
+    """Decode the output of the first stage into line confidences and redshifts.
 
-    For each line the box of highest confidence is taken; its confidence is c, and its place with
-    the offset in it gives the redshift (Busca & Balland 2018, section 3).
+    The confidence of a line is that of its most confident box; the wavelength of the line is that
+    of the offset in this box, and gives the redshift (Busca & Balland 2018, section 3).
 
     Parameters
     ----------
     preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
-        Output of a network: per line nboxes confidences, then nboxes offsets. Emission lines
-        first, then BAL lines.
+        Network output, one array per line: nboxes confidences, then nboxes offsets. Emission
+        lines first, then BAL lines.
     lines, lines_bal : sequence of str
         Names of the lines, in the order of `preds`.
     grid : WavelengthGrid
-        The network's grid.
+        Grid of the network.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]; QuasarNET's when None.
 
@@ -129,6 +153,18 @@ def decode(
     ------
     InputError
         A line is unknown, or the numbers or shapes of the predictions do not match the lines.
+
+    Examples
+    --------
+    A target decoded is the redshift that it was made from:
+
+    >>> from qnet.core.grid import QUASARNET_GRID
+    >>> from qnet.objective import objective
+    >>> from qnet.postprocess import decode
+    >>> target, _ = objective([2.5], [[0, 0, 0, 1, 0]], [0], ["LYA"], ["CIV(1548)"])
+    >>> found = decode(target, ["LYA"], ["CIV(1548)"], QUASARNET_GRID)
+    >>> found.zbest.round(6)
+    array([2.5])
     """
     rest_line, rest_bal = rest_wavelengths(lines, rest), rest_wavelengths(lines_bal, rest)
     stacked = _stack_predictions(preds, list(lines), list(lines_bal))
@@ -161,9 +197,10 @@ def process_preds(
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Decode predictions, as QuasarNET's function of this name.
+    """Decode network output; QuasarNET's function of this name.
 
-    `model.decode(preds)` does the same with the model's own grid and lines, and is to be preferred.
+    `qnet.Model.decode` does the same with the grid, lines and rest wavelengths of the model, and is
+    to be preferred.
 
     Parameters
     ----------
@@ -172,10 +209,10 @@ def process_preds(
     lines, lines_bal : sequence of str
         Names of the emission and BAL lines, in the order of `preds`.
     verbose : bool
-        Log (at level INFO) the number of spectra and boxes, and which grid is taken.
+        Whether to log, at level INFO, the numbers of spectra and boxes and the grid.
     wave : array_like of shape (npix,) or WavelengthGrid, optional
-        The network's grid [Angstrom]. QUASARNET'S LOG GRID when None: wrong for a network on
-        another grid.
+        Grid of the network: left edges of its pixels [Angstrom]. QuasarNET's log grid when None,
+        which is wrong for a network on another grid.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]. QuasarNET's when None.
 
@@ -192,6 +229,18 @@ def process_preds(
     ------
     InputError
         A line is unknown, or the numbers or shapes of the predictions do not match the lines.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import load_model, process_preds
+    >>> model = load_model()
+    >>> preds = model.predict(np.zeros((3, model.grid.npix)))
+    >>> c_line, z_line, zbest, c_line_bal, z_line_bal = process_preds(
+    ...     preds, model.lines, model.lines_bal, wave=model.wave, rest=model.rest
+    ... )
+    >>> z_line.shape, zbest.shape
+    ((6, 3), (3,))
     """
     grid = as_grid(wave)
     result = decode(preds, lines, lines_bal, grid, rest)

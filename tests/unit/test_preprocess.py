@@ -216,6 +216,19 @@ def test_double_precision_sees_a_small_scatter():
     assert run(flat, ivar * np.linspace(0.1, 3, ivar.shape[1])).flag[0] & QNFlag.CONSTANT
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_camera_in_double_precision_shows_a_scatter_that_another_could_not(order):
+    """A spectrum is constant by the rounding of its most precise camera."""
+    flux, ivar = spectra(1, np.float64)
+    flux, half = 1 + 1e-9 * flux, len(WAVE) // 2
+    blue = Camera("b", WAVE[:half], flux[:, :half], ivar[:, :half])
+    red = Camera("r", WAVE[half:], np.float32(flux[:, half:]), np.float32(ivar[:, half:]))
+    assert red.flux.dtype == np.float32
+    assert preprocess([blue, red][::order], QUASARNET_GRID).flag[0] == 0
+    single = Camera("b", blue.wave, np.float32(blue.flux), np.float32(blue.ivar))
+    assert preprocess([single, red][::order], QUASARNET_GRID).flag[0] & QNFlag.CONSTANT
+
+
 def test_flux_beyond_all_bounds_is_a_bad_pixel():
     flux, ivar = spectra(4, np.float64)
     flux[0, 50], ivar[1, 50] = 1e200, 1e308

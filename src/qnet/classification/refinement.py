@@ -14,7 +14,8 @@ from qnet.core.threads import share_work
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.refiner import Refiner
 from qnet.postprocess.features import CONFIDENCE_EPSILON, ChosenCandidates
-from qnet.preprocess.restframe import ROW_BLOCK, fine_spectra
+from qnet.preprocess.rebinning import ROW_BLOCK
+from qnet.preprocess.restframe import fine_spectra
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

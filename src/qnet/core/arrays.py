@@ -1,4 +1,4 @@
-"""Types of arrays, as annotations name them."""
+"""Types of arrays, for annotations."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Int32Array = npt.NDArray[np.int32]
 BoolArray = npt.NDArray[np.bool_]
 
-#: Columns of a table, by their names.
-Columns = dict[str, npt.NDArray[Any]]
+#: Columns of a table by their names.
+Columns = dict[str, AnyArray]

@@ -1,17 +1,15 @@
-"""Spectra to the input of the networks: rebinned, normalised, shifted to the rest frame."""
+"""Input of both networks: spectra rebinned, normalised, and shifted to the rest frame."""
 
 from qnet.preprocess.normalisation import Preprocessed, normalise, preprocess
 from qnet.preprocess.rebinning import rebin, rebin_cameras
-from qnet.preprocess.restframe import Window, fine_spectra, rest_frame, whole_pixels
+from qnet.preprocess.restframe import Window, rest_frame
 
 __all__ = [
     "Preprocessed",
     "Window",
-    "fine_spectra",
     "normalise",
     "preprocess",
     "rebin",
     "rebin_cameras",
     "rest_frame",
-    "whole_pixels",
 ]

@@ -1,41 +1,28 @@
-"""From native pixels to the network's input: rebin, normalise, flags. Arrays in, arrays out."""
+"""Input of the first stage: spectra rebinned onto its grid, normalised and flagged."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, Float32Array
+from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFlag
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera
-from qnet.preprocess.rebinning import ROW_BLOCK, Sums, check_overlap, rebin, rebin_cameras
+from qnet.preprocess.rebinning import ROW_BLOCK, Sums, check_overlap
 
-__all__ = [
-    "Preprocessed",
-    "check_overlap",
-    "median_seen",
-    "normalise",
-    "preprocess",
-    "rebin",
-    "rebin_cameras",
-]
-
-FloatArray = npt.NDArray[Any]
-
-#: A spectrum whose scatter is under this share of its mean is constant: it is the rounding of the
-#: flux (surveys store float32), and in float64 of the sums.
+#: A spectrum whose scatter is under this fraction of its mean is constant, by the bytes of a pixel:
+#: such a scatter is the rounding of the flux in float32, or of the sums in float64.
 CONSTANT_SCATTER = {4: 4 * float(np.finfo(np.float32).eps), 8: 64 * float(np.finfo(np.float64).eps)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Preprocessed:
-    """The network's input for a batch of spectra.
+    """Input of the first stage for a batch of spectra, as `preprocess` returns it.
 
     Attributes
     ----------
@@ -44,11 +31,25 @@ class Preprocessed:
     observed : ndarray of bool, shape (nspec, npix)
         Grid pixels with weight.
     flag : ndarray of int32, shape (nspec,)
-        QN_FLAG bits NODATA, CONSTANT, BADPIX, SPARSE, CAMERA_MISSING, LOW_SNR.
+        Bits of `qnet.QNFlag`: NODATA, CONSTANT, BADPIX, SPARSE, CAMERA_MISSING, LOW_SNR.
     snr : ndarray of float32, shape (nspec,)
         Median of flux * sqrt(ivar) over the grid pixels with weight; NaN without any.
     goodfrac : ndarray of float32, shape (nspec,)
-        Share of grid pixels with weight.
+        Fraction of grid pixels with weight.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import Camera, flag_names
+    >>> from qnet.core.grid import QUASARNET_GRID
+    >>> from qnet.preprocess import preprocess
+    >>> flux = np.random.default_rng(0).normal(5.0, 2.0, (2, 443))
+    >>> ivar = np.stack([np.ones(443), np.zeros(443)])
+    >>> found = preprocess([Camera("coadd", QUASARNET_GRID.wave, flux, ivar)], QUASARNET_GRID)
+    >>> found.goodfrac
+    array([1., 0.], dtype=float32)
+    >>> [flag_names(flag) for flag in found.flag]
+    [[], ['NODATA', 'SPARSE']]
     """
 
     X: Float32Array
@@ -58,8 +59,8 @@ class Preprocessed:
     goodfrac: Float32Array
 
 
-def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
-    """Subtract the weighted mean of each spectrum and divide by its weighted scatter.
+def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> AnyArray:
+    """Normalise spectra: subtract the weighted mean and divide by the weighted scatter.
 
     X = (flux - m) / s with m the ivar-weighted mean and s the square root of the ivar-weighted mean
     of (flux - m)**2 (Busca & Balland 2018, section 2).
@@ -79,6 +80,13 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
     ------
     InputError
         Shapes disagree.
+
+    Examples
+    --------
+    >>> from qnet.preprocess import normalise
+    >>> normalise([[1.0, 2.0, 3.0, 0.0], [1.0, 1.0, 1.0, 1.0]], [[1, 1, 1, 0], [1, 1, 1, 1]])
+    array([[-1.22474487,  0.        ,  1.22474487, -2.44948974],
+           [        nan,         nan,         nan,         nan]])
     """
     flux, ivar = np.asarray(flux), np.asarray(ivar)
     if flux.ndim != 2 or flux.shape != ivar.shape:
@@ -93,26 +101,39 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> FloatArray:
 def preprocess(
     cameras: Sequence[Camera], grid: WavelengthGrid, *, require_overlap: bool = True
 ) -> Preprocessed:
-    """Rebin all cameras into the same bins, normalise, and flag what is wrong.
+    """Rebin all cameras into the same bins, normalise, and flag rows with faults.
 
     Parameters
     ----------
     cameras : sequence of Camera
         Native spectra, the same nspec rows in each.
     grid : WavelengthGrid
-        The model's grid.
+        Grid of the model.
     require_overlap : bool
-        Whether spectra that lie wholly outside of the grid are an error, not flagged rows.
+        Whether it is an error that no wavelength of any camera lies on the grid. A single row that
+        lies outside is flagged NODATA, and so are all rows when this is False.
 
     Returns
     -------
     Preprocessed
+        Normalised flux, flags, signal-to-noise ratio and fraction of pixels with weight.
 
     Raises
     ------
     InputError
-        No wavelength of any camera lies on the grid. (A single row that lies outside, among others
-        that do not, is flagged NODATA.)
+        No wavelength of any camera lies on the grid.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.preprocess import preprocess
+    >>> wave = [4000.0, 5000.0, 6000.0, 7000.0]
+    >>> camera = qnet.Camera("coadd", wave, [[1.0, 2.0, 3.0, 2.0]], [[1.0, 1.0, 1.0, 0.0]])
+    >>> found = preprocess([camera], qnet.WavelengthGrid.linear(3500.0, 7500.0, 1000.0))
+    >>> found.X
+    array([[-1.2247449,  0.       ,  1.2247449, -2.4494898]], dtype=float32)
+    >>> found.observed
+    array([[ True,  True,  True, False]])
     """
     if require_overlap:
         check_overlap(cameras, grid)
@@ -133,7 +154,7 @@ def preprocess(
 def _preprocess_block(
     cameras: Sequence[Camera], grid: WavelengthGrid, block: slice, result: Preprocessed
 ) -> None:
-    """Fill the rows `block` of `result`."""
+    """Fill the rows `block` of the arrays of `result`."""
     nspec = block.stop - block.start
     sums = Sums(nspec, grid)
     flag = np.zeros(nspec, np.int32)
@@ -146,7 +167,7 @@ def _preprocess_block(
     rounding = min(CONSTANT_SCATTER[camera.flux.dtype.itemsize] for camera in cameras)
     result.X[block], constant = _normalise(flux, sums.ivar, rounding)
     empty = ~observed.any(axis=1)
-    # A spectrum without any data lacks all of its cameras: NODATA says it.
+    # A spectrum without any data lacks all of its cameras: NODATA alone is set.
     flag[empty] = (flag[empty] & ~np.int32(QNFlag.CAMERA_MISSING)) | QNFlag.NODATA
     flag[constant & ~empty] |= QNFlag.CONSTANT
     goodfrac = observed.mean(axis=1)
@@ -161,10 +182,8 @@ def _preprocess_block(
     result.goodfrac[block] = goodfrac
 
 
-def _normalise(
-    flux: npt.NDArray[np.float64], ivar: npt.NDArray[np.float64], rounding: float
-) -> tuple[npt.NDArray[np.float64], BoolArray]:
-    """Normalised float64 flux, NaN rows where it cannot be; and the rows without scatter."""
+def _normalise(flux: FloatArray, ivar: FloatArray, rounding: float) -> tuple[FloatArray, BoolArray]:
+    """Normalised flux, NaN in rows without weight or scatter; and which rows these are."""
     # Weights relative to the largest of the row: sums cannot overflow, whatever the flux unit.
     largest = ivar.max(axis=1, keepdims=True, initial=0.0)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -185,13 +204,11 @@ def _median_snr(flux: FloatArray, ivar: FloatArray, observed: BoolArray) -> Floa
         return median_seen(values, observed).astype(np.float32)
 
 
-def median_seen(values: npt.NDArray[Any], seen: BoolArray) -> npt.NDArray[np.float64]:
-    """Median of each row over its pixels with weight; NaN without any.
-
-    Sorted, with the others last: ten times faster than a median that skips NaN.
-    """
+def median_seen(values: AnyArray, seen: BoolArray) -> FloatArray:
+    """Median of each row over the pixels that are `seen`; NaN without any."""
+    # Sorting, with NaN last, is ten times faster than a median that skips NaN.
     rows, count = np.arange(len(values)), np.count_nonzero(seen, axis=1)
     ordered = np.where(seen, values, np.nan)
-    ordered.sort(axis=1)  # NaN last
+    ordered.sort(axis=1)
     low, high = ordered[rows, np.maximum(count - 1, 0) // 2], ordered[rows, count // 2]
     return np.asarray((low.astype(np.float64) + high) / 2)

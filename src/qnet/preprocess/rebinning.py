@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera
 
-FloatArray = npt.NDArray[Any]
-
-#: Rows that are rebinned at a time: bounds the float64 copies of the native pixels.
+#: Rows that are rebinned or shifted at a time: bounds the memory of the float64 copies.
 ROW_BLOCK = 128
 
-#: Rows whose products with ivar are summed at a time: what fits in the cache.
+#: Rows whose products with ivar are summed at a time: they fit in the cache.
 _SUM_ROWS = 16
 
 #: Flux beyond this counts as not finite: its square would leave the range of float64.
@@ -27,7 +25,7 @@ LARGEST_FLUX = 1e150
 
 def rebin(
     wave: npt.ArrayLike, flux: npt.ArrayLike, ivar: npt.ArrayLike, grid: WavelengthGrid
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[AnyArray, AnyArray]:
     """Rebin spectra onto a grid with inverse-variance weights.
 
     Flux in a bin is sum(flux * ivar) / sum(ivar), ivar is sum(ivar), over the native pixels whose
@@ -41,7 +39,7 @@ def rebin(
         Flux and its inverse variance. A pixel that is NaN or infinite in either, or of ivar <= 0,
         has no weight.
     grid : WavelengthGrid
-        The grid to rebin to. Native pixels outside of it are dropped.
+        Grid of the output. Native pixels outside of it are dropped.
 
     Returns
     -------
@@ -53,6 +51,15 @@ def rebin(
     ------
     InputError
         Shapes disagree, or wavelengths do not increase.
+
+    Examples
+    --------
+    >>> from qnet import WavelengthGrid
+    >>> from qnet.preprocess import rebin
+    >>> grid = WavelengthGrid.linear(4000.0, 4060.0, 20.0)
+    >>> wave = [4000.0, 4010.0, 4020.0, 4030.0]
+    >>> rebin(wave, [[1.0, 4.0, 5.0, float("nan")]], [[1.0, 2.0, 3.0, 3.0]], grid)
+    (array([[3., 5., 0.]]), array([[3., 3., 0.]]))
     """
     camera = Camera("rebin", np.asarray(wave), np.asarray(flux), np.asarray(ivar))
     sums = Sums(len(camera.flux), grid)
@@ -60,17 +67,15 @@ def rebin(
     return sums.mean().astype(camera.flux.dtype), sums.ivar.astype(camera.ivar.dtype)
 
 
-def rebin_cameras(
-    cameras: Sequence[Camera], grid: WavelengthGrid
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Rebin all cameras of the same spectra into the same bins; as `rebin`.
+def rebin_cameras(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatArray, FloatArray]:
+    """Rebin all cameras of the same spectra into the same bins, as `rebin` does one.
 
     Parameters
     ----------
     cameras : sequence of Camera
         Native spectra, the same nspec rows in each.
     grid : WavelengthGrid
-        The grid to rebin to.
+        Grid of the output.
 
     Returns
     -------
@@ -81,6 +86,15 @@ def rebin_cameras(
     ------
     InputError
         No wavelength of any camera lies on the grid.
+
+    Examples
+    --------
+    >>> from qnet import Camera, WavelengthGrid
+    >>> from qnet.preprocess import rebin_cameras
+    >>> blue = Camera("b", [4000.0, 4020.0], [[1.0, 1.0]], [[1.0, 1.0]])
+    >>> red = Camera("r", [4030.0, 4050.0], [[3.0, 2.0]], [[1.0, 1.0]])
+    >>> rebin_cameras([blue, red], WavelengthGrid.linear(4000.0, 4060.0, 20.0))
+    (array([[1., 2., 2.]]), array([[1., 2., 1.]]))
     """
     check_overlap(cameras, grid)
     nspec = len(cameras[0].flux)
@@ -95,18 +109,7 @@ def rebin_cameras(
 
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
-    """Check that some wavelength of some camera lies on a grid.
-
-    Parameters
-    ----------
-    cameras : sequence of Camera
-    grid : WavelengthGrid
-
-    Raises
-    ------
-    InputError
-        None does; the message names the likely reason, such as another unit.
-    """
+    """Raise InputError, with the likely reason, where no wavelength of any camera is on the grid."""
     if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
         return
     low = min(float(camera.wave.min()) for camera in cameras)
@@ -134,14 +137,10 @@ class Sums:
         self.flux_ivar = np.zeros((nspec, grid.npix))
 
     def add(self, camera: Camera, block: slice = slice(None)) -> tuple[BoolArray, BoolArray]:
-        """Add some rows of a camera.
+        """Add some rows of a camera, and return two arrays of bool, shape (nspec,).
 
-        Returns
-        -------
-        bad : ndarray of bool, shape (nspec,)
-            Rows in which non-finite pixels were found (and given no weight).
-        seen : ndarray of bool, shape (nspec,)
-            Rows in which the camera has weight on the grid, or has no pixel on the grid at all.
+        bad: rows with pixels that are not finite, and have no weight therefore. seen: rows in which
+        the camera has weight on the grid, or has no pixel on the grid at all.
         """
         wave = camera.wave if camera.wave.ndim == 1 else camera.wave[block]
         bins = self.grid.bins(wave)
@@ -149,16 +148,16 @@ class Sums:
         if bins.ndim == 1:
             if (inside := np.flatnonzero(bins >= 0)).size == 0:
                 return np.zeros(len(flux), bool), np.ones(len(flux), bool)
-            pixels = slice(inside[0], inside[-1] + 1)  # Wavelengths increase: they are one run.
+            pixels = slice(inside[0], inside[-1] + 1)  # one run: wavelengths increase
             return self._add_runs(bins[pixels], flux[:, pixels], ivar[:, pixels])
         product, weight, bad, seen = _weigh(flux, ivar, bins >= 0)
         self._count(bins, product, weight)
         return bad, seen
 
     def _add_runs(
-        self, bins: IntArray, flux: FloatArray, ivar: FloatArray
+        self, bins: IntArray, flux: AnyArray, ivar: AnyArray
     ) -> tuple[BoolArray, BoolArray]:
-        """Add pixels whose bins all rows share and none of which is off the grid."""
+        """Add pixels whose bins all rows have in common and none of which is off the grid."""
         starts = np.flatnonzero(np.diff(bins, prepend=-1))
         sums = np.empty((2, len(flux), len(starts)))
         legal = np.empty(len(flux), bool)
@@ -176,7 +175,7 @@ class Sums:
             totals = sums.sum(axis=2)
         bad = np.zeros(len(flux), bool)
         seen = totals[0] > 0
-        # What is not finite shows in the sums: only such rows are looked at pixel by pixel.
+        # A pixel that is not finite shows in the sums: only such rows are summed again.
         doubtful = np.flatnonzero(~(np.isfinite(totals).all(axis=0) & legal))
         if doubtful.size:
             product, weight, bad[doubtful], seen[doubtful] = _weigh(
@@ -200,15 +199,15 @@ class Sums:
             counted = np.bincount(flat, weights=values[row, pixel], minlength=nspec * npix)
             total += counted.reshape(nspec, npix)
 
-    def mean(self) -> npt.NDArray[np.float64]:
+    def mean(self) -> FloatArray:
         """Weighted mean flux per bin; 0 where there is no weight."""
         return np.divide(
             self.flux_ivar, self.ivar, out=np.zeros_like(self.ivar), where=self.ivar > 0
         )
 
 
-def _legal(flux: FloatArray, ivar: FloatArray) -> BoolArray:
-    """Rows without negative ivar, and without flux that counts as not finite though it is."""
+def _legal(flux: AnyArray, ivar: AnyArray) -> BoolArray:
+    """Rows without negative ivar and without flux beyond `LARGEST_FLUX`."""
     legal: BoolArray = ivar.min(axis=1) >= 0
     if flux.dtype.itemsize > 4:
         legal &= (flux.max(axis=1) < LARGEST_FLUX) & (flux.min(axis=1) > -LARGEST_FLUX)
@@ -216,13 +215,9 @@ def _legal(flux: FloatArray, ivar: FloatArray) -> BoolArray:
 
 
 def _weigh(
-    flux: FloatArray, ivar: FloatArray, on_grid: BoolArray
+    flux: AnyArray, ivar: AnyArray, on_grid: BoolArray
 ) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray]:
-    """Look at every pixel.
-
-    Product flux * ivar and ivar in float64, 0 where a pixel has no weight; and `bad` and `seen`, as
-    `Sums.add` returns them.
-    """
+    """Flux * ivar and ivar, 0 in pixels without weight; and `bad` and `seen` of `Sums.add`."""
     flux, ivar = flux.astype(np.float64), ivar.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         product = flux * ivar

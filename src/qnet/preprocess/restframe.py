@@ -1,29 +1,25 @@
-"""Spectra in the rest frame of a redshift: the input of the second stage."""
+"""Input of the second stage: spectra in the rest frame of a redshift."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.preprocess.normalisation import normalise
-from qnet.preprocess.rebinning import rebin_cameras
-
-#: Spectra that are shifted at a time: bounds the memory of the fine pixels.
-ROW_BLOCK = 128
+from qnet.preprocess.rebinning import ROW_BLOCK, rebin_cameras
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """Geometry of the second stage's input: a window of rest wavelengths in pooled pixels.
+    """Window of rest wavelengths, in pooled pixels: the geometry of the second stage's input.
 
     Parameters
     ----------
@@ -33,9 +29,9 @@ class Window:
         Ends of the window [Angstrom, rest frame]. It begins at the whole pixel nearest to
         ``rest_min``.
     pool : int
-        Pixels of the grid that become one pixel of the input.
+        Number of pixels of the grid that are summed into one pixel of the input.
     clip : float
-        The normalised flux is clipped to -clip .. clip.
+        Limit of the normalised flux: it is clipped to -clip .. clip.
 
     Raises
     ------
@@ -44,8 +40,9 @@ class Window:
 
     Examples
     --------
-    >>> import qnet
-    >>> window = Window(qnet.WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
+    >>> from qnet import WavelengthGrid
+    >>> from qnet.preprocess import Window
+    >>> window = Window(WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
     >>> window.npooled
     791
     >>> window.rest_wave[:2].round(2)
@@ -96,26 +93,16 @@ class Window:
 
 
 def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray]:
-    """Redshifts as whole pixels of the stage's grid.
+    """Redshifts as whole pixels of the grid, and the redshifts of these, shape (nspec,).
 
-    Parameters
-    ----------
-    z : array_like of float, shape (nspec,)
-    window : Window
-
-    Returns
-    -------
-    pixels : ndarray of int64, shape (nspec,)
-        round(log10(1 + z) / step); 0 where there is no redshift above -1.
-    z_frame : ndarray of float64, shape (nspec,)
-        The redshift of so many pixels, 10**(pixels * step) - 1: within half a pixel of `z`. NaN
-        where there is none.
+    The pixels are round(log10(1 + z) / step), 0 where there is no redshift above -1; their
+    redshifts, 10**(pixels * step) - 1, are within half a pixel of `z`, NaN where there is none.
     """
     guess = np.asarray(z, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         shift = np.round(np.log10(1 + guess) / window.grid.step)
     known = np.isfinite(shift)
-    # Beyond these shifts nothing of the grid is in the window; so far off, all are the same.
+    # Beyond these shifts nothing of the grid is in the window.
     limit = window.grid.npix + abs(window.first_pixel) + window.npooled * window.pool
     pixels = np.clip(np.where(known, shift, 0), -limit, limit).astype(np.int64)
     z_frame = np.where(known, 10 ** (window.grid.step * pixels) - 1, np.nan)
@@ -123,23 +110,11 @@ def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray
 
 
 def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatArray, FloatArray]:
-    """Spectra on the stage's grid.
+    """Flux and ivar on the grid of the second stage, shape (nspec, npix): `rebin_cameras`.
 
-    `qnet.preprocess.rebin_cameras`, but a camera of pixels coarser than the grid's is first spread
-    over the pixels that each of its own covers, with its weight shared among them: else all but
-    one would be empty, and the spectrum shifted by up to half a coarse pixel.
-
-    Parameters
-    ----------
-    cameras : sequence of Camera
-        Native spectra, the same nspec rows in each.
-    grid : WavelengthGrid
-
-    Returns
-    -------
-    flux, ivar : ndarray of float64, shape (nspec, npix)
-        A pixel without weight has flux 0 and ivar 0; all of them where no wavelength lies on the
-        grid.
+    Pixels coarser than the grid's are first spread over all pixels that they cover, each with its
+    part of the weight: else all but one would be empty, and the spectrum shifted by up to half a
+    coarse pixel. Without any wavelength on the grid flux and ivar are 0.
     """
     spread = [_spread(camera, grid) for camera in cameras]
     if not any((grid.bins(camera.wave) >= 0).any() for camera in spread):
@@ -149,36 +124,33 @@ def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[Float
 
 
 def _spread(camera: Camera, grid: WavelengthGrid) -> Camera:
-    """A coarse camera on the fine pixels it covers; another as it is."""
-    wave = np.asarray(camera.wave, dtype=np.float64)
+    """A camera of coarse pixels on the fine pixels that they cover; any other unchanged."""
+    wave = camera.wave
+    if wave.shape[-1] < 2 or np.median(np.diff(np.log10(wave), axis=-1)) <= grid.step:
+        return camera
     if wave.ndim == 2:
         return _spread_rows(camera, grid)
-    if len(wave) < 2 or np.median(np.diff(np.log10(wave))) <= grid.step:
-        return camera
     if camera.edges:
         edges = np.append(wave, 2 * wave[-1] - wave[-2])
     else:
-        middle = (wave[1:] + wave[:-1]) / 2
-        edges = np.concatenate([[2 * wave[0] - middle[0]], middle, [2 * wave[-1] - middle[-1]]])
+        between = (wave[1:] + wave[:-1]) / 2
+        edges = np.concatenate([[2 * wave[0] - between[0]], between, [2 * wave[-1] - between[-1]]])
     fine = grid.wave_at(np.arange(grid.npix) + 0.5)
     pixel = np.searchsorted(edges, fine, side="right") - 1
     covered = (pixel >= 0) & (pixel < len(wave))
     pixel = pixel[covered]
     if not len(pixel):
         return camera
-    share = np.bincount(pixel, minlength=len(wave))[pixel]
-    return Camera(camera.name, fine[covered], camera.flux[:, pixel], camera.ivar[:, pixel] / share)
+    count = np.bincount(pixel, minlength=len(wave))[pixel]
+    return Camera(camera.name, fine[covered], camera.flux[:, pixel], camera.ivar[:, pixel] / count)
 
 
 def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
-    """A coarse camera whose rows have wavelengths of their own, row by row; a fine one as it is."""
-    wave = np.asarray(camera.wave, dtype=np.float64)
-    if wave.shape[1] < 2 or np.median(np.diff(np.log10(wave), axis=1)) <= grid.step:
-        return camera
-    flux, ivar = np.zeros((2, len(wave), grid.npix))
-    for row in np.flatnonzero((grid.bins(wave) >= 0).any(axis=1)):
+    """`_spread`, of a camera with wavelengths of shape (nspec, npix)."""
+    flux, ivar = np.zeros((2, len(camera.wave), grid.npix))
+    for row in np.flatnonzero((grid.bins(camera.wave) >= 0).any(axis=1)):
         flux_row, ivar_row = camera.flux[row, None], camera.ivar[row, None]
-        alone = Camera(camera.name, wave[row], flux_row, ivar_row, camera.edges)
+        alone = Camera(camera.name, camera.wave[row], flux_row, ivar_row, camera.edges)
         (flux[row],), (ivar[row],) = rebin_cameras([_spread(alone, grid)], grid)
     return Camera(camera.name, grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
 
@@ -186,33 +158,46 @@ def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
 def rest_frame(
     flux: npt.ArrayLike, ivar: npt.ArrayLike, z: npt.ArrayLike, window: Window
 ) -> tuple[Float32Array, FloatArray]:
-    """Spectra in the rest frame of a guess: the input of the second stage.
+    """Input of the second stage: spectra in the rest frame of a redshift.
 
-    Shifted by whole pixels, so that nothing is interpolated; cut to the window; pooled with
-    inverse-variance weights; normalised, with these weights, over the window.
+    The spectrum is shifted by whole pixels, so that nothing is interpolated, cut to the window,
+    pooled with inverse-variance weights, and normalised over the window (`normalise`).
 
     Parameters
     ----------
     flux, ivar : array_like, shape (nspec, npix)
-        Spectra on ``window.grid``, as `qnet.preprocess.rebin` gives them: finite; pixels of ivar 0
-        have no weight.
+        Spectra on ``window.grid``, as `rebin` returns them: finite; pixels of ivar 0 have no
+        weight.
     z : array_like of float, shape (nspec,)
-        The guess. NaN gives a row without weight.
+        Redshifts. NaN gives a row without weight.
     window : Window
+        Geometry of the input.
 
     Returns
     -------
     X : ndarray of float32, shape (nspec, npooled, 2)
-        Channel 0 is the normalised flux (flux - m) / s, clipped to -clip .. clip, 0 where there is
-        no weight, and in the whole row where there is no scatter; channel 1 is 1 where there is
-        weight, else 0.
+        Channel 0 is the normalised flux, clipped to -clip .. clip; 0 in pixels without weight, and
+        in all pixels of a row without scatter. Channel 1 is 1 in pixels with weight, else 0.
     z_frame : ndarray of float64, shape (nspec,)
-        The redshift of the frame: ``z`` in whole pixels (`whole_pixels`).
+        Redshift of the rest frame: `z` in whole pixels; NaN for NaN.
 
     Raises
     ------
     InputError
-        The shapes disagree.
+        Shapes disagree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import WavelengthGrid
+    >>> from qnet.preprocess import Window, rest_frame
+    >>> window = Window(WavelengthGrid.log(3600.0, 10400.0, 2.5e-4))
+    >>> flux = np.random.default_rng(0).normal(5.0, 2.0, (1, window.grid.npix))
+    >>> X, z_frame = rest_frame(flux, np.ones_like(flux), [2.0], window)
+    >>> X.shape
+    (1, 791, 2)
+    >>> z_frame.round(5)
+    array([1.99916])
     """
     flux, ivar, z = np.asarray(flux), np.asarray(ivar), np.asarray(z, dtype=np.float64)
     if flux.shape != (*z.shape, window.grid.npix) or flux.shape != ivar.shape or z.ndim != 1:
@@ -234,9 +219,7 @@ def rest_frame(
     return X, z_frame
 
 
-def _rest_block(
-    flux: FloatArray, ivar: FloatArray, pixels: IntArray, window: Window
-) -> npt.NDArray[Any]:
+def _rest_block(flux: FloatArray, ivar: FloatArray, pixels: IntArray, window: Window) -> AnyArray:
     """Some rows of `rest_frame`."""
     # Relative to the row's largest weight: sums cannot overflow, whatever the unit of the flux.
     largest = ivar.max(axis=1, keepdims=True, initial=0.0)
@@ -244,7 +227,7 @@ def _rest_block(
     length = window.npooled * window.pool
     weight, weighted = np.zeros((2, len(flux), length))
     for row, first in enumerate((window.first_pixel + pixels).tolist()):
-        # Window and spectrum overlap in one run of pixels; outside of it there is no weight.
+        # Window and spectrum overlap in one run of pixels.
         start, stop = max(first, 0), min(first + length, window.grid.npix)
         if start < stop:
             inside = slice(start - first, stop - first)
@@ -263,6 +246,6 @@ def _pool(values: FloatArray, pool: int) -> FloatArray:
     """Sums of every `pool` neighbours, shape (nspec, npooled)."""
     # Adding columns is several times faster than a sum over an axis this short.
     total = values[:, ::pool].copy()
-    for place in range(1, pool):
-        total += values[:, place::pool]
+    for pixel in range(1, pool):
+        total += values[:, pixel::pool]
     return total

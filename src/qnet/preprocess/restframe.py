@@ -46,7 +46,7 @@ class Window:
     >>> window.npooled
     791
     >>> window.rest_wave[:2].round(2)
-    array([1139.76, 1142.39])
+    array([1139.73, 1142.36])
     """
 
     grid: WavelengthGrid

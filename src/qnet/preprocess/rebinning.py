@@ -109,7 +109,7 @@ def rebin_cameras(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[Floa
 
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
-    """Raise InputError, with the likely reason, where no wavelength of any camera is on the grid."""
+    """Raise InputError, with the likely reason, where no wavelength of a camera is on the grid."""
     if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
         return
     low = min(float(camera.wave.min()) for camera in cameras)

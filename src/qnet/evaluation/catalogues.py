@@ -236,22 +236,23 @@ def _read_other(fits: FitsFile, name: str, need_zwarn: bool) -> Result:
     )
 
 
+def _foreign(kind: str, criterion: str, name: str, path: Path, **columns: Any) -> Result:
+    """Catalogue of another classifier, from its columns under qnet's names."""
+    result = _from_columns(columns, {}, name, path)
+    return dataclasses.replace(result, kind=kind, criterion=criterion, left_out={})
+
+
 def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Result:
     """redrock: a quasar by SPECTYPE."""
-    wanted = ["TARGETID", "Z", "SPECTYPE"] + (["ZWARN"] if need_zwarn else [])
-    columns = fits.table(hdu, wanted)
+    columns = fits.table(hdu, ["TARGETID", "Z", "SPECTYPE"] + (["ZWARN"] if need_zwarn else []))
     is_qso = text_column(columns["SPECTYPE"], "SPECTYPE", fits.path) == "QSO"
+    criterion = "SPECTYPE == 'QSO'"
     if need_zwarn:
         is_qso &= integer_column(columns["ZWARN"], "ZWARN", fits.path) == 0
-    return Result(
-        name=name,
-        kind="redrock",
-        targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
-        zbest=float_column(columns["Z"], "Z", fits.path),
-        is_qso=is_qso,
-        criterion="SPECTYPE == 'QSO'" + (" and ZWARN == 0" if need_zwarn else ""),
-        never_qso=np.zeros(len(is_qso), dtype=bool),
-    )
+        criterion += " and ZWARN == 0"
+    z = float_column(columns["Z"], "Z", fits.path)
+    ids = columns["TARGETID"]
+    return _foreign("redrock", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
 
 
 def _read_squeze(fits: FitsFile, name: str) -> Result:
@@ -259,22 +260,15 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     wanted = ["SPECID", "Z_TRY", "PROB"]
     has_duplicated = "DUPLICATED" in fits.columns("CANDIDATES")
     columns = fits.table("CANDIDATES", wanted + (["DUPLICATED"] if has_duplicated else []))
-    score = float_column(columns["PROB"], "PROB", fits.path)
-    duplicated = np.zeros(len(score), dtype=bool)
-    if has_duplicated:
-        duplicated = _bool_column(columns, "DUPLICATED", fits.path)
-    result = Result(
-        name=name,
-        kind="squeze",
-        targetid=integer_column(columns["SPECID"], "SPECID", fits.path),
-        zbest=float_column(columns["Z_TRY"], "Z_TRY", fits.path),
-        is_qso=score > PROB_THRESHOLD,
-        criterion=f"PROB > {PROB_THRESHOLD:g}",
-        never_qso=np.zeros(len(score), dtype=bool),
-        score=score,
-        score_name="PROB",
-        left_out={"DUPLICATED": int(duplicated.sum())},
-    )
+    ids = integer_column(columns["SPECID"], "SPECID", fits.path)
+    z, score = (float_column(columns[key], key, fits.path) for key in ("Z_TRY", "PROB"))
+    is_qso, criterion = score > PROB_THRESHOLD, f"PROB > {PROB_THRESHOLD:g}"
+    result = _foreign("squeze", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
+    result = dataclasses.replace(result, score=score, score_name="PROB")
+    if not has_duplicated:
+        return dataclasses.replace(result, left_out={"DUPLICATED": 0})
+    duplicated = _bool_column(columns, "DUPLICATED", fits.path)
+    result = dataclasses.replace(result, left_out={"DUPLICATED": int(duplicated.sum())})
     return result.select(~duplicated)
 
 
@@ -285,38 +279,27 @@ def _read_quasarnet(fits: FitsFile, name: str) -> Result:
     names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
     names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
     columns = fits.table(1, [id_name, *names])
-    result = _from_columns({**columns, "TARGETID": columns[id_name]}, {}, name, fits.path)
+    columns["TARGETID"] = integer_column(columns.pop(id_name), id_name, fits.path)
     criterion = "IS_QSO (the file does not state the threshold)"
-    return dataclasses.replace(result, kind="quasarnet", criterion=criterion, left_out={})
+    return _foreign("quasarnet", criterion, name, fits.path, **columns)
 
 
 def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
     """DESI's afterburner: QuasarNET's lines, and redrock's redshift where it was run again."""
-    columns = fits.table(
-        hdu,
-        ["TARGETID", "IS_QSO_QN_NEW_RR", "Z_QN", "Z_NEW"]
-        + [f"{kind}_{line}" for kind in "CZ" for line in _DESI_LINES],
-    )
+    lines = [f"{kind}_{line}" for kind in "CZ" for line in _DESI_LINES]
+    columns = fits.table(hdu, ["TARGETID", "IS_QSO_QN_NEW_RR", "Z_QN", "Z_NEW", *lines])
     z_new, z_qn = (float_column(columns[key], key, fits.path) for key in ("Z_NEW", "Z_QN"))
-    c_lines, z_lines = (
-        np.stack(
-            [float_column(columns[f"{kind}_{line}"], line, fits.path) for line in _DESI_LINES],
-            axis=1,
-        )
-        for kind in "CZ"
-    )
-    return Result(
-        name=name,
-        kind="desi",
-        targetid=integer_column(columns["TARGETID"], "TARGETID", fits.path),
-        zbest=np.where(np.isfinite(z_new), z_new, z_qn),
-        is_qso=_bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
-        criterion="IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
-        never_qso=np.zeros(len(z_new), dtype=bool),
-        lines=QUASARNET_LINES,
-        rest=dict(absorber_IGM),
-        c_lines=c_lines,
-        z_lines=z_lines,
+    table = np.stack([float_column(columns[key], key, fits.path) for key in lines], axis=1)
+    return _foreign(
+        "desi",
+        "IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
+        name,
+        fits.path,
+        TARGETID=columns["TARGETID"],
+        ZBEST=np.where(np.isfinite(z_new), z_new, z_qn),
+        IS_QSO=_bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
+        C_LINES=table[:, : len(_DESI_LINES)],
+        Z_LINES=table[:, len(_DESI_LINES) :],
     )
 
 

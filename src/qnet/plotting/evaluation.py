@@ -1,4 +1,4 @@
-"""Figures of evaluations: purity and completeness, redshift errors, confusion, calibration."""
+"""Figures of evaluations: purity and completeness, confusion, calibration; or all at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_output
 from qnet.evaluation import Confusion, Evaluation, Scan
-from qnet.plotting.figure import new_axes, require_matplotlib, save_figure
+from qnet.plotting.figure import BLACK, CYCLE, GREY, new_axes, require_matplotlib, save_figure
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
-from qnet.plotting.style import BLACK, CYCLE, GREY, SEQUENTIAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: What is drawn of a scan: attribute, name, line.
+#: Curves of a scan: attribute, name, line style.
 _CURVES = (("purity", "purity", "-"), ("completeness", "completeness", "--"))
 
 #: Figures that `write_figures` makes.
@@ -33,8 +32,8 @@ def plot_purity_completeness(
     Parameters
     ----------
     evaluations : Evaluation, Scan or sequence of Evaluation
-        One scan is drawn with its strict purity. Of an evaluation the scan of what its rule rests
-        on is drawn (P_QSO, or line confidences); one without thresholds (redrock) is drawn as two
+        One scan is drawn with its strict purity. Of an evaluation the scan of the quantity in its
+        criterion is drawn (P_QSO, or line confidences); one without thresholds (redrock) is two
         level lines.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
@@ -47,6 +46,16 @@ def plot_purity_completeness(
     ------
     InputError
         There is nothing to draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import purity_completeness
+    >>> from qnet.plotting import new_axes, plot_purity_completeness
+    >>> Y = np.eye(5)[[2, 3, 0]]  # QSO_LZ, QSO_HZ, STAR
+    >>> scan = purity_completeness([[0.9, 0.4, 0.2]], [1.0, 2.5, 2.0], Y, [1.0, 2.5, 0.0])
+    >>> plot_purity_completeness(scan, ax=new_axes()).get_xlabel()
+    'threshold on c'
     """
     ax = new_axes(width=7.5, height=5, shown=True) if ax is None else ax
     if isinstance(evaluations, Scan):
@@ -54,7 +63,7 @@ def plot_purity_completeness(
         level: list[Evaluation] = []
     else:
         every = as_list(evaluations)
-        drawn = [(each.name, _scan_of_rule(each)) for each in every if each.scans]
+        drawn = [(each.name, _scan_of_criterion(each)) for each in every if each.scans]
         level = [each for each in every if not each.scans]
     lowest = [1.0]
     for number, (name, scan) in enumerate(drawn):
@@ -92,19 +101,29 @@ def plot_purity_completeness(
 def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Plot a table of counts.
 
-    The shade is the share of the true class; of lines, the count over the largest one.
+    The shade is the fraction of the true class; of lines, the count over the largest one.
 
     Parameters
     ----------
     table : Confusion
         `Evaluation.classes` or `Evaluation.lines`.
     title : str
+        Title of the axes.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.evaluation import Confusion
+    >>> from qnet.plotting import new_axes, plot_confusion
+    >>> table = Confusion(("STAR", "QSO"), ("no", "yes"), np.array([[8, 2], [0, 9]]), "made up")
+    >>> [text.get_text() for text in plot_confusion(table, ax=new_axes()).texts]
+    ['8', '2', '·', '9']
     """
     ax = new_axes(width=5.5, height=4.2, shown=True) if ax is None else ax
     if not table.counts.any():
@@ -115,10 +134,10 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
         return ax
     square = table.rows == table.columns
     total = table.counts.max() if square else table.counts.sum(axis=1, keepdims=True)
-    share = np.divide(table.counts, total, out=np.zeros(table.counts.shape), where=total > 0)
-    ax.imshow(share, cmap=SEQUENTIAL, vmin=0, vmax=1.15, aspect="auto")
+    shade = np.divide(table.counts, total, out=np.zeros(table.counts.shape), where=total > 0)
+    ax.imshow(shade, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
     for (row, column), count in np.ndenumerate(table.counts):
-        light = share[row, column] > 0.6
+        light = shade[row, column] > 0.6
         ax.text(
             column,
             row,
@@ -145,7 +164,7 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
 def plot_calibration(
     evaluations: Evaluation | Sequence[Evaluation], *, ax: Axes | None = None
 ) -> Axes:
-    """Plot the share of true quasars against the mean score of each bin.
+    """Plot the fraction of true quasars against the mean score of each bin.
 
     Parameters
     ----------
@@ -157,6 +176,16 @@ def plot_calibration(
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> from qnet.plotting import new_axes, plot_calibration
+    >>> rows = Table({"TARGETID": [1], "ZBEST": [1.0], "IS_QSO": [True], "P_QSO": [0.9]})
+    >>> evaluation = qnet.evaluate(rows, {1: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)})
+    >>> plot_calibration(evaluation, ax=new_axes()).get_legend().get_texts()[0].get_text()
+    'catalogue: P_QSO, error 0.100, n = 1'
     """
     ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
     ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
@@ -180,7 +209,7 @@ def plot_calibration(
             color=CYCLE[number % len(CYCLE)],
             label=label,
         )
-        ax.set_ylabel(f"share of true quasars, with {100 * each.options.level:g} % intervals")
+        ax.set_ylabel(f"fraction of true quasars, with {100 * each.options.level:g} % intervals")
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("mean score of the bin")
@@ -198,27 +227,7 @@ def figure_paths(folder: PathLike) -> list[Path]:
 def write_figures(
     evaluations: Sequence[Evaluation], folder: PathLike, *, overwrite: bool = False
 ) -> list[Path]:
-    """Draw all figures of some evaluations into a folder.
-
-    Parameters
-    ----------
-    evaluations : sequence of Evaluation
-    folder : str or path
-        Made where it does not exist.
-    overwrite : bool
-        Whether existing figures may be replaced.
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    InputError
-        Matplotlib is not installed.
-    OutputExistsError, FileError
-        The folder cannot be made, or a figure may not be written; then none is.
-    """
+    """Draw all figures of some evaluations into a folder, or none where one may not be written."""
     require_matplotlib()
     from matplotlib.figure import Figure
 
@@ -230,49 +239,46 @@ def write_figures(
     paths = figure_paths(folder)
     for path in paths:
         check_output(path, overwrite)
-    lines = [_without_empty(each.lines) for each in every]
-    drawers: list[tuple[tuple[float, float], int, Callable[[Any, int], Any]]] = [
-        ((7.5, 5), 1, lambda ax, _: plot_purity_completeness(every, ax=ax)),
-        ((7.5, 4.5), 1, lambda ax, _: plot_dv(every, ax=ax)),
-        ((5.8, 5.8), len(every), lambda ax, i: plot_z(every[i], ax=ax)),
-        (
-            (5.5, 4.2),
-            len(every),
-            lambda ax, i: plot_confusion(
-                every[i].classes, title=f"{every[i].name}: rows by class", ax=ax
-            ),
-        ),
-        (
-            (6.2, 4.6),
-            len(every),
-            lambda ax, i: plot_confusion(
-                lines[i], title=f"{every[i].name}: true quasars at a wrong redshift", ax=ax
-            ),
-        ),
-        ((5.8, 5.5), 1, lambda ax, _: plot_calibration(every, ax=ax)),
+
+    def draw_classes(ax: Axes, each: Evaluation) -> None:
+        plot_confusion(each.classes, title=f"{each.name}: rows by class", ax=ax)
+
+    def draw_lines(ax: Axes, each: Evaluation) -> None:
+        title = f"{each.name}: true quasars at a wrong redshift"
+        plot_confusion(_without_empty(each.lines), title=title, ax=ax)
+
+    # Size of a panel, and what draws it: all evaluations in one panel, or each in its own.
+    figures: list[tuple[tuple[float, float], Callable[..., Any], bool]] = [
+        ((7.5, 5), lambda ax, every: plot_purity_completeness(every, ax=ax), True),
+        ((7.5, 4.5), lambda ax, every: plot_dv(every, ax=ax), True),
+        ((5.8, 5.8), lambda ax, each: plot_z(each, ax=ax), False),
+        ((5.5, 4.2), draw_classes, False),
+        ((6.2, 4.6), draw_lines, False),
+        ((5.8, 5.5), lambda ax, every: plot_calibration(every, ax=ax), True),
     ]
-    for path, ((width, height), panels, draw) in zip(paths, drawers, strict=True):
-        figure = Figure(figsize=(width * panels, height), layout="constrained")
-        for number, ax in enumerate(figure.subplots(1, panels, squeeze=False)[0]):
-            draw(ax, number)
+    for path, ((width, height), draw, together) in zip(paths, figures, strict=True):
+        drawn = [every] if together else every
+        figure = Figure(figsize=(width * len(drawn), height), layout="constrained")
+        for ax, what in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+            draw(ax, what)
         save_figure(figure.axes[0], path, overwrite=overwrite)
     return paths
 
 
-def _scan_of_rule(each: Evaluation) -> Scan:
-    """The scan of the score that the rule names; the first where it names none."""
+def _scan_of_criterion(each: Evaluation) -> Scan:
+    """The scan of the score in the criterion; the first where it names none."""
     return next((scan for scan in each.scans if scan.label in each.criterion), each.scans[0])
 
 
 def _band(level: float) -> Any:
-    """What stands for the bands in a legend."""
+    """Symbol of the bands in a legend."""
     from matplotlib.patches import Patch
 
     return Patch(color=GREY, alpha=0.2, lw=0, label=f"{100 * level:g} % interval")
 
 
 def _lowest(values: Any) -> float:
-    """The least finite value; 1 where there is none."""
+    """The smallest finite value; 1 where there is none."""
     finite = values[np.isfinite(values)]
     return float(finite.min()) if len(finite) else 1.0
 

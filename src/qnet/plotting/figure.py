@@ -1,4 +1,4 @@
-"""Axes to draw on, and figures to files."""
+"""Axes, colours and files of figures."""
 
 from __future__ import annotations
 
@@ -12,31 +12,29 @@ from qnet.core.files import PathLike, atomic_write
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008, "Color Universal Design").
+BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+#: Colour of spectra and of guide lines, and of the noise.
+GREY, LIGHT_GREY = "#444444", "#BBBBBB"
+
+#: Colours of things of one kind, in the order in which they are used: dark enough on white.
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)
+
 #: Formats of figures, by suffix.
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 
-#: Width and height of a figure [inch].
-FIGURE_SIZE = (9.0, 4.5)
-
-
 def require_matplotlib() -> None:
-    """Raise where matplotlib is not installed.
-
-    Raises
-    ------
-    InputError
-        It is not.
-    """
+    """Raise InputError where matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise InputError(
             "figures need matplotlib, which is not installed: install qnet-quasar[plot]"
         )
 
 
-def new_axes(
-    *, width: float = FIGURE_SIZE[0], height: float = FIGURE_SIZE[1], shown: bool = False
-) -> Axes:
+def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) -> Axes:
     """Axes of a new figure.
 
     Parameters
@@ -44,8 +42,8 @@ def new_axes(
     width, height : float
         Size of the figure [inch].
     shown : bool
-        Whether it is one of pyplot, which notebooks and ``plt.show()`` show; else it needs no
-        display, and pyplot does not keep it.
+        Whether pyplot keeps the figure, so that notebooks and ``plt.show()`` show it; else it needs
+        no display.
 
     Returns
     -------
@@ -55,6 +53,12 @@ def new_axes(
     ------
     InputError
         Matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from qnet.plotting import new_axes
+    >>> print(new_axes(width=6.0).figure.get_figwidth())
+    6.0
     """
     require_matplotlib()
     if shown:
@@ -67,13 +71,7 @@ def new_axes(
 
 
 def check_figure_name(path: PathLike) -> None:
-    """Check that the name of a figure has a suffix that it can be written as.
-
-    Raises
-    ------
-    InputError
-        It has not.
-    """
+    """Raise InputError unless a figure can be written under this suffix."""
     if Path(path).suffix.lower() not in FIGURE_FORMATS:
         raise InputError(
             f"{path}: the name of a figure must end in one of {', '.join(FIGURE_FORMATS)}"
@@ -81,7 +79,7 @@ def check_figure_name(path: PathLike) -> None:
 
 
 def save_figure(axes: Axes, path: PathLike, *, dpi: float = 150.0, overwrite: bool = False) -> Path:
-    """Write the figure of some axes; the suffix says the format.
+    """Write the figure of some axes.
 
     Parameters
     ----------
@@ -105,6 +103,12 @@ def save_figure(axes: Axes, path: PathLike, *, dpi: float = 150.0, overwrite: bo
         The suffix is none of these.
     OutputExistsError, FileError
         The file may not be written.
+
+    Examples
+    --------
+    >>> from qnet.plotting import new_axes, save_figure
+    >>> str(save_figure(new_axes(), "empty.png"))
+    'empty.png'
     """
     check_figure_name(path)
     figure: Any = axes.figure

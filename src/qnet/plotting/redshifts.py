@@ -10,19 +10,18 @@ import numpy as np
 from qnet.core.errors import InputError
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
-from qnet.plotting.figure import new_axes
-from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION
+from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Pairs of lines that are marked in a plot of redshifts, at most.
+#: Largest number of pairs of lines that are marked in a plot of redshifts.
 _MOST_PAIRS = 8
 
 #: Steep lines whose slopes differ by less than this factor have no room for a name between them.
 _CLOSE_RATIO = 1.1
 
-#: Height that the name of a steep line takes, as a share of the axes.
+#: Height of the name of a steep line, as a fraction of the axes.
 _NAME_LENGTH = 0.25
 
 #: Width of the bins of dv [km/s].
@@ -41,7 +40,7 @@ def plot_dv(
     ----------
     evaluations : Evaluation or sequence of Evaluation
     limit : float
-        [km/s] End of the axis; what lies beyond is counted in the legend.
+        [km/s] End of the axis; the legend counts the velocities beyond.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -53,6 +52,17 @@ def plot_dv(
     ------
     InputError
         There is nothing to draw, or the limit is not positive.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> from qnet.plotting import new_axes, plot_dv
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 1.001], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> ax = plot_dv(qnet.evaluate(rows, truth), ax=new_axes())
+    >>> ax.get_legend().get_texts()[0].get_text()
+    'catalogue: n = 2, median 75, NMAD 111 km/s, 0 beyond 3000'
     """
     if not limit > 0:
         raise InputError(f"limit must be a positive velocity in km/s, not {limit!r}")
@@ -83,9 +93,9 @@ def plot_dv(
 
 
 def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
-    """Plot ZBEST against true redshift, of what is called a quasar.
+    """Plot ZBEST against true redshift, of the rows called quasars.
 
-    Thin lines are the places of a line taken for another, for the pairs that occur.
+    Dashed lines show where one line is taken for another, for the pairs that occur.
 
     Parameters
     ----------
@@ -96,17 +106,28 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> from qnet.plotting import new_axes, plot_z
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> ax = plot_z(qnet.evaluate(rows, truth), ax=new_axes())
+    >>> ax.get_legend().get_texts()[1].get_text()
+    'quasar, wrong redshift (1)'
     """
     ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
     sample = evaluation.sample
     z, zbest = sample.z, sample.result.zbest
-    judged = sample.called & ~sample.bad
+    sure = sample.called_sure
     groups = (
-        (judged & sample.quasar & sample.right, "quasar, right", CYCLE[0], "o", 14),
-        (judged & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
-        (judged & ~sample.quasar, "star or galaxy", ORANGE, "^", 30),
+        (sure & sample.quasar & sample.right, "quasar, right", CYCLE[0], "o", 14),
+        (sure & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
+        (sure & ~sample.quasar, "star or galaxy", ORANGE, "^", 30),
     )
-    drawn = z[judged], zbest[judged]
+    drawn = z[sure], zbest[sure]
     finite = np.concatenate([values[np.isfinite(values)] for values in drawn])
     end = 1.05 * (1 + float(finite.max(initial=1.0))) - 1
     ends = np.array([0.0, end])
@@ -126,13 +147,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
 
 
 def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
-    """One or several evaluations as a list.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
+    """One or several evaluations as a list; InputError where there is none."""
     every = [evaluations] if isinstance(evaluations, Evaluation) else list(evaluations)
     if not every:
         raise InputError("evaluations is empty: at least one was expected")
@@ -140,11 +155,8 @@ def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
 
 
 def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
-    """Lines where one line is taken for another, for the pairs that occur most; named at the ends.
-
-    Names of places that lie close together are joined; those of steep lines that do stand to the
-    left and right of them in turn, and further down.
-    """
+    """Lines where one emission line is taken for another, for the most frequent pairs, named."""
+    # Names close together at the right are joined; those of close steep lines alternate sides.
     table, rest = evaluation.lines, dict(zip(*known_lines(evaluation.sample.result), strict=True))
     pairs = [tuple(pair) for pair in np.argwhere(table.counts)]
     pairs.sort(key=lambda pair: -table.counts[pair])
@@ -173,10 +185,10 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
                 "va": "top" if crowd % 2 else "bottom",
             }
             ax.text((1 + height) / ratio - 1, height, name, fontsize=6.5, color=GREY, **style)
-    for place, name in _joined(sorted(right), 0.04 * ends[1]):
+    for position, name in _joined(sorted(right), 0.04 * ends[1]):
         ax.annotate(
             name,
-            (1, place),
+            (1, position),
             xycoords=("axes fraction", "data"),
             xytext=(3, 0),
             textcoords="offset points",
@@ -187,14 +199,14 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
 
 
 def _joined(labels: list[tuple[float, str]], distance: float) -> list[tuple[float, str]]:
-    """Labels in ascending order, those nearer than a distance to the last one under it."""
+    """Labels in ascending order, those nearer than a distance to the last one in one with it."""
     joined: list[tuple[float, str]] = []
     first = -np.inf
-    for place, name in labels:
-        if place - first < distance:
+    for position, name in labels:
+        if position - first < distance:
             low, names = joined[-1]
             joined[-1] = (low, f"{name}\n{names}")
         else:
-            joined.append((place, name))
-            first = place
+            joined.append((position, name))
+            first = position
     return joined

@@ -1,4 +1,4 @@
-"""A spectrum with the lines that a network finds in it."""
+"""Figure of a spectrum with the lines that a network finds in it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,31 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
 from qnet.model.model import Model, load_model
-from qnet.plotting.figure import new_axes, require_matplotlib
+from qnet.plotting.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT_GREY,
+    VERMILLION,
+    new_axes,
+    require_matplotlib,
+)
 from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008): spectrum, its error, line,
-#: BAL line, where lines are expected.
-_SPECTRUM, _ERROR, _LINE, _BAL, _EXPECTED = "#333333", "#BBBBBB", "#D55E00", "#0072B2", "#009E73"
+#: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
+_LINE, _BAL, _EXPECTED = VERMILLION, BLUE, GREEN
 
 #: Lines of less confidence are not labelled.
 _LABEL_CONFIDENCE = 0.1
 
-#: Width and height of a label, as shares of the axes: nearer labels stand below one another.
+#: Width and height of a label, as fractions of the axes: nearer labels are below one another.
 _LABEL_WIDTH, _LABEL_HEIGHT = 0.15, 0.09
 
-#: A pixel above the running median of its neighbours by more than this factor is let run out of the
+#: A pixel above the running median of its neighbours by more than this factor may be outside the
 #: figure: a cosmic ray, or the noise at the edge.
 _SPIKE = 1.6
 
@@ -49,22 +56,22 @@ def plot_spectrum(
     min_lines: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot a spectrum as the network sees it, with the lines it finds.
+    """Plot a spectrum, normalised as the network gets it, with the lines found in it.
 
-    Each line stands where the network puts it, the more opaque the more confident; lines above the
-    threshold are drawn through, others dashed. The band behind the spectrum is one standard
-    deviation of the noise to either side. Of a quasar, marks at the bottom show where all lines of
-    the network are at ZBEST, and the upper axis has its rest wavelengths.
+    Each line is at its decoded wavelength, the more opaque the more confident; lines above the
+    threshold are solid, others dashed. The band behind the spectrum is one standard deviation of
+    the noise to either side. Pixels without weight (NaN, zero ivar) are gaps. Of a quasar, marks at
+    the bottom show where the network's lines are at ZBEST, and the upper axis has rest wavelengths.
 
     Parameters
     ----------
     spectra : Spectra
     model : Model, str or path, optional
-        The one that ships when None.
+        The default model when None.
     row : int
-        Which of the spectra.
+        Row of the spectrum.
     p_threshold, prior_qso, c_threshold, min_lines : optional
-        As `qnet.classify` takes them; a line counts as found above `c_threshold`, or 0.5.
+        As in `qnet.classify`; a line counts as found above `c_threshold`, or 0.5.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -76,6 +83,17 @@ def plot_spectrum(
     ------
     InputError
         The row is out of range, the spectrum cannot be normalised, or matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> wave = np.arange(3700.0, 9500.0, 4.0)
+    >>> flux = 10 + 5 * np.sin(wave / 300)
+    >>> spectra = qnet.io.from_arrays(wave, flux, np.ones_like(flux), targetid=[7])
+    >>> ax = qnet.plot_spectrum(spectra, ax=qnet.plotting.new_axes())
+    >>> ax.get_title().split(",")[0]
+    'TARGETID 7: no quasar'
     """
     model = model if isinstance(model, Model) else load_model(model)
     if not 0 <= row < len(spectra):
@@ -91,7 +109,7 @@ def plot_spectrum(
         c_threshold=c_threshold,
         min_lines=min_lines,
     )
-    says = {name: column[0] for name, column in answer(one, model, criterion).items()}
+    classified = {name: column[0] for name, column in answer(one, model, criterion).items()}
     found = model.decode(model.predict(data.X))
     require_matplotlib()
     ax = new_axes(shown=True) if ax is None else ax
@@ -99,11 +117,11 @@ def plot_spectrum(
     _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
     levels = _draw_lines(ax, model, found, criterion.c_threshold)
     _set_limits(ax, flux, levels)
-    if says["IS_QSO"]:
-        _draw_rest_frame(ax, model, float(says["ZBEST"]))
+    if classified["IS_QSO"]:
+        _draw_rest_frame(ax, model, float(classified["ZBEST"]))
     count = int((found.c_line[:, 0] > criterion.c_threshold).sum())
     ax.set_title(
-        f"TARGETID {one.ids['TARGETID'][0]}: {_verdict(says)}, {count} "
+        f"TARGETID {one.ids['TARGETID'][0]}: {_summary(classified)}, {count} "
         f"line{'' if count == 1 else 's'} with c > {criterion.c_threshold:g}"
     )
     _draw_legend(ax)
@@ -112,14 +130,14 @@ def plot_spectrum(
     return ax
 
 
-def _verdict(says: Mapping[str, Any]) -> str:
-    """What a row of the catalogue says, in words."""
+def _summary(row: Mapping[str, Any]) -> str:
+    """A row of the catalogue in words."""
     words = "no quasar"
-    if says["IS_QSO"]:
-        error = f" ± {says['ZERR']:.4f}" if np.isfinite(says["ZERR"]) else ""
-        words = f"{'BAL ' if says['IS_BAL'] else ''}quasar at z = {says['ZBEST']:.4f}{error}"
-    if np.isfinite(says["P_QSO"]):
-        words += f", P_QSO = {says['P_QSO']:.3f}"
+    if row["IS_QSO"]:
+        error = f" ± {row['ZERR']:.4f}" if np.isfinite(row["ZERR"]) else ""
+        words = f"{'BAL ' if row['IS_BAL'] else ''}quasar at z = {row['ZBEST']:.4f}{error}"
+    if np.isfinite(row["P_QSO"]):
+        words += f", P_QSO = {row['P_QSO']:.3f}"
     return words
 
 
@@ -141,12 +159,12 @@ def _draw_flux(ax: Axes, model: Model, flux: npt.NDArray[Any], noise: FloatArray
         flux - noise,
         flux + noise,
         step="post",
-        color=_ERROR,
+        color=LIGHT_GREY,
         lw=0,
         alpha=0.7,
         label="1 sigma of the noise",
     )
-    ax.step(model.wave, flux, where="post", color=_SPECTRUM, lw=0.8, label="spectrum")
+    ax.step(model.wave, flux, where="post", color=GREY, lw=0.8, label="spectrum")
     ax.set_xlim(model.wave[0], model.wave[-1])
 
 
@@ -187,14 +205,14 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
     """Marks where the network's lines are at a redshift, and an axis of rest wavelengths."""
     left, right = ax.get_xlim()
     for line in model.lines:
-        place = model.rest[line] * (1 + z)
-        if model.wave[0] <= place <= model.wave[-1]:
-            ax.axvline(place, ymax=0.05, color=_EXPECTED, lw=2.5)
+        position = model.rest[line] * (1 + z)
+        if model.wave[0] <= position <= model.wave[-1]:
+            ax.axvline(position, ymax=0.05, color=_EXPECTED, lw=2.5)
             # To the left of the mark, but where the axes end there.
-            flip = place < left + _LABEL_WIDTH * (right - left)
+            flip = position < left + _LABEL_WIDTH * (right - left)
             ax.annotate(
                 line,
-                (place, 0.02),
+                (position, 0.02),
                 xycoords=("data", "axes fraction"),
                 xytext=(4 if flip else -4, 0),
                 textcoords="offset points",
@@ -216,7 +234,7 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
 
 
 def _draw_legend(ax: Axes) -> None:
-    """What the colours mean, below the axes."""
+    """Meaning of the colours, below the axes."""
     from matplotlib.lines import Line2D
 
     handles, _ = ax.get_legend_handles_labels()
@@ -240,16 +258,10 @@ def _draw_legend(ax: Axes) -> None:
 
 @dataclasses.dataclass
 class _Labels:
-    """Vertical lines at wavelengths, labelled above the spectrum clear of earlier labels.
-
-    Attributes
-    ----------
-    ax : matplotlib.axes.Axes
-    drawn : list of (float, int)
-        Left end [Angstrom] and level of each label.
-    """
+    """Vertical lines at wavelengths, labelled above the spectrum clear of earlier labels."""
 
     ax: Axes
+    #: Left end [Angstrom] and level of each label.
     drawn: list[tuple[float, int]] = dataclasses.field(default_factory=list)
 
     def mark(

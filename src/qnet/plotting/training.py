@@ -1,4 +1,4 @@
-"""The history of a training run."""
+"""Figure of the history of a training run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.fits.file import FitsFile
-from qnet.plotting.figure import new_axes
-from qnet.plotting.style import CYCLE, GREY
+from qnet.plotting.figure import CYCLE, GREY, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,6 +33,15 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     ------
     MissingFileError, FileError
         The file is not there, or no history.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.plotting import new_axes, plot_history
+    >>> Table({"EPOCH": [1, 2, 3], "LOSS": [9.0, 4.0, 5.0]}).write("history.fits")
+    >>> ax = plot_history("history.fits", ax=new_axes())
+    >>> ax.get_legend().get_texts()[-1].get_text()
+    'best: epoch 2'
     """
     with FitsFile(path) as fits:
         names = fits.columns(1) if len(fits) > 1 else []
@@ -45,11 +53,13 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
         history = fits.table(1, names)
     ax = new_axes(shown=True) if ax is None else ax
     epoch = history["EPOCH"]
-    judged = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
+    decisive = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
     ax.plot(epoch, history["LOSS"], color=CYCLE[0], lw=2, marker="o", ms=3, label="training")
-    if judged == "VAL_LOSS":
-        ax.plot(epoch, history[judged], color=CYCLE[1], lw=2, marker="s", ms=3, label="validation")
-    best = int(np.argmin(history[judged]))
+    if decisive == "VAL_LOSS":
+        ax.plot(
+            epoch, history[decisive], color=CYCLE[1], lw=2, marker="s", ms=3, label="validation"
+        )
+    best = int(np.argmin(history[decisive]))
     ax.axvline(epoch[best], color=GREY, lw=1, ls=":", zorder=0, label=f"best: epoch {epoch[best]}")
     ax.set_yscale("log")
     ax.set_xlabel("epoch")

@@ -1,7 +1,7 @@
-"""Errors, warnings, checks of numbers, and the guarded call that turns any fault into one of them.
+"""Errors and warnings, checks of numbers, and the guarded call for runs over many files.
 
-Every message is one sentence that names the argument, file, HDU or column, what it held and what
-was expected.
+Every message is one sentence that names the argument, file, HDU or column, its value and what was
+expected.
 """
 
 from __future__ import annotations
@@ -26,56 +26,167 @@ __all__ = [
     "WeightsError",
 ]
 
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 
 class QnetError(Exception):
-    """Base of every error that qnet raises on purpose."""
+    """Base class of all errors that qnet raises.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> try:
+    ...     qnet.classify("no-such-file.fits")
+    ... except qnet.QnetError as error:
+    ...     print(type(error).__name__)
+    MissingFileError
+    """
 
 
 class InputError(QnetError, ValueError):
-    """An argument is not of the legal kind, shape, unit or value."""
+    """An argument is not of the legal kind, shape, unit or value.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> qnet.lines.rest_wavelengths("LYA")
+    Traceback (most recent call last):
+    ...
+    qnet.core.errors.InputError: lines must be a list of line names, not the string 'LYA'
+    """
 
 
 class GridError(InputError):
-    """A wavelength grid is not of constant step, or the data do not touch it."""
+    """A wavelength grid is not of constant step, or the data do not lie on it.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> qnet.WavelengthGrid.from_wave([4000.0])
+    Traceback (most recent call last):
+    ...
+    qnet.core.errors.GridError: a grid needs at least 2 wavelengths in 1-D, not shape (1,)
+    """
 
 
 class FileError(QnetError):
-    """A file cannot be read, or does not hold what it should."""
+    """A file cannot be read or written, or lacks what it should hold.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import qnet
+    >>> Path("notes.fits").write_text("not a FITS file")
+    15
+    >>> try:
+    ...     qnet.read_spectra("notes.fits")
+    ... except qnet.FileError as error:
+    ...     print("notes.fits" in str(error))
+    True
+    """
 
 
 class MissingFileError(FileError, FileNotFoundError):
-    """A file is not there."""
+    """A file does not exist.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> try:
+    ...     qnet.read_spectra("no-such-file.fits")
+    ... except qnet.MissingFileError as error:
+    ...     print(error)
+    no-such-file.fits: ...
+    """
 
 
 class WeightsError(FileError):
-    """A weights file is damaged, of an unknown kind, or not a QuasarNET network."""
+    """A weights file is damaged, of an unknown kind, or not of a network that qnet can run.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import qnet
+    >>> Path("weights.h5").write_bytes(b"empty")
+    5
+    >>> try:
+    ...     qnet.load_model("weights.h5")
+    ... except qnet.WeightsError as error:
+    ...     print("weights.h5" in str(error))
+    True
+    """
 
 
 class OutputExistsError(QnetError, FileExistsError):
-    """An output file exists and overwriting was not asked for."""
+    """An output file exists already, and `overwrite` is not set.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import qnet
+    >>> Path("out.fits").touch()
+    >>> try:
+    ...     qnet.io.PreparedWriter("out.fits", qnet.core.grid.QUASARNET_GRID)
+    ... except qnet.OutputExistsError as error:
+    ...     print("out.fits" in str(error))
+    True
+    """
 
 
 class TrainingError(QnetError):
-    """A training run went wrong: its loss is not a number."""
+    """A training run failed: a loss or a weight is not a finite number.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> issubclass(qnet.TrainingError, qnet.QnetError)
+    True
+    """
 
 
 class QnetWarning(UserWarning):
-    """Something the user should know about an answer that was given all the same."""
+    """A warning about a result that is returned all the same.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import qnet
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", qnet.QnetWarning)  # silences qnet alone
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """An input that failed in a run over many files.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        The file, or the files of a set.
+    error : QnetError
+        What was wrong with it.
+
+    Examples
+    --------
+    >>> from qnet.core.errors import Failure, FileError
+    >>> failure = Failure(("coadd-1.fits",), FileError("coadd-1.fits: is cut short"))
+    >>> print(failure.error)
+    coadd-1.fits: is cut short
+    """
+
+    paths: tuple[str, ...]
+    error: QnetError
+
+
+#: What a guarded call returns: a result or the error, and the messages of the warnings.
+Result = tuple[T | QnetError, list[str]]
 
 
 def with_source(error: Exception, source: str) -> str:
-    """Message of an error, with the file that it is about in front, once.
-
-    Parameters
-    ----------
-    error : Exception
-    source : str
-        The file; '' where there is none.
-
-    Returns
-    -------
-    str
-    """
+    """Message of an error, preceded by the file that it is about, unless that is '' or named."""
     message = str(error)
     return message if not source or message.startswith(source) else f"{source}: {message}"
 
@@ -92,52 +203,15 @@ def check_whole(name: str, value: object) -> None:
         raise InputError(f"{name} must be a whole number, not {value!r}")
 
 
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-#: What came of an input, or why nothing did; and the warnings that came up.
-Result = tuple[T | QnetError, list[str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """An input that could not be worked on.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        The file, or the files of the set.
-    error : QnetError
-        Why.
-    """
-
-    paths: tuple[str, ...]
-    error: QnetError
-
-
 def guarded_call(work: Callable[[], T], path: str, done: str) -> Result[T]:
-    """Do the work on one input.
+    """Result of `work` on a file, or the error why it failed; and the messages of its warnings.
 
-    Parameters
-    ----------
-    work : callable
-    path : str
-        The input.
-    done : str
-        What the work does to it, as a participle, for the message.
-
-    Returns
-    -------
-    result : object or QnetError
-        What `work` returned, or why it failed.
-    messages : list of str
-        The warnings of qnet that came up.
+    Errors of other kinds become a FileError that says what could not be `done` (a participle).
     """
+    result: T | QnetError
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", QnetWarning)
-        result: T | QnetError
         try:
             result = work()
         except QnetError as error:
@@ -148,5 +222,5 @@ def guarded_call(work: Callable[[], T], path: str, done: str) -> Result[T]:
             logger.debug("unexpected error in %s", path, exc_info=True)
             result = FileError(f"{path}: cannot be {done} ({type(error).__name__}: {error})")
             result.__cause__ = error
-    # The same of every block of rows: said once.
+    # Each block of rows may give the same warning.
     return result, list(dict.fromkeys(str(warning.message) for warning in caught))

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from qnet.simulation.frame import observed_wave
+from qnet.simulation.frame import FRAME
 from qnet.simulation.stars_galaxies import galaxies, stars
 
 #: Columns of panels.
@@ -39,7 +39,7 @@ def main() -> None:
     for axis, (label, flux, colour) in zip(axes.ravel(), panels, strict=False):
         # About the resolution of BOSS; the tallest lines are cut.
         smooth = gaussian_filter1d(flux, 1.2)
-        axis.plot(observed_wave(), smooth, lw=0.5, color=colour)
+        axis.plot(FRAME.wave, smooth, lw=0.5, color=colour)
         axis.set_ylim(0, min(smooth.max() * 1.08, 4 * np.median(smooth) + np.quantile(smooth, 0.9)))
         axis.set_title(label, fontsize=8, pad=2)
         axis.tick_params(labelsize=6)

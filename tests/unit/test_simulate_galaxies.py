@@ -7,21 +7,17 @@ from hypothesis import strategies as st
 
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import NPIX, observed_wave, scale_to_r
-from qnet.simulation.restframe import (
-    REST_NPIX,
-    REST_START,
+from qnet.simulation.frame import FRAME, NPIX, STAR_FRAME, scale_to_r, shift
+from qnet.simulation.stars_galaxies import galaxies, nebular
+from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, populations
+from qnet.simulation.stars_galaxies.starlight import (
     broaden,
     milky_way_extinction,
     redden,
-    rest_wave,
-    shift,
     starburst_extinction,
 )
-from qnet.simulation.stars_galaxies import galaxies, nebular
-from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, populations
 
-WAVE = observed_wave()
+WAVE = FRAME.wave
 #: Kinds whose gas is ionised by stars, by old stars or a weak nucleus, by a nucleus.
 YOUNG, OLD = ("SF", "STARBURST", "HII"), ("PASSIVE", "LINER", "E+A")
 
@@ -37,7 +33,7 @@ def bare(kind, count=60, seed=3, z=None):
     rng = np.random.default_rng(seed)
     subtype = np.full(count, kind)
     redshift = rng.uniform(0.02, 0.4, count) if z is None else np.full(count, z)
-    flat = np.ones((count, REST_NPIX), np.float32)
+    flat = np.ones((count, STAR_FRAME.npix), np.float32)
     return galaxies.assemble(rng, np.full(count, 19.0), subtype, redshift, flat)
 
 
@@ -191,7 +187,7 @@ def test_very_strong_lines_occur(many):
 
 
 def test_breaks_and_balmer_lines_follow_the_age():
-    wave = rest_wave()
+    wave = STAR_FRAME.wave
     spectra = populations()[1]
     nu = spectra * wave**2
     blue, red = (wave > 3850) & (wave < 3950), (wave > 4000) & (wave < 4100)
@@ -215,7 +211,7 @@ def test_populations_cannot_be_changed():
 @given(z=st.floats(0.0, 1.7), rest=st.floats(4100, 5900))
 def test_a_line_is_shifted_to_one_plus_z(z, rest):
     observed = rest * (1 + z)
-    flux = np.exp(-0.5 * ((rest_wave() / rest - 1) * SPEED_OF_LIGHT / 200) ** 2)[None]
+    flux = np.exp(-0.5 * ((STAR_FRAME.wave / rest - 1) * SPEED_OF_LIGHT / 200) ** 2)[None]
     moved = shift(flux, np.array([z]))[0].astype(float)
     if WAVE[20] < observed < WAVE[-20]:
         centre = (WAVE * moved).sum() / moved.sum()
@@ -259,9 +255,9 @@ def test_dust_curves():
 
 
 def test_the_rest_frame_holds_all_that_galaxies_show():
-    assert rest_wave()[0] == pytest.approx(10**REST_START)
-    assert rest_wave()[0] < WAVE[0] / (1 + galaxies.Z_MAX)
-    assert rest_wave()[-1] > WAVE[-1]
+    assert STAR_FRAME.wave[0] == pytest.approx(10**STAR_FRAME.start)
+    assert STAR_FRAME.wave[0] < WAVE[0] / (1 + galaxies.Z_MAX)
+    assert STAR_FRAME.wave[-1] > WAVE[-1]
 
 
 @pytest.mark.parametrize("rmag", [[np.nan], [[20.0]], 20.0, [np.inf]])

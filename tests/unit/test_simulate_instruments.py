@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qnet.core.errors import InputError
 from qnet.simulation import Errors
-from qnet.simulation.frame import LOGLAM_STEP, NPIX, observed_wave
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.instrument import curves, night
 from qnet.simulation.instrument.instrument import make_instrument, sky_continuum, sky_lines
 from qnet.simulation.instrument.noise import observe
@@ -73,7 +73,7 @@ def test_unknown_survey():
 
 @pytest.mark.parametrize("survey", SURVEYS)
 def test_resampling_keeps_a_constant_and_the_flux_of_a_line(survey):
-    frame = observed_wave()
+    frame = FRAME.wave
     for detector in make_instrument(survey).detectors:
         np.testing.assert_allclose(detector.resample @ np.ones(NPIX), 1, rtol=1e-5)
         middle = detector.wave[detector.npix // 2]

@@ -8,11 +8,18 @@ import pytest
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.absorption import bal, forest
-from qnet.simulation.frame import LOGLAM_STEP, NPIX, R_BAND, observed_wave, scale_to_r
-from qnet.simulation.profiles import REST_NPIX, Z_MAX, rest_wave
+from qnet.simulation.frame import (
+    FRAME,
+    LOGLAM_STEP,
+    NPIX,
+    QUASAR_FRAME,
+    R_BAND,
+    Z_MAX,
+    scale_to_r,
+)
 from qnet.simulation.quasars import emission, parametric
 
-WAVE = observed_wave()
+WAVE = FRAME.wave
 
 #: Window [Angstrom] and equivalent width [Angstrom] of lines in the composite of Vanden Berk et
 #: al. 2001, AJ 122, 549, table 2.
@@ -49,7 +56,7 @@ def composite():
         ]
     )
     first = np.rint((np.log10(1 + Z_MAX) - np.log10(1 + z)) / LOGLAM_STEP).astype(int)
-    total, count = np.zeros(REST_NPIX), np.zeros(REST_NPIX)
+    total, count = np.zeros(QUASAR_FRAME.npix), np.zeros(QUASAR_FRAME.npix)
     for start, spectrum in zip(first, np.log(np.maximum(flux, 1e-6)), strict=True):
         part = slice(start, start + NPIX)
         have = count[part] > 0
@@ -58,7 +65,7 @@ def composite():
         total[part] += spectrum - scale
         count[part] += 1
     enough = count > 15
-    return rest_wave()[enough], np.exp(total[enough] / count[enough])
+    return QUASAR_FRAME.wave[enough], np.exp(total[enough] / count[enough])
 
 
 class TestComposite:
@@ -167,7 +174,7 @@ class TestSpectra:
             ([7.0], [20.0], {}, "z must be from 0.05 to 6.8, and holds 7.0"),
             ([np.nan], [20.0], {}, "z must be from 0.05"),
             ([1.0, 2.0], [20.0], {}, "of one length"),
-            ([1.0], [np.inf], {}, "rmag must be finite"),
+            ([1.0], [np.inf], {}, "rmag must be one-dimensional and finite"),
             ([1.0], [20.0], {"bal_fraction": 1.5}, "bal_fraction must be from 0 to 1, not 1.5"),
         ],
     )

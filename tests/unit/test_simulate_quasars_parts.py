@@ -9,11 +9,11 @@ from astropy.cosmology import FlatLambdaCDM
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation import cosmology
 from qnet.simulation.absorption import absorbers, bal
-from qnet.simulation.frame import LOGLAM_STEP, NPIX, observed_wave
-from qnet.simulation.profiles import PIXEL_KMS, add_gaussians, gaussians, rest_wave, see_at
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX, PIXEL_KMS, QUASAR_FRAME, see_at
+from qnet.simulation.profiles import add_gaussians, gaussians
 from qnet.simulation.quasars import continuum, disk, host, iron
 
-WAVE = observed_wave()
+WAVE = FRAME.wave
 WIDTH = WAVE * LOGLAM_STEP * np.log(10)
 
 
@@ -84,7 +84,7 @@ class TestProfiles:
         assert not spectra.any()
 
     def test_shapes_are_seen_at_their_redshift(self):
-        bank = np.log(rest_wave())[None].astype(np.float32)
+        bank = np.log(QUASAR_FRAME.wave)[None].astype(np.float32)
         z = np.array([0.05, 1.0, 3.3, 6.8])
         seen = see_at(bank, 0, z)
         half_pixel = 0.51 * LOGLAM_STEP * np.log(10)

@@ -5,8 +5,7 @@ import pytest
 
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import NPIX, observed_wave, scale_to_r
-from qnet.simulation.restframe import rest_wave
+from qnet.simulation.frame import FRAME, NPIX, STAR_FRAME, scale_to_r
 from qnet.simulation.stars_galaxies import compact_stars, stars
 from qnet.simulation.stars_galaxies.atmospheres import (
     AMPLITUDES,
@@ -16,7 +15,7 @@ from qnet.simulation.stars_galaxies.atmospheres import (
 )
 from qnet.simulation.stars_galaxies.opacities import air_to_vacuum, opacities
 
-WAVE = observed_wave()
+WAVE = FRAME.wave
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_cataclysmic_variables_emit_at_redshift_zero():
 def test_cyclotron_humps_of_polars_lie_at_harmonics_of_a_field():
     humps = compact_stars.cataclysmic(np.random.default_rng(0), np.ones(20, bool))
     humps -= compact_stars.cataclysmic(np.random.default_rng(0), np.zeros(20, bool))
-    wave = rest_wave()
+    wave = STAR_FRAME.wave
     resolved = 0
     for hump in humps:
         peak = np.flatnonzero((hump[1:-1] > hump[:-2]) & (hump[1:-1] > hump[2:])) + 1
@@ -166,7 +165,7 @@ def test_lines_of_magnetic_white_dwarfs_are_split():
 
 
 def test_planck_is_one_at_5500_and_peaks_by_wien():
-    wave = rest_wave()
+    wave = STAR_FRAME.wave
     spectra = planck(wave, np.array([4000.0, 6000.0, 2.0e4]))
     np.testing.assert_allclose(spectra[:, np.argmin(np.abs(wave - 5500))], 1, rtol=1e-3)
     assert wave[np.argmax(spectra[1])] == pytest.approx(2.897771955e7 / 6000, rel=2e-3)
@@ -184,7 +183,7 @@ def test_every_species_has_an_amplitude_at_every_temperature():
 
 
 def test_wavelengths_are_in_vacuum():
-    wave = rest_wave()
+    wave = STAR_FRAME.wave
     # Ca K: 3933.66 in air is 3934.78 in vacuum (Morton 2003).
     near = np.abs(wave - 3934.8) < 10
     assert wave[near][np.argmax(opacities()["CA_HK"][near])] == pytest.approx(3934.78, abs=0.5)
@@ -194,7 +193,7 @@ def test_wavelengths_are_in_vacuum():
 
 
 def test_metal_poor_stars_have_weaker_metal_lines():
-    wave = rest_wave()
+    wave = STAR_FRAME.wave
     rich, poor = star_spectra(np.array([5500.0, 5500.0]), np.array([0.0, -2.0]))
     line, beside = np.abs(wave - 5177) < 15, np.abs(wave - 5240) < 15
     assert rich[line].mean() / rich[beside].mean() < poor[line].mean() / poor[beside].mean()

@@ -6,12 +6,13 @@ import pytest
 
 from qnet.core.errors import FileError, InputError, MissingFileError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import NPIX, observed_wave
+from qnet.simulation.absorption import bal
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.quasars import templates
-from qnet.simulation.template_files import STEP, read_templates
+from qnet.simulation.template_files import read_templates
 from qnet.simulation.templates import Templates
 
-WAVE = observed_wave()
+WAVE = FRAME.wave
 #: Emission line of the made-up galaxies and absorption line of the made-up stars [Angstrom].
 GALAXY_LINE, STAR_LINE = 5000.0, 6000.0
 
@@ -28,13 +29,13 @@ def write(path, images, cards):
 
 
 def quasar_file(folder, name, first, npix, redshifts):
-    loglam = first + STEP * np.arange(npix)
+    loglam = first + LOGLAM_STEP * np.arange(npix)
     wave = 10**loglam
     mean = (wave / 3000) ** -1.5
     for line in (1215.67, 1549.0, 1908.7, 2799.0, 4862.7, 6564.6):
         mean = mean * (1 + bump(wave, line, 2000))
     vectors = np.stack([mean, 0.01 * mean * bump(wave, 2799.0, 3000), 0.01 * wave / 3000])
-    cards = {"CRVAL1": first, "CDELT1": STEP, "LOGLAM": 1, "RRTYPE": "QSO", "RRSUBTYP": name}
+    cards = {"CRVAL1": first, "CDELT1": LOGLAM_STEP, "LOGLAM": 1, "RRTYPE": "QSO", "RRSUBTYP": name}
     write(
         folder / f"rrtemplate-QSO-{name}.fits",
         {"BASIS_VECTORS": vectors, "REDSHIFTS": np.linspace(*redshifts, 20)},
@@ -227,10 +228,27 @@ def test_broad_absorption_is_in_the_truth(made_up):
     some = made_up.quasars(np.random.default_rng(0), z, np.full(100, 19.0), bal_fraction=1.0).truth
     none = made_up.quasars(np.random.default_rng(0), z, np.full(100, 19.0), bal_fraction=0.0).truth
     assert (some["BI_CIV"] > 0).mean() > 0.3
-    assert (some["BAL_FLAG_VI"][some["BI_CIV"] > 0] == 1).all()
     assert set(some["TRUESUBTYPE"]) == {"", "BAL"}
+    assert ((some["BAL_FLAG_VI"] == 1) == (some["TRUESUBTYPE"] == "BAL")).all()
+    high = ~some["LOBAL"]
+    assert ((some["BAL_FLAG_VI"] == 1) == (some["AI_CIV"] > bal.AI_VISIBLE))[high].all()
     assert not none["BAL_FLAG_VI"].any()
     assert not none["BI_CIV"].any()
+
+
+def test_troughs_that_no_spectrum_shows_are_not_flagged(made_up):
+    """The rule of the parametric quasars: a flag means that a trough is seen."""
+    rng = np.random.default_rng(0)
+    # At z = 0.1 the troughs of all ions, that of MgII too, are short of 3600 Angstrom.
+    truth = made_up.quasars(rng, np.full(200, 0.1), np.full(200, 19.0), bal_fraction=1.0).truth
+    assert truth["LOBAL"].sum() > 10
+    assert not truth["BAL_FLAG_VI"].any()
+    assert set(truth["TRUESUBTYPE"]) == {""}
+    # At z = 2.3 some have a balnicity index that is too small for the eye.
+    truth = made_up.quasars(rng, np.full(2000, 2.3), np.full(2000, 19.0), bal_fraction=1.0).truth
+    shallow = (truth["BI_CIV"] > 0) & (truth["AI_CIV"] <= bal.AI_VISIBLE) & ~truth["LOBAL"]
+    assert shallow.any()
+    assert not truth["BAL_FLAG_VI"][shallow].any()
 
 
 def test_subtypes_are_those_of_the_files(made_up):
@@ -248,7 +266,7 @@ def test_redmonster_is_not_needed(tmp_path):
 def test_reading_keeps_the_flux_and_the_wavelengths(folder):
     galaxy = next(each for each in read_templates(folder) if each.path.stem == "rrtemplate-galaxy")
     wave, young = galaxy.wave, galaxy.vectors[1]
-    np.testing.assert_allclose(np.diff(np.log10(wave)), STEP, rtol=1e-6)
+    np.testing.assert_allclose(np.diff(np.log10(wave)), LOGLAM_STEP, rtol=1e-6)
     near = np.abs(wave - GALAXY_LINE) < 20
     excess = young[near] - (wave[near] / 4000) ** -1.0
     assert (wave[near] * excess).sum() / excess.sum() == pytest.approx(GALAXY_LINE, abs=0.1)

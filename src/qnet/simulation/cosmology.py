@@ -1,4 +1,4 @@
-"""Luminosities of quasars from their magnitudes."""
+"""Distances and luminosities of a flat universe of matter and a cosmological constant."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from qnet.core.arrays import FloatArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import AB_ZERO_POINT
 
-#: Hubble constant [km/s/Mpc] and matter density of a flat universe (Planck Collaboration 2020,
-#: A&A 641, A6, table 2, last column).
+#: Hubble constant [km/s/Mpc] and matter density (Planck Collaboration 2020, A&A 641, A6, table 2,
+#: last column).
 HUBBLE, OMEGA_MATTER = 67.66, 0.3111
 
 #: Centimetres in a megaparsec (IAU 2015 resolution B2).
@@ -19,25 +19,14 @@ CM_PER_MPC = 3.0856775814913673e24
 R_WAVE = 6165.0
 
 
-def hubble_ratio(z: FloatArray) -> FloatArray:
-    """H(z) / H0 in a flat universe of matter and a cosmological constant."""
-    return np.sqrt(OMEGA_MATTER * (1 + np.asarray(z)) ** 3 + 1 - OMEGA_MATTER)
-
-
 def luminosity_distance(z: FloatArray) -> FloatArray:
-    """Luminosity distance [Mpc] (Hogg 1999, astro-ph/9905116, eq. 15 and 21).
+    """Luminosity distance [Mpc] at z from 0 to 10 (Hogg 1999, astro-ph/9905116, eq. 15 and 21).
 
-    Parameters
-    ----------
-    z : ndarray of float64
-        0 to 10.
-
-    Returns
-    -------
-    ndarray of float64, of the shape of `z`
+    Not `astropy.cosmology`, from which these sums on a grid differ by 3e-5, at z = 0.0005 by 1e-3:
+    the numbers of all simulations follow from them.
     """
     nodes = np.linspace(0.0, 10.0, 2001)
-    integrand = 1 / hubble_ratio(nodes)
+    integrand = 1 / np.sqrt(OMEGA_MATTER * (1 + nodes) ** 3 + 1 - OMEGA_MATTER)
     steps = 0.5 * (integrand[1:] + integrand[:-1]) * np.diff(nodes)
     comoving = np.concatenate([[0.0], np.cumsum(steps)]) * SPEED_OF_LIGHT / HUBBLE
     return np.asarray((1 + z) * np.interp(z, nodes, comoving), dtype=np.float64)
@@ -46,22 +35,10 @@ def luminosity_distance(z: FloatArray) -> FloatArray:
 def log_luminosity(
     rmag: FloatArray, z: FloatArray, wave: float, *, slope: float = -0.5
 ) -> FloatArray:
-    """Monochromatic luminosity, log10 of lambda L_lambda [erg/s], from an r magnitude.
+    """log10 of lambda L_lambda [erg/s] at a rest wavelength [Angstrom], from an AB r magnitude.
 
-    Parameters
-    ----------
-    rmag : ndarray of float64, shape (nspec,)
-        AB magnitude.
-    z : ndarray of float64, shape (nspec,)
-    wave : float
-        Rest wavelength [Angstrom].
-    slope : float, optional
-        Power of frequency of the continuum that carries the magnitude from the observed band to
-        `wave`; -0.5 is that of quasars (Richards et al. 2006, AJ 131, 2766).
-
-    Returns
-    -------
-    ndarray of float64, shape (nspec,)
+    `slope` is the power of frequency of the continuum that carries the magnitude from the observed
+    band to `wave`; -0.5 is that of quasars (Richards et al. 2006, AJ 131, 2766).
     """
     log_f = -0.4 * (rmag + AB_ZERO_POINT)
     log_area = np.log10(4 * np.pi) + 2 * np.log10(luminosity_distance(z) * CM_PER_MPC)

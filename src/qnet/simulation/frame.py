@@ -1,20 +1,66 @@
-"""The frame in which objects are made, before an instrument sees them."""
+"""Grids of pixels on which objects are made, before an instrument observes them.
+
+All have the same step in log wavelength: a redshift is then a shift by a number of pixels, and a
+width in velocity is the same number of pixels everywhere.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 
-#: First pixel and step of the frame, in log10 of the vacuum wavelength [Angstrom]. The step is
-#: that of SDSS and BOSS spectra, 69 km/s; the range holds those of SDSS, BOSS and DESI.
-LOGLAM_START, LOGLAM_STEP, NPIX = 3.5440, 1e-4, 4780
+#: Step of all grids in log10 of the wavelength, that of SDSS and BOSS spectra, and in km/s (69).
+LOGLAM_STEP = 1e-4
+PIXEL_KMS = SPEED_OF_LIGHT * np.log(10) * LOGLAM_STEP
+
+#: Full width at half maximum of a Gaussian over its standard deviation.
+FWHM_OVER_SIGMA = 2 * np.sqrt(2 * np.log(2))
+
+#: Second radiation constant h c / k [Angstrom K] (CODATA 2018, rounded).
+HC_OVER_K = 1.438776877e8
+
+
+class Grid(NamedTuple):
+    """Pixels of `LOGLAM_STEP`: log10 of the first vacuum wavelength [Angstrom], and number."""
+
+    start: float
+    npix: int
+
+    @property
+    def wave(self) -> FloatArray:
+        """Vacuum wavelengths of the pixels' centres [Angstrom], shape (npix,)."""
+        return np.asarray(10 ** (self.start + LOGLAM_STEP * np.arange(self.npix)), dtype=np.float64)
+
+    def pixel(self, wave: Any) -> Any:
+        """Fractional pixel of wavelengths [Angstrom]."""
+        return (np.log10(wave) - self.start) / LOGLAM_STEP
+
+    def near(self, wave: float, half: float = 40.0) -> slice:
+        """Pixels within `half` [Angstrom] of a wavelength."""
+        low, high = np.searchsorted(self.wave, [wave - half, wave + half])
+        return slice(int(low), int(high))
+
+
+#: The observed frame: 3499-10520 Angstrom, which holds the spectra of SDSS, BOSS and DESI.
+FRAME = Grid(3.5440, 4780)
+NPIX = FRAME.npix
+
+#: Rest frame of stars and galaxies: 1230-10840 Angstrom, what z = 0 to 1.8 shows.
+STAR_FRAME = Grid(3.0900, 9451)
+
+#: Highest redshift of quasars, and their rest frame: what z = 0 to `Z_MAX` shows.
+Z_MAX = 7.0
+QUASAR_FRAME = Grid(
+    FRAME.start - np.log10(1 + Z_MAX), NPIX + int(np.ceil(np.log10(1 + Z_MAX) / LOGLAM_STEP)) + 1
+)
 
 #: Pass band in which magnitudes are given [Angstrom]: a top hat between the half-transmission
 #: wavelengths of SDSS r (Doi et al. 2010, AJ 139, 1628).
@@ -24,22 +70,12 @@ R_BAND = (5600.0, 6900.0)
 AB_ZERO_POINT = 48.60
 
 
-def observed_wave() -> FloatArray:
-    """Wavelengths of the frame: pixel centres in vacuum [Angstrom], shape (NPIX,)."""
-    return np.asarray(10 ** (LOGLAM_START + LOGLAM_STEP * np.arange(NPIX)), dtype=np.float64)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objects:
-    """Noiseless spectra of objects as they reach the telescope, and what is true of them.
+    """Noiseless spectra, flux [1e-17 erg/s/cm2/Angstrom] of shape (nspec, NPIX), and their truth.
 
-    Attributes
-    ----------
-    flux : ndarray of float32, shape (nspec, NPIX)
-        Flux density [1e-17 erg/s/cm2/Angstrom] at `observed_wave`.
-    truth : mapping of str to ndarray, each of shape (nspec,)
-        TRUEZ, TRUESPECTYPE ('QSO', 'GALAXY', 'STAR', 'SKY'), TRUESUBTYPE, BAL_FLAG_VI, BI_CIV
-        [km/s], RMAG (AB), and columns of the kind's own.
+    The truth holds TRUEZ, TRUESPECTYPE ('QSO', 'GALAXY', 'STAR', 'SKY'), TRUESUBTYPE, BAL_FLAG_VI,
+    BI_CIV [km/s], RMAG (AB), and columns of the kind's own.
     """
 
     flux: Float32Array
@@ -49,22 +85,23 @@ class Objects:
         return len(self.flux)
 
 
+def common_truth(
+    spectype: str, subtype: npt.NDArray[np.str_], z: FloatArray, rmag: FloatArray
+) -> dict[str, npt.NDArray[Any]]:
+    """Truth columns that galaxies and stars have, which have no broad absorption."""
+    return {
+        "TRUEZ": z,
+        "TRUESPECTYPE": np.full(len(z), spectype),
+        "TRUESUBTYPE": subtype,
+        "BAL_FLAG_VI": np.zeros(len(z), dtype=np.int32),
+        "BI_CIV": np.zeros(len(z)),
+        "RMAG": rmag,
+    }
+
+
 def scale_to_r(flux: npt.NDArray[Any], rmag: FloatArray) -> Float32Array:
-    """Scale spectra to r magnitudes.
-
-    Parameters
-    ----------
-    flux : ndarray, shape (nspec, NPIX)
-        Flux density in any unit, at `observed_wave`.
-    rmag : ndarray of float64, shape (nspec,)
-        AB magnitudes in `R_BAND`.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-        Flux density [1e-17 erg/s/cm2/Angstrom].
-    """
-    wave = observed_wave()
+    """Spectra of any unit on `FRAME` scaled to AB magnitudes in `R_BAND`."""
+    wave = FRAME.wave
     inside = (wave >= R_BAND[0]) & (wave < R_BAND[1])
     # Photon-weighted mean flux density (Bessell & Murphy 2012, PASP 124, 140, eq. A12 and A21).
     photons = wave[inside] * np.gradient(wave)[inside]
@@ -73,3 +110,73 @@ def scale_to_r(flux: npt.NDArray[Any], rmag: FloatArray) -> Float32Array:
     f_nu = 10 ** (-0.4 * (np.asarray(rmag, dtype=np.float64) + AB_ZERO_POINT))
     wanted = f_nu * SPEED_OF_LIGHT * 1e13 / pivot2 * 1e17
     return np.asarray(flux * (wanted / mean)[:, None], dtype=np.float32)
+
+
+def positive(flux: Float32Array) -> Float32Array:
+    """Spectra with pixels below a millionth of their highest one raised to that."""
+    return np.asarray(np.maximum(flux, np.float32(1e-6) * flux.max(axis=1, keepdims=True)))
+
+
+def shift(
+    flux: npt.NDArray[np.floating], z: FloatArray, *, start: float = STAR_FRAME.start
+) -> Float32Array:
+    """Rest-frame spectra from log wavelength `start` on, seen on `FRAME` at redshifts.
+
+    Linear between pixels; beyond the ends of `flux` its end values.
+    """
+    position = (FRAME.start - start - np.log10(1.0 + z)) / LOGLAM_STEP
+    first = np.floor(position).astype(np.int64)
+    part = (position - first).astype(np.float32)
+    npix = flux.shape[1]
+    moved = np.empty((len(flux), NPIX), dtype=np.float32)
+    for row, (index, fraction) in enumerate(zip(first, part, strict=True)):
+        low, high = max(index, 0), min(index + NPIX + 1, npix)
+        if high <= low:
+            moved[row] = flux[row, -1 if index > 0 else 0]
+            continue
+        piece = flux[row, low:high]
+        if high - low < NPIX + 1:
+            piece = np.pad(piece, (low - index, index + NPIX + 1 - high), mode="edge")
+        moved[row] = piece[:-1] + fraction * (piece[1:] - piece[:-1])
+    return moved
+
+
+def see_at(bank: Float32Array, which: npt.ArrayLike, z: FloatArray) -> Float32Array:
+    """Shapes on `QUASAR_FRAME`, `bank[which]`, seen on `FRAME` at redshifts.
+
+    The shift is by whole pixels: at most half a pixel, 35 km/s, is lost, which matters for no
+    broad shape. Narrow lines are made with `profiles.add_gaussians`.
+    """
+    first = np.rint((np.log10(1 + Z_MAX) - np.log10(1 + z)) / LOGLAM_STEP).astype(np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(bank, NPIX, axis=1)
+    seen: Float32Array = windows[np.broadcast_to(which, first.shape), first]
+    return seen
+
+
+def magnitudes(rmag: npt.ArrayLike) -> FloatArray:
+    """Magnitudes as an array; `InputError` unless one-dimensional and finite."""
+    values = np.asarray(rmag, dtype=np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise InputError(
+            f"rmag must be one-dimensional and finite, not of shape {values.shape} with "
+            f"{np.count_nonzero(~np.isfinite(values))} values that are not finite"
+        )
+    return values
+
+
+def redshifts_magnitudes(
+    z: npt.ArrayLike, rmag: npt.ArrayLike, limits: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Redshifts and magnitudes as arrays; `InputError` for unlike lengths or a redshift outside."""
+    values, magnitude = np.asarray(z, dtype=np.float64), magnitudes(rmag)
+    if values.shape != magnitude.shape:
+        raise InputError(
+            f"z and rmag must be one-dimensional and of one length, not of shapes {values.shape} "
+            f"and {magnitude.shape}"
+        )
+    outside = ~((values >= limits[0]) & (values <= limits[1]))
+    if outside.any():
+        raise InputError(
+            f"z must be from {limits[0]:g} to {limits[1]:g}, and holds {values[outside][0]}"
+        )
+    return values, magnitude

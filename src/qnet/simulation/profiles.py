@@ -1,33 +1,13 @@
-"""Gaussian profiles added to many spectra at once, and shapes of the rest frame seen at redshifts.
-
-The pixels of the frame are equal steps in log wavelength. A redshift is then a shift by a number of
-pixels, and a width in velocity is the same number of pixels everywhere.
-"""
+"""Gaussian profiles in log wavelength, added to many spectra at once."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
-from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX
-
-#: Width of a pixel of the frame [km/s].
-PIXEL_KMS = SPEED_OF_LIGHT * np.log(10) * LOGLAM_STEP
-
-#: Full width at half maximum of a Gaussian over its standard deviation.
-FWHM_OVER_SIGMA = 2 * np.sqrt(2 * np.log(2))
-
-#: Highest redshift that the grid of the rest frame allows for.
-Z_MAX = 7.0
-
-#: First wavelength of the rest-frame grid, log10 [Angstrom], and its number of pixels.
-REST_START = LOGLAM_START - np.log10(1 + Z_MAX)
-REST_NPIX = NPIX + int(np.ceil(np.log10(1 + Z_MAX) / LOGLAM_STEP)) + 1
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, PIXEL_KMS
 
 # Gaussians end where they fall to exp(-0.5 * 4.5**2) = 4e-5 of the peak.
 _CUT = 4.5
@@ -37,21 +17,10 @@ _BLOCK = 4_000_000
 _NARROWEST = 0.6
 
 
-@dataclasses.dataclass(frozen=True)
-class Gaussians:
-    """Gaussian profiles in log wavelength.
+class Gaussians(NamedTuple):
+    """Profiles: spectrum, observed centre [A], standard deviation [km/s], area [observed A].
 
-    Attributes
-    ----------
-    row : ndarray of int64, shape (nprofiles,)
-        Which spectrum.
-    wave : ndarray of float64, shape (nprofiles,)
-        Observed central wavelength [Angstrom].
-    sigma : ndarray of float64, shape (nprofiles,)
-        Standard deviation [km/s].
-    area : ndarray of float64, shape (nprofiles,)
-        Area [observed Angstrom]: an observed equivalent width where the spectra are ratios to a
-        continuum.
+    The area is an observed equivalent width where the spectra are ratios to a continuum.
     """
 
     row: IntArray
@@ -62,26 +31,20 @@ class Gaussians:
 
 def gaussians(row: Any, wave: Any, sigma: Any, area: Any) -> Gaussians:
     """`Gaussians` of arrays that broadcast against each other, flattened."""
-    parts = np.broadcast_arrays(row, wave, sigma, area)
-    flat = [np.ravel(part) for part in parts]
+    flat = [np.ravel(part) for part in np.broadcast_arrays(row, wave, sigma, area)]
     return Gaussians(
         flat[0].astype(np.int64), *(np.asarray(part, dtype=np.float64) for part in flat[1:])
     )
 
 
 def add_gaussians(spectra: Float32Array, profiles: Gaussians) -> None:
-    """Add Gaussian profiles to spectra, in place.
+    """Add profiles to spectra on `FRAME`, C-contiguous, in place.
 
-    Parameters
-    ----------
-    spectra : ndarray of float32, shape (nspec, NPIX)
-        At `frame.observed_wave`; C-contiguous.
-    profiles : Gaussians
-        Profiles outside the frame are left out. Profiles narrower than 0.6 pixels are widened to
-        that; their area stays.
+    Profiles outside the frame are left out; those narrower than 0.6 pixels are widened to that,
+    with the same area.
     """
     npix = spectra.shape[1]
-    centre = (np.log10(profiles.wave) - LOGLAM_START) / LOGLAM_STEP
+    centre = FRAME.pixel(profiles.wave)
     sigma = np.maximum(profiles.sigma / PIXEL_KMS, _NARROWEST)
     width = profiles.wave * sigma * LOGLAM_STEP * np.log(10)
     peak = profiles.area / (np.sqrt(2 * np.pi) * width)
@@ -110,6 +73,7 @@ def _add_block(
     sigma: FloatArray,
     peak: FloatArray,
 ) -> None:
+    """Add some profiles to spectra laid end to end, from pixel `first` of each spectrum."""
     length = stop - start
     ends = np.cumsum(length)
     step = np.arange(ends[-1]) - np.repeat(ends - length, length)
@@ -121,33 +85,3 @@ def _add_block(
     np.exp(x, out=x)
     x *= np.repeat(peak.astype(np.float32), length)
     np.add.at(flat, step + np.repeat(first + start, length), x)
-
-
-def rest_wave() -> FloatArray:
-    """Wavelengths of the rest-frame grid [Angstrom], shape (REST_NPIX,)."""
-    return np.asarray(10 ** (REST_START + LOGLAM_STEP * np.arange(REST_NPIX)), dtype=np.float64)
-
-
-def see_at(bank: Float32Array, which: npt.ArrayLike, z: FloatArray) -> Float32Array:
-    """Shapes of the rest frame on the pixels of the frame, at redshifts.
-
-    The shift is by whole pixels: at most half a pixel, 35 km/s, is lost, which matters for no
-    broad shape. Narrow lines are made with `add_gaussians`.
-
-    Parameters
-    ----------
-    bank : ndarray of float32, shape (nshapes, REST_NPIX)
-        Shapes at `rest_wave`.
-    which : int or array_like of int, shape (nspec,)
-        The shape of each spectrum.
-    z : ndarray of float64, shape (nspec,)
-        From 0 to `Z_MAX`.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-    """
-    first = np.rint((np.log10(1 + Z_MAX) - np.log10(1 + z)) / LOGLAM_STEP).astype(np.int64)
-    windows = np.lib.stride_tricks.sliding_window_view(bank, NPIX, axis=1)
-    seen: Float32Array = windows[np.broadcast_to(which, first.shape), first]
-    return seen

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet import __version__
-from qnet.core.arrays import Float32Array, IntArray
+from qnet.core.arrays import Columns, Float32Array, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import QUASARNET_GRID
@@ -31,28 +31,30 @@ from qnet.simulation.population import (
     merge,
     merge_columns,
 )
-from qnet.simulation.source import Parametric, Source, read_templates
+from qnet.simulation.source import Parametric, Source, as_source
+from qnet.simulation.templates import Templates
 
-if TYPE_CHECKING:
-    from qnet.simulation.templates import Templates
-
-Truth = dict[str, npt.NDArray[Any]]
-
-#: Spectra that are simulated at a time, with random numbers of their own. The spectra of a seed
-#: depend on it: it is part of what makes them reproducible.
+#: Spectra that are simulated at a time, with random numbers of their own; the spectra of a seed
+#: depend on it.
 CHUNK = 256
 
 #: A seed is below 2**32 and a survey of at most 2**26 spectra: TARGETID holds both.
 SEED_BITS, INDEX_BITS = 32, 26
 
-#: Place of a survey in TARGETID.
+#: Number of a survey in TARGETID.
 _SURVEY_CODE = {"sdss": 1, "boss": 2, "desi": 3}
 
-#: Share of quasars, galaxies and stars that are drawn from templates, where there are any.
+#: Fraction of quasars, galaxies and stars that are drawn from templates, where there are any.
 TEMPLATE_FRACTION = 0.6
 
 #: Fibres of a plate, the first plate number, and the date of simulated SDSS and BOSS spectra.
 FIBERS, FIRST_PLATE, MJD = 1000, 20000, 60000
+
+#: Columns of the truth that come first.
+_FIRST_COLUMNS = (
+    "TARGETID", "TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "BAL_FLAG_VI", "BI_CIV", "RMAG", "SNR",
+    "SN_MEDIAN_ALL", "TEMPLATE",
+)  # fmt: skip
 
 #: Units of the columns of the truth.
 UNITS: Mapping[str, str] = {"BI_CIV": "km/s", "RMAG": "mag"}
@@ -60,21 +62,33 @@ UNITS: Mapping[str, str] = {"BI_CIV": "km/s", "RMAG": "mag"}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-    """Some simulated spectra.
+    """Simulated spectra and their truth.
 
     Attributes
     ----------
     spectra : Spectra
-        On the survey's native pixels; ids TARGETID, and for SDSS and BOSS PLATE, MJD, FIBERID.
+        On the survey's native pixels, flux [1e-17 erg/s/cm2/Angstrom]; ivar is 0 in masked pixels.
+        Ids: TARGETID, and for SDSS and BOSS PLATE, MJD, FIBERID.
     truth : dict of str to ndarray, shape (nspec,)
-        TARGETID, TRUEZ, TRUESPECTYPE, TRUESUBTYPE, BAL_FLAG_VI, BI_CIV, RMAG, SNR, SN_MEDIAN_ALL,
-        TEMPLATE, and the kinds' own columns.
+        TARGETID, TRUEZ, TRUESPECTYPE ('QSO', 'GALAXY', 'STAR', 'SKY'), TRUESUBTYPE, BAL_FLAG_VI (1
+        where broad absorption is seen), BI_CIV [km/s], RMAG [mag], SNR, SN_MEDIAN_ALL (see
+        `qnet.simulate`), TEMPLATE (whether drawn from templates), and columns of single kinds,
+        which hold NaN, -1, False or '' for the others.
     signals : tuple of ndarray of float32, shape (nspec, npix) each
         The noiseless spectra on the pixels of each camera.
+
+    Examples
+    --------
+    >>> from qnet import simulate
+    >>> batch = simulate(3, seed=1, survey="desi").collect()
+    >>> len(batch), [signal.shape for signal in batch.signals]
+    (3, [(3, 2751), (3, 2326), (3, 2881)])
+    >>> list(batch.truth)[:4]
+    ['TARGETID', 'TRUEZ', 'TRUESPECTYPE', 'TRUESUBTYPE']
     """
 
     spectra: Spectra
-    truth: Truth
+    truth: Columns
     signals: tuple[Float32Array, ...]
 
     def __len__(self) -> int:
@@ -83,9 +97,25 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Simulation:
-    """A mock survey: an iterable of `Batch`; made by `simulate`, which documents the fields.
+    """A mock survey, iterable in batches of up to 256 spectra; made by `qnet.simulate`.
 
-    Iterating twice gives the same spectra twice.
+    Iterating twice gives the same spectra twice. `len` is the number of spectra.
+
+    Attributes
+    ----------
+    n, seed, noise_seed, survey, mix, templates, template_fraction, errors
+        The arguments of `qnet.simulate`, with their defaults filled in.
+    templates_sha256 : str
+        SHA-256 of the template files; '' without any.
+
+    Examples
+    --------
+    >>> from qnet import simulate
+    >>> simulation = simulate(300, seed=1, mix={"quasar": 0.9, "sky": 0.1})
+    >>> len(simulation), [len(batch) for batch in simulation]
+    (300, [256, 44])
+    >>> simulation.provenance()[1]
+    ('SIMSEED', 1, 'seed')
     """
 
     n: int
@@ -114,27 +144,27 @@ class Simulation:
         """All spectra as one batch: about 50 kB each for BOSS, 100 kB for DESI."""
         batches = list(self)
         first = batches[0].spectra
+        parts = zip(*(batch.spectra.cameras for batch in batches), strict=True)
         cameras = tuple(
-            Camera(
-                camera.name,
-                camera.wave,
-                np.concatenate([batch.spectra.cameras[k].flux for batch in batches]),
-                np.concatenate([batch.spectra.cameras[k].ivar for batch in batches]),
+            dataclasses.replace(
+                part[0],
+                flux=np.concatenate([camera.flux for camera in part]),
+                ivar=np.concatenate([camera.ivar for camera in part]),
             )
-            for k, camera in enumerate(first.cameras)
+            for part in parts
         )
         ids = {
             name: np.concatenate([batch.spectra.ids[name] for batch in batches])
             for name in first.ids
         }
         signals = tuple(
-            np.concatenate([batch.signals[k] for batch in batches]) for k in range(len(cameras))
+            map(np.concatenate, zip(*(batch.signals for batch in batches), strict=True))
         )
         spectra = Spectra(cameras, ids, survey=first.survey, layout=first.layout)
         return Batch(spectra, join_truth([batch.truth for batch in batches]), signals)
 
     def provenance(self) -> list[tuple[str, str | int | float, str]]:
-        """What made the spectra, as header cards: key, value, comment."""
+        """Header cards of version, seeds, survey and mix: key, value, comment."""
         cards: list[tuple[str, str | int | float, str]] = [
             ("QNVER", __version__, "version of qnet that simulated"),
             ("SIMSEED", self.seed, "seed"),
@@ -142,10 +172,10 @@ class Simulation:
             ("SIMSURV", self.survey, "survey"),
             ("SIMN", self.n, "number of spectra"),
         ]
-        for kind, share in self.mix.items():
-            cards.append((f"SIM{kind[:5].upper()}", share, f"share of kind {kind}"))
+        for kind, fraction in self.mix.items():
+            cards.append((f"SIM{kind[:5].upper()}", fraction, f"fraction of kind {kind}"))
         if self.templates is not None:
-            cards.append(("SIMTFRAC", self.template_fraction, "share drawn from templates"))
+            cards.append(("SIMTFRAC", self.template_fraction, "fraction drawn from templates"))
             cards.append(("SIMTSHA", self.templates_sha256, ""))
         return cards
 
@@ -193,25 +223,11 @@ class Simulation:
             survey="DESI" if self.survey == "desi" else "SDSS",
             layout="simulated spectra",
         )
-        whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr}
-        whole["SN_MEDIAN_ALL"] = pixel_snr(cameras, signals)
+        pixel = pixel_snr(cameras, signals)
+        whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr, "SN_MEDIAN_ALL": pixel}
         first = [name for name in _FIRST_COLUMNS if name in whole]
         order = first + [name for name in whole if name not in first]
         return Batch(spectra, {name: whole[name] for name in order}, tuple(signals))
-
-
-_FIRST_COLUMNS = (
-    "TARGETID",
-    "TRUEZ",
-    "TRUESPECTYPE",
-    "TRUESUBTYPE",
-    "BAL_FLAG_VI",
-    "BI_CIV",
-    "RMAG",
-    "SNR",
-    "SN_MEDIAN_ALL",
-    "TEMPLATE",
-)
 
 
 def simulate(
@@ -225,7 +241,10 @@ def simulate(
     noise_seed: int | None = None,
     errors: Errors | None = None,
 ) -> Simulation:
-    """Simulate the spectra of quasar targets and sky fibres.
+    """Simulated spectra of quasar targets and sky fibres, with their truth.
+
+    Quasars, galaxies and stars are made from parametric models, or drawn from templates, and
+    observed by a model of the survey's instrument.
 
     Parameters
     ----------
@@ -237,22 +256,24 @@ def simulate(
     survey : {'boss', 'sdss', 'desi'}
         The instrument, and the magnitudes of its targets.
     mix : mapping of str to float, optional
-        Shares of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1;
-        `qnet.simulation.population.DEFAULT_MIX` when None.
+        Fractions of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1, those left out being
+        0; 0.54, 0.16, 0.17 and 0.13 when None.
     templates : path or Templates, optional
-        Folder of redrock's and redmonster's templates. Without it all objects are parametric.
+        Templates of redrock and redmonster, or their folder. Without them all objects are
+        parametric.
     template_fraction : float
-        With templates, the share of quasars, galaxies and stars that are drawn from them.
+        With templates, the fraction of quasars, galaxies and stars that are drawn from them.
     noise_seed : int, optional
         Seed of the instrument alone: the same objects (and TARGETIDs) with other noise. `seed` when
         None.
     errors : Errors, optional
-        Sizes of the errors that are no photon noise; see `qnet.simulation.instrument.noise.Errors`.
+        Sizes of the errors that are not photon noise; the defaults of `Errors` when None.
 
     Returns
     -------
     Simulation
-        Iterable of `Batch`; nothing is computed before it is iterated over.
+        Iterable of `Batch`; nothing is computed before it is iterated over. Its `collect` gives all
+        spectra as one `Batch`.
 
     Raises
     ------
@@ -271,10 +292,12 @@ def simulate(
 
     Examples
     --------
-    >>> from qnet.simulation import simulate
-    >>> batch = simulate(10, seed=1).collect()
+    >>> import qnet
+    >>> batch = qnet.simulate(10, seed=1).collect()
     >>> batch.spectra.cameras[0].flux.shape
     (10, 4646)
+    >>> batch.truth["TRUESPECTYPE"].tolist()[:4]
+    []
     """
     count = _integer(n, "n", 1, 1 << INDEX_BITS)
     checked_seed = _integer(seed, "seed", 0, (1 << SEED_BITS) - 1)
@@ -283,7 +306,7 @@ def simulate(
     fraction = float(template_fraction)
     if not 0 <= fraction <= 1:
         raise InputError(f"template_fraction must lie between 0 and 1, not {template_fraction!r}")
-    source, digest = read_templates(templates)
+    source = as_source(templates)
     return Simulation(
         n=count,
         seed=checked_seed,
@@ -293,7 +316,7 @@ def simulate(
         templates=source,
         template_fraction=fraction,
         errors=Errors() if errors is None else errors,
-        templates_sha256=digest,
+        templates_sha256=str(getattr(source, "sha256", "")),
     )
 
 
@@ -314,8 +337,8 @@ def pixel_snr(cameras: Sequence[Camera], signals: Sequence[Float32Array]) -> Flo
     return median_seen(values, ivar > 0).astype(np.float32)
 
 
-def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Truth:
-    """The truth of several batches; columns that only some have are filled as by `merge`."""
+def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
+    """The truth of several batches as one."""
     lengths = [len(part["TARGETID"]) for part in parts]
     starts = np.cumsum([0, *lengths])
     objects = [

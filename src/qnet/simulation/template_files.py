@@ -1,4 +1,4 @@
-"""Template files of redrock and redmonster: spectral shapes on the rest frame."""
+"""Template files of redrock and redmonster: spectral shapes in the rest frame."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from qnet.core.arrays import Float32Array, FloatArray
 from qnet.core.errors import FileError, MissingFileError
 from qnet.core.files import PathLike
 from qnet.io.fits.file import FitsFile
-
-#: Step of the grid that templates are put on, in log10 of the wavelength: that of SDSS spectra.
-STEP = 1e-4
+from qnet.simulation.frame import LOGLAM_STEP, Grid
 
 #: Names of redrock's files, and of redmonster's stars and single-age populations.
 REDROCK, ARCHETYPES, POPULATIONS = (
@@ -27,74 +25,34 @@ REDROCK, ARCHETYPES, POPULATIONS = (
 #: Kinds of objects in redrock's files (card RRTYPE).
 _KINDS = ("QSO", "GALAXY", "STAR")
 
-#: Pixels whose mean stands where a template has no data, and those dropped at a ragged end.
+#: Pixels whose mean fills the ends of a template without data, and those cut at a ragged end.
 _EDGE, _RAGGED = 50, 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TemplateSet:
-    """The templates of one file.
-
-    Attributes
-    ----------
-    path : Path
-    kind : str
-        'QSO', 'GALAXY' or 'STAR'.
-    names : tuple of str
-        What the file calls its templates, one for all (redrock: card RRSUBTYP) or one for each
-        (redmonster's stars).
-    start : float
-        log10 of the first wavelength [Angstrom, vacuum]; the step is ``STEP``.
-    vectors : ndarray of float32, shape (nvector, npix)
-        Flux densities; of redrock, the vectors of a linear combination. Where a file repeats one
-        value up to its end, which means no data, the mean of the nearest 50 pixels.
-    coefficients : ndarray of float64, shape (nrow, nvector), or None
-        Combinations that make real objects (HDU ARCHETYPE_COEFF).
-    redshifts : tuple of (low, high), or None
-        Where the template holds (HDU REDSHIFTS).
-    log_ages : ndarray of float64, shape (nvector,), or None
-        Ages of populations, log10 [Gyr].
-    """
+    """The templates of one file."""
 
     path: Path
-    kind: str
-    names: tuple[str, ...]
-    start: float
+    kind: str  # 'QSO', 'GALAXY' or 'STAR'
+    names: tuple[str, ...]  # one for all (redrock: card RRSUBTYP), or one each (redmonster's stars)
+    start: float  # log10 of the first vacuum wavelength [Angstrom]; the step is `LOGLAM_STEP`
+    # Flux densities, shape (nvector, npix); of redrock, the vectors of a linear combination. Ends
+    # of one repeated value, which means no data, hold the mean of the nearest 50 pixels.
     vectors: Float32Array
+    # Combinations that make real objects (HDU ARCHETYPE_COEFF), shape (nrow, nvector).
     coefficients: FloatArray | None = None
-    redshifts: tuple[float, float] | None = None
-    log_ages: FloatArray | None = None
+    redshifts: tuple[float, float] | None = None  # range of the template (HDU REDSHIFTS)
+    log_ages: FloatArray | None = None  # of populations, log10 [Gyr], shape (nvector,)
 
     @property
     def wave(self) -> FloatArray:
         """Wavelengths in vacuum [Angstrom], shape (npix,)."""
-        return np.asarray(
-            10 ** (self.start + STEP * np.arange(self.vectors.shape[1])), dtype=np.float64
-        )
+        return Grid(self.start, self.vectors.shape[1]).wave
 
 
 def read_templates(folder: PathLike) -> list[TemplateSet]:
-    """Read all template files in a folder and the folders in it.
-
-    Parameters
-    ----------
-    folder : str or path
-        Must hold redrock's files (``rrtemplate-*.fits``) of quasars, galaxies and stars; may hold
-        redmonster's (``ndArch-spEigenStar-*.fits``, ``ndArch-ssp_*.fits``). All are in vacuum
-        wavelengths.
-
-    Returns
-    -------
-    list of TemplateSet
-        In the order of the files' names.
-
-    Raises
-    ------
-    MissingFileError
-        There is no such folder, or no template file of one of the kinds in it.
-    FileError
-        A file is damaged or is not a template file.
-    """
+    """All template files in a folder and the folders in it, in vacuum, in order of their names."""
     root = Path(folder)
     if not root.is_dir():
         raise MissingFileError(f"{root}: no such folder; one of template files was expected")
@@ -116,7 +74,7 @@ def _read_redrock(path: Path) -> TemplateSet:
         kind = str(header.get("RRTYPE", "")).strip().upper()
         if kind not in _KINDS:
             raise FileError(
-                f"{path}: HDU BASIS_VECTORS says RRTYPE = {kind!r}, but one of "
+                f"{path}: HDU BASIS_VECTORS has RRTYPE = {kind!r}, but one of "
                 f"{', '.join(_KINDS)} was expected"
             )
         log = header.get("LOGLAM", False) in (1, True)
@@ -182,7 +140,7 @@ def _finite(path: Path, hdu: str, data: npt.NDArray[Any], ndim: int) -> FloatArr
 def _on_grid(
     path: Path, image: npt.NDArray[Any], header: Any, *, log: bool
 ) -> tuple[float, Float32Array]:
-    """Templates on a grid of step ``STEP``, and log10 of its first wavelength."""
+    """log10 of the first wavelength of a grid of `LOGLAM_STEP`, and the templates on it."""
     data = _finite(path, "of the templates", image, 2)
     first, step = _number(path, header, "CRVAL1"), _number(path, header, "CDELT1")
     npix = data.shape[1]
@@ -194,17 +152,19 @@ def _on_grid(
             f"in Angstrom {'as log10 ' if log else ''}for at least {2 * _EDGE} pixels were expected"
         )
     data = np.stack([_filled(row) for row in data])
-    if log and np.isclose(step, STEP, rtol=1e-6):
+    if log and np.isclose(step, LOGLAM_STEP, rtol=1e-6):
         return first, data.astype(np.float32)
-    place = first + step * np.arange(npix)
-    wave = 10**place if log else place
+    pixels = first + step * np.arange(npix)
+    wave = 10**pixels if log else pixels
     low, high = np.log10(wave[_RAGGED]), np.log10(wave[-1 - _RAGGED])
-    edges = 10 ** (low + STEP * np.arange(int((high - low) / STEP)))
+    edges = 10 ** (low + LOGLAM_STEP * np.arange(int((high - low) / LOGLAM_STEP)))
     # Means over the new pixels: differences of the integral, so that flux is kept.
     native = np.concatenate([[wave[0]], 0.5 * (wave[1:] + wave[:-1]), [wave[-1]]])
     sums = np.concatenate([np.zeros((len(data), 1)), np.cumsum(data * np.diff(native), axis=1)], 1)
     integral = np.stack([np.interp(edges, native, row) for row in sums])
-    return float(low + 0.5 * STEP), (np.diff(integral, axis=1) / np.diff(edges)).astype(np.float32)
+    return float(low + 0.5 * LOGLAM_STEP), (np.diff(integral, axis=1) / np.diff(edges)).astype(
+        np.float32
+    )
 
 
 def _filled(row: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from qnet.core.arrays import FloatArray
+from qnet.core.arrays import Columns, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
@@ -19,7 +19,7 @@ from qnet.io.tables import Card, check_format, write_table
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
-from qnet.simulation.survey import UNITS, Batch, Simulation, Truth, join_truth
+from qnet.simulation.survey import UNITS, Batch, Simulation, join_truth
 
 Format = Literal["prepared", "coadd", "spec"]
 
@@ -39,13 +39,13 @@ def write_simulation(
     grid: WavelengthGrid = QUASARNET_GRID,
     overwrite: bool = False,
     progress: bool = False,
-) -> Truth:
-    """Simulate and write spectra and truth.
+) -> Columns:
+    """Write the spectra and the truth of a simulation.
 
     Parameters
     ----------
     simulation : Simulation
-        From `simulate`. It is computed chunk by chunk: pixels are never all in memory.
+        From `qnet.simulate`. Computed in batches: pixels are never all in memory.
     path : str or path
         File to write, .fits; for 'spec' a folder.
     truth_path : str or path
@@ -73,18 +73,27 @@ def write_simulation(
         outputs are the same.
     OutputExistsError, FileError
         An output may not be written.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.simulation import write_simulation
+    >>> simulation = qnet.simulate(20, seed=1, survey="desi")
+    >>> truth = write_simulation(simulation, "coadd.fits", "truth.csv", format="coadd")
+    >>> len(truth["TARGETID"]), len(qnet.read_spectra("coadd.fits"))
+    (20, 20)
     """
     spectra_path, table_path = as_path(path, "path"), as_path(truth_path, "truth_path")
     check_outputs(simulation.survey, spectra_path, table_path, format=format, overwrite=overwrite)
     cards = [Card(*card) for card in simulation.provenance()]
-    truth: list[Truth] = []
+    truth: list[Columns] = []
     with contextlib.ExitStack() as stack:
         write = _writer(stack, simulation, spectra_path, format, grid, overwrite, cards)
         for batch in _with_progress(simulation, progress):
             write(batch)
             truth.append(batch.truth)
         whole = join_truth(truth)
-        # Before the spectra get their name: they never stand there without their truth.
+        # Before the spectra get their name: they never exist without their truth.
         write_table(
             table_path,
             whole,
@@ -99,12 +108,7 @@ def write_simulation(
 def check_outputs(
     survey: str, path: Path, truth_path: Path, *, format: str, overwrite: bool
 ) -> None:
-    """Check, before anything is computed, that both outputs can be written; see `write_simulation`.
-
-    Raises
-    ------
-    InputError, OutputExistsError, FileError
-    """
+    """Check, before anything is computed, that both outputs can be written."""
     if format not in get_args(Format):
         raise InputError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
     if survey not in _SURVEYS[format]:
@@ -133,7 +137,7 @@ def _writer(
     overwrite: bool,
     cards: Sequence[Card],
 ) -> Callable[[Batch], None]:
-    """What writes a batch, in a format."""
+    """Writer of batches in a format."""
     if format == "prepared":
         prepared = stack.enter_context(PreparedWriter(path, grid, overwrite=overwrite, cards=cards))
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT, absorber_IGM
 from qnet.simulation.absorption.forest import LYMAN_SERIES, lowest_redshift
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.profiles import Gaussians, gaussians
 
 #: Damped systems: number per redshift at z = 0 and its power of 1+z (Rao, Turnshek & Nestor 2006,
@@ -63,11 +63,11 @@ MGII_DENSITY, MGII_SCALE, MGII_LEAST = 1.187, 0.702, 0.3
 #: Angstrom at z = 2, scale 0.41).
 CIV_DENSITY, CIV_SCALE, CIV_LEAST = 2.6, 0.41, 0.2
 
-#: Associated absorbers: share of quasars that have one (Vestergaard 2003, ApJ 599, 116: 25 %),
+#: Associated absorbers: fraction of quasars that have one (Vestergaard 2003, ApJ 599, 116: 25 %),
 #: scale of the equivalent width of CIV 1548 [Angstrom], standard deviation of the velocity [km/s]
 #: (Nestor et al. 2008, MNRAS 386, 2055: a core of 450) and mean of the
 #: outflows of half of them (Vestergaard 2003: to 5000 km/s and beyond).
-ASSOCIATED_SHARE, ASSOCIATED_SCALE, ASSOCIATED_VELOCITY, OUTFLOW = 0.25, 0.5, 450.0, 2000.0
+ASSOCIATED_FRACTION, ASSOCIATED_SCALE, ASSOCIATED_VELOCITY, OUTFLOW = 0.25, 0.5, 450.0, 2000.0
 
 #: Leading line's width of damped systems [Angstrom] at log N_HI of 20.3 and its scatter [dex]
 #: (Mas-Ribas et al. 2017, table 1: SiII 1260 about 0.7; grows little with N_HI).
@@ -81,16 +81,8 @@ _CORE_KMS = 40.0
 _NEAREST_KMS = 3000.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Systems:
-    """Absorbers on the sight lines.
-
-    Attributes
-    ----------
-    row : ndarray of int64, shape (nsystems,)
-        Which spectrum.
-    z : ndarray of float64, shape (nsystems,)
-    """
+class Systems(NamedTuple):
+    """Absorbers: their spectra and redshifts, shape (nsystems,) each."""
 
     row: IntArray
     z: FloatArray
@@ -99,27 +91,13 @@ class Systems:
 def draw_systems(
     rng: np.random.Generator, z: FloatArray, lowest: float, density: float, evolution: float
 ) -> Systems:
-    """Draw absorbers from a number per redshift of density * (1+z)**evolution.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    z : ndarray of float64, shape (nspec,)
-        Redshifts of the quasars; absorbers end 3000 km/s before them.
-    lowest : float
-        Lowest redshift of absorbers.
-    density, evolution : float
-
-    Returns
-    -------
-    Systems
-    """
+    """Draw absorbers between `lowest` and the quasars, density * (1+z)**evolution per redshift."""
     power = evolution + 1
     end = np.maximum((1 + z) * (1 - _NEAREST_KMS / SPEED_OF_LIGHT), 1 + lowest)
     top, bottom = end**power, (1 + lowest) ** power
     row = np.repeat(np.arange(len(z)), rng.poisson(density / power * (top - bottom)))
-    where = bottom + rng.random(len(row)) * (top[row] - bottom)
-    return Systems(row, where ** (1 / power) - 1)
+    integral = bottom + rng.random(len(row)) * (top[row] - bottom)
+    return Systems(row, integral ** (1 / power) - 1)
 
 
 @functools.lru_cache(maxsize=1)
@@ -145,19 +123,12 @@ def add_damped(tau: Float32Array, systems: Systems, log_n: FloatArray) -> None:
     """Add the damped Lyman alpha and beta lines to optical depths, in place.
 
     The wings are the Lorentzian of natural broadening (Draine 2011, eq. 6.38 and 9.24); the core,
-    where the line is black anyway, is flat within some 40 km/s.
-
-    Parameters
-    ----------
-    tau : ndarray of float32, shape (nspec, NPIX)
-    systems : Systems
-    log_n : ndarray of float64, shape (nsystems,)
-        log10 of the column density of neutral hydrogen [1/cm2].
+    where the line is black anyway, is flat within some 40 km/s. `log_n` is log10 N_HI [1/cm2].
     """
     half = int(_WING_KMS / SPEED_OF_LIGHT / np.log(10) / LOGLAM_STEP)
     offset = np.arange(-half, half + 1)
     for (rest, strength), damping in zip(LYMAN_SERIES[:2], DAMPING, strict=True):
-        centre = np.rint((np.log10(rest * (1 + systems.z)) - LOGLAM_START) / LOGLAM_STEP)
+        centre = np.rint(FRAME.pixel(rest * (1 + systems.z)))
         velocity = SPEED_OF_LIGHT * np.expm1(offset * LOGLAM_STEP * np.log(10))
         hertz2 = (velocity**2 + _CORE_KMS**2) * (1e13 / rest) ** 2
         shape = CLASSICAL * strength * damping / (4 * np.pi**2) / hertz2
@@ -185,25 +156,14 @@ def line_profiles(
     width: FloatArray,
     metals: tuple[tuple[str, float], ...],
 ) -> Gaussians:
-    """Optical-depth profiles of the metal lines of absorbers.
+    """Profiles of the optical depth of metal lines of absorbers.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    systems : Systems
-    width : ndarray of float64, shape (nsystems,)
-        Rest equivalent width of the leading line [Angstrom].
-    metals : tuple of (str, float)
-        Lines, by their names in `qnet.lines.absorber_IGM`, and their widths relative to it.
-
-    Returns
-    -------
-    Gaussians
-        Of optical depth: lines of the given widths after exp(-tau).
+    `width` is the rest equivalent width of the leading line [Angstrom], after exp(-tau); `metals`
+    the lines, as `qnet.lines` names them, and their widths relative to it.
     """
     depth_nodes, area_nodes = _growth()
     rest = np.array([absorber_IGM[name] for name, _ in metals])
-    ratio = np.array([share for _, share in metals])
+    ratio = np.array([relative for _, relative in metals])
     scatter = rng.standard_normal((len(width), len(rest)))
     wanted = width[:, None] * ratio * 10 ** (0.1 * scatter)
     depth = rng.uniform(0.8, 4.0, (len(width), 1)) * np.minimum(ratio, 1.2)
@@ -221,13 +181,13 @@ def narrow_absorbers(rng: np.random.Generator, z: FloatArray) -> list[Gaussians]
         (MGII_METALS, MGII_DENSITY, MGII_SCALE, MGII_LEAST),
         (CIV_METALS, CIV_DENSITY, CIV_SCALE, CIV_LEAST),
     ):
-        lowest = 10**LOGLAM_START / absorber_IGM[metals[0][0]] - 1
+        lowest = 10**FRAME.start / absorber_IGM[metals[0][0]] - 1
         systems = draw_systems(rng, z, lowest, density * np.exp(-least / scale), 0.0)
         width = least + rng.exponential(scale, len(systems.row))
         # Strong systems thin out beyond z = 3.5 (D'Odorico et al. 2013, MNRAS 435, 1198).
         width *= np.minimum(1.0, (4.5 / (1 + systems.z)) ** 1.5)
         profiles.append(line_profiles(rng, systems, width, metals))
-    row = np.flatnonzero(rng.random(len(z)) < ASSOCIATED_SHARE)
+    row = np.flatnonzero(rng.random(len(z)) < ASSOCIATED_FRACTION)
     velocity = ASSOCIATED_VELOCITY * rng.standard_normal(len(row))
     velocity -= np.where(rng.random(len(row)) < 0.5, rng.exponential(OUTFLOW, len(row)), 0.0)
     near = Systems(row, (1 + z[row]) * (1 + velocity / SPEED_OF_LIGHT) - 1)

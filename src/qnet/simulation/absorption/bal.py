@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 
-#: Share of quasars with visible broad absorption in CIV: 29 580 flagged by eye in DR12Q (Paris et
-#: al. 2017, A&A 597, A79, sect. 5.1), some 14 % of those at z > 1.57; 15 % in Gibson et al. 2009,
-#: ApJ 692, 758.
+#: Fraction of quasars with visible broad absorption in CIV: 29 580 flagged by eye in DR12Q (Paris
+#: et al. 2017, A&A 597, A79, sect. 5.1), some 14 % of those at z > 1.57; 15 % in Gibson et al.
+#: 2009, ApJ 692, 758.
 FRACTION = 0.14
 
-#: Share of them with low-ionisation troughs too (Trump et al. 2006, ApJS 165, 1: 1.3 % of quasars
-#: against 26 %; Gibson et al. 2009: 6 to 15 % of BALs), and of these with FeII troughs.
+#: Fraction of them with low-ionisation troughs too (Trump et al. 2006, ApJS 165, 1: 1.3 % of
+#: quasars against 26 %; Gibson et al. 2009: 6 to 15 % of BALs), and of these with FeII troughs.
 LOW_ION, IRON = 0.12, 0.15
 
-#: Velocities over which the balnicity index counts [km/s], how deep [share of the continuum] and
+#: Velocities over which the balnicity index counts [km/s], how deep [fraction of the continuum] and
 #: how wide [km/s] a trough must be (Weymann et al. 1991, ApJ 373, 23, appendix A).
 BI_RANGE, BI_DEPTH, BI_WIDTH = (3000.0, 25000.0), 0.9, 2000.0
 
@@ -48,25 +50,17 @@ HIGH_IONS = (
 LOW_IONS = ((1335.3, 0.35), (1670.79, 0.2), (1857.4, 0.45), (2799.12, 0.5))
 IRON_IONS = ((2382.76, 0.35), (2600.17, 0.40), (1608.45, 0.1), (2750.0, 0.25))
 
-# Place of CIV in HIGH_IONS.
+# Rest wavelength of CIV in HIGH_IONS [Angstrom].
 _CIV = 1549.06
 # Pixels over which a trough is drawn, from +1500 km/s redward of the line to 31000 blueward.
 _RED, _BLUE = 22, 450
 
 
-@dataclasses.dataclass(frozen=True)
-class Troughs:
-    """Broad absorption of some objects.
+class Troughs(NamedTuple):
+    """Broad absorption of the spectra `row`, shape (nbal,), and whether low ions and iron absorb.
 
-    Attributes
-    ----------
-    row : ndarray of int64, shape (nbal,)
-        Which spectrum.
-    transmission : ndarray of float32, shape (nbal, nstep)
-        Light that CIV lets through, in pixels of the frame from `_BLUE` pixels blueward of the
-        line to `_RED` redward of it.
-    low_ion, iron : ndarray of bool, shape (nbal,)
-        Whether ions of low energy, and iron, absorb too.
+    `transmission` is the light that CIV lets through, shape (nbal, _BLUE + _RED), in pixels of the
+    frame from `_BLUE` pixels blueward of the line to `_RED` redward of it.
     """
 
     row: IntArray
@@ -82,27 +76,11 @@ def balnicity(
     limits: tuple[float, float] = BI_RANGE,
     width: float = BI_WIDTH,
 ) -> FloatArray:
-    """Balnicity index (Weymann et al. 1991, ApJ 373, 23, appendix A).
+    """Balnicity index [km/s] of spectra (Weymann et al. 1991, ApJ 373, 23, appendix A).
 
-    The integral over velocity of (1 - f/0.9) C, where C is 1 once 1 - f/0.9 has been positive for
-    `width` without a break, counted from the lower limit outwards, and 0 elsewhere: the first
-    `width` of each trough does not count.
-
-    Parameters
-    ----------
-    velocity : ndarray of float64, shape (npix,)
-        Outflow velocity of each pixel from systemic, ascending [km/s].
-    transmission : ndarray of float, shape (nspec, npix)
-        Flux over continuum; NaN where there is no spectrum, which ends a trough.
-    limits : tuple of (float, float), optional
-        Velocities between which it is counted [km/s].
-    width : float, optional
-        Least width of a trough [km/s].
-
-    Returns
-    -------
-    ndarray of float64, shape (nspec,)
-        [km/s], 0 or more.
+    The integral over velocity [km/s], ascending, of (1 - f/0.9) C, where C is 1 once 1 - f/0.9 has
+    been positive for `width` without a break, counted from the lower limit outwards, and 0
+    elsewhere: the first `width` of each trough does not count. NaN (no spectrum) ends a trough.
     """
     step = np.gradient(velocity)
     depth = np.nan_to_num(1 - np.asarray(transmission, dtype=np.float64) / BI_DEPTH, nan=-1.0)
@@ -117,22 +95,13 @@ def balnicity(
 
 
 def draw(rng: np.random.Generator, z: FloatArray, fraction: float = FRACTION) -> Troughs:
-    """Draw broad absorption for a share of objects.
+    """Draw broad absorption for a fraction of the quasars that have CIV in view.
 
     Where CIV lies blueward of the spectrum only troughs of low ions can be seen, so that only
     quasars that have them are drawn there.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    z : ndarray of float64, shape (nspec,)
-    fraction : float, optional
-        Share of quasars with troughs where CIV is in view.
-
-    Returns
-    -------
-    Troughs
     """
+    if not 0 <= fraction <= 1:
+        raise InputError(f"bal_fraction must be from 0 to 1, not {fraction}")
     low_ion, iron = rng.random((2, len(z)))
     low = low_ion < LOW_ION
     chosen = rng.random(len(z)) < fraction
@@ -164,38 +133,21 @@ def draw(rng: np.random.Generator, z: FloatArray, fraction: float = FRACTION) ->
 def _ripples(rng: np.random.Generator, nrow: int, npix: int) -> FloatArray:
     """Structure within troughs: noise smooth over some 600 km/s, between -1 and 1."""
     nodes = rng.uniform(-1, 1, (nrow, npix // 8 + 2))
-    place = np.arange(npix) / 8
-    left = place.astype(int)
-    share = place - left
-    share = share * share * (3 - 2 * share)
-    return np.asarray(nodes[:, left] * (1 - share) + nodes[:, left + 1] * share)
+    position = np.arange(npix) / 8
+    left = position.astype(int)
+    weight = position - left
+    weight = weight * weight * (3 - 2 * weight)
+    return np.asarray(nodes[:, left] * (1 - weight) + nodes[:, left + 1] * weight)
 
 
 def outflow_velocity() -> FloatArray:
-    """Velocity towards us [km/s] of the pixels of `Troughs.transmission`, descending.
-
-    Returns
-    -------
-    ndarray of float64, shape (_BLUE + _RED,)
-        From the ratio of wavelengths by the relativistic Doppler formula.
-    """
+    """Velocity [km/s] towards us of the pixels of `Troughs.transmission`, relativistic Doppler."""
     ratio2 = 10 ** (2 * LOGLAM_STEP * (np.arange(_BLUE + _RED) - _BLUE))
     return np.asarray(SPEED_OF_LIGHT * (1 - ratio2) / (1 + ratio2), dtype=np.float64)
 
 
 def indices(troughs: Troughs, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Balnicity and absorption index of CIV in the part of the troughs that spectra hold.
-
-    Parameters
-    ----------
-    troughs : Troughs
-    z : ndarray of float64, shape (nspec,)
-
-    Returns
-    -------
-    bi, ai : ndarray of float64, shape (nbal,)
-        [km/s].
-    """
+    """Balnicity and absorption index [km/s] of CIV in the part of the troughs that spectra hold."""
     # Ascending velocity.
     light = np.where(_in_band(_CIV, troughs, z), troughs.transmission, np.nan)[:, ::-1]
     velocity = outflow_velocity()[::-1]
@@ -210,17 +162,7 @@ def _in_band(rest: float, troughs: Troughs, z: FloatArray) -> BoolArray:
 
 
 def visible(troughs: Troughs, z: FloatArray) -> BoolArray:
-    """Whether the eye sees a trough: of CIV, or of the ions of low energy, in the band.
-
-    Parameters
-    ----------
-    troughs : Troughs
-    z : ndarray of float64, shape (nspec,)
-
-    Returns
-    -------
-    ndarray of bool, shape (nbal,)
-    """
+    """Whether the eye sees a trough: of CIV, or of the ions of low energy, in the band."""
     velocity = outflow_velocity()[::-1]
     seen = np.zeros(len(troughs.row), dtype=bool)
     for rest, power in ((_CIV, 1.0), *LOW_IONS):
@@ -230,23 +172,27 @@ def visible(troughs: Troughs, z: FloatArray) -> BoolArray:
     return seen
 
 
-def absorb(flux: Float32Array, troughs: Troughs, z: FloatArray) -> None:
-    """Put the troughs of all ions into spectra, in place.
+def truth(troughs: Troughs, z: FloatArray) -> dict[str, npt.NDArray[Any]]:
+    """Truth columns: whether troughs are `visible`, indices of CIV [km/s], and of low ions."""
+    seen, low_ion = np.zeros(len(z), dtype=np.int16), np.zeros(len(z), dtype=bool)
+    bi, ai = np.zeros(len(z)), np.zeros(len(z))
+    seen[troughs.row] = visible(troughs, z)
+    bi[troughs.row], ai[troughs.row] = indices(troughs, z)
+    low_ion[troughs.row] = troughs.low_ion
+    return {"BAL_FLAG_VI": seen, "BI_CIV": bi, "AI_CIV": ai, "LOBAL": low_ion}
 
-    Parameters
-    ----------
-    flux : ndarray of float32, shape (nspec, NPIX)
-        Light of the nucleus: the host's does not pass through the outflow.
-    troughs : Troughs
-    z : ndarray of float64, shape (nspec,)
+
+def absorb(flux: Float32Array, troughs: Troughs, z: FloatArray) -> None:
+    """Put the troughs of all ions into the light of nuclei on `FRAME`, in place.
+
+    The host's light does not pass through the outflow.
     """
     light = np.log(np.maximum(troughs.transmission, 1e-4))
     for i, row in enumerate(troughs.row):
         ions = list(HIGH_IONS)
         ions += list(LOW_IONS) * bool(troughs.low_ion[i]) + list(IRON_IONS) * bool(troughs.iron[i])
         for rest, power in ions:
-            line = (np.log10(rest * (1 + z[row])) - LOGLAM_START) / LOGLAM_STEP
-            first = int(np.rint(line)) - _BLUE
+            first = int(np.rint(FRAME.pixel(rest * (1 + z[row])))) - _BLUE
             start, stop = max(first, 0), min(first + _BLUE + _RED, NPIX)
             if start < stop:
                 part = light[i, start - first : stop - first]

@@ -9,8 +9,7 @@ import scipy.fft
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX, observed_wave
-from qnet.simulation.profiles import PIXEL_KMS
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX, PIXEL_KMS
 
 #: Lyman series from alpha: wavelength [Angstrom] and oscillator strength (Morton 2003, ApJS 149,
 #: 205, table 2).
@@ -52,25 +51,17 @@ _NFFT = 5000
 
 
 def lowest_redshift() -> float:
-    """Redshift of quasars whose Lyman alpha is at the first pixel of the frame."""
-    return float(10**LOGLAM_START / LYMAN_SERIES[0][0] - 1)
+    """Redshift at which Lyman alpha is at the first pixel of the frame."""
+    return float(10**FRAME.start / LYMAN_SERIES[0][0] - 1)
 
 
 def effective_depth(z: FloatArray) -> FloatArray:
     """Effective optical depth of the Lyman-alpha forest, -ln of its mean transmission.
 
-    Parameters
-    ----------
-    z : ndarray of float64
-        Redshift of the absorbing hydrogen.
-
-    Returns
-    -------
-    ndarray of float64, of the shape of `z`
-        To z = 2: Faucher-Giguere et al. 2008, ApJ 688, 85, 0.0018 (1+z)**3.92. From 2.4 to 4.6:
-        Becker et al. 2013, MNRAS 430, 2067, eq. 5, 0.751 ((1+z)/4.5)**2.90 - 0.132. From 5 to
-        5.5: Fan et al. 2006, AJ 132, 117, eq. 5, 0.85 ((1+z)/5)**4.3, and beyond 5.5 their
-        (1+z)**10.9. In the gaps the log of the depth is linear in redshift.
+    To z = 2: Faucher-Giguere et al. 2008, ApJ 688, 85, 0.0018 (1+z)**3.92. From 2.4 to 4.6: Becker
+    et al. 2013, MNRAS 430, 2067, eq. 5, 0.751 ((1+z)/4.5)**2.90 - 0.132. From 5 to 5.5: Fan et al.
+    2006, AJ 132, 117, eq. 5, 0.85 ((1+z)/5)**4.3, and beyond 5.5 their (1+z)**10.9. In the gaps
+    the log of the depth is linear in redshift.
     """
     nodes, depths = _depth_nodes()
     return np.asarray(np.exp(np.interp(z, nodes, np.log(depths))), dtype=np.float64)
@@ -109,14 +100,12 @@ def _field() -> tuple[Float32Array, float]:
 
 @functools.lru_cache(maxsize=1)
 def _local_depth() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """At the pixels of the frame: hydrogen's redshift, spread of ln tau, and median of ln tau.
-
-    The median is the one at which the mean of exp(-tau) over the lognormal is that observed.
-    """
-    z: FloatArray = observed_wave() / LYMAN_SERIES[0][0] - 1
+    """Redshift of hydrogen at the pixels of the frame, spread and median of ln tau there."""
+    z: FloatArray = FRAME.wave / LYMAN_SERIES[0][0] - 1
     evolution = ((1 + np.minimum(z, FIELD_Z_END)) / 4) ** FIELD_EVOLUTION
     spread = 2 * np.sqrt(FIELD_AMPLITUDE * evolution * _field()[1])
     wanted = np.exp(-effective_depth(z))
+    # The median at which the mean of exp(-tau) over the lognormal is that observed.
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     weights = weights / weights.sum()
     low, high = np.full(NPIX, -15.0), np.full(NPIX, 15.0)
@@ -128,20 +117,7 @@ def _local_depth() -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def forest_depth(rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray) -> Float32Array:
-    """Optical depth of the Lyman series forest.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    z, log_l1700 : ndarray of float64, shape (nspec,)
-        Redshifts of the quasars; their log10 luminosities [erg/s], which set how far they ionise.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-        Zero redward of the quasar's Lyman alpha, and beside that line's peak thinned by the
-        quasar's own light.
-    """
+    """Optical depth of the Lyman series forest, thinned near quasars by their own light."""
     nspec = len(z)
     hydrogen, spread, median = _local_depth()
     modes = scipy.fft.rfft(rng.standard_normal((nspec, _NFFT), dtype=np.float32), axis=1)
@@ -168,36 +144,25 @@ def _with_series(alpha: Float32Array, z: FloatArray) -> Float32Array:
     first_wave, first_strength = LYMAN_SERIES[0]
     for wave, strength in LYMAN_SERIES[1:]:
         shift = int(np.rint(np.log10(first_wave / wave) / LOGLAM_STEP))
-        seen = wave * (1 + z.max(initial=0.0)) > 10**LOGLAM_START
-        if seen:
+        if wave * (1 + z.max(initial=0.0)) > 10**FRAME.start:
             ratio = np.float32(wave * strength / (first_wave * first_strength))
             total[:, :-shift] += ratio * alpha[:, shift:]
     return total
 
 
 def limit_depth(rng: np.random.Generator, z: FloatArray) -> Float32Array:
-    """Optical depth of Lyman limit systems in the Lyman continuum.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    z : ndarray of float64, shape (nspec,)
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-    """
+    """Optical depth of Lyman limit systems in the Lyman continuum."""
     tau = np.zeros((len(z), NPIX), dtype=np.float32)
     power = LIMIT_EVOLUTION + 1
-    lowest = 10**LOGLAM_START / LYMAN_LIMIT
+    lowest = 10**FRAME.start / LYMAN_LIMIT
     top, bottom = (1 + z) ** power, np.minimum(lowest, 1 + z) ** power
     expected = LIMIT_DENSITY / 4.5**LIMIT_EVOLUTION / power * (top - bottom)
     row = np.repeat(np.arange(len(z)), rng.poisson(expected))
-    place = rng.random(len(row))
-    one_plus_z = (bottom[row] + place * (top - bottom)[row]) ** (1 / power)
+    fraction = rng.random(len(row))
+    one_plus_z = (bottom[row] + fraction * (top - bottom)[row]) ** (1 / power)
     # f(tau) ~ tau**-1.5 above 1, cut at 1e4 (a damped system): inverse of its integral.
     depth = np.minimum(rng.random(len(row)) ** (1 / (LIMIT_TAU_POWER + 1)), 1e4)
-    edge = (np.log10(LYMAN_LIMIT * one_plus_z) - LOGLAM_START) / LOGLAM_STEP
+    edge = FRAME.pixel(LYMAN_LIMIT * one_plus_z)
     per_pixel = LIMIT_POWER * LOGLAM_STEP * np.log(10)
     fall = np.exp(per_pixel * (np.arange(NPIX) - NPIX)).astype(np.float32)
     for i, stop, pixel, strength in zip(row, edge.astype(int) + 1, edge, depth, strict=True):

@@ -1,4 +1,4 @@
-"""The instruments: native pixels, resolution, sensitivity and noise of SDSS, BOSS and DESI."""
+"""Native pixels, resolution, sensitivity and noise of the instruments of SDSS, BOSS and DESI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import sparse
 from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP, NPIX
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.instrument import curves, night
 
 Survey = Literal["sdss", "boss", "desi"]
@@ -36,40 +36,18 @@ DICHROIC_WIDTH = 0.01
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Detector:
-    """One camera (or coadd of cameras) on its native pixels.
-
-    Attributes
-    ----------
-    name : str
-        The survey's name for it.
-    wave : ndarray of float64, shape (npix,)
-        Vacuum wavelengths of the pixels' centres [Angstrom].
-    sigma : ndarray of float64, shape (npix,)
-        Standard deviation of the line spread function [Angstrom].
-    gain, floor : ndarray of float64, shape (npix,)
-        Variance per flux density, and without object and sky lines: see `curves`.
-    white : ndarray of float64, shape (npix,)
-        Standard deviation of the noise over that of the reported ivar.
-    taps : ndarray of float64, shape (odd,)
-        Filter that correlates the noise of neighbouring pixels; sum of squares 1.
-    arms : ndarray of float64, shape (narms, npix)
-        Share of each arm of the spectrograph in each pixel; sums to 1.
-    sky : float
-        Brightness of the sky in this fibre, relative to `qnet.simulation.instrument.night`.
-    resample : sparse matrix, shape (npix, NPIX)
-        From the frame of objects to these pixels, through the line spread function.
-    """
+    """One camera (or coadd of cameras) on its native pixels; arrays of shape (npix,)."""
 
     name: str
-    wave: FloatArray
-    sigma: FloatArray
-    gain: FloatArray
-    floor: FloatArray
-    white: FloatArray
-    taps: FloatArray
-    arms: FloatArray
-    sky: float
-    resample: Any
+    wave: FloatArray  # vacuum wavelengths of the pixels' centres [Angstrom]
+    sigma: FloatArray  # standard deviation of the line spread function [Angstrom]
+    gain: FloatArray  # variance per flux density, see `curves`
+    floor: FloatArray  # variance without object and sky lines
+    white: FloatArray  # standard deviation of the noise over that of the reported ivar
+    taps: FloatArray  # filter that correlates the noise of neighbours; odd, sum of squares 1
+    arms: FloatArray  # fraction of each arm of the spectrograph in each pixel, (narms, npix)
+    sky: float  # brightness of the sky in this fibre, relative to `night`
+    resample: Any  # sparse matrix (npix, NPIX) from `FRAME`, through the line spread function
 
     @property
     def npix(self) -> int:
@@ -79,28 +57,17 @@ class Detector:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Instrument:
-    """A survey's spectrograph.
-
-    Attributes
-    ----------
-    survey : str
-        'sdss', 'boss' or 'desi'.
-    detectors : tuple of Detector
-    residual : float
-        Size of sky-subtraction errors, relative to BOSS.
-    depths, chances : tuple of float
-        Exposures that are coadded, relative to that of the noise curves, and how often.
-    """
+    """A survey's spectrograph."""
 
     survey: Survey
     detectors: tuple[Detector, ...]
-    residual: float
-    depths: tuple[float, ...]
-    chances: tuple[float, ...]
+    residual: float  # size of sky-subtraction errors, relative to BOSS
+    depths: tuple[float, ...]  # exposures that are coadded, relative to that of the noise curves
+    chances: tuple[float, ...]  # their probabilities
 
 
 def make_instrument(survey: str) -> Instrument:
-    """The instrument of a survey.
+    """Model of a survey's instrument: pixels, resolution, sensitivity and noise.
 
     Parameters
     ----------
@@ -111,11 +78,30 @@ def make_instrument(survey: str) -> Instrument:
     Returns
     -------
     Instrument
+        `detectors`: one for each camera, with `name`, `wave` (vacuum wavelengths of the pixels'
+        centres [Angstrom]), `sigma` (standard deviation of the line spread function [Angstrom]),
+        `gain` and `floor` (variance of a pixel [1e-34 (erg/s/cm2/A)^2] per flux density of 1e-17
+        erg/s/cm2/A, and without object and sky lines), shape (npix,) each.
 
     Raises
     ------
     InputError
         The survey is none of the three.
+
+    Notes
+    -----
+    The noise of BOSS was measured on 40 spectra of SDSS DR12, that of DESI on 24 spectra of one
+    coadd of the Everest reduction; SDSS is BOSS scaled (York et al. 2000, AJ 120, 1579; Smee et al.
+    2013, AJ 146, 32).
+
+    Examples
+    --------
+    >>> from qnet.simulation import make_instrument
+    >>> for detector in make_instrument("desi").detectors:
+    ...     print(detector.name, detector.npix, detector.wave[[0, -1]])
+    B 2751 [3600. 5800.]
+    R 2326 [5760. 7620.]
+    Z 2881 [7520. 9824.]
     """
     if survey not in get_args(Survey):
         raise InputError(f"survey must be one of {', '.join(get_args(Survey))}, not {survey!r}")
@@ -141,31 +127,23 @@ def make_instrument(survey: str) -> Instrument:
 def sky_lines(
     detector: Detector, velocity: float = 0.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The sky lines on a detector, by family, with how they change if displaced or broadened.
+    """Flux density [1e-17 erg/s/cm2/A] of the sky lines by family, and two derivatives of it.
 
-    Parameters
-    ----------
-    detector : Detector
-    velocity : float
-        Of the frame against the observatory [km/s]: surveys move spectra to the barycentre.
-
-    Returns
-    -------
-    lines, displaced, broadened : ndarray of float64, shape (nfamilies, npix)
-        Flux density [1e-17 erg/s/cm2/A]; its change for a displacement by one standard deviation of
-        the line spread function; and for a standard deviation larger by one part (first order).
+    Its change for a displacement by one standard deviation of the line spread function, and for a
+    standard deviation larger by one part (first order); shape (nfamilies, npix) each. `velocity` is
+    that of the frame against the observatory [km/s]: surveys move spectra to the barycentre.
     """
     lines = np.array(night.LINES)
     centre = lines[:, 0] * (1 + velocity / SPEED_OF_LIGHT)
     family = night.family(lines[:, 0])
     shape = (night.NFAMILIES, detector.npix)
     result = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for number, (place, flux) in enumerate(zip(centre, lines[:, 1], strict=True)):
-        low, high = np.searchsorted(detector.wave, (place - 12, place + 12))
+    for number, (middle, flux) in enumerate(zip(centre, lines[:, 1], strict=True)):
+        low, high = np.searchsorted(detector.wave, (middle - 12, middle + 12))
         if low == high:
             continue
         sigma = detector.sigma[low:high]
-        x = (detector.wave[low:high] - place) / sigma
+        x = (detector.wave[low:high] - middle) / sigma
         profile = detector.sky * flux * np.exp(-0.5 * x**2) / (sigma * np.sqrt(2 * np.pi))
         for total, part in zip(result, (profile, x * profile, (x**2 - 1) * profile), strict=True):
             total[family[number], low:high] += part
@@ -221,19 +199,17 @@ def _desi(name: str, start: float, npix: int, knots: curves.Knots) -> Detector:
 
 def _curve(wave: FloatArray, knots: curves.Knots) -> tuple[FloatArray, FloatArray]:
     """Gain and floor at wavelengths, interpolated in their logarithms."""
-    place, gain, floor = np.array(knots).T
-    return np.exp(np.interp(wave, place, np.log(gain))), np.exp(
-        np.interp(wave, place, np.log(floor))
-    )
+    nodes, gain, floor = np.array(knots).T
+    return tuple(np.exp(np.interp(wave, nodes, np.log(values))) for values in (gain, floor))
 
 
 def _resample(wave: FloatArray, sigma: FloatArray) -> Any:
-    """Matrix from the frame to native pixels: a Gaussian, never narrower than the frame resolves.
+    """Matrix from `FRAME` to native pixels: a Gaussian, never narrower than the frame resolves.
 
     The frame has pixels of 69 km/s. A Gaussian under 0.4 of them is no longer sampled, so there its
     width is 0.4 pixels: the spectra of DESI's Z camera are smoother than DESI's by that much.
     """
-    pixel = (np.log10(wave) - LOGLAM_START) / LOGLAM_STEP
+    pixel = FRAME.pixel(wave)
     width = np.maximum(sigma / (wave * np.log(10) * LOGLAM_STEP), 0.4)
     reach = np.arange(-6, 7)
     columns = np.clip(np.rint(pixel)[:, None].astype(int) + reach, 0, NPIX - 1)

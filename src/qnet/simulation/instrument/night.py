@@ -1,4 +1,4 @@
-"""The night sky as a fibre sees it: continuum and lines, measured, in numbers.
+"""Measured continuum and lines of the night sky as a fibre sees it.
 
 Both were measured on the sky spectra that the BOSS pipeline subtracted from 40 spectra of SDSS DR12
 (plate 7102, column `sky` of the spec files): the median over the fibres, with lines of the

@@ -1,4 +1,4 @@
-"""What an instrument makes of spectra: noise, sky residuals, calibration errors, masks."""
+"""Observation of spectra by an instrument: noise, sky residuals, calibration errors, masks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from qnet.core.spectra import Camera
 from qnet.simulation.instrument.instrument import Detector, Instrument, sky_continuum, sky_lines
 from qnet.simulation.instrument.night import NFAMILIES
 
-Image = Float32Array
-
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """Sizes of the errors that are no photon noise. All are standard deviations unless said.
+    """Sizes of the errors that are not photon noise; standard deviations where not said.
 
     Those marked * were measured: on 40 spectra of BOSS (flux - the pipeline's fit, in bins of 10 to
     100 pixels, 23 faint and 12 bright spectra), which leave about 1 % of the sky's continuum in the
@@ -31,8 +29,8 @@ class Errors:
     Attributes
     ----------
     depth : float
-        Natural logarithm of a spectrum's gain: weather, fibre, place on the plate (* 0.16 to 0.25
-        within a plate).
+        Natural logarithm of a spectrum's gain: weather, fibre, position on the plate (* 0.16 to
+        0.25 within a plate).
     sky_level : float
         Natural logarithm of the sky's brightness, for the continuum and for each family of lines.
     sky_continuum : float
@@ -56,14 +54,24 @@ class Errors:
     edge : float
         Errors at the ends of an arm, in units of the noise there.
     bad_sky : tuple of (float, float)
-        Share of spectra with larger sky residuals, and by which factor.
+        Fraction of spectra with larger sky residuals, and the factor.
     crosstalk : tuple of (float, float)
-        Share of spectra with light of another object, and the largest share of its light.
+        Fraction of spectra with light of another object, and the largest fraction of its light.
     bump : tuple of (float, float)
-        Share of spectra with scattered light in a band 50 to 500 Angstrom wide, and its size
+        Fraction of spectra with scattered light in a band 50 to 500 Angstrom wide, and its size
         relative to the sky.
     hits : float
         Mean number of unmasked cosmic rays per 1000 pixels.
+
+    Examples
+    --------
+    Spectra without cosmic rays, and with sky residuals twice as large:
+
+    >>> import qnet
+    >>> from qnet.simulation import Errors
+    >>> errors = Errors(hits=0.0, sky_continuum=0.02, sky_line=0.014)
+    >>> qnet.simulate(5, seed=1, errors=errors).collect().spectra
+
     """
 
     depth: float = 0.2
@@ -88,42 +96,23 @@ class Errors:
 #: Telluric bands: centre, half width [Angstrom] and optical depth of what is left of them at most:
 #: O2 B, H2O, O2 A, H2O, H2O (Smette et al. 2015, A&A 576, A77, figure 1).
 TELLURIC = (
-    (6885.0, 25.0, 0.5),
-    (7245.0, 60.0, 0.3),
-    (7630.0, 35.0, 1.0),
-    (8200.0, 100.0, 0.3),
+    (6885.0, 25.0, 0.5), (7245.0, 60.0, 0.3), (7630.0, 35.0, 1.0), (8200.0, 100.0, 0.3),
     (9400.0, 150.0, 1.0),
-)
+)  # fmt: skip
 
-#: Runs of masked pixels: mean number per 1000 pixels and mean length; and share of spectra with a
-#: gap, its shortest and longest length; share of arms that are missing. DESI (a spectrum of one
-#: exposure) has 6 runs of about 3 pixels in R and Z each, BOSS (40 coadds) 1 masked pixel in 1000.
+#: Runs of masked pixels: mean number per 1000 pixels and mean length; and fraction of spectra with
+#: a gap, its shortest and longest length; fraction of arms that are missing. DESI (a spectrum of
+#: one exposure) has 6 runs of about 3 pixels in R and Z each, BOSS (40 coadds) 1 masked pixel in
+#: 1000.
 MASK_RUNS = {"sdss": (0.6, 3.0), "boss": (0.3, 3.0), "desi": (2.0, 3.0)}
 MASK_GAP = (0.03, 30, 400)
 MASK_ARM = 0.006
 
 
 def observe(
-    flux: Image, instrument: Instrument, rng: np.random.Generator, errors: Errors | None = None
-) -> tuple[list[Camera], list[Image]]:
-    """Put noiseless spectra through an instrument.
-
-    Parameters
-    ----------
-    flux : ndarray of float32, shape (nspec, NPIX)
-        Flux density [1e-17 erg/s/cm2/A] in the frame of `frame`; zero for sky fibres.
-    instrument : Instrument
-    rng : numpy.random.Generator
-    errors : Errors, optional
-
-    Returns
-    -------
-    cameras : list of Camera
-        What the survey would publish, float32; ivar 0 in masked pixels.
-    signals : list of ndarray of float32, shape (nspec, npix) each
-        The noiseless spectra on the cameras' pixels.
-    """
-    errors = Errors() if errors is None else errors
+    flux: Float32Array, instrument: Instrument, rng: np.random.Generator, errors: Errors
+) -> tuple[list[Camera], list[Float32Array]]:
+    """Spectra on `FRAME` [1e-17 erg/s/cm2/A] as observed, and without noise on the same pixels."""
     night = _Night(len(flux), instrument, rng, errors)
     cameras, signals = [], []
     for detector in instrument.detectors:
@@ -135,7 +124,7 @@ def observe(
 
 
 class _Night:
-    """What the cameras of one spectrum share: conditions, shape (nspec, ...)."""
+    """Conditions that the cameras of a spectrum have in common, shape (nspec, ...)."""
 
     def __init__(
         self, nspec: int, instrument: Instrument, rng: np.random.Generator, errors: Errors
@@ -147,8 +136,8 @@ class _Night:
         self.families = np.exp(errors.sky_level * rng.standard_normal((nspec, NFAMILIES)))
         self.velocity = rng.uniform(-errors.velocity, errors.velocity)
         size = instrument.residual * np.exp(0.5 * rng.standard_normal(nspec))
-        share, factor = errors.bad_sky
-        self.residual = size * np.where(rng.random(nspec) < share, factor, 1.0)
+        fraction, factor = errors.bad_sky
+        self.residual = size * np.where(rng.random(nspec) < fraction, factor, 1.0)
         self.calibration = np.exp(0.5 * rng.standard_normal(nspec))
         self.line_errors = rng.standard_normal((3, nspec, NFAMILIES))
         self.tilt = errors.tilt * rng.standard_normal(nspec)
@@ -170,7 +159,7 @@ class _Wiggles:
         count = int(np.ceil((self.RANGE[1] - self.RANGE[0]) / self.step)) + 4
         self.coefficients = rng.standard_normal((nspec, count)).astype(np.float32)
 
-    def __call__(self, wave: FloatArray) -> Image:
+    def __call__(self, wave: FloatArray) -> Float32Array:
         """The curves at wavelengths, shape (nspec, npix)."""
         count = self.coefficients.shape[1]
         knots = self.RANGE[0] + self.step * (np.arange(count + 4) - 3)
@@ -181,13 +170,13 @@ class _Wiggles:
 
 
 def _expose(
-    signal: Image,
+    signal: Float32Array,
     detector: Detector,
     instrument: Instrument,
     night: _Night,
     rng: np.random.Generator,
     errors: Errors,
-) -> tuple[Image, Image]:
+) -> tuple[Float32Array, Float32Array]:
     """Flux and ivar that one camera gives for the signal, shape (nspec, npix)."""
     nspec, npix = signal.shape
     lines, displaced, broadened = (
@@ -222,7 +211,7 @@ def _expose(
     return flux, ivar
 
 
-def _dip(detector: Detector, rng: np.random.Generator, nspec: int) -> Image:
+def _dip(detector: Detector, rng: np.random.Generator, nspec: int) -> Float32Array:
     """Factor on the variance of DESI's B camera: a dip in throughput near 4400 Angstrom.
 
     In the spectra that the curves were measured on it is there in one of two spectrographs, at 4365
@@ -234,15 +223,15 @@ def _dip(detector: Detector, rng: np.random.Generator, nspec: int) -> Image:
     return (1 + height[:, None] * np.exp(-0.5 * x**2)).astype(np.float32)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], taps: FloatArray) -> Image:
+def _noise(rng: np.random.Generator, shape: tuple[int, int], taps: FloatArray) -> Float32Array:
     """Gaussian noise of unit variance, neighbouring pixels correlated by the filter."""
     white = rng.standard_normal(shape, dtype=np.float32)
     return white if len(taps) == 1 else correlate1d(white, taps, axis=1, mode="wrap")
 
 
 def _calibration(
-    detector: Detector, arms: Image, night: _Night, rng: np.random.Generator, errors: Errors
-) -> Image:
+    detector: Detector, arms: Float32Array, night: _Night, rng: np.random.Generator, errors: Errors
+) -> Float32Array:
     """Factor by which the flux is wrong, shape (nspec, npix)."""
     wave = detector.wave
     # Four times larger at the blue end, where standard stars are faint and the air disperses.
@@ -261,12 +250,12 @@ def _calibration(
 
 def _sky_residual(
     detector: Detector,
-    sky: Image,
-    arms: Image,
+    sky: Float32Array,
+    arms: Float32Array,
     night: _Night,
     rng: np.random.Generator,
     errors: Errors,
-) -> Image:
+) -> Float32Array:
     """Sky continuum that is left, on scales of 60 and 600 pixels and of the arm."""
     nspec = len(night.sky)
     size = (errors.sky_continuum * night.residual * night.sky)[:, None].astype(np.float32)
@@ -278,7 +267,9 @@ def _sky_residual(
     return np.asarray(curve * size * sky)
 
 
-def _edges(detector: Detector, rng: np.random.Generator, nspec: int, errors: Errors) -> Image:
+def _edges(
+    detector: Detector, rng: np.random.Generator, nspec: int, errors: Errors
+) -> Float32Array:
     """Errors at the ends of a camera, in units of its noise, falling over 40 Angstrom."""
     ends = np.exp(-np.abs(detector.wave - detector.wave[[0, -1]][:, None]) / 40)
     draw = errors.edge * rng.standard_normal((nspec, 2))
@@ -286,21 +277,21 @@ def _edges(detector: Detector, rng: np.random.Generator, nspec: int, errors: Err
 
 
 def _add_strays(
-    flux: Image,
-    signal: Image,
-    sky: Image,
+    flux: Float32Array,
+    signal: Float32Array,
+    sky: Float32Array,
     detector: Detector,
     rng: np.random.Generator,
     errors: Errors,
 ) -> None:
     """Add light of neighbouring fibres and scattered light to some spectra, in place."""
     nspec = len(flux)
-    share, most = errors.crosstalk
-    rows = np.flatnonzero(rng.random(nspec) < share)
+    fraction, most = errors.crosstalk
+    rows = np.flatnonzero(rng.random(nspec) < fraction)
     neighbours = rng.integers(nspec, size=len(rows))
     flux[rows] += signal[neighbours] * rng.uniform(0, most, (len(rows), 1)).astype(np.float32)
-    share, size = errors.bump
-    rows = np.flatnonzero(rng.random(nspec) < share)
+    fraction, size = errors.bump
+    rows = np.flatnonzero(rng.random(nspec) < fraction)
     centre = rng.uniform(detector.wave[0], detector.wave[-1], (len(rows), 1))
     width = np.exp(rng.uniform(np.log(50), np.log(500), (len(rows), 1)))
     height = size * rng.standard_normal((len(rows), 1)) * sky.mean()
@@ -309,7 +300,9 @@ def _add_strays(
     )
 
 
-def _add_hits(flux: Image, sigma: Image, rng: np.random.Generator, rate: float) -> None:
+def _add_hits(
+    flux: Float32Array, sigma: Float32Array, rng: np.random.Generator, rate: float
+) -> None:
     """Add cosmic rays that the pipeline did not find, 1 to 3 pixels wide, in place.
 
     One in five is negative: found in the wrong exposure, or in the sky.
@@ -320,9 +313,9 @@ def _add_hits(flux: Image, sigma: Image, rng: np.random.Generator, rate: float) 
     height = np.exp(rng.normal(np.log(8), 0.6, count)) * np.where(rng.random(count) < 0.2, -1, 1)
     width = rng.integers(1, 4, size=count)
     for shift, factor in enumerate((1.0, 0.7, 0.4)):
-        place = np.minimum(pixel + shift, npix - 1)
-        amount = np.where(width > shift, factor * height, 0) * sigma[row, place]
-        np.add.at(flux, (row, place), amount.astype(np.float32))
+        column = np.minimum(pixel + shift, npix - 1)
+        amount = np.where(width > shift, factor * height, 0) * sigma[row, column]
+        np.add.at(flux, (row, column), amount.astype(np.float32))
 
 
 def _mask(
@@ -342,8 +335,8 @@ def _mask(
     rows = np.repeat(np.arange(nspec), counts)
     starts = rng.integers(npix, size=len(rows))
     lengths = rng.geometric(1 / length, size=len(rows))
-    share, shortest, longest = MASK_GAP
-    gaps = np.flatnonzero(rng.random(nspec) < share)
+    fraction, shortest, longest = MASK_GAP
+    gaps = np.flatnonzero(rng.random(nspec) < fraction)
     rows = np.concatenate([rows, gaps])
     starts = np.concatenate([starts, rng.integers(npix, size=len(gaps))])
     lengths = np.concatenate([lengths, rng.integers(shortest, longest, size=len(gaps))])

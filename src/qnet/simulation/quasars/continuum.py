@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from qnet.core.arrays import Float32Array, FloatArray
-from qnet.simulation.profiles import rest_wave, see_at
+from qnet.simulation.frame import QUASAR_FRAME, see_at
 
 #: Power of wavelength of f_lambda from 1000 to 5000 Angstrom, and its scatter between quasars.
 #: Mean: Vanden Berk et al. 2001, AJ 122, 549, sect. 4.1 (-1.56); scatter: Richards et al. 2003,
@@ -38,7 +38,7 @@ DUST_FACTOR, DUST_POWER = 1.39, -1.2
 @functools.lru_cache(maxsize=1)
 def _shapes() -> Float32Array:
     """Natural logs: wavelength over pivot, its excess past each break, and extinction."""
-    wave = rest_wave()
+    wave = QUASAR_FRAME.wave
     log_wave = np.log(wave)
     beyond = TURN * np.logaddexp(0, (log_wave - np.log(RED_BREAK)) / TURN)
     short = TURN * np.logaddexp(0, (np.log(FAR_BREAK) - log_wave) / TURN)
@@ -55,37 +55,16 @@ def extinction(wave: FloatArray) -> FloatArray:
 
 
 def draw_slopes(rng: np.random.Generator, nspec: int) -> FloatArray:
-    """Slopes of f_lambda between the breaks, beyond 5000 and short of 1000 Angstrom.
-
-    Returns
-    -------
-    ndarray of float64, shape (3, nspec)
-    """
+    """Slopes of f_lambda between the breaks, beyond and short of them, shape (3, nspec)."""
     blue, red, far = rng.standard_normal((3, nspec))
     slope = BLUE_SLOPE + BLUE_SCATTER * blue
     # The red slope follows the blue one in half of its scatter: a blue quasar is blue throughout.
-    return np.stack(
-        [
-            slope,
-            RED_SLOPE + RED_SCATTER * (0.5 * blue + np.sqrt(0.75) * red),
-            FAR_SLOPE + FAR_SCATTER * far,
-        ]
-    )
+    beyond = RED_SLOPE + RED_SCATTER * (0.5 * blue + np.sqrt(0.75) * red)
+    return np.stack([slope, beyond, FAR_SLOPE + FAR_SCATTER * far])
 
 
 def power_law(z: FloatArray, slopes: FloatArray) -> Float32Array:
-    """Continua on the frame, 1 at the rest wavelength `PIVOT`.
-
-    Parameters
-    ----------
-    z : ndarray of float64, shape (nspec,)
-    slopes : ndarray of float64, shape (3, nspec)
-        As `draw_slopes` gives them.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-    """
+    """Continua on `FRAME` of slopes as `draw_slopes` has them, 1 at the rest wavelength `PIVOT`."""
     blue, red, far = np.asarray(slopes, dtype=np.float32)[:, :, None]
     log_flux = see_at(_shapes(), 0, z) * blue
     log_flux += see_at(_shapes(), 1, z) * (red - blue)
@@ -94,16 +73,11 @@ def power_law(z: FloatArray, slopes: FloatArray) -> Float32Array:
 
 
 def dimming(z: FloatArray, ebv: FloatArray) -> Float32Array:
-    """Share of light that dust in the quasar lets through.
+    """Fraction of light on the frame that dust of `ebv` [mag] in the quasar lets through."""
+    exponent = see_at(_shapes(), 3, z) * np.asarray(ebv, dtype=np.float32)[:, None]
+    return np.asarray(np.exp(exponent, out=exponent), dtype=np.float32)
 
-    Parameters
-    ----------
-    z, ebv : ndarray of float64, shape (nspec,)
-        Redshift; E(B-V) [mag] in the quasar's own frame.
 
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
-    """
-    log_share = see_at(_shapes(), 3, z) * np.asarray(ebv, dtype=np.float32)[:, None]
-    return np.asarray(np.exp(log_share, out=log_share), dtype=np.float32)
+def tilt(z: FloatArray, slope: FloatArray) -> Float32Array:
+    """Power laws of wavelength without breaks on the frame, 1 at the rest wavelength `PIVOT`."""
+    return power_law(z, np.stack([slope, slope, slope]))

@@ -27,19 +27,8 @@ def disk_profiles(
     """Profiles of lines from relativistic disks (Chen & Halpern 1989, ApJ 344, 115).
 
     Keplerian rings, with Doppler boosting to the third power and the gravitational redshift, in
-    the limit of weak fields; the local line is a Gaussian. Bending of light is left out.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    row : ndarray of int64, shape (nobjects,)
-        Spectrum of each object.
-    wave, area : ndarray of float64, shape (nobjects, nlines)
-        Observed wavelength of the line at systemic velocity, and equivalent width [Angstrom].
-
-    Returns
-    -------
-    Gaussians
+    the limit of weak fields; the local line is a Gaussian. Bending of light is left out. `wave` and
+    `area` are observed wavelengths and equivalent widths [Angstrom], shape (nobjects, nlines).
     """
     nobjects = len(row)
     inner = INNER[0] * (INNER[1] / INNER[0]) ** rng.random(nobjects)

@@ -1,4 +1,4 @@
-"""Emission lines of quasars: what each is in the mean, and how it differs between objects."""
+"""Emission lines of quasars: their means, and their scatter between objects."""
 
 from __future__ import annotations
 
@@ -9,39 +9,22 @@ import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, gaussians
+from qnet.simulation.frame import FWHM_OVER_SIGMA
+from qnet.simulation.profiles import Gaussians, gaussians
 
 
 class BroadLine(NamedTuple):
-    """A broad line: its mean, and what moves it.
-
-    Attributes
-    ----------
-    name : str
-    rest : float
-        Wavelength in vacuum [Angstrom]; that of a blend is its mean.
-    width : float
-        Median equivalent width [rest Angstrom].
-    kind : str
-        Where its gas is, which sets its FWHM: 'balmer', 'mgii', 'semi' or 'high'.
-    shift, trend, scatter : float
-        Velocity of the peak against systemic at log L1700 = 45, its change per dex, and its
-        scatter at given luminosity [km/s].
-    baldwin : float
-        Power of luminosity of the equivalent width.
-    spread : float
-        Scatter of the equivalent width of this line alone [dex].
-    """
+    """A broad line: its mean, and how it varies."""
 
     name: str
-    rest: float
-    width: float
-    kind: str
-    shift: float
-    trend: float
-    scatter: float
-    baldwin: float
-    spread: float
+    rest: float  # wavelength in vacuum [Angstrom]; that of a blend is its mean
+    width: float  # median equivalent width [rest Angstrom]
+    kind: str  # where its gas is, which sets its FWHM: 'balmer', 'mgii', 'semi' or 'high'
+    shift: float  # velocity of the peak against systemic at log L1700 = 45 [km/s]
+    trend: float  # its change per dex of luminosity [km/s]
+    scatter: float  # its scatter at given luminosity [km/s]
+    baldwin: float  # power of luminosity of the equivalent width
+    spread: float  # scatter of the equivalent width of this line alone [dex]
 
 
 #: Broad lines. Rest wavelengths: Vanden Berk et al. 2001, AJ 122, 549, table 2. Equivalent widths:
@@ -49,7 +32,7 @@ class BroadLine(NamedTuple):
 #: continuum, has that table's equivalent widths to 10 % for Lya+NV, SiIV, CIV, CIII], MgII and the
 #: Balmer lines; single objects have more, for the wings and the blends under the local continuum
 #: (medians of CIV, MgII and Hbeta then are near those of Shen et al. 2011, ApJS 194, 45, fig. 8).
-#: Parts of blends that the table does not hold apart are shared out: NV beside Lya, AlIII and
+#: Parts of blends that the table does not separate are divided: NV beside Lya, AlIII and
 #: SiIII] beside CIII], and the broad feature at 1600 Angstrom beside HeII and OIII] 1664 (Croom
 #: et al. 2002, MNRAS 337, 275). Velocities: Shen et al. 2016, ApJ 831, 7, tables 2 and 3 and eq. 1
 #: (HeII, CIV, SiIV, CIII], Hbeta), of like ionisation where they give none; the mean of MgII is the
@@ -163,61 +146,35 @@ _CORE = 1.12
 
 @dataclasses.dataclass(frozen=True)
 class Emitters:
-    """What sets the lines of each object.
-
-    Attributes
-    ----------
-    z, fwhm : ndarray of float64, shape (nspec,)
-        Systemic redshift; FWHM of broad Hbeta [km/s].
-    log_l1700, log_l5100 : ndarray of float64, shape (nspec,)
-        Nuclear luminosities, log10 [erg/s].
-    eigen : ndarray of float64, shape (nspec,)
-        The first eigenvector of Boroson & Green 1992, ApJS 80, 109, in units of its scatter: strong
-        iron and weak [OIII] are positive.
-    broad : ndarray of float64, shape (nspec,)
-        Factor on the equivalent widths of ultraviolet broad lines: 1, less in weak-line quasars.
-    disk : ndarray of bool, shape (nspec,)
-        Double-peaked Balmer and MgII lines, which are made apart.
-    """
+    """Properties of quasars that set their lines; arrays of shape (nspec,)."""
 
     z: FloatArray
-    fwhm: FloatArray
-    log_l1700: FloatArray
+    fwhm: FloatArray  # of broad Hbeta [km/s]
+    log_l1700: FloatArray  # nuclear luminosities, log10 [erg/s]
     log_l5100: FloatArray
+    # The first eigenvector of Boroson & Green 1992, ApJS 80, 109, in units of its scatter: strong
+    # iron and weak [OIII] are positive.
     eigen: FloatArray
-    broad: FloatArray
-    disk: BoolArray
+    broad: FloatArray  # factor on the widths of ultraviolet broad lines, below 1 in weak-line ones
+    disk: BoolArray  # double-peaked Balmer and MgII lines, which are made apart
 
 
 @dataclasses.dataclass(frozen=True)
 class Broad:
-    """Broad lines of each object, arrays of shape (nspec, nlines) in the order of `BROAD_LINES`.
+    """Broad lines of each object, arrays of shape (nspec, nlines) in the order of `BROAD_LINES`."""
 
-    Attributes
-    ----------
-    width : ndarray of float64
-        Equivalent width [rest Angstrom].
-    shift, fwhm : ndarray of float64
-        Velocity of the peak and FWHM [km/s].
-    """
-
-    width: FloatArray
-    shift: FloatArray
-    fwhm: FloatArray
+    width: FloatArray  # equivalent width [rest Angstrom]
+    shift: FloatArray  # velocity of the peak [km/s]
+    fwhm: FloatArray  # [km/s]
 
 
 def column(name: str) -> int:
-    """Place of a broad line in `BROAD_LINES`."""
+    """Index of a broad line in `BROAD_LINES`."""
     return [line.name for line in BROAD_LINES].index(name)
 
 
 def draw_broad(rng: np.random.Generator, objects: Emitters) -> Broad:
-    """Draw strengths, shifts and widths of the broad lines.
-
-    Returns
-    -------
-    Broad
-    """
+    """Draw strengths, shifts and widths of the broad lines."""
     nspec, nlines = len(objects.z), len(BROAD_LINES)
     shift, trend, scatter = _values("shift"), _values("trend"), _values("scatter")
     # Ions of the wind move together: half of the variance of a shift is the object's own.
@@ -244,12 +201,14 @@ def draw_broad(rng: np.random.Generator, objects: Emitters) -> Broad:
 
 
 def _values(field: str) -> FloatArray:
+    """A property of all broad lines."""
     return np.array([getattr(line, field) for line in BROAD_LINES], dtype=np.float64)
 
 
 def _fwhm(
     rng: np.random.Generator, objects: Emitters, velocity: FloatArray, high: FloatArray
 ) -> FloatArray:
+    """Widths of the broad lines [km/s]."""
     dex = np.log10(objects.fwhm / FWHM["balmer"][0])
     kinds = {
         kind: median * 10 ** (power * dex + scatter * rng.standard_normal(len(dex)))
@@ -264,15 +223,9 @@ def _fwhm(
 
 
 def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) -> Gaussians:
-    """Profiles of the broad lines: a core at the peak and a wing, whose offset is the asymmetry.
-
-    Returns
-    -------
-    Gaussians
-        Areas are observed equivalent widths [Angstrom].
-    """
+    """Profiles of the broad lines: a core at the peak and a wing, whose offset is the asymmetry."""
     shape = lines.width.shape
-    wing_share = np.clip(0.4 + 0.12 * rng.standard_normal((shape[0], 1)), 0.1, 0.7)
+    in_wing = np.clip(0.4 + 0.12 * rng.standard_normal((shape[0], 1)), 0.1, 0.7)
     wing_ratio = np.clip(2.4 + 0.4 * rng.standard_normal((shape[0], 1)), 1.5, 3.5)
     core = lines.fwhm / FWHM_OVER_SIGMA / _CORE
     high = np.array([line.kind == "high" for line in BROAD_LINES])
@@ -285,21 +238,13 @@ def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) ->
     row = np.arange(shape[0])[:, None, None]
     velocity = np.stack([lines.shift, lines.shift + lean * lines.fwhm], axis=2)
     sigma = np.stack([core, core * wing_ratio], axis=2)
-    areas = np.stack([area * (1 - wing_share), area * wing_share], axis=2)
+    areas = np.stack([area * (1 - in_wing), area * in_wing], axis=2)
     wave = _values("rest")[None, :, None] * (1 + objects.z)[:, None, None]
     return gaussians(row, wave * (1 + velocity / SPEED_OF_LIGHT), sigma, areas)
 
 
 def narrow_profiles(rng: np.random.Generator, objects: Emitters) -> tuple[Gaussians, FloatArray]:
-    """Profiles of the narrow lines, with the blue wing that [OIII] often has.
-
-    Returns
-    -------
-    profiles : Gaussians
-        Areas are observed equivalent widths [Angstrom].
-    width : ndarray of float64, shape (nspec,)
-        Equivalent width of [OIII] 5008 [rest Angstrom].
-    """
+    """Profiles of the narrow lines, and the equivalent width of [OIII] 5008 [rest Angstrom]."""
     nspec = len(objects.z)
     rest = np.array([line[1] for line in NARROW_LINES])
     spread = np.array([line[3] for line in NARROW_LINES])

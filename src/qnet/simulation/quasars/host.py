@@ -9,8 +9,7 @@ import scipy.interpolate
 import scipy.ndimage
 
 from qnet.core.arrays import Float32Array, FloatArray
-from qnet.simulation.frame import LOGLAM_START, LOGLAM_STEP
-from qnet.simulation.profiles import PIXEL_KMS, rest_wave, see_at
+from qnet.simulation.frame import FRAME, LOGLAM_STEP, PIXEL_KMS, QUASAR_FRAME, see_at
 from qnet.simulation.quasars.continuum import PIVOT
 
 #: Continuum of old stars: wavelength [Angstrom] and f_lambda, 1 at 5100. Approximate, after the
@@ -77,7 +76,7 @@ GAS_LINES = (
 @functools.lru_cache(maxsize=1)
 def _stars() -> Float32Array:
     """Old and young stars on the grid of the rest frame, 1 at `PIVOT`."""
-    wave = rest_wave()
+    wave = QUASAR_FRAME.wave
     shapes = []
     for points, lines in ((OLD, OLD_LINES), (YOUNG, YOUNG_LINES)):
         nodes, levels = np.transpose(points)
@@ -85,7 +84,7 @@ def _stars() -> Float32Array:
         inside = np.log(np.clip(wave, nodes[0], nodes[-1]))
         shape = np.exp(curve(inside))
         for centre, width, extent in lines:
-            # Half of the blend's full width is 2 sigma of the Gaussian that stands for it.
+            # Half of the blend's full width is 2 sigma of the Gaussian used for it.
             sigma = extent / 4
             depth = width / (sigma * np.sqrt(2 * np.pi))
             shape *= np.exp(-depth * np.exp(-0.5 * ((wave - centre) / sigma) ** 2))
@@ -95,25 +94,16 @@ def _stars() -> Float32Array:
 
 
 def starlight(z: FloatArray, young: FloatArray, tilt: FloatArray) -> Float32Array:
-    """Spectra of host galaxies, about 1 at the rest wavelength `PIVOT`.
+    """Spectra of host galaxies on the frame, about 1 at the rest wavelength `PIVOT`.
 
-    Parameters
-    ----------
-    z : ndarray of float64, shape (nspec,)
-    young : ndarray of float64, shape (nspec,)
-        Share of young stars in the light at `PIVOT`.
-    tilt : ndarray of float64, shape (nspec,)
-        Power of wavelength by which the whole is tilted: dust, metals and age beyond the two.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
+    `young` is the fraction of young stars in the light there; `tilt` a power of wavelength for
+    dust, metals and ages beyond the two.
     """
-    share = np.asarray(young, dtype=np.float32)[:, None]
-    light = see_at(_stars(), 0, z) * (1 - share)
-    light += see_at(_stars(), 1, z) * share
+    fraction = np.asarray(young, dtype=np.float32)[:, None]
+    light = see_at(_stars(), 0, z) * (1 - fraction)
+    light += see_at(_stars(), 1, z) * fraction
     pixel = np.arange(light.shape[1], dtype=np.float32) * np.float32(LOGLAM_STEP * np.log(10))
-    start = np.log(10) * LOGLAM_START - np.log1p(z) - np.log(PIVOT)
+    start = np.log(10) * FRAME.start - np.log1p(z) - np.log(PIVOT)
     tilted = np.asarray(tilt, dtype=np.float32)[:, None] * (
         pixel + np.asarray(start, dtype=np.float32)[:, None]
     )
@@ -122,20 +112,12 @@ def starlight(z: FloatArray, young: FloatArray, tilt: FloatArray) -> Float32Arra
 
 
 def host_ratio(log_l5100: FloatArray) -> FloatArray:
-    """Mean ratio of the host's light to the nucleus's at 5100 Angstrom, log10.
+    """log10 of the mean ratio of the host's light to the nucleus's at 5100 Angstrom.
 
+    `log_l5100` is log10 of lambda L_lambda of host and nucleus together there [erg/s].
     Shen et al. 2011, ApJS 194, 45, eq. 1, which holds for log L5100 from 44 to 45.05; below, the
     ratio goes on with a slope of -0.75 (hosts of nearly equal luminosity, as those of Seyfert
-    galaxies: Vanden Berk et al. 2006, AJ 131, 84, fig. 12); above, it stays at 1/100.
-
-    Parameters
-    ----------
-    log_l5100 : ndarray of float64
-        Luminosity of host and nucleus together, log10 of lambda L_lambda at 5100 Angstrom [erg/s].
-
-    Returns
-    -------
-    ndarray of float64, of the shape of `log_l5100`
+    galaxies: Vanden Berk et al. 2006, AJ 131, 84, fig. 12); above, it is 1/100.
     """
     x = np.asarray(log_l5100, dtype=np.float64) - 44
     inside = np.clip(x, 0.0, 1.053)

@@ -9,8 +9,14 @@ import scipy.ndimage
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.lines import air_to_vacuum
-from qnet.simulation.frame import LOGLAM_STEP
-from qnet.simulation.profiles import FWHM_OVER_SIGMA, PIXEL_KMS, rest_wave, see_at
+from qnet.simulation.frame import (
+    FWHM_OVER_SIGMA,
+    HC_OVER_K,
+    LOGLAM_STEP,
+    PIXEL_KMS,
+    QUASAR_FRAME,
+    see_at,
+)
 
 #: Widths to which the shapes are smoothed, FWHM [km/s]; an object takes the nearest.
 WIDTHS = (900.0, 1400.0, 2100.0, 3200.0, 5000.0, 8000.0)
@@ -58,25 +64,25 @@ BALMER_EDGE, BALMER_DEPTH, BALMER_KELVIN = 3647.05, 1.0, 15000.0
 #: High Balmer lines that merge into the edge: H8 to H50; the lower ones are in the line table.
 BALMER_SERIES = range(8, 51)
 
-# The Planck function's hc/k [Angstrom K] (CODATA 2018).
-_HC_OVER_K = 1.438776877e8
-
 
 def _unit_area(shape: FloatArray, band: tuple[float, float]) -> FloatArray:
-    wave = rest_wave()
+    """A shape scaled to unit area in a band."""
+    wave = QUASAR_FRAME.wave
     inside = (wave >= band[0]) & (wave < band[1])
     width = wave * LOGLAM_STEP * np.log(10)
     return np.asarray(shape / np.sum(shape[inside] * width[inside]), dtype=np.float64)
 
 
 def _smoothed(shape: FloatArray) -> FloatArray:
+    """A shape smoothed to each of `WIDTHS`."""
     sigmas = [width / FWHM_OVER_SIGMA / PIXEL_KMS for width in WIDTHS]
     return np.stack([scipy.ndimage.gaussian_filter1d(shape, sigma) for sigma in sigmas])
 
 
 @functools.lru_cache(maxsize=1)
 def _uv() -> Float32Array:
-    wave = rest_wave()
+    """Ultraviolet iron at each of `WIDTHS`."""
+    wave = QUASAR_FRAME.wave
     shape = np.zeros_like(wave)
     for centre, sigma, height in UV_BLENDS:
         shape += height * np.exp(-0.5 * ((wave - centre) / sigma) ** 2)
@@ -85,7 +91,8 @@ def _uv() -> Float32Array:
 
 @functools.lru_cache(maxsize=1)
 def _optical() -> Float32Array:
-    wave = rest_wave()
+    """Optical iron at each of `WIDTHS`."""
+    wave = QUASAR_FRAME.wave
     lines, strengths = np.transpose(OPTICAL_LINES)
     pixel = np.searchsorted(wave, air_to_vacuum(lines))
     shape = np.zeros_like(wave)
@@ -95,9 +102,10 @@ def _optical() -> Float32Array:
 
 @functools.lru_cache(maxsize=1)
 def _balmer() -> Float32Array:
-    wave = rest_wave()
+    """Balmer continuum and high Balmer lines at each of `WIDTHS`."""
+    wave = QUASAR_FRAME.wave
     depth = BALMER_DEPTH * (wave / BALMER_EDGE) ** 3
-    planck = wave**-5 / np.expm1(_HC_OVER_K / (wave * BALMER_KELVIN))
+    planck = wave**-5 / np.expm1(HC_OVER_K / (wave * BALMER_KELVIN))
     # As a ratio to a power law of -1.56, the mean continuum under it.
     shape = planck * -np.expm1(-depth) * wave**1.56
     shape /= np.interp(BALMER_EDGE, wave, shape)
@@ -123,18 +131,8 @@ def pseudo_continuum(
 ) -> Float32Array:
     """Iron and Balmer emission on the frame, as a ratio to the power law.
 
-    Parameters
-    ----------
-    z, fwhm : ndarray of float64, shape (nspec,)
-        Redshift; FWHM [km/s] of the emitting gas.
-    uv, optical : ndarray of float64, shape (nspec,)
-        Equivalent widths [Angstrom] in `UV_BAND` and `OPTICAL_BAND`.
-    balmer : ndarray of float64, shape (nspec,)
-        Height of the Balmer continuum at its edge, relative to the power law.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, NPIX)
+    Of gas of `fwhm` [km/s]; `uv` and `optical` are equivalent widths [Angstrom] in `UV_BAND` and
+    `OPTICAL_BAND`, `balmer` the height of the Balmer continuum at its edge.
     """
     which = nearest_width(fwhm)
     ratio = see_at(_uv(), which, z) * np.asarray(uv, dtype=np.float32)[:, None]

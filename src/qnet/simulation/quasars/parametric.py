@@ -9,27 +9,25 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray
-from qnet.core.errors import InputError
-from qnet.simulation.absorption import absorbers, bal, forest
+from qnet.simulation.absorption import bal, sight_lines
 from qnet.simulation.cosmology import R_WAVE, log_luminosity
-from qnet.simulation.frame import NPIX, Objects, scale_to_r
+from qnet.simulation.frame import NPIX, Objects, redshifts_magnitudes, scale_to_r
 from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 from qnet.simulation.quasars import continuum, disk, emission, host, iron
 
 #: Redshifts that `make` covers.
 Z_RANGE = (0.05, 6.8)
 
-#: Share of weak-line quasars below and above z = 3 (Diamond-Stanic et al. 2009, ApJ 699, 782: 1.3 %
-#: of SDSS quasars at z < 4.2, 6 % above; Plotkin et al. 2010, AJ 139, 390), and the factor on their
-#: equivalent widths, median and scatter [dex] (their Lya+NV under 15 Angstrom against 64).
-WEAK_SHARE, WEAK_FACTOR, WEAK_SCATTER = (0.02, 0.05), 0.15, 0.15
+#: Fraction of weak-line quasars below and above z = 3 (Diamond-Stanic et al. 2009, ApJ 699, 782:
+#: 1.3 % of SDSS quasars at z < 4.2, 6 % above; Plotkin et al. 2010, AJ 139, 390), and the factor on
+#: their equivalent widths, median and scatter [dex] (their Lya+NV under 15 Angstrom against 64).
+WEAK_FRACTION, WEAK_FACTOR, WEAK_SCATTER = (0.02, 0.05), 0.15, 0.15
 
 #: Reddening: mean E(B-V) of an exponential [mag] (Hopkins et al. 2004, AJ 128, 1112, sect. 4), the
-#: share of red quasars and the mean of theirs (Glikman et al. 2007, ApJ 667, 673; Richards et al.
-#: 2003, AJ 126, 1131: 6 % with E(B-V) > 0.04), cut where more
-#: than `DUST_MOST` magnitudes are lost in the observed r band: few such quasars stay in a sample
-#: that a magnitude limits.
-EBV_MEAN, RED_SHARE, RED_MEAN, DUST_MOST = 0.012, 0.06, 0.25, 2.5
+#: fraction of red quasars and the mean of theirs (Glikman et al. 2007, ApJ 667, 673; Richards et
+#: al. 2003, AJ 126, 1131: 6 % with E(B-V) > 0.04), cut where more than `DUST_MOST` magnitudes are
+#: lost in the observed r band: few such quasars stay in a sample that a magnitude limits.
+EBV_MEAN, RED_FRACTION, RED_MEAN, DUST_MOST = 0.012, 0.06, 0.25, 2.5
 
 #: Excess reddening of quasars with broad absorption, of high ions only and of low ions too [mag]
 #: (Reichard et al. 2003, AJ 126, 2594, sect. 4: 0.023 and 0.077).
@@ -38,50 +36,50 @@ BAL_EBV = (0.023, 0.077)
 #: E(B-V) [mag] from which an object is called red.
 RED_EBV = 0.15
 
-#: Share of narrow-line Seyfert 1 galaxies at z < 0.8 (Zhou et al. 2006, ApJS 166, 128: 14 %), and
-#: the range of FWHM of their Hbeta [km/s].
-NLS1_SHARE, NLS1_FWHM = 0.13, (1000.0, 2000.0)
+#: Fraction of narrow-line Seyfert 1 galaxies at z < 0.8 (Zhou et al. 2006, ApJS 166, 128: 14 %),
+#: and the range of FWHM of their Hbeta [km/s].
+NLS1_FRACTION, NLS1_FWHM = 0.13, (1000.0, 2000.0)
 
-#: Share of double-peaked emitters and the redshift to which they are made: that to which Hbeta and
-#: MgII are both seen. They are 3 % of AGN at z < 0.33 (Strateva et al. 2003, AJ 126, 1720) and up
-#: to 20 % of radio-loud ones (Eracleous & Halpern 1994, ApJS 90, 1); more than nature has are made,
-#: as templates have none and a network must have met some.
-DOUBLE_SHARE, DOUBLE_Z = 0.10, 1.1
+#: Fraction of double-peaked emitters and the redshift to which they are made: that to which Hbeta
+#: and MgII are both seen. They are 3 % of AGN at z < 0.33 (Strateva et al. 2003, AJ 126, 1720) and
+#: up to 20 % of radio-loud ones (Eracleous & Halpern 1994, ApJS 90, 1); more are made than nature
+#: has, as templates have none and a network must be trained on some.
+DOUBLE_FRACTION, DOUBLE_Z = 0.10, 1.1
 
 #: Power of luminosity of the FWHM (Shen et al. 2011, fig. 11).
 FWHM_LUMINOSITY = 0.08
 
-#: Iron: median equivalent widths in the bands of `iron` [Angstrom], scatter [dex]
-#: and change per unit of the first eigenvector [dex] (Shen et al. 2011, fig. 8; Shen & Ho 2014,
-#: Nature 513, 210: optical iron over Hbeta has a median of 0.6; the ultraviolet one is set beside
-#: the mean quasar of redrock's templates).
+#: Iron: median equivalent widths in the bands of `iron` [Angstrom], scatter [dex] and change per
+#: unit of the first eigenvector [dex] (Shen et al. 2011, fig. 8; Shen & Ho 2014, Nature 513, 210:
+#: optical iron over Hbeta has a median of 0.6; the ultraviolet one is that of the mean quasar of
+#: redrock's templates).
 UV_IRON, OPTICAL_IRON, IRON_SCATTER, IRON_EIGEN = 70.0, 26.0, 0.15, 0.20
 
 #: Height of the Balmer continuum at its edge relative to the power law, and scatter [dex] (Dietrich
 #: et al. 2002, ApJ 581, 912; Kovacevic et al. 2014, Adv. Space Res. 54, 1414: 0.05 to 0.3).
 BALMER_HEIGHT, BALMER_SCATTER = 0.15, 0.25
 
-#: Scatter of the host's light at given luminosity [dex], and the range of the least share that the
-#: nucleus has of the light at 5100 Angstrom: with less than 0.12 the eye sees no broad line and
+#: Scatter of the host's light at given luminosity [dex], and the range of the least fraction that
+#: the nucleus has of the light at 5100 Angstrom: with less than 0.12 the eye sees no broad line and
 #: calls it a galaxy; with more, targeting as a point source often would not take it (a choice).
 HOST_SCATTER, NUCLEUS_LEAST = 0.35, (0.12, 0.5)
 
-#: Young stars in the host: mean share of light at 5100 Angstrom (Jahnke et al. 2004, MNRAS 352,
+#: Young stars in the host: mean fraction of light at 5100 Angstrom (Jahnke et al. 2004, MNRAS 352,
 #: 399; Vanden Berk et al. 2006, AJ 131, 84: hosts bluer than inactive galaxies).
-YOUNG_SHARE = 0.35
+YOUNG_FRACTION = 0.35
 
 #: Equivalent width of Halpha of the host's gas against its own light [Angstrom], for young stars
 #: alone, and scatter [dex] (Kennicutt 1992, ApJ 388, 310).
 GAS_WIDTH, GAS_SCATTER = 25.0, 0.4
 
-#: Share of the nucleus's reddening that its narrow lines suffer: they come from outside of most
+#: Fraction of the nucleus's reddening that its narrow lines suffer: they come from outside most
 #: of the dust (Lu et al. 2019, MNRAS 486, 4290).
 NARROW_DUST = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
 class _Kinds:
-    """What each object is, and the amounts that follow from it; arrays of shape (nspec,)."""
+    """Kinds of the quasars, E(B-V) [mag], emission, and the host's fraction; shape (nspec,)."""
 
     weak: BoolArray
     double: BoolArray
@@ -98,64 +96,40 @@ def make(
     *,
     bal_fraction: float = bal.FRACTION,
 ) -> Objects:
-    """Make spectra of quasars.
+    """Make quasars of systemic redshifts in `Z_RANGE` and r magnitudes (AB).
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The same state gives the same spectra.
-    z : array_like of float, shape (nspec,)
-        Systemic redshifts, in `Z_RANGE`.
-    rmag : array_like of float, shape (nspec,)
-        AB magnitudes in r before absorption by intergalactic hydrogen, which matters above z = 3.6
-        and leaves nothing of r above 6.
-    bal_fraction : float, optional
-        Share of quasars with visible broad absorption where CIV is in view.
+    The magnitude is that before absorption by intergalactic hydrogen, which matters above z = 3.6
+    and leaves nothing of r above 6. `bal_fraction` is the fraction of quasars with broad absorption
+    where CIV is in view. Truth beside the common columns:
 
-    Returns
-    -------
-    Objects
-        Flux densities are finite, and zero only where hydrogen lets nothing through. Truth:
-
-        - TRUEZ: systemic: that of the narrow lines in the mean;
-        - TRUESPECTYPE 'QSO'; TRUESUBTYPE: the first that applies of 'BAL', 'DOUBLE' (double-peaked
-          lines), 'NLS1', 'WLQ' (weak lines), 'RED' (E(B-V) above 0.15), or '';
-        - BAL_FLAG_VI: 1 where broad absorption is to be seen, else 0; BI_CIV [km/s], from the
-          absorption in the spectrum, 0 where CIV is out of view. A flag with BI_CIV = 0 is a
-          trough too narrow, too slow or of another ion, and BI_CIV > 0 without a flag one too
-          shallow for the eye: neither BAL quasars nor surely none (bal = 0 in `read_data`);
-        - AI_CIV [km/s]; LOBAL, whether low ions absorb;
-        - RMAG: the argument;
-        - NHI_DLA: log10 of the column [1/cm2] of the strongest damped system of 20.3 or more, 0
-          without one; Z_DLA, its redshift, or 0;
-        - EBV [mag]; HOST_FRACTION, of the light at rest 5100 Angstrom; FWHM_HBETA, CIV_SHIFT
-          [km/s], negative to the blue; EW_OIII, EW_CIV, EW_MGII, EW_HBETA, rest, against the
-          nucleus's power law [Angstrom]; LOG_L1700 [erg/s].
-
-    Raises
-    ------
-    InputError
-        `z` and `rmag` are not one-dimensional of one length, or not finite, or `z` is out of
-        range, or `bal_fraction` is not between 0 and 1.
+    - TRUESUBTYPE: the first that applies of 'BAL', 'DOUBLE' (double-peaked lines), 'NLS1', 'WLQ'
+      (weak lines), 'RED' (E(B-V) above 0.15), or '';
+    - BAL_FLAG_VI: 1 where broad absorption is to be seen, else 0; BI_CIV [km/s], from the
+      absorption in the spectrum, 0 where CIV is out of view. A flag with BI_CIV = 0 is a trough too
+      narrow, too slow or of another ion, and BI_CIV > 0 without a flag one too shallow for the eye:
+      neither BAL quasars nor surely none (bal = 0 in `read_data`);
+    - AI_CIV [km/s]; LOBAL, whether low ions absorb;
+    - NHI_DLA: log10 of the column [1/cm2] of the strongest damped system of 20.3 or more, 0 without
+      one; Z_DLA, its redshift, or 0;
+    - EBV [mag]; HOST_FRACTION, of the light at rest 5100 Angstrom; FWHM_HBETA, CIV_SHIFT [km/s],
+      negative to the blue; EW_OIII, EW_CIV, EW_MGII, EW_HBETA, rest, against the nucleus's power
+      law [Angstrom]; LOG_L1700 [erg/s].
     """
-    redshift, magnitude = _checked(z, rmag, bal_fraction)
+    redshift, magnitude = redshifts_magnitudes(z, rmag, Z_RANGE)
     nspec = len(redshift)
     troughs = bal.draw(rng, redshift, bal_fraction)
     kinds = _draw(rng, redshift, magnitude, troughs)
     lines = emission.draw_broad(rng, kinds.emitters)
     flux, oiii = _light(rng, redshift, kinds, lines, troughs)
     flux = scale_to_r(flux, magnitude)
-    tau, log_n, z_dla = _absorption(rng, redshift, kinds.emitters.log_l1700)
+    tau, log_n, z_dla = sight_lines.draw(rng, redshift, kinds.emitters.log_l1700)
     flux *= np.exp(-tau)
-    bi, ai, flag, low_ion = _bal_truth(redshift, troughs)
+    absorbed = bal.truth(troughs, redshift)
     truth: dict[str, npt.NDArray[Any]] = {
         "TRUEZ": redshift,
         "TRUESPECTYPE": np.full(nspec, "QSO"),
-        "TRUESUBTYPE": _subtype(kinds, flag),
-        "BAL_FLAG_VI": flag.astype(np.int16),
-        "BI_CIV": bi,
-        "AI_CIV": ai,
-        "LOBAL": low_ion,
+        "TRUESUBTYPE": _subtype(kinds, absorbed["BAL_FLAG_VI"] == 1),
+        **absorbed,
         "RMAG": magnitude,
         "NHI_DLA": log_n,
         "Z_DLA": z_dla,
@@ -172,48 +146,15 @@ def make(
     return Objects(flux, truth)
 
 
-def _bal_truth(
-    z: FloatArray, troughs: bal.Troughs
-) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray]:
-    """Balnicity and absorption indices, whether troughs are seen, and whether of low ions."""
-    bi, ai = np.zeros(len(z)), np.zeros(len(z))
-    seen, low_ion = np.zeros(len(z), dtype=bool), np.zeros(len(z), dtype=bool)
-    bi[troughs.row], ai[troughs.row] = bal.indices(troughs, z)
-    seen[troughs.row] = bal.visible(troughs, z)
-    low_ion[troughs.row] = troughs.low_ion
-    return bi, ai, seen, low_ion
-
-
-def _checked(
-    z: npt.ArrayLike, rmag: npt.ArrayLike, bal_fraction: float
-) -> tuple[FloatArray, FloatArray]:
-    redshift = np.asarray(z, dtype=np.float64)
-    magnitude = np.asarray(rmag, dtype=np.float64)
-    if redshift.ndim != 1 or redshift.shape != magnitude.shape:
-        raise InputError(
-            f"z and rmag must be one-dimensional and of one length, not of shapes "
-            f"{redshift.shape} and {magnitude.shape}"
-        )
-    if not np.all(np.isfinite(magnitude)):
-        raise InputError("rmag must be finite, and holds NaN or infinity")
-    outside = ~((redshift >= Z_RANGE[0]) & (redshift <= Z_RANGE[1]))
-    if outside.any():
-        raise InputError(
-            f"z must be from {Z_RANGE[0]} to {Z_RANGE[1]}, and holds {redshift[outside][0]}"
-        )
-    if not 0 <= bal_fraction <= 1:
-        raise InputError(f"bal_fraction must be from 0 to 1, not {bal_fraction}")
-    return redshift, magnitude
-
-
 def _draw(
     rng: np.random.Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs
 ) -> _Kinds:
+    """Draw kinds, dust, hosts and luminosities."""
     nspec = len(z)
     log_total = log_luminosity(rmag, z, continuum.PIVOT)
     ratio = 10 ** (host.host_ratio(log_total) + HOST_SCATTER * rng.standard_normal(nspec))
     ebv = rng.exponential(EBV_MEAN, nspec)
-    red = rng.random(nspec) < RED_SHARE
+    red = rng.random(nspec) < RED_FRACTION
     ebv += np.where(red, rng.exponential(RED_MEAN, nspec), 0.0)
     ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, BAL_EBV[1], BAL_EBV[0]))
     ebv = np.minimum(ebv, DUST_MOST / continuum.extinction(R_WAVE / (1 + z)))
@@ -221,14 +162,14 @@ def _draw(
     left = 10 ** (-0.4 * ebv * continuum.extinction(np.array(continuum.PIVOT)))
     bottom, top = NUCLEUS_LEAST
     most = 1 - (bottom + (top - bottom) * rng.beta(1.0, 3.0, nspec))
-    share = np.minimum(ratio / (ratio + left), most)
+    of_host = np.minimum(ratio / (ratio + left), most)
     log_nucleus = np.log10(1 - np.minimum(ratio / (1 + ratio), most))
     log_l5100 = log_total + log_nucleus
     log_l1700 = log_luminosity(rmag, z, 1700.0) + log_nucleus
     kind = rng.random((3, nspec))
-    weak = kind[0] < np.where(z < 3.0, *WEAK_SHARE)
-    narrow = ~weak & (z < 0.8) & (kind[1] < NLS1_SHARE)
-    double = ~weak & ~narrow & (z < DOUBLE_Z) & (kind[2] < DOUBLE_SHARE)
+    weak = kind[0] < np.where(z < 3.0, *WEAK_FRACTION)
+    narrow = ~weak & (z < 0.8) & (kind[1] < NLS1_FRACTION)
+    double = ~weak & ~narrow & (z < DOUBLE_Z) & (kind[2] < DOUBLE_FRACTION)
     eigen = rng.standard_normal(nspec) + np.where(narrow, 1.0, 0.0) - np.where(double, 0.7, 0.0)
     dex = FWHM_LUMINOSITY * (log_l5100 - emission.PIVOT_5100) - 0.05 * eigen
     dex += emission.FWHM_SCATTER * rng.standard_normal(nspec)
@@ -245,7 +186,7 @@ def _draw(
         broad=np.where(weak, factor, 1.0),
         disk=double,
     )
-    return _Kinds(weak, double, narrow, ebv, emitters, share)
+    return _Kinds(weak, double, narrow, ebv, emitters, of_host)
 
 
 def _light(
@@ -277,6 +218,7 @@ def _light(
 
 
 def _pseudo_continuum(rng: np.random.Generator, objects: emission.Emitters) -> Float32Array:
+    """Iron and Balmer emission, drawn."""
     spread = rng.standard_normal((3, len(objects.z)))
     eigen = IRON_EIGEN * objects.eigen
     weak = np.sqrt(objects.broad)
@@ -292,6 +234,7 @@ def _pseudo_continuum(rng: np.random.Generator, objects: emission.Emitters) -> F
 def _disks(
     rng: np.random.Generator, objects: emission.Emitters, lines: emission.Broad
 ) -> Gaussians:
+    """Profiles of the double-peaked lines."""
     row = np.flatnonzero(objects.disk)
     in_disk = np.array([line.kind in emission.DISK_KINDS for line in emission.BROAD_LINES])
     rest = np.array([line.rest for line in emission.BROAD_LINES])[in_disk]
@@ -303,7 +246,7 @@ def _disks(
 def _galaxies(rng: np.random.Generator, z: FloatArray, ratio: FloatArray) -> Float32Array:
     """Host galaxies with the emission of their gas, `ratio` at the pivot wavelength."""
     nspec = len(z)
-    young = np.clip(rng.beta(1.2, 1.2 * (1 / YOUNG_SHARE - 1), nspec), 0.0, 1.0)
+    young = np.clip(rng.beta(1.2, 1.2 * (1 / YOUNG_FRACTION - 1), nspec), 0.0, 1.0)
     light = host.starlight(z, young, 0.3 * rng.standard_normal(nspec))
     gas = np.zeros((nspec, NPIX), dtype=np.float32)
     strength = GAS_WIDTH * young * 10 ** (GAS_SCATTER * rng.standard_normal(nspec))
@@ -318,29 +261,7 @@ def _galaxies(rng: np.random.Generator, z: FloatArray, ratio: FloatArray) -> Flo
     return gas
 
 
-def _absorption(
-    rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray
-) -> tuple[Float32Array, FloatArray, FloatArray]:
-    """Optical depth on the way to us, and the strongest damped system of each sight line."""
-    tau = np.zeros((len(z), NPIX), dtype=np.float32)
-    hydrogen = np.flatnonzero(z > forest.lowest_redshift())
-    if hydrogen.size:
-        tau[hydrogen] = forest.forest_depth(rng, z[hydrogen], log_l1700[hydrogen])
-        tau[hydrogen] += forest.limit_depth(rng, z[hydrogen])
-    systems, log_n = absorbers.draw_damped(rng, z)
-    absorbers.add_damped(tau, systems, log_n)
-    add_gaussians(tau, absorbers.damped_metals(rng, systems, log_n))
-    for profiles in absorbers.narrow_absorbers(rng, z):
-        add_gaussians(tau, profiles)
-    strongest, where = np.zeros(len(z)), np.zeros(len(z))
-    order = np.argsort(log_n, kind="stable")
-    order = order[log_n[order] >= absorbers.DLA_LOG_N]
-    # Later assignments win: the strongest is written last.
-    strongest[systems.row[order]] = log_n[order]
-    where[systems.row[order]] = systems.z[order]
-    return tau, strongest, where
-
-
 def _subtype(kinds: _Kinds, flag: BoolArray) -> npt.NDArray[np.str_]:
+    """TRUESUBTYPE: the first that applies."""
     conditions = [flag, kinds.double, kinds.narrow, kinds.weak, kinds.ebv > RED_EBV]
     return np.select(conditions, ["BAL", "DOUBLE", "NLS1", "WLQ", "RED"], default="")

@@ -7,14 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
-from qnet.core.errors import InputError
-from qnet.simulation.absorption import absorbers, bal, forest
+from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.simulation.absorption import bal, sight_lines
 from qnet.simulation.cosmology import log_luminosity
-from qnet.simulation.frame import NPIX, Objects, scale_to_r
-from qnet.simulation.profiles import Z_MAX, add_gaussians
+from qnet.simulation.frame import (
+    NPIX,
+    Z_MAX,
+    Objects,
+    positive,
+    redshifts_magnitudes,
+    scale_to_r,
+    shift,
+)
 from qnet.simulation.quasars import continuum
-from qnet.simulation.restframe import SpectrumArray, magnitudes, positive, shift
 from qnet.simulation.template_files import TemplateSet
 
 #: Standard deviation of what each vector after the first adds to a template quasar, relative to the
@@ -51,47 +56,21 @@ _LYMAN_EDGE, _LYMAN_SLOPE = 980.0, -0.3
 def draw(
     rng: np.random.Generator,
     sets: Sequence[TemplateSet],
-    z: FloatArray,
-    rmag: FloatArray,
+    z: npt.ArrayLike,
+    rmag: npt.ArrayLike,
     *,
     bal_fraction: float,
 ) -> Objects:
-    """Draw quasars, as `qnet.simulation.templates.Templates.quasars` describes it.
-
-    Parameters
-    ----------
-    rng : Generator
-    sets : sequence of TemplateSet
-        Templates of quasars, each with the redshifts for which it holds.
-    z, rmag : ndarray of float64, shape (nspec,)
-    bal_fraction : float
-    """
-    z, rmag = _checked(z, rmag, bal_fraction)
+    """Quasars drawn from template files, as `templates.Templates.quasars` describes it."""
+    z, rmag = redshifts_magnitudes(z, rmag, (0.0, Z_MAX))
     light = np.empty((len(z), NPIX), dtype=np.float32)
     chosen = _choose_quasar_sets(rng, sets, z)
     for number, each in enumerate(sets):
         rows = np.flatnonzero(chosen == number)
         if rows.size:
             light[rows] = shift(_quasar_mix(rng, each, rows.size), z[rows], start=each.start)
-    tilt = QUASAR_TILT * np.clip(rng.standard_normal(len(z)), -_CUT, _CUT)
-    light *= continuum.power_law(z, np.stack([tilt, tilt, tilt]))
+    light *= continuum.tilt(z, QUASAR_TILT * np.clip(rng.standard_normal(len(z)), -_CUT, _CUT))
     return _quasar_finish(rng, light, z, rmag, bal_fraction)
-
-
-def _checked(
-    z: npt.ArrayLike, rmag: npt.ArrayLike, bal_fraction: float
-) -> tuple[FloatArray, FloatArray]:
-    values, magnitude = np.asarray(z, dtype=np.float64), magnitudes(rmag)
-    if values.shape != magnitude.shape:
-        raise InputError(
-            f"z and rmag must be of one length, not of shapes {values.shape} and {magnitude.shape}"
-        )
-    outside = ~((values >= 0) & (values <= Z_MAX))
-    if outside.any():
-        raise InputError(f"z must be from 0 to {Z_MAX:g}, and holds {values[outside][0]}")
-    if not 0 <= bal_fraction <= 1:
-        raise InputError(f"bal_fraction must be from 0 to 1, not {bal_fraction}")
-    return values, magnitude
 
 
 def _choose_quasar_sets(
@@ -105,7 +84,7 @@ def _choose_quasar_sets(
     return np.asarray(np.argmax(chances, axis=0), dtype=np.int64)
 
 
-def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> SpectrumArray:
+def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> Float32Array:
     """Random mixes of the vectors of quasars that stay near the first."""
     vectors = _without_limit(each)
     first = vectors[0]
@@ -122,7 +101,7 @@ def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> Spec
     return positive(_vary_lines(rng, each.wave, mixed))
 
 
-def _vary_lines(rng: np.random.Generator, wave: FloatArray, flux: SpectrumArray) -> SpectrumArray:
+def _vary_lines(rng: np.random.Generator, wave: FloatArray, flux: Float32Array) -> Float32Array:
     """Make the lines of quasars stronger or weaker over their continua."""
     nodes = np.array([node for node in _CONTINUUM if wave[0] + 15 < node < wave[-1] - 15])
     if not nodes.size:
@@ -130,15 +109,15 @@ def _vary_lines(rng: np.random.Generator, wave: FloatArray, flux: SpectrumArray)
     count = len(flux)
     means = [flux[:, np.abs(wave - node) < 15].mean(axis=1) for node in nodes]
     level = np.stack(means, axis=1) @ _hats(wave, nodes)
-    places = np.exp(np.arange(np.log(wave[0]), np.log(wave[-1]) + LINE_STRETCH, LINE_STRETCH))
-    draws = np.clip(rng.standard_normal((count, len(places))), -_CUT, _CUT)
+    knots = np.exp(np.arange(np.log(wave[0]), np.log(wave[-1]) + LINE_STRETCH, LINE_STRETCH))
+    draws = np.clip(rng.standard_normal((count, len(knots))), -_CUT, _CUT)
     common = np.clip(rng.standard_normal((count, 1)), -_CUT, _CUT)
     dex = (STRETCH_SCATTER * draws + LINE_SCATTER * common).astype(np.float32)
-    factor = np.exp(np.float32(np.log(10.0)) * (dex @ _hats(wave, places)))
+    factor = np.exp(np.float32(np.log(10.0)) * (dex @ _hats(wave, knots)))
     return np.asarray(level + (flux - level) * factor, dtype=np.float32)
 
 
-def _hats(wave: FloatArray, nodes: FloatArray) -> SpectrumArray:
+def _hats(wave: FloatArray, nodes: FloatArray) -> Float32Array:
     """Weights of nodes for straight lines between them, shape (nnodes, npix)."""
     return np.stack([np.interp(wave, nodes, row) for row in np.eye(len(nodes))]).astype(np.float32)
 
@@ -151,7 +130,7 @@ def _sure(each: TemplateSet) -> slice:
     return slice(low, len(wave) - margin)
 
 
-def _without_limit(each: TemplateSet) -> SpectrumArray:
+def _without_limit(each: TemplateSet) -> Float32Array:
     """Vectors whose light short of the Lyman limit is a power law."""
     wave, vectors = each.wave, each.vectors
     edge = int(np.searchsorted(wave, _LYMAN_EDGE))
@@ -166,7 +145,7 @@ def _without_limit(each: TemplateSet) -> SpectrumArray:
 
 def _quasar_finish(
     rng: np.random.Generator,
-    light: SpectrumArray,
+    light: Float32Array,
     z: FloatArray,
     rmag: FloatArray,
     bal_fraction: float,
@@ -182,36 +161,15 @@ def _quasar_finish(
     light *= continuum.dimming(z, np.minimum(ebv, 0.6))
     flux = scale_to_r(positive(light), rmag)
     log_l1700 = log_luminosity(rmag, z, 1700.0)
-    flux *= np.exp(-_sight_lines(rng, z, log_l1700))
-    bi, ai, low_ion = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
-    bi[troughs.row], ai[troughs.row] = bal.indices(troughs, z)
-    low_ion[troughs.row] = troughs.low_ion
-    flag = (ai > bal.AI_VISIBLE) | (bi > 0) | low_ion
+    flux *= np.exp(-sight_lines.draw(rng, z, log_l1700)[0])
+    absorbed = bal.truth(troughs, z)
     truth = {
         "TRUEZ": z,
         "TRUESPECTYPE": np.full(count, "QSO"),
-        "TRUESUBTYPE": np.where(flag, "BAL", ""),
-        "BAL_FLAG_VI": flag.astype(np.int16),
-        "BI_CIV": bi,
-        "AI_CIV": ai,
-        "LOBAL": low_ion,
+        "TRUESUBTYPE": np.where(absorbed["BAL_FLAG_VI"] == 1, "BAL", ""),
+        **absorbed,
         "RMAG": rmag,
         "EBV": np.minimum(ebv, 0.6),
         "LOG_L1700": log_l1700,
     }
     return Objects(flux, truth)
-
-
-def _sight_lines(rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray) -> SpectrumArray:
-    """Optical depth of what lies before the quasars, shape (nspec, NPIX)."""
-    tau = np.zeros((len(z), NPIX), dtype=np.float32)
-    hydrogen = np.flatnonzero(z > forest.lowest_redshift())
-    if hydrogen.size:
-        tau[hydrogen] = forest.forest_depth(rng, z[hydrogen], log_l1700[hydrogen])
-        tau[hydrogen] += forest.limit_depth(rng, z[hydrogen])
-    systems, columns = absorbers.draw_damped(rng, z)
-    absorbers.add_damped(tau, systems, columns)
-    add_gaussians(tau, absorbers.damped_metals(rng, systems, columns))
-    for profiles in absorbers.narrow_absorbers(rng, z):
-        add_gaussians(tau, profiles)
-    return tau

@@ -1,8 +1,8 @@
 """Spectra of normal stars by temperature, and of populations of stars by age.
 
-A compact model: Planck's law times the opacities of `opacities`, whose amplitudes
-follow the temperature as the published equivalent widths of the spectral types do. It makes the
-breaks, lines and bands by which stars and galaxies are told from quasars, in the right places and
+A compact model: Planck's law times the opacities of `opacities`, whose amplitudes follow the
+temperature as the published equivalent widths of the spectral types do. It makes the breaks, lines
+and bands by which stars and galaxies are distinguished from quasars, at the right wavelengths and
 about the right strengths; it is no model to measure stars with.
 """
 
@@ -12,14 +12,10 @@ import functools
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray
-from qnet.simulation.restframe import REST_NPIX, SpectrumArray, rest_wave
+from qnet.core.arrays import Float32Array, FloatArray
+from qnet.simulation.frame import HC_OVER_K, STAR_FRAME
 from qnet.simulation.stars_galaxies.opacities import opacities
-
-#: Second radiation constant h c / k [Angstrom K] (CODATA 2018).
-_RADIATION = 1.438776877e8
 
 #: Temperatures [K] at which `AMPLITUDES` are given.
 TEMPERATURES = (
@@ -63,7 +59,7 @@ METALS = (
     "IONISED", "UV", "TIO", "VO",
 )  # fmt: skip
 
-#: Where spectra are set to one [Angstrom].
+#: Wavelength at which spectra are 1 [Angstrom].
 _NORMAL = 5500.0
 
 #: Ages of the populations, log10 [Gyr].
@@ -77,11 +73,11 @@ METALLICITIES = (-0.8, 0.2)
 _TURN_OFF = ((-2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.2), (35e3, 25e3, 18e3, 13e3, 9800, 7500,
                                                              6300, 5600))  # fmt: skip
 
-#: Share of the light at 5500 A of the turn-off, the main sequence below it, sub-giants, giants
+#: Fraction of the light at 5500 A of the turn-off, the main sequence below it, sub-giants, giants
 #: (4500 K) and cool giants (3700 K), at ages of log10 [Gyr]. Of the order of the populations of
 #: Bruzual & Charlot (2003, MNRAS 344, 1000): red supergiants at 10 Myr, few giants near 0.3 Gyr,
 #: half of the light from giants after 3 Gyr.
-_SHARES = (
+_FRACTIONS = (
     (-2.5, (0.90, 0.08, 0.02, 0.00, 0.00)),
     (-2.0, (0.72, 0.10, 0.06, 0.04, 0.08)),
     (-1.0, (0.72, 0.14, 0.04, 0.06, 0.04)),
@@ -92,42 +88,16 @@ _SHARES = (
 )
 
 
-def planck(wave: FloatArray, temperature: FloatArray) -> SpectrumArray:
-    """Planck's law per unit wavelength, 1 at 5500 A.
-
-    Parameters
-    ----------
-    wave : ndarray of float64, shape (npix,)
-        Wavelengths [Angstrom].
-    temperature : ndarray of float64, shape (nspec,)
-        Temperatures [K], from 1000.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, npix)
-    """
-    exponent = np.outer(1.0 / temperature, _RADIATION / wave).astype(np.float32)
-    level = np.expm1(_RADIATION / _NORMAL / temperature).astype(np.float32)
+def planck(wave: FloatArray, temperature: FloatArray) -> Float32Array:
+    """Planck's law per unit wavelength, 1 at 5500 A, for temperatures [K] from 1000."""
+    exponent = np.outer(1.0 / temperature, HC_OVER_K / wave).astype(np.float32)
+    level = np.expm1(HC_OVER_K / _NORMAL / temperature).astype(np.float32)
     power = ((wave / _NORMAL) ** -5).astype(np.float32)
     return np.asarray(level[:, None] * power / np.expm1(exponent), dtype=np.float32)
 
 
-def amplitudes(
-    temperature: FloatArray, metallicity: FloatArray
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Amplitudes of the species of normal stars.
-
-    Parameters
-    ----------
-    temperature : ndarray of float64, shape (nspec,)
-        Effective temperatures [K]; outside `TEMPERATURES` the nearest end counts.
-    metallicity : ndarray of float64, shape (nspec,)
-        log10 of the solar one.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (nspec,)
-    """
+def amplitudes(temperature: FloatArray, metallicity: FloatArray) -> dict[str, FloatArray]:
+    """Amplitudes of species in stars of effective temperatures [K] and log10 metallicities."""
     nodes = np.log(TEMPERATURES)
     scale = 10 ** (0.5 * metallicity)
     found = {}
@@ -137,19 +107,8 @@ def amplitudes(
     return found
 
 
-def absorb(flux: SpectrumArray, amplitude: Mapping[str, npt.NDArray[np.float64]]) -> SpectrumArray:
-    """Put the opacities of some species on spectra in the rest frame.
-
-    Parameters
-    ----------
-    flux : ndarray of float32, shape (nspec, REST_NPIX)
-    amplitude : mapping of str to ndarray of float64, shape (nspec,)
-        By species; those that are 0 for all cost nothing.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, REST_NPIX)
-    """
+def absorb(flux: Float32Array, amplitude: Mapping[str, FloatArray]) -> Float32Array:
+    """Spectra on `STAR_FRAME` absorbed by species of some amplitudes, shape (nspec,) each."""
     shapes = opacities()
     names = [name for name, values in amplitude.items() if np.any(values)]
     if not names:
@@ -160,38 +119,21 @@ def absorb(flux: SpectrumArray, amplitude: Mapping[str, npt.NDArray[np.float64]]
     return np.asarray(flux * depth, dtype=np.float32)
 
 
-def star_spectra(temperature: FloatArray, metallicity: FloatArray) -> SpectrumArray:
-    """Spectra of normal stars in the rest frame.
-
-    Parameters
-    ----------
-    temperature, metallicity : ndarray of float64, shape (nspec,)
-        As in `amplitudes`.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, REST_NPIX)
-        Flux density in units of the continuum at 5500 A.
-    """
-    return absorb(planck(rest_wave(), temperature), amplitudes(temperature, metallicity))
+def star_spectra(temperature: FloatArray, metallicity: FloatArray) -> Float32Array:
+    """Spectra of normal stars on `STAR_FRAME`, relative to the continuum at 5500 A."""
+    return absorb(planck(STAR_FRAME.wave, temperature), amplitudes(temperature, metallicity))
 
 
 @functools.cache
-def populations() -> SpectrumArray:
-    """Spectra of populations of one age, read-only.
-
-    Returns
-    -------
-    ndarray of float32, shape (metallicity, age, REST_NPIX)
-        For `METALLICITIES` and `LOG_AGES`, rest frame, 1 near 5500 A.
-    """
+def populations() -> Float32Array:
+    """Populations of `METALLICITIES` and `LOG_AGES` on `STAR_FRAME`, 1 near 5500 A, read-only."""
     spectra = np.stack([_population_sequence(metals) for metals in METALLICITIES])
     spectra.flags.writeable = False
     return spectra
 
 
-def _population_sequence(metallicity: float) -> SpectrumArray:
-    """Populations of all ages at one metallicity, shape (age, REST_NPIX)."""
+def _population_sequence(metallicity: float) -> Float32Array:
+    """Populations of all ages at one metallicity, shape (nages, npix)."""
     # Metal-poor stars of one age are hotter: about 4 % in temperature per dex on the main sequence
     # and the giant branch (Bressan et al. 2012).
     warmer = 1.0 - 0.04 * metallicity
@@ -203,18 +145,12 @@ def _population_sequence(metallicity: float) -> SpectrumArray:
         np.full_like(turn_off, 4500.0 * warmer),
         np.full_like(turn_off, 3700.0 * warmer),
     )
-    ages = [age for age, _ in _SHARES]
-    shares = np.array([values for _, values in _SHARES])
-    total = np.zeros((len(LOG_AGES), REST_NPIX), dtype=np.float32)
+    ages = [age for age, _ in _FRACTIONS]
+    fractions = np.array([values for _, values in _FRACTIONS])
+    total = np.zeros((len(LOG_AGES), STAR_FRAME.npix), dtype=np.float32)
     for kind, temperature in enumerate(kinds):
-        light = np.interp(LOG_AGES, ages, shares[:, kind])
+        light = np.interp(LOG_AGES, ages, fractions[:, kind])
         stars = star_spectra(temperature, np.full_like(temperature, metallicity))
-        level = stars[:, near(_NORMAL)].mean(axis=1)
+        level = stars[:, STAR_FRAME.near(_NORMAL)].mean(axis=1)
         total += (light / level).astype(np.float32)[:, None] * stars
     return total
-
-
-def near(wave: float, half: float = 40.0) -> slice:
-    """Pixels of the rest frame within `half` [Angstrom] of a wavelength."""
-    low, high = np.searchsorted(rest_wave(), [wave - half, wave + half])
-    return slice(int(low), int(high))

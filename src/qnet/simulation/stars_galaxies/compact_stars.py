@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, gaussians
-from qnet.simulation.restframe import SpectrumArray, rest_wave
-from qnet.simulation.stars_galaxies.atmospheres import absorb, near, planck, star_spectra
+from qnet.simulation.frame import FWHM_OVER_SIGMA, STAR_FRAME
+from qnet.simulation.profiles import Gaussians, gaussians
+from qnet.simulation.stars_galaxies.atmospheres import absorb, planck, star_spectra
 
 #: Amplitude of the Balmer lines of DA white dwarfs by temperature [K]: equivalent widths peak near
 #: 12 000 K at about 60 A for Hbeta (Bergeron, Saffer & Liebert 1992, ApJ 394, 228, fig. 3).
@@ -44,31 +44,16 @@ _CV_LINES = (
 _HE_II, _BOWEN = 4687.02, 4645.0
 
 
-def white_dwarfs(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_]
-) -> tuple[SpectrumArray, FloatArray]:
-    """Spectra of white dwarfs in the rest frame, but for the lines of magnetic ones.
-
-    Parameters
-    ----------
-    rng : Generator
-    subtype : ndarray of str, shape (nspec,)
-        Names in `RANGES`.
-
-    Returns
-    -------
-    flux : ndarray of float32, shape (nspec, REST_NPIX)
-    temperature : ndarray of float64, shape (nspec,)
-        [K].
-    """
+def white_dwarfs(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> Float32Array:
+    """Spectra of white dwarfs of `RANGES` on `STAR_FRAME`, without the split lines of DAH."""
     count = len(subtype)
-    low, high = (
-        np.log(np.array([RANGES[name] for name in subtype], dtype=np.float64)).reshape(-1, 2).T
-    )
+    ranges = np.array([RANGES[name] for name in subtype], dtype=np.float64).reshape(-1, 2)
+    low, high = np.log(ranges).T
     temperature = np.exp(low + (high - low) * rng.uniform(size=count))
     strength = rng.uniform(0.6, 1.4, count)
 
     def only(name: str, amplitude: npt.ArrayLike) -> FloatArray:
+        """Amplitudes of one kind of white dwarf, 0 of the others."""
         return np.asarray(np.where(subtype == name, amplitude, 0.0), dtype=np.float64)
 
     balmer = np.interp(np.log(temperature), np.log(_DA[0]), _DA[1]) * strength
@@ -84,7 +69,7 @@ def white_dwarfs(
         "METAL_DEGENERATE": only("DZ", np.exp(rng.uniform(np.log(0.3), np.log(3.0), count))),
         "NEUTRAL": only("DZ", rng.uniform(0.0, 0.25, count)),
     }
-    return absorb(planck(rest_wave(), temperature), amplitude), temperature
+    return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
 def zeeman_depth(rng: np.random.Generator, rows: IntArray, z: FloatArray) -> Gaussians:
@@ -92,13 +77,6 @@ def zeeman_depth(rng: np.random.Generator, rows: IntArray, z: FloatArray) -> Gau
 
     Fields of 1.5 to 20 MG, in which each line is a triplet (Wickramasinghe & Ferrario 2000,
     section 2); the spread of the field over the disk smears the outer two.
-
-    Parameters
-    ----------
-    rng : Generator
-    rows : ndarray of int64, shape (nstars,)
-        Their rows in the spectra.
-    z : ndarray of float64, shape (nstars,)
     """
     rest = np.array([6564.61, 4862.68, 4341.68, 4102.89])[None, :, None]
     field = np.exp(rng.uniform(np.log(1.5), np.log(20.0), len(rows)))[:, None, None]
@@ -111,32 +89,23 @@ def zeeman_depth(rng: np.random.Generator, rows: IntArray, z: FloatArray) -> Gau
     return gaussians(rows[:, None, None], centre, width / rest * SPEED_OF_LIGHT, area)
 
 
-def cataclysmic(rng: np.random.Generator, polar: BoolArray) -> SpectrumArray:
-    """Continua of cataclysmic variables in the rest frame.
+def cataclysmic(rng: np.random.Generator, polar: BoolArray) -> Float32Array:
+    """Continua of cataclysmic variables on `STAR_FRAME`.
 
     A disk, wave^-2.3 where it is steady (Lynden-Bell 1969, Nature 223, 690: frequency^1/3) to
     wave^0, the M dwarf that feeds it in half of them, the Balmer continuum in emission, and in
     polars the humps of cyclotron emission at fields of 20 to 60 MG.
-
-    Parameters
-    ----------
-    rng : Generator
-    polar : ndarray of bool, shape (nspec,)
-        Which have humps.
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, REST_NPIX)
     """
-    count, wave = len(polar), rest_wave()
+    count, wave = len(polar), STAR_FRAME.wave
+    red = STAR_FRAME.near(7500.0)
     slope = rng.uniform(-2.3, 0.0, count)
     flux = np.exp(np.outer(slope, np.log(wave / 5500.0)).astype(np.float32))
     jump = rng.uniform(0.0, 0.35, count)[:, None] * np.exp(-0.5 * ((wave - 3646) / 600) ** 2)
     flux *= np.where(wave < 3660.0, 1.0 + jump, 1.0).astype(np.float32)
     dwarf = star_spectra(rng.uniform(2900.0, 3700.0, count), np.zeros(count))
-    dwarf /= dwarf[:, near(7500.0)].mean(axis=1, keepdims=True)
-    share = np.where(rng.uniform(size=count) < 0.5, rng.uniform(0.0, 1.2, count), 0.0)
-    flux += (share[:, None] * flux[:, near(7500.0)].mean(axis=1, keepdims=True)) * dwarf
+    dwarf /= dwarf[:, red].mean(axis=1, keepdims=True)
+    ratio = np.where(rng.uniform(size=count) < 0.5, rng.uniform(0.0, 1.2, count), 0.0)
+    flux += (ratio[:, None] * flux[:, red].mean(axis=1, keepdims=True)) * dwarf
     field = rng.uniform(20.0, 60.0, count)
     height = np.where(polar, rng.uniform(0.3, 1.5, count), 0.0)
     width = rng.uniform(0.05, 0.09, count)
@@ -157,24 +126,11 @@ def cataclysmic_lines(
     level: FloatArray,
     polar: BoolArray,
 ) -> Gaussians:
-    """Emission lines of cataclysmic variables.
+    """Emission lines of cataclysmic variables of continuum `level` at Hbeta.
 
-    Parameters
-    ----------
-    rng : Generator
-    rows : ndarray of int64, shape (nstars,)
-        Their rows in the spectra.
-    z : ndarray of float64, shape (nstars,)
-    level : ndarray of float64, shape (nstars,)
-        Continuum at Hbeta.
-    polar : ndarray of bool, shape (nstars,)
-        Which have strong He II 4687.
-
-    Returns
-    -------
-    Gaussians
-        Equivalent widths of Hbeta of 5 to 120 A, full widths of 500 to 2500 km/s; two peaks where
-        the disk is seen near its edge (Warner 1995, Cataclysmic Variable Stars, ch. 2).
+    Equivalent widths of Hbeta of 5 to 120 A, full widths of 500 to 2500 km/s; two peaks where the
+    disk is seen near its edge (Warner 1995, Cataclysmic Variable Stars, ch. 2); polars have strong
+    He II 4687.
     """
     count = len(rows)
     rest = np.array([line for line, _ in _CV_LINES] + [_HE_II, _BOWEN])

@@ -1,11 +1,11 @@
 """Galaxies: populations of stars, dust, narrow emission lines, gas in absorption.
 
-None has a permitted line with a full width at half maximum over `MAX_FWHM`: what has is a quasar.
+None has a permitted line with a full width at half maximum over `MAX_FWHM`: those are quasars.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,21 @@ import numpy.typing as npt
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.cosmology import luminosity_distance
-from qnet.simulation.frame import NPIX, Objects, scale_to_r
-from qnet.simulation.profiles import FWHM_OVER_SIGMA, add_gaussians, gaussians
-from qnet.simulation.restframe import (
-    SpectrumArray,
-    broaden,
+from qnet.simulation.frame import (
+    FWHM_OVER_SIGMA,
+    NPIX,
+    STAR_FRAME,
+    Objects,
+    common_truth,
     magnitudes,
     positive,
-    redden,
-    rest_wave,
+    scale_to_r,
     shift,
-    starburst_extinction,
 )
+from qnet.simulation.profiles import add_gaussians, gaussians
 from qnet.simulation.stars_galaxies import nebular
-from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, near, populations
+from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, populations
+from qnet.simulation.stars_galaxies.starlight import broaden, redden, starburst_extinction
 
 #: Largest full width at half maximum of the emission lines [km/s].
 MAX_FWHM = 900.0
@@ -37,48 +38,29 @@ Z_MAX = 1.7
 #: Dust dims the stars by this times E(B-V) of the gas (Calzetti et al. 2000, ApJ 533, 682, eq. 3).
 STARS_TO_GAS = 0.44
 
-#: Share of galaxies whose redshift has nothing to do with their brightness.
+#: Fraction of galaxies whose redshift has nothing to do with their brightness.
 _ANY_REDSHIFT = 0.25
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """One kind of galaxy.
+class Kind(NamedTuple):
+    """One kind of galaxy; pairs are lowest and highest, where not said."""
 
-    Attributes
-    ----------
-    share : float
-        Of all galaxies: chosen to hold many of those that pass for quasars in photometry, with
-        blue light or strong lines; no luminosity function.
-    magnitude : tuple of (mean, sigma)
-        Absolute r magnitude (Blanton et al. 2003, ApJ 592, 819: L* at -21.2 for h = 0.7).
-    fading : float
-        K-correction per unit redshift [mag] (Chilingarian et al. 2010, MNRAS 405, 1409, fig. 3).
-    young, middle : tuple of (low, high)
-        Share of the light at 5500 A of stars younger than about 50 Myr, and near 0.5 Gyr; the rest
-        is old.
-    hbeta : tuple of (median, dex)
-        Rest-frame equivalent width of Hbeta [Angstrom], log-normal.
-    nitrogen : tuple of (low, high)
-        log10 [NII] / Halpha.
-    fwhm : tuple of (low, high)
-        Of the emission lines [km/s].
-    sigma : tuple of (low, high)
-        Of the stars [km/s].
-    dust : float
-        Mean of E(B-V) of the gas (exponential, to 1.5) [mag].
-    """
-
-    share: float
+    # Of all galaxies: chosen to hold many of those that pass for quasars in photometry, with blue
+    # light or strong lines; no luminosity function.
+    fraction: float
+    # Absolute r magnitude, mean and sigma (Blanton et al. 2003, ApJ 592, 819: L* at -21.2 for
+    # h = 0.7), and K-correction per unit redshift [mag] (Chilingarian et al. 2010, MNRAS 405, 1409,
+    # fig. 3).
     magnitude: tuple[float, float]
     fading: float
+    # Fraction of the light at 5500 A of stars younger than about 50 Myr, and near 0.5 Gyr.
     young: tuple[float, float]
     middle: tuple[float, float]
-    hbeta: tuple[float, float]
-    nitrogen: tuple[float, float]
-    fwhm: tuple[float, float]
-    sigma: tuple[float, float]
-    dust: float
+    hbeta: tuple[float, float]  # rest equivalent width [A], median and scatter [dex]
+    nitrogen: tuple[float, float]  # log10 [NII] / Halpha
+    fwhm: tuple[float, float]  # of the emission lines [km/s]
+    sigma: tuple[float, float]  # of the stars [km/s]
+    dust: float  # mean of E(B-V) of the gas (exponential, to 1.5) [mag]
 
 
 #: The kinds, by TRUESUBTYPE. Equivalent widths are of the order of those of SDSS galaxies
@@ -113,26 +95,10 @@ _GAS = (
 
 
 def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
-    """Draw galaxies.
+    """Make galaxies of r magnitudes (AB), about 14 to 24; bright ones are near.
 
-    Parameters
-    ----------
-    rng : Generator
-        Source of all randomness.
-    rmag : ndarray of float64, shape (nspec,)
-        r magnitudes (AB), about 14 to 24; bright ones are near.
-
-    Returns
-    -------
-    Objects
-        Truth: TRUEZ (0 to `Z_MAX`), TRUESPECTYPE 'GALAXY', TRUESUBTYPE (`KINDS`), BAL_FLAG_VI,
-        BI_CIV, RMAG, and FWHM_EMISSION [km/s], EW_HBETA [Angstrom, rest frame], LOG_N2, LOG_O3
-        (log10 [NII]/Halpha and [OIII]/Hbeta).
-
-    Raises
-    ------
-    InputError
-        `rmag` is not one-dimensional and finite.
+    Truth beside the common columns: FWHM_EMISSION [km/s], EW_HBETA [Angstrom, rest frame], LOG_N2,
+    LOG_O3 (log10 [NII]/Halpha and [OIII]/Hbeta).
     """
     rmag = magnitudes(rmag)
     subtype = draw_kinds(rng, len(rmag))
@@ -141,29 +107,15 @@ def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
 
 
 def draw_kinds(rng: np.random.Generator, count: int) -> npt.NDArray[np.str_]:
-    """TRUESUBTYPE of some galaxies, by the shares of `KINDS`."""
-    shares = np.array([kind.share for kind in KINDS.values()])
-    return rng.choice(np.array(list(KINDS)), size=count, p=shares / shares.sum())
+    """TRUESUBTYPE of some galaxies, by the fractions of `KINDS`."""
+    fractions = np.array([kind.fraction for kind in KINDS.values()])
+    return rng.choice(np.array(list(KINDS)), size=count, p=fractions / fractions.sum())
 
 
 def draw_redshifts(
     rng: np.random.Generator, rmag: FloatArray, subtype: npt.NDArray[np.str_], z_max: float
 ) -> FloatArray:
-    """Redshifts at which galaxies of some kinds have their r magnitudes.
-
-    Parameters
-    ----------
-    rng : Generator
-    rmag : ndarray of float64, shape (nspec,)
-    subtype : ndarray of str, shape (nspec,)
-        Names in `KINDS`.
-    z_max : float
-
-    Returns
-    -------
-    ndarray of float64, shape (nspec,)
-        0.0005 to `z_max`.
-    """
+    """Redshifts, 0.0005 to `z_max`, at which galaxies of some kinds have their r magnitudes."""
     nodes = np.concatenate([np.geomspace(5e-4, 0.05, 60), np.linspace(0.051, z_max, 400)])
     modulus = 5 * np.log10(luminosity_distance(nodes) * 1e5)
     absolute = _draw(rng, subtype, "magnitude", normal=True)
@@ -178,40 +130,24 @@ def draw_redshifts(
     return np.asarray(np.clip(z, nodes[0], z_max), dtype=np.float64)
 
 
-def population_light(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> SpectrumArray:
-    """Starlight of galaxies before dust, rest frame, shape (nspec, REST_NPIX)."""
+def population_light(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> Float32Array:
+    """Starlight of galaxies before dust, on `STAR_FRAME`."""
     weights = age_weights(rng, subtype, LOG_AGES)
     spectra = populations()
     # Old, massive galaxies are rich in metals (Gallazzi et al. 2005, MNRAS 362, 41).
-    rich = np.clip(
-        np.where(np.isin(subtype, ("HII", "STARBURST")), 0.25, 0.8)
-        + 0.2 * rng.standard_normal(len(subtype)),
-        0.0,
-        1.0,
-    )[:, None].astype(np.float32)
-    return np.asarray(
-        (weights * (1 - rich)) @ spectra[0] + (weights * rich) @ spectra[1], dtype=np.float32
-    )
+    middle = np.where(np.isin(subtype, ("HII", "STARBURST")), 0.25, 0.8)
+    rich = np.clip(middle + 0.2 * rng.standard_normal(len(subtype)), 0.0, 1.0)
+    rich = rich[:, None].astype(np.float32)
+    light = (weights * (1 - rich)) @ spectra[0] + (weights * rich) @ spectra[1]
+    return np.asarray(light, dtype=np.float32)
 
 
 def age_weights(
     rng: np.random.Generator, subtype: npt.NDArray[np.str_], log_ages: FloatArray
 ) -> Float32Array:
-    """Share of the light at 5500 A by age.
+    """Fractions of the light at 5500 A by age, log10 [Gyr]; shape (nspec, nages), rows sum to 1.
 
     Three bursts of 0.2 dex: young, near 0.5 Gyr, old.
-
-    Parameters
-    ----------
-    rng : Generator
-    subtype : ndarray of str, shape (nspec,)
-    log_ages : ndarray of float64, shape (nages,)
-        Ages of the populations, log10 [Gyr].
-
-    Returns
-    -------
-    ndarray of float32, shape (nspec, nages)
-        Rows sum to 1.
     """
     young, middle = _draw(rng, subtype, "young"), _draw(rng, subtype, "middle")
     parts = np.stack([young, middle, np.maximum(1 - young - middle, 0.0)], axis=1)
@@ -230,30 +166,15 @@ def assemble(
     rmag: FloatArray,
     subtype: npt.NDArray[np.str_],
     z: FloatArray,
-    starlight: SpectrumArray,
+    starlight: Float32Array,
 ) -> Objects:
-    """Galaxies from their starlight: dust, motion, emission and absorption lines, magnitude.
-
-    Parameters
-    ----------
-    rng : Generator
-    rmag, z : ndarray of float64, shape (nspec,)
-    subtype : ndarray of str, shape (nspec,)
-    starlight : ndarray of float32, shape (nspec, REST_NPIX)
-        Rest frame, before dust.
-
-    Returns
-    -------
-    Objects
-        As `make` returns.
-    """
-    count = len(z)
+    """Galaxies from starlight on `STAR_FRAME`: dust, motion, emission and absorption, magnitude."""
     means = np.array([KINDS[name].dust for name in subtype])
-    gas_dust = np.minimum(means * rng.exponential(size=count), 1.5)
-    wave = rest_wave()
+    gas_dust = np.minimum(means * rng.exponential(size=len(z)), 1.5)
+    wave = STAR_FRAME.wave
     light = starlight + _nuclear_light(rng, subtype, wave)
     light = redden(light, starburst_extinction(wave), STARS_TO_GAS * gas_dust)
-    level = light[:, near(nebular.WAVELENGTHS["HBETA"])].mean(axis=1)
+    level = light[:, STAR_FRAME.near(nebular.WAVELENGTHS["HBETA"])].mean(axis=1)
     flux = broaden(shift(light, z), _draw(rng, subtype, "sigma"))
     width = _draw(rng, subtype, "fwhm")
     flux *= _gas_transmission(rng, subtype, z, gas_dust)
@@ -262,12 +183,7 @@ def assemble(
     fluxes = _emission(rng, ratios, subtype, gas_dust)
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
     truth = {
-        "TRUEZ": z,
-        "TRUESPECTYPE": np.full(count, "GALAXY"),
-        "TRUESUBTYPE": subtype,
-        "BAL_FLAG_VI": np.zeros(count, dtype=np.int32),
-        "BI_CIV": np.zeros(count),
-        "RMAG": np.asarray(rmag, dtype=np.float64),
+        **common_truth("GALAXY", subtype, z, rmag),
         "FWHM_EMISSION": width,
         "EW_HBETA": hbeta,
         "LOG_N2": ratios.nitrogen,
@@ -295,10 +211,10 @@ def _draw(
 
 
 def _ratios(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> nebular.Ratios:
-    """Places of the galaxies in the diagnostic diagram, by kind."""
+    """Line ratios of the galaxies, by kind."""
     nitrogen = _draw(rng, subtype, "nitrogen")
     oxygen = np.empty(len(subtype))
-    for names, place in (
+    for names, draw in (
         (("SF", "STARBURST", "HII"), nebular.star_forming),
         (("COMPOSITE",), nebular.composite),
         (("SEYFERT2",), nebular.seyfert),
@@ -307,7 +223,7 @@ def _ratios(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> nebular.
         (("LINER", "PASSIVE", "E+A"), nebular.liner),
     ):
         rows = np.isin(subtype, names)
-        oxygen[rows] = place(rng, nitrogen[rows]).oxygen
+        oxygen[rows] = draw(rng, nitrogen[rows]).oxygen
     return nebular.Ratios(nitrogen, oxygen)
 
 
@@ -329,14 +245,14 @@ def _emission(
 
 def _add_emission(
     rng: np.random.Generator,
-    flux: SpectrumArray,
+    flux: Float32Array,
     fluxes: FloatArray,
     hbeta: FloatArray,
     z: FloatArray,
     width: FloatArray,
     subtype: npt.NDArray[np.str_],
 ) -> None:
-    """Add the emission lines to observed spectra, in place."""
+    """Add emission lines, relative to `hbeta`, to spectra on `FRAME`, in place."""
     rest = np.array(list(nebular.WAVELENGTHS.values()))
     wave, area = np.outer(1 + z, rest), fluxes * (hbeta * (1 + z))[:, None]
     sigma = (width / FWHM_OVER_SIGMA)[:, None]
@@ -346,29 +262,29 @@ def _add_emission(
     names = list(nebular.WAVELENGTHS)
     wings = [names.index("OIII_4960"), names.index("OIII_5008")]
     windy = (subtype == "SEYFERT2") & (rng.uniform(size=len(z)) < 0.4)
-    share = np.where(windy, rng.uniform(0.1, 0.5, len(z)), 0.0)[:, None]
+    in_wing = np.where(windy, rng.uniform(0.1, 0.5, len(z)), 0.0)[:, None]
     away = 1 - rng.uniform(100, 400, len(z))[:, None] / SPEED_OF_LIGHT
     broad = rng.uniform(600, 1500, len(z))[:, None] / FWHM_OVER_SIGMA
-    add_gaussians(flux, gaussians(rows, wave[:, wings] * away, broad, area[:, wings] * share))
-    area[:, wings] *= 1 - share
+    add_gaussians(flux, gaussians(rows, wave[:, wings] * away, broad, area[:, wings] * in_wing))
+    area[:, wings] *= 1 - in_wing
     add_gaussians(flux, gaussians(rows, wave, sigma, area))
 
 
 def _nuclear_light(
     rng: np.random.Generator, subtype: npt.NDArray[np.str_], wave: FloatArray
-) -> SpectrumArray:
+) -> Float32Array:
     """Scattered light of the hidden nucleus of Seyferts, and nebular continuum of HII galaxies.
 
     Power laws wave^-1.5 (Vanden Berk et al. 2001, AJ 122, 549) with up to a fifth of the light at
-    5500 A in a Seyfert (Kauffmann et al. 2003, section 2); the scatter in the slope stands for the
-    unlike continua of both.
+    5500 A in a Seyfert (Kauffmann et al. 2003, section 2); the scatter in the slope is for
+    the unlike continua of both.
     """
     count = len(subtype)
-    share = np.where(subtype == "SEYFERT2", 0.2, np.where(subtype == "HII", 0.1, 0.0))
-    share = share * rng.uniform(size=count)
+    most = np.where(subtype == "SEYFERT2", 0.2, np.where(subtype == "HII", 0.1, 0.0))
+    fraction = most * rng.uniform(size=count)
     slope = -1.5 + 0.3 * rng.standard_normal(count)
     power = np.exp(np.outer(slope, np.log(wave / 5500.0)).astype(np.float32))
-    return np.asarray(share[:, None].astype(np.float32) * power, dtype=np.float32)
+    return np.asarray(fraction[:, None].astype(np.float32) * power, dtype=np.float32)
 
 
 def _gas_transmission(
@@ -376,8 +292,8 @@ def _gas_transmission(
     subtype: npt.NDArray[np.str_],
     z: FloatArray,
     gas_dust: FloatArray,
-) -> SpectrumArray:
-    """Absorption by the gas of the galaxy, often flowing out, shape (nspec, NPIX).
+) -> Float32Array:
+    """Transmission of the gas of the galaxy, often flowing out, on `FRAME`.
 
     Equivalent widths of 0.5 to 4 A of Mg II 2796 in star-forming galaxies, outflows of 0 to 300
     km/s (Weiner et al. 2009, ApJ 692, 187); Na I grows with dust (Chen et al. 2010).

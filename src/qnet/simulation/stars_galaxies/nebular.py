@@ -1,9 +1,9 @@
-"""Narrow emission lines of galaxies: which lines, and how strong against Hbeta."""
+"""Narrow emission lines of galaxies and their fluxes against Hbeta."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,20 +55,11 @@ _FIXED = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Ratios:
-    """Place in the diagram of Baldwin, Phillips & Terlevich (1981, PASP 93, 5).
+class Ratios(NamedTuple):
+    """Ratios of the diagram of Baldwin, Phillips & Terlevich (1981, PASP 93, 5), log10."""
 
-    Attributes
-    ----------
-    nitrogen : ndarray of float64, shape (nspec,)
-        log10 [NII] 6585 / Halpha.
-    oxygen : ndarray of float64, shape (nspec,)
-        log10 [OIII] 5008 / Hbeta.
-    """
-
-    nitrogen: FloatArray
-    oxygen: FloatArray
+    nitrogen: FloatArray  # [NII] 6585 / Halpha
+    oxygen: FloatArray  # [OIII] 5008 / Hbeta
 
 
 def kauffmann(nitrogen: FloatArray) -> FloatArray:
@@ -122,24 +113,13 @@ def line_fluxes(
     active: BoolArray,
     liners: BoolArray,
 ) -> dict[str, FloatArray]:
-    """Fluxes of all lines against Hbeta, before dust.
+    """Fluxes of all lines of `WAVELENGTHS` against Hbeta, before dust.
 
-    Parameters
-    ----------
-    rng : Generator
-    ratios : Ratios
-    active : ndarray of bool, shape (nspec,)
-        Nuclei ionised by an accretion disk (Seyferts and LINERs), not by stars.
-    liners : ndarray of bool, shape (nspec,)
-        Which of these are LINERs.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (nspec,)
-        By the names of `WAVELENGTHS`. The middles and scatters of [SII] and [OI] are read off the
-        diagrams of Kewley et al. (2006, MNRAS 372, 961, figs. 4 and 9), of [OII] off Moustakas et
-        al. (2006, ApJ 642, 775, fig. 12) and Kewley et al. (2006), the ultraviolet lines of
-        Seyferts off McCarthy (1993, ARA&A 31, 639, table 3: radio galaxies).
+    `active` are nuclei ionised by an accretion disk (Seyferts and LINERs) and not by stars,
+    `liners` those of them that are LINERs. The middles and scatters of [SII] and [OI] are read off
+    the diagrams of Kewley et al. (2006, MNRAS 372, 961, figs. 4 and 9), of [OII] off Moustakas et
+    al. (2006, ApJ 642, 775, fig. 12) and Kewley et al. (2006), the ultraviolet lines of Seyferts
+    off McCarthy (1993, ARA&A 31, 639, table 3: radio galaxies).
     """
     count = len(active)
 

@@ -1,4 +1,4 @@
-"""What absorbs in the atmospheres of stars: lines, bands and edges, by species.
+"""Opacities of the atmospheres of stars: lines, bands and edges, by species.
 
 A stellar spectrum is a continuum times exp(-sum of amplitude * opacity); the opacities here are
 fixed shapes of unit order, the amplitudes follow the temperature (`atmospheres`).
@@ -18,7 +18,7 @@ import numpy as np
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import SPEED_OF_LIGHT, air_to_vacuum
-from qnet.simulation.restframe import rest_wave
+from qnet.simulation.frame import STAR_FRAME
 
 #: Limits of the Balmer and Paschen series [Angstrom]: n^2 over the Rydberg constant of hydrogen,
 #: 109677.58 per cm (CODATA 2018, reduced mass of hydrogen).
@@ -109,17 +109,7 @@ def band(
 def lines(
     wave: FloatArray, table: tuple[tuple[float, float], ...], gamma: float, *, air: bool = True
 ) -> FloatArray:
-    """Opacity of lines with damping wings: strength / (1 + (offset / gamma)^2).
-
-    Parameters
-    ----------
-    wave : ndarray of float64
-    table : tuple of (wavelength [Angstrom], strength)
-    gamma : float
-        Half width [Angstrom].
-    air : bool
-        Whether the wavelengths are in air.
-    """
+    """Opacity of lines with damping wings of half width `gamma` [A]: 1 / (1 + (offset/gamma)^2)."""
     opacity = np.zeros_like(wave)
     for rest, strength in table:
         centre = float(air_to_vacuum(rest)) if air else rest
@@ -128,10 +118,10 @@ def lines(
     return opacity
 
 
-def gaussians(
+def doppler_lines(
     wave: FloatArray, table: tuple[tuple[float, float], ...], sigma: float, *, air: bool = True
 ) -> FloatArray:
-    """Opacity of Gaussian lines of width `sigma` [km/s]."""
+    """Opacity of Gaussian lines of standard deviation `sigma` [km/s]."""
     opacity = np.zeros_like(wave)
     for rest, strength in table:
         centre = float(air_to_vacuum(rest)) if air else rest
@@ -145,17 +135,9 @@ def hydrogen(wave: FloatArray, gamma: float, *, last: int, paschen: float) -> Fl
     """Opacity of the Balmer and Paschen lines with the wings of the linear Stark effect.
 
     The wings fall as offset^-5/2 (Holtsmark; Gray 2005, The Observation and Analysis of Stellar
-    Photospheres, ch. 11), and the width grows with n^2 - 4 about as the Stark pattern does.
-
-    Parameters
-    ----------
-    wave : ndarray of float64
-    gamma : float
-        Half width of Hgamma [Angstrom].
-    last : int
-        Upper level of the last line; those beyond merge (Inglis & Teller 1939, ApJ 90, 439).
-    paschen : float
-        Strength of the Paschen lines against the Balmer lines; cool stars show none.
+    Photospheres, ch. 11), and the width, for Hgamma a half width of `gamma` [Angstrom], grows with
+    n^2 - 4 about as the Stark pattern does. Lines beyond the upper level `last` merge (Inglis &
+    Teller 1939, ApJ 90, 439). `paschen` is the strength of the Paschen against the Balmer lines.
     """
     opacity = np.zeros_like(wave)
     for limit, lower, scale in ((BALMER_LIMIT, 2, 1.0), (PASCHEN_LIMIT, 3, paschen)):
@@ -179,10 +161,10 @@ def balmer_edge(wave: FloatArray) -> FloatArray:
 
 
 def line_forest(wave: FloatArray, seed: int, power: float) -> FloatArray:
-    """Opacity of the thousands of blended weak lines of metals: noise of fixed seed.
+    """Opacity of thousands of blended weak lines of metals: noise of fixed seed.
 
     Real spectra hold about 20 000 measured lines (Moore et al. 1966), ever denser to the blue.
-    Their places here are random but always the same; the mean opacity rises to the blue as
+    Their wavelengths here are random but always the same; the mean opacity rises to the blue as
     wave^-power, with steps at 2640, 2900 and 4000 A where real spectra break (Fanelli et al. 1990,
     ApJ 364, 272; Hamilton 1985, ApJ 297, 371).
     """
@@ -206,8 +188,8 @@ def g_band(wave: FloatArray) -> FloatArray:
 
 @functools.cache
 def opacities() -> Mapping[str, Float32Array]:
-    """Opacities of all species at `rest_wave`, by name, read-only."""
-    wave = rest_wave()
+    """Opacities of all species on `STAR_FRAME`, by name, read-only."""
+    wave = STAR_FRAME.wave
     shapes = {
         "H_WIDE": hydrogen(wave, 7.0, last=18, paschen=0.18),
         "H_NARROW": hydrogen(wave, 1.3, last=24, paschen=0.03),
@@ -225,9 +207,9 @@ def opacities() -> Mapping[str, Float32Array]:
         "MGH": band(wave, ((4845.0, 60, 0.3), (5211.0, 90, 1.0), (5621.0, 60, 0.2)), to_red=False),
         "G_BAND": g_band(wave),
         "CN": band(wave, _CN_VIOLET, to_red=False),
-        "NEUTRAL": gaussians(wave, _NEUTRAL, 75.0) + line_forest(wave, 5172, 4.5),
-        "IONISED": gaussians(wave, _IONISED, 75.0) + 0.4 * line_forest(wave, 4481, 7.0),
-        "UV": gaussians(wave, _ULTRAVIOLET, 110.0, air=False),
+        "NEUTRAL": doppler_lines(wave, _NEUTRAL, 75.0) + line_forest(wave, 5172, 4.5),
+        "IONISED": doppler_lines(wave, _IONISED, 75.0) + 0.4 * line_forest(wave, 4481, 7.0),
+        "UV": doppler_lines(wave, _ULTRAVIOLET, 110.0, air=False),
         "TIO": band(wave, _TIO, to_red=True),
         "VO": band(wave, _VO, to_red=True),
         "CAH": band(wave, _CAH, to_red=True),
@@ -245,12 +227,7 @@ def opacities() -> Mapping[str, Float32Array]:
         "ALKALI": lines(wave, ((5892.9, 1.0), (7681.0, 1.0)), 80.0)
         + lines(wave, ((7800.3, 1.0), (7947.6, 1.0), (8521.1, 1.0), (8943.5, 0.7)), 3.0),
     }
-    for shape in shapes.values():
+    single = {name: shape.astype(np.float32) for name, shape in shapes.items()}
+    for shape in single.values():
         shape.flags.writeable = False
-    return MappingProxyType({name: _frozen(shape) for name, shape in shapes.items()})
-
-
-def _frozen(shape: FloatArray) -> Float32Array:
-    single = shape.astype(np.float32)
-    single.flags.writeable = False
-    return single
+    return MappingProxyType(single)

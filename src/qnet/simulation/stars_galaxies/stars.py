@@ -1,56 +1,41 @@
-"""Stars: those that look like quasars in photometry, and all others."""
+"""Stars, most of them of kinds that look like quasars in photometry."""
 
 from __future__ import annotations
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import NPIX, Objects, observed_wave, scale_to_r
-from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, add_gaussians, gaussians
-from qnet.simulation.restframe import (
-    SpectrumArray,
-    broaden,
+from qnet.simulation.frame import (
+    FRAME,
+    FWHM_OVER_SIGMA,
+    NPIX,
+    STAR_FRAME,
+    Objects,
+    common_truth,
     magnitudes,
-    milky_way_extinction,
     positive,
-    redden,
-    rest_wave,
+    scale_to_r,
     shift,
 )
+from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 from qnet.simulation.stars_galaxies import compact_stars
-from qnet.simulation.stars_galaxies.atmospheres import (
-    absorb,
-    amplitudes,
-    near,
-    planck,
-    star_spectra,
-)
+from qnet.simulation.stars_galaxies.atmospheres import absorb, amplitudes, planck, star_spectra
+from qnet.simulation.stars_galaxies.starlight import broaden, milky_way_extinction, redden
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """One kind of star.
+class Kind(NamedTuple):
+    """One kind of star."""
 
-    Attributes
-    ----------
-    share : float
-        Of all stars.
-    temperature : tuple of (low, high)
-        Effective temperature [K].
-    halo : float
-        Share that belongs to the halo; the rest to the disks.
-    """
-
-    share: float
-    temperature: tuple[float, float]
-    halo: float
+    fraction: float  # of all stars
+    temperature: tuple[float, float]  # effective, lowest and highest [K]
+    halo: float  # fraction in the halo; the rest is in the disks
 
 
-#: Kinds of stars by TRUESUBTYPE. The shares follow what quasar surveys took for quasars: A and F
+#: Kinds of stars by TRUESUBTYPE. The fractions follow what quasar surveys took for quasars: A and F
 #: stars of the halo, white dwarfs, and M stars beside high-redshift quasars (Richards et al. 2002,
 #: AJ 123, 2945, section 4; Ross et al. 2012, ApJS 199, 3; Yeche et al. 2020, RNAAS 4, 179), with
 #: some of every other kind. Temperatures by Gray & Corbally (2009, Stellar Spectral
@@ -84,30 +69,11 @@ _ACTIVE = ((6564.61, 1.0), (4862.68, 0.5), (4341.68, 0.3), (4102.89, 0.2), (3934
 
 
 def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
-    """Draw stars.
-
-    Parameters
-    ----------
-    rng : Generator
-        Source of all randomness.
-    rmag : ndarray of float64, shape (nspec,)
-        r magnitudes (AB).
-
-    Returns
-    -------
-    Objects
-        Truth: TRUEZ (radial velocity over the speed of light), TRUESPECTYPE 'STAR', TRUESUBTYPE
-        (`KINDS`), BAL_FLAG_VI, BI_CIV, RMAG.
-
-    Raises
-    ------
-    InputError
-        `rmag` is not one-dimensional and finite.
-    """
+    """Make stars of r magnitudes (AB); TRUEZ is the radial velocity over the speed of light."""
     rmag = magnitudes(rmag)
     count = len(rmag)
-    shares = np.array([kind.share for kind in KINDS.values()])
-    subtype = rng.choice(np.array(list(KINDS)), size=count, p=shares / shares.sum())
+    fractions = np.array([kind.fraction for kind in KINDS.values()])
+    subtype = rng.choice(np.array(list(KINDS)), size=count, p=fractions / fractions.sum())
     halo = rng.uniform(size=count) < np.array([KINDS[name].halo for name in subtype])
     z = draw_velocities(rng, subtype, halo) / SPEED_OF_LIGHT
     light = _starlight(rng, subtype, halo)
@@ -130,7 +96,7 @@ def draw_velocities(
 
 def finish(
     rng: np.random.Generator,
-    flux: SpectrumArray,
+    flux: Float32Array,
     rmag: FloatArray,
     z: FloatArray,
     subtype: npt.NDArray[np.str_],
@@ -140,29 +106,20 @@ def finish(
     E(B-V) is exponential with mean 0.06 mag, that of the high latitudes of quasar surveys
     (Schlegel, Finkbeiner & Davis 1998, ApJ 500, 525), up to 0.6; a twentieth see six times more.
     """
-    count = len(z)
+    count, wave = len(z), FRAME.wave
     dust = 0.06 * rng.exponential(size=count) * np.where(rng.uniform(size=count) < 0.05, 6.0, 1.0)
-    wave = observed_wave()
     flux = redden(flux, milky_way_extinction(wave), np.minimum(dust, 0.6))
     # What the compact model leaves out of the colours: a tilt of a tenth in the slope.
     tilt = np.outer(0.1 * rng.standard_normal(count), np.log(wave / 5500.0)).astype(np.float32)
     flux = flux * np.exp(tilt)
-    truth = {
-        "TRUEZ": z,
-        "TRUESPECTYPE": np.full(count, "STAR"),
-        "TRUESUBTYPE": subtype,
-        "BAL_FLAG_VI": np.zeros(count, dtype=np.int32),
-        "BI_CIV": np.zeros(count),
-        "RMAG": np.asarray(rmag, dtype=np.float64),
-    }
-    return Objects(scale_to_r(positive(flux), rmag), truth)
+    return Objects(scale_to_r(positive(flux), rmag), common_truth("STAR", subtype, z, rmag))
 
 
 def _starlight(
     rng: np.random.Generator, subtype: npt.NDArray[np.str_], halo: BoolArray
-) -> SpectrumArray:
-    """Spectra in the rest frame, without emission lines, shape (nspec, REST_NPIX)."""
-    light = np.empty((len(subtype), len(rest_wave())), dtype=np.float32)
+) -> Float32Array:
+    """Spectra on `STAR_FRAME` without emission lines."""
+    light = np.empty((len(subtype), STAR_FRAME.npix), dtype=np.float32)
     low, high = np.array([KINDS[name].temperature for name in subtype]).reshape(-1, 2).T
     temperature = low + (high - low) * rng.uniform(size=len(subtype))
     # Halo: Carollo et al. (2010, ApJ 712, 692); disk: Nordstrom et al. (2004, A&A 418, 989).
@@ -171,7 +128,7 @@ def _starlight(
     white = np.isin(subtype, list(compact_stars.RANGES))
     cataclysmic = np.isin(subtype, ("CV", "POLAR"))
     if white.any():
-        light[white], _ = compact_stars.white_dwarfs(rng, subtype[white])
+        light[white] = compact_stars.white_dwarfs(rng, subtype[white])
     if cataclysmic.any():
         light[cataclysmic] = compact_stars.cataclysmic(rng, subtype[cataclysmic] == "POLAR")
     cool = subtype == "L"
@@ -195,7 +152,7 @@ def _normal_stars(
     subtype: npt.NDArray[np.str_],
     temperature: FloatArray,
     metals: FloatArray,
-) -> SpectrumArray:
+) -> Float32Array:
     """Stars of the usual sequence, with unlike strengths of each species from star to star."""
     amplitude = amplitudes(temperature, metals)
     # Low gravity narrows the Balmer lines of horizontal-branch stars, high gravity widens those of
@@ -206,10 +163,10 @@ def _normal_stars(
     amplitude["HE_II"] = amplitude["HE_II"] * np.where(subtype == "SDO", 1.6, 1.0)
     for name in amplitude:
         amplitude[name] = amplitude[name] * np.exp(0.15 * rng.standard_normal(len(temperature)))
-    return absorb(planck(rest_wave(), temperature), amplitude)
+    return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _l_dwarfs(rng: np.random.Generator, temperature: FloatArray) -> SpectrumArray:
+def _l_dwarfs(rng: np.random.Generator, temperature: FloatArray) -> Float32Array:
     """L dwarfs: no TiO; alkali metals and hydrides, the stronger the cooler."""
     cooler = (2400.0 - temperature) / 1000.0
     ones = np.exp(0.2 * rng.standard_normal(len(temperature)))
@@ -221,12 +178,12 @@ def _l_dwarfs(rng: np.random.Generator, temperature: FloatArray) -> SpectrumArra
         "VO": np.maximum(0.4 - 0.6 * cooler, 0.0),
         "NA_K_RED": np.full(len(temperature), 1.5),
     }
-    return absorb(planck(rest_wave(), temperature), amplitude)
+    return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
 def _carbon_stars(
     rng: np.random.Generator, temperature: FloatArray, metals: FloatArray
-) -> SpectrumArray:
+) -> Float32Array:
     """Carbon stars, dwarfs and giants: C2 and CN instead of TiO (Green 2013, ApJ 765, 12)."""
     count = len(temperature)
     usual = amplitudes(temperature, metals)
@@ -234,25 +191,25 @@ def _carbon_stars(
     amplitude["C2"] = np.exp(rng.uniform(np.log(0.35), np.log(2.0), count))
     amplitude["CN"] = rng.uniform(0.5, 2.0, count)
     amplitude["CN_RED"] = amplitude["C2"] * rng.uniform(0.2, 0.7, count)
-    return absorb(planck(rest_wave(), temperature), amplitude)
+    return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _with_white_dwarf(rng: np.random.Generator, light: SpectrumArray) -> SpectrumArray:
+def _with_white_dwarf(rng: np.random.Generator, light: Float32Array) -> Float32Array:
     """M dwarfs beside a DA white dwarf (Rebassa-Mansergas et al. 2010, MNRAS 402, 620)."""
-    white, _ = compact_stars.white_dwarfs(rng, np.full(len(light), "DA"))
+    white = compact_stars.white_dwarfs(rng, np.full(len(light), "DA"))
     return _blend(white, light, rng.uniform(0.15, 0.85, len(light)))
 
 
-def _with_cool_star(rng: np.random.Generator, light: SpectrumArray) -> SpectrumArray:
+def _with_cool_star(rng: np.random.Generator, light: Float32Array) -> Float32Array:
     """Stars beside, or in front of, a K or M star."""
     cool = star_spectra(rng.uniform(3200.0, 4800.0, len(light)), np.full(len(light), -0.3))
     return _blend(light, cool, rng.uniform(0.1, 0.6, len(light)))
 
 
-def _blend(first: SpectrumArray, second: SpectrumArray, share: FloatArray) -> SpectrumArray:
-    """Sum of two stars of which the second gives a share of the light at 6200 A."""
-    where = near(6200.0)
-    weight = share[:, None].astype(np.float32)
+def _blend(first: Float32Array, second: Float32Array, fraction: FloatArray) -> Float32Array:
+    """Sum of two stars, the second with a fraction of the light at 6200 A."""
+    where = STAR_FRAME.near(6200.0)
+    weight = fraction[:, None].astype(np.float32)
     one = first / first[:, where].mean(axis=1, keepdims=True)
     two = second / second[:, where].mean(axis=1, keepdims=True)
     return np.asarray((1 - weight) * one + weight * two, dtype=np.float32)
@@ -266,8 +223,8 @@ def _rotation(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> FloatA
 
 def _add_features(
     rng: np.random.Generator,
-    flux: SpectrumArray,
-    light: SpectrumArray,
+    flux: Float32Array,
+    light: Float32Array,
     subtype: npt.NDArray[np.str_],
     z: FloatArray,
 ) -> None:
@@ -275,7 +232,7 @@ def _add_features(
     polar = subtype == "POLAR"
     rows = np.flatnonzero((subtype == "CV") | polar)
     if rows.size:
-        level = light[rows, near(4862.68)].mean(axis=1).astype(np.float64)
+        level = light[rows, STAR_FRAME.near(4862.68)].mean(axis=1).astype(np.float64)
         profiles = compact_stars.cataclysmic_lines(rng, rows, z[rows], level, polar[rows])
         add_gaussians(flux, profiles)
     rows = np.flatnonzero(subtype == "DAH")
@@ -297,12 +254,12 @@ def _activity(
     rng: np.random.Generator,
     rows: IntArray,
     z: FloatArray,
-    light: SpectrumArray,
+    light: Float32Array,
 ) -> Gaussians:
     """Balmer lines and Ca K of active stars: Halpha of 1 to 15 A, full widths 100 to 350 km/s."""
     rest = np.array([line for line, _ in _ACTIVE])
     ratio = np.array([strength for _, strength in _ACTIVE])
-    level = light[:, near(6564.61)].mean(axis=1)
+    level = light[:, STAR_FRAME.near(6564.61)].mean(axis=1)
     equivalent = np.exp(rng.uniform(0.0, np.log(15.0), len(rows)))
     sigma = rng.uniform(100.0, 350.0, len(rows))[:, None] / FWHM_OVER_SIGMA
     area = (equivalent * level * (1 + z))[:, None] * ratio

@@ -6,11 +6,15 @@ import os
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 import qnet
+from qnet.classification.columns import COLUMNS as COLUMNS_TABLE
+from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.io.catalogue import Catalogue, concatenate
+from qnet.io.columns import missing_value
 from qnet.io.tables import Card
 
 COLUMNS = {
@@ -28,7 +32,10 @@ HEADER = (
     Card("MODELSHA", "f" * 64),
     Card("CTHRESH", 0.5),
     Card("MINLINES", 1),
+    Card("LINE0", "LYA"),
     Card("REST0", 1215.67),
+    Card("LINE1", "CIV(1548)"),
+    Card("BAL0", "CIV(1548)"),
     Card("IN000000", "a/rather/long/" + "folder/" * 20 + "name.fits"),
 )
 
@@ -38,7 +45,7 @@ def catalogue():
     return Catalogue(COLUMNS, HEADER)
 
 
-@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".ecsv", ".parquet"])
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".csv", ".ecsv", ".parquet"])
 def test_a_catalogue_survives_writing_and_reading(tmp_path, catalogue, suffix):
     path = qnet.write_catalogue(catalogue, tmp_path / f"cat{suffix}")
     found = qnet.read_catalogue(path)
@@ -49,9 +56,13 @@ def test_a_catalogue_survives_writing_and_reading(tmp_path, catalogue, suffix):
         assert values.shape == column.shape
         if column.dtype.kind != "U":
             assert values.dtype == column.dtype
-    assert {card.key: found.meta[card.key] for card in HEADER} == {
-        card.key: card.value for card in HEADER
-    }
+        assert found[name].description == BY_NAME[name].description
+        assert str(found[name].unit or "") == BY_NAME[name].unit
+    wanted = {card.key: card.value for card in HEADER}
+    if suffix == ".csv":  # which has no header
+        wanted = {"LINE0": "LYA", "LINE1": "CIV(1548)", "BAL0": "CIV(1548)"}
+    assert {key: found.meta[key] for key in wanted} == wanted
+    assert found["ZBEST"].pformat(show_name=False)[-3].strip() == "2.34568"
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -89,7 +100,7 @@ def test_csv_has_a_column_per_line(tmp_path, catalogue):
     qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
     lines = (tmp_path / "cat.csv").read_text().splitlines()
     assert lines[0] == (
-        "TARGETID,TARGET_RA,OBJTYPE,ZBEST,IS_QSO,C_LINES_0,C_LINES_1,C_LINES_BAL_0,QN_FLAG"
+        "TARGETID,TARGET_RA,OBJTYPE,ZBEST,IS_QSO,C_LYA,C_CIV(1548),C_BAL_CIV(1548),QN_FLAG"
     )
     assert lines[1].startswith("39633297352951412,1.5,TGT,2.345678901234,True,0.0,0.14285")
 
@@ -180,10 +191,67 @@ def test_text_that_fits_does_not_have_is_escaped(tmp_path):
     assert found["NAME"][0] == r"\xe9"
 
 
-def test_csv_is_not_read_back(tmp_path, catalogue):
+def test_a_column_of_a_line_that_is_missing_is_named(tmp_path, catalogue):
     path = qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
-    with pytest.raises(FileError, match="has lost the columns' types and the header"):
+    text = path.read_text()
+    path.write_text(text.replace("C_CIV(1548)", "c_civ(1548)"))
+    assert qnet.read_catalogue(path)["C_LINES"].shape == (3, 2)
+    path.write_text(text.replace("TARGETID", "X").replace("ZBEST", "TARGETID"))
+    with pytest.raises(FileError, match=r"TARGETID holds 2.3456789.*, but an integer per row was"):
         qnet.read_catalogue(path)
+    path.write_text(text.replace("TARGET_RA", "Z_LYA"))
+    with pytest.raises(
+        FileError, match=r"cat.csv: lacks the column\(s\) Z_CIV\(1548\), which other"
+    ):
+        qnet.read_catalogue(path)
+    path.write_text(text.replace("TARGET_RA", "Z_VI"))
+    assert qnet.read_catalogue(path).colnames[1] == "Z_VI"
+    table = catalogue.to_table()
+    table["C_LYA"] = 0.0
+    with pytest.raises(InputError, match=r"the table has the column\(s\) C_LYA of lines already"):
+        qnet.write_catalogue(table, tmp_path / "other.csv")
+
+
+def test_ecsv_has_a_column_per_line_and_all_digits(tmp_path, catalogue):
+    table = catalogue.to_table()
+    path = qnet.write_catalogue(table, tmp_path / "cat.ecsv")
+    found = Table.read(path)
+    assert found.colnames[5:8] == ["C_LYA", "C_CIV(1548)", "C_BAL_CIV(1548)"]
+    assert found["C_LYA"].description == "confidence of LYA"
+    assert found["ZBEST"][0] == 2.345678901234
+    # The table itself is as it was.
+    assert table["ZBEST"].format == ".5f"
+    assert table.colnames == list(COLUMNS)
+
+
+def test_fits_headers_describe_the_columns(tmp_path, catalogue):
+    table = catalogue.to_table()
+    table["mag"] = np.array([20.0, 21.0, 22.0])
+    table["mag"].description, table["mag"].format = "magnitude in the r band", "8.3f"
+    path = qnet.write_catalogue(table, tmp_path / "cat.fits")
+    with fits.open(path) as hdus:
+        header = hdus["QNET"].header
+        assert (header["TTYPE4"], header["TDISP4"]) == ("ZBEST", "F13.5")
+        assert header["TCOMM4"] == header.comments["TTYPE4"] == "redshift"
+        assert header["TUNIT2"] == "deg"
+        assert header["TCOMM9"] == "magnitude in the r band"
+        assert "TDISP1" not in header
+    found = qnet.read_catalogue(path)
+    assert found["mag"].description == "magnitude in the r band"
+    assert found["ZBEST"].format == ".5f"
+    assert Table.read(path)["ZBEST"].format == "{:13.5f}"
+
+
+def test_the_table_of_the_columns():
+    assert len(BY_NAME) == len(COLUMNS_TABLE)
+    for column in COLUMNS_TABLE:
+        assert 0 < len(column.description) <= 47, column  # behind TTYPE
+        assert column.description.isascii()
+        assert bool(column.format) == (column.dtype in ("f4", "f8")) == bool(column.display)
+        dtype = np.dtype(column.dtype)
+        np.testing.assert_array_equal(np.full(2, column.empty, dtype), [column.empty] * 2)
+        if column.survey:
+            np.testing.assert_equal(missing_value(column.name, dtype), column.empty)
 
 
 def test_parquet_without_its_packages_is_refused_before_any_work(tmp_path, catalogue, monkeypatch):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
-from qnet.classification.columns import answer
+from qnet.classification.columns import COLUMNS, answer
 from qnet.classification.criterion import choose_criterion
+from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
@@ -179,8 +182,28 @@ def test_columns_that_are_named_like_answers_are_left_out(arrays, small_model):
         QnetWarning, match=r"column\(s\) ZBEST are left out: answers have these names"
     ):
         found = qnet.classify(table, model=small_model)
-    assert found.colnames[:5] == ["TARGETID", "INPUT_INDEX", "INPUT_ROW", "MAG", "ZBEST"]
+    assert found.colnames == list(dict.fromkeys(found.colnames))
+    assert found.colnames[-3:] == ["MAG", "INPUT_INDEX", "INPUT_ROW"]
     assert not (found["ZBEST"] == 1).any()
+
+
+def test_the_columns_are_in_their_order_described_and_shown_with_few_digits(coadd, small_model):
+    table = qnet.classify(coadd, model=small_model)
+    first = ["TARGETID", "IS_QSO", "P_QSO", "ZBEST", "ZERR", "QN_FLAG"]
+    assert table.colnames[:6] == first
+    assert table.colnames[-2:] == ["INPUT_INDEX", "INPUT_ROW"]
+    order = [column.name for column in COLUMNS]
+    made = [name for name in order if name in table.colnames and not BY_NAME[name].survey]
+    assert [name for name in table.colnames if name in made] == made
+    for name in table.colnames:
+        column = BY_NAME[name]
+        assert table[name].description == column.description
+        assert str(table[name].unit or "") == column.unit
+        if not column.survey:
+            assert table[name].dtype == np.dtype(column.dtype)
+    heading, _, _, row, *_ = table.pformat(max_width=110)
+    assert heading.split()[:5] == first[:5]
+    assert re.fullmatch(r"\s*39627600000000000 +\w+ +nan +\d\.\d{5} +nan .*", row)
 
 
 def test_columns_of_a_table_keep_their_units(arrays, small_model, tmp_path):

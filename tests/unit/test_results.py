@@ -10,7 +10,7 @@ from catalogues import make_result, mock_survey, write_quasarnet, write_redrock,
 from makers import desi_coadd, desi_set, fibermap, primary, table, write
 from qnet.core.errors import FileError, InputError, MissingFileError
 from qnet.evaluation.catalogues import read_result, result_of_table
-from qnet.lines import QUASARNET_LINES
+from qnet.lines import QUASARNET_LINES, absorber_IGM
 
 
 @pytest.fixture
@@ -68,10 +68,14 @@ def test_the_columns_of_a_csv_file_may_stand_in_any_order(tmp_path, catalogue):
     rows = [line.split(",") for line in path.read_text().splitlines()]
     path.write_text("".join(",".join(row[::-1]) + "\n" for row in rows))
     found, wanted = read_result(path), result_of_table(catalogue)
-    np.testing.assert_allclose(found.z_lines, wanted.z_lines, rtol=1e-6)
-    number = rows[0].index("Z_LINES_3")
+    assert found.lines == wanted.lines[::-1]
+    np.testing.assert_array_equal(found.z_lines, wanted.z_lines[:, ::-1])
+    assert found.rest == {line: absorber_IGM[line] for line in found.lines}
+    number = rows[0].index("Z_MgII(2796)")
     path.write_text("".join(",".join(row[:number] + row[number + 1 :]) + "\n" for row in rows))
-    with pytest.raises(FileError, match=r"columns Z_LINES_0, 1, 2, 4, 5, but one for each line"):
+    with pytest.raises(
+        FileError, match=r"lacks the column\(s\) Z_MgII\(2796\), which other lines have"
+    ):
         read_result(path)
 
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from qnet.classification.criterion import Criterion
 from qnet.classification.redshifts import first_stage_quasar_probability, refine_redshifts
 from qnet.core.arrays import BoolArray, Columns, FloatArray
+from qnet.core.columns import COLUMNS as COLUMNS
+from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
@@ -66,27 +68,11 @@ def answer(
 
 
 def _empty_columns(nspec: int, model: Model) -> Columns:
-    """All columns in their order, NaN, false or 0."""
-    nlines, nbal = len(model.lines), len(model.lines_bal)
-    nan32 = np.full(nspec, np.nan, dtype=np.float32)
+    """All columns that a model gives, in their order and empty."""
+    sizes = {"scalar": (), "lines": (len(model.lines),), "lines_bal": (len(model.lines_bal),)}
     return {
-        "ZBEST": np.full(nspec, np.nan),
-        "ZERR": nan32.copy(),
-        "Z2": np.full(nspec, np.nan),
-        "P2": nan32.copy(),
-        "P_QSO": nan32.copy(),
-        "P_BAL": nan32.copy(),
-        "IS_QSO": np.zeros(nspec, dtype=bool),
-        "IS_BAL": np.zeros(nspec, dtype=bool),
-        "C_LINES": np.full((nspec, nlines), np.nan, dtype=np.float32),
-        "Z_LINES": np.full((nspec, nlines), np.nan, dtype=np.float32),
-        "ZERR_LINES": np.full((nspec, nlines), np.nan, dtype=np.float32),
-        "C_LINES_BAL": np.full((nspec, nbal), np.nan, dtype=np.float32),
-        "Z_LINES_BAL": np.full((nspec, nbal), np.nan, dtype=np.float32),
-        "LINE_OBSERVED": np.zeros(nspec, dtype=np.int32),
-        "SNR": nan32.copy(),
-        "GOODFRAC": nan32.copy(),
-        "QN_FLAG": np.zeros(nspec, dtype=np.int32),
+        column.name: np.full((nspec, *sizes[column.shape]), column.empty, dtype=column.dtype)
+        for column in MODEL_COLUMNS
     }
 
 

@@ -14,17 +14,18 @@ import numpy as np
 from qnet import __version__
 from qnet.classification.criterion import Criterion
 from qnet.core.arrays import Columns
+from qnet.core.columns import known_column
 from qnet.core.errors import QnetWarning
 from qnet.core.flags import QNFlag, describe
-from qnet.io.catalogue import UNITS, Catalogue, concatenate
+from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
 from qnet.model.model import Model
 
 #: Packages whose versions the header states, beside qnet, Python and NumPy.
 _PACKAGES = ("scipy", "astropy", "fitsio", "h5py", "safetensors")
 
-#: Columns that come before the others.
-_FIRST_COLUMNS = ("TARGETID", "INPUT_INDEX", "INPUT_ROW")
+#: Columns that come after the others.
+_LAST_COLUMNS = ("INPUT_INDEX", "INPUT_ROW")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,9 +77,11 @@ def assemble(
         ]
     )
     answers = concatenate([part.answers for part in parts])
-    order = [*_FIRST_COLUMNS, *(name for name in ids if name not in _FIRST_COLUMNS)]
+    survey = [name for name in ids if name not in ("TARGETID", *_LAST_COLUMNS)]
+    units = {name: unit for part in parts for name, unit in part.units.items()}
     return Catalogue(
-        {**{name: ids[name] for name in order}, **answers},
+        {"TARGETID": ids["TARGETID"], **answers}
+        | {name: ids[name] for name in (*survey, *_LAST_COLUMNS)},
         tuple(
             _header(
                 model,
@@ -87,7 +90,7 @@ def assemble(
                 [part.cards for part in parts],
             )
         ),
-        {**UNITS, **{name: unit for part in parts for name, unit in part.units.items()}},
+        {name: dataclasses.replace(known_column(name), unit=units[name]) for name in units},
     )
 
 

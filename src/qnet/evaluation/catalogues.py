@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, as_path, check_input
+from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
-from qnet.io.columns import filled, float_column, integer_column, text_column
+from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 
@@ -31,8 +30,6 @@ PROB_THRESHOLD = 0.5
 
 #: Lines of DESI's afterburner, in the order of QUASARNET_LINES, as its columns C_* name them.
 _DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
-
-_SPLIT_COLUMN = re.compile(r"([CZ]_LINES(?:_BAL)?)_(\d+)")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -153,9 +150,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     """
     path = as_path(path, "a catalogue")
     label = path.name if name is None else name
-    if path.name.lower().endswith(".csv"):
-        return _from_columns(_read_csv(path), {}, label, path)
-    if not path.name.lower().endswith((".ecsv", ".parquet")):
+    if not path.name.lower().endswith((".csv", ".ecsv", ".parquet")):
         with FitsFile(path) as fits:
             if catalogue_hdu(fits) is None:
                 return _read_other(fits, label, need_zwarn)
@@ -198,7 +193,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         kind="qnet",
         targetid=integer_column(columns["TARGETID"], "TARGETID", path),
         zbest=float_column(columns["ZBEST"], "ZBEST", path),
-        is_qso=_bool_column(columns, "IS_QSO", path),
+        is_qso=bool_column(columns["IS_QSO"], "IS_QSO", path),
         criterion=f"IS_QSO ({meta.get('STRATEGY', 'the criterion is not stated')})",
         never_qso=(bits & NEVER_QSO) != 0,
         score=score,
@@ -208,7 +203,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         c_lines=c_lines,
         z_lines=_lines_column(columns, "Z_LINES", path),
         c_lines_bal=_lines_column(columns, "C_LINES_BAL", path),
-        is_bal=_bool_column(columns, "IS_BAL", path) if "IS_BAL" in columns else None,
+        is_bal=bool_column(columns["IS_BAL"], "IS_BAL", path) if "IS_BAL" in columns else None,
         snr=_optional_column(columns, "SNR", path),
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
         min_lines=int(_card_number(meta, "MINLINES", MIN_LINES, path)),
@@ -267,7 +262,7 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     result = dataclasses.replace(result, score=score, score_name="PROB")
     if not has_duplicated:
         return dataclasses.replace(result, left_out={"DUPLICATED": 0})
-    duplicated = _bool_column(columns, "DUPLICATED", fits.path)
+    duplicated = bool_column(columns["DUPLICATED"], "DUPLICATED", fits.path)
     result = dataclasses.replace(result, left_out={"DUPLICATED": int(duplicated.sum())})
     return result.select(~duplicated)
 
@@ -297,40 +292,10 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         fits.path,
         TARGETID=columns["TARGETID"],
         ZBEST=np.where(np.isfinite(z_new), z_new, z_qn),
-        IS_QSO=_bool_column(columns, "IS_QSO_QN_NEW_RR", fits.path),
+        IS_QSO=bool_column(columns["IS_QSO_QN_NEW_RR"], "IS_QSO_QN_NEW_RR", fits.path),
         C_LINES=table[:, : len(_DESI_LINES)],
         Z_LINES=table[:, len(_DESI_LINES) :],
     )
-
-
-def _read_csv(path: Path) -> Columns:
-    """Columns of qnet's .csv file, those of several lines put together again."""
-    from astropy.table import Table
-
-    try:
-        table = Table.read(check_input(path, "a catalogue"), format="ascii.csv")
-    except (OSError, ValueError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{path}: cannot be read as a catalogue in csv ({error})") from error
-    columns: Columns = {}
-    split: dict[str, dict[int, npt.NDArray[Any]]] = {}
-    for name in table.colnames:
-        match = _SPLIT_COLUMN.fullmatch(name.upper())
-        values = filled(table[name], name)
-        if match is None:
-            columns[name.upper()] = values
-        else:
-            split.setdefault(match[1], {})[int(match[2])] = float_column(values, name, path)
-    for name, parts in split.items():
-        # By their numbers, in whatever order the file has them.
-        if sorted(parts) != list(range(len(parts))):
-            raise FileError(
-                f"{path}: has the columns {name}_{', '.join(map(str, sorted(parts)))}, but one for "
-                f"each line from {name}_0 on was expected"
-            )
-        columns[name] = np.stack([parts[number] for number in range(len(parts))], axis=1)
-    return columns
 
 
 def _card_number(meta: Mapping[str, Any], key: str, default: float, path: Path) -> float:
@@ -344,13 +309,13 @@ def _card_number(meta: Mapping[str, Any], key: str, default: float, path: Path) 
 def _line_names(
     meta: Mapping[str, Any], nlines: int, path: Path
 ) -> tuple[tuple[str, ...], Mapping[str, float]]:
-    """Names and rest wavelengths by the header; without one, QuasarNET's if their number fits."""
+    """Names and rest wavelengths by the header; without, QuasarNET's where the number fits."""
     if all(f"LINE{number}" in meta for number in range(nlines)):
         names = tuple(str(meta[f"LINE{number}"]) for number in range(nlines))
         wavelengths = {
-            line: _card_number(meta, f"REST{number}", np.nan, path)
+            line: _card_number(meta, f"REST{number}", absorber_IGM.get(line, np.nan), path)
             for number, line in enumerate(names)
-            if f"REST{number}" in meta
+            if f"REST{number}" in meta or line in absorber_IGM
         }
         return names, wavelengths
     if nlines == len(QUASARNET_LINES):
@@ -375,15 +340,3 @@ def _lines_column(columns: Columns, name: str, path: Path) -> FloatArray | None:
             "a number per line was expected"
         )
     return table.astype(np.float64) if table.shape[1] else None
-
-
-def _bool_column(columns: Columns, name: str, path: Path) -> BoolArray:
-    """A column as bool: logical, a number that is 0 or not, or the words true and false."""
-    values = columns[name]
-    if values.dtype.kind in "SU":
-        text = np.char.lower(text_column(values, name, path))
-        if np.isin(text, ["true", "false"]).all():
-            return np.asarray(text == "true")
-    elif values.ndim == 1 and values.dtype.kind in "biu":
-        return np.asarray(values > 0)
-    raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_output
-from qnet.io.columns import filled, missing_value, text_column
+from qnet.io.columns import (
+    bool_column,
+    filled,
+    float_column,
+    integer_column,
+    missing_value,
+    text_column,
+)
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import FitsWriter
 from qnet.io.quantities import unit_text
 from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy
+from qnet.lines import absorber_IGM
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -27,48 +37,30 @@ EXTNAME = "QNET"
 #: A card that catalogues of qnet alone have: the table is known by it, however it was written.
 _MARK = "MODELSHA"
 
-#: Units of the surveys' columns that have one.
-UNITS = {"TARGET_RA": "deg", "TARGET_DEC": "deg"}
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Columns and header of a catalogue, before they become a file or a table.
-
-    Attributes
-    ----------
-    columns : mapping of str to ndarray, shape (nspec, ...)
-    header : tuple of Card
-    units : mapping of str to str
-        Units of columns that have one, in FITS's notation.
-    """
+    """Columns (nspec, ...) and header of a catalogue, before they become a file or a table."""
 
     columns: Mapping[str, npt.NDArray[Any]]
     header: tuple[Card, ...] = ()
-    units: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(UNITS))
+    #: Units, descriptions and formats of columns, beside those that qnet knows.
+    info: Mapping[str, Column] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        info = {name: known_column(name) for name in self.columns} | dict(self.info)
+        object.__setattr__(self, "info", info)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def to_table(self) -> Table:
         """The catalogue as an astropy Table, the header in its meta."""
-        return to_table(self.columns, self.header, self.units)
+        return to_table(self.columns, self.header, self.info)
 
 
 def concatenate(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
-    """Columns of several inputs, one after the other.
-
-    Parameters
-    ----------
-    parts : sequence of mapping of str to ndarray
-        Columns of each input. They need not have the same ones.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Every column that any input has. Where an input lacks one: -1 in id columns, 0 in target
-        bits and status, NaN in floats, '' in text.
-    """
+    """All columns of several inputs, one after the other; `missing_value` where one lacks them."""
     names = list(dict.fromkeys(name for part in parts for name in part))
     counts = [len(next(iter(part.values()))) for part in parts]
     merged = {}
@@ -88,11 +80,11 @@ def concatenate(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, np
 def write_catalogue(
     catalogue: Catalogue | Table, path: PathLike, *, overwrite: bool = False
 ) -> Path:
-    """Write a catalogue; the suffix says the format: .fits (.fits.gz), .csv, .ecsv or .parquet.
+    """Write a catalogue; the suffix is the format: .fits (.fits.gz), .csv, .ecsv or .parquet.
 
     Parameters
     ----------
-    catalogue : Catalogue or astropy.table.Table
+    catalogue : astropy.table.Table
         As `qnet.classify` returns it.
     path : str or path
         The file is written under a temporary name in the same folder, flushed and renamed.
@@ -110,10 +102,28 @@ def write_catalogue(
     OutputExistsError, FileError
         The file may not be written.
 
+    See Also
+    --------
+    read_catalogue : the inverse.
+
     Notes
     -----
-    In .csv a column of several lines becomes a column per line (C_LINES_0, ...), and the header is
-    left out; the other formats keep both.
+    Numbers are written with all their digits, whatever the columns' formats for print. In .csv and
+    .ecsv each line has a column of its own: C_LYA, Z_CIV(1548), ZERR_LYA, C_BAL_CIV(1548); .csv has
+    no header.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> table = Table({"TARGETID": [7], "ZBEST": [2.1], "C_LINES": np.float32([[0.75, 0.25]])})
+    >>> table.meta |= {"LINE0": "LYA", "LINE1": "CIV(1548)"}
+    >>> path = qnet.write_catalogue(table, "catalogue.csv")
+    >>> print(path.read_text())
+    TARGETID,ZBEST,C_LYA,C_CIV(1548)
+    7,2.1,0.75,0.25
+    <BLANKLINE>
     """
     kind = check_format(path, "a catalogue")
     check_output(path, overwrite)
@@ -122,16 +132,24 @@ def write_catalogue(
     if kind == "fits":
         whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
         with FitsWriter(path, overwrite=overwrite) as fits:
-            fits.table(EXTNAME, whole.columns, cards=whole.header, units=whole.units)
+            fits.table(
+                EXTNAME,
+                whole.columns,
+                cards=whole.header,
+                units={name: column.unit for name, column in whole.info.items()},
+                comments={name: column.description for name, column in whole.info.items()},
+                formats={name: x.display for name, x in whole.info.items() if x.display},
+            )
     else:
         table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
+        table = table if kind == "parquet" else _split_lines(table)
         with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, table, kind)
     return Path(path)
 
 
 def read_catalogue(path: PathLike) -> Table:
-    """Read a catalogue as .fits, .fits.gz, .ecsv or .parquet.
+    """Read a catalogue: .fits, .fits.gz, .csv, .ecsv or .parquet.
 
     `write_catalogue` wrote it, or astropy's ``Table.write``, for one that `qnet.classify` returned.
 
@@ -142,55 +160,76 @@ def read_catalogue(path: PathLike) -> Table:
     Returns
     -------
     astropy.table.Table
-        The header is in its meta.
+        The header is in its meta. Of a .csv file, which has none, it holds the names of the lines.
 
     Raises
     ------
     MissingFileError, FileError
         The file is not there, damaged, or no catalogue of qnet.
+
+    See Also
+    --------
+    write_catalogue : the inverse.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> table = Table({"TARGETID": [7, 8], "P_QSO": [0.98765, 0.01]})
+    >>> path = qnet.write_catalogue(table, "catalogue.fits")
+    >>> print(qnet.read_catalogue(path))
+    TARGETID P_QSO
+    -------- ------
+           7 0.9877
+           8 0.0100
     """
     kind = check_format(path, "a catalogue")
-    if kind == "csv":
-        raise FileError(
-            f"{path}: a .csv file has lost the columns' types and the header: read it as a table, "
-            "or write .fits, .ecsv or .parquet"
-        )
     if kind == "fits":
-        with FitsFile(path) as fits:
-            hdu = catalogue_hdu(fits)
-            if hdu is None:
-                raise FileError(
-                    f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds "
-                    f"{fits.describe()}"
-                )
-            columns = fits.table(hdu, fits.columns(hdu))
-            header = fits.header(hdu)
-        cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
-        for number, (name, column) in enumerate(columns.items(), start=1):
-            if column.dtype.kind in "SU":
-                columns[name] = text_column(column, name, Path(path))
-            elif header.get(f"TDIM{number}") == "(1)":
-                columns[name] = column.reshape(len(column), 1)
-        table = Catalogue(columns, cards).to_table()
-        _restore(table, header)
-        return table
-    return read_astropy(path, kind, "a catalogue")
+        return _read_fits(path)
+    table = read_astropy(path, kind, "a catalogue")
+    if kind == "csv":
+        for name in table.colnames:
+            if name.upper() in BY_NAME:
+                table[name] = _typed(filled(table[name], name), BY_NAME[name.upper()], Path(path))
+    if kind != "parquet":
+        _join_lines(table, Path(path))
+    for name in set(table.colnames) & set(BY_NAME):
+        table[name].format = BY_NAME[name].format or None
+        table[name].description = BY_NAME[name].description
+        table[name].unit = table[name].unit or BY_NAME[name].unit or None
+    return table
+
+
+def _read_fits(path: PathLike) -> Table:
+    """The catalogue of a FITS file."""
+    with FitsFile(path) as fits:
+        hdu = catalogue_hdu(fits)
+        if hdu is None:
+            raise FileError(
+                f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds {fits.describe()}"
+            )
+        columns = fits.table(hdu, fits.columns(hdu))
+        header = fits.header(hdu)
+    cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
+    info = {}
+    for number, (name, column) in enumerate(columns.items(), start=1):
+        if column.dtype.kind in "SU":
+            columns[name] = text_column(column, name, Path(path))
+        elif header.get(f"TDIM{number}") == "(1)":
+            columns[name] = column.reshape(len(column), 1)
+        shown = re.fullmatch(r"([EFG])\d+\.(\d+)", str(header.get(f"TDISP{number}", "")))
+        info[name] = dataclasses.replace(
+            known_column(name),
+            description=str(header.get(f"TCOMM{number}", known_column(name).description)),
+            format=f".{shown[2]}{shown[1].lower()}" if shown else known_column(name).format,
+        )
+    table = Catalogue(columns, cards, info).to_table()
+    _restore(table, header)
+    return table
 
 
 def catalogue_hdu(fits: FitsFile) -> str | int | None:
-    """The HDU of a qnet catalogue; None where there is none.
-
-    It is named QNET; one that other software wrote, such as astropy's ``Table.write``, may have
-    another name or none, and is known by its header.
-
-    Parameters
-    ----------
-    fits : FitsFile
-
-    Returns
-    -------
-    str, int or None
-    """
+    """The HDU named QNET, or else with the header of a catalogue of qnet; None without such."""
     if EXTNAME in fits:
         return EXTNAME
     return next(
@@ -204,7 +243,7 @@ def _restore(table: Table, header: Mapping[str, Any]) -> None:
 
     for number, name in enumerate(table.colnames, start=1):
         unit, written = header.get(f"TUNIT{number}"), str(header.get(f"TTYPE{number}", name))
-        if unit and table[name].unit is None:
+        if unit:
             table[name].unit = Unit(unit, parse_strict="silent")
         if written != name and written.upper() == name:
             table.rename_column(name, written)
@@ -214,12 +253,80 @@ def _from_table(table: Table) -> Catalogue:
     """Catalogue of a table; masked values become what `missing_value` says."""
     cards = tuple(_meta_cards(table.meta))
     columns = {name: filled(table[name], name) for name in table.colnames}
-    units = {
-        name: unit_text(table[name].unit)
-        for name in table.colnames
-        if getattr(table[name], "unit", None) is not None
-    }
-    return Catalogue(columns, cards, units)
+    info = {}
+    for name in table.colnames:
+        column, known = table[name].info, known_column(name)
+        info[name] = dataclasses.replace(
+            known,
+            unit="" if column.unit is None else unit_text(column.unit),
+            description=column.description or known.description,
+            format=column.format if isinstance(column.format, str) else known.format,
+        )
+    return Catalogue(columns, cards, info)
+
+
+def _split_lines(table: Table) -> Table:
+    """The table with a column for each line that its header names: C_LYA, C_BAL_CIV(1548)."""
+    split = table.copy(copy_data=False)
+    for column in MODEL_COLUMNS:
+        if column.shape == "scalar" or np.ndim(table.columns.get(column.name)) != 2:
+            continue
+        values = table[column.name]
+        cards = [f"{LINE_CARDS[column.shape]}{n}" for n in range(values.shape[1])]
+        if not all(card in table.meta for card in cards):
+            continue
+        lines = {f"{column.prefix}_{table.meta[card]}": str(table.meta[card]) for card in cards}
+        if clash := sorted(set(lines) & set(split.colnames)):
+            raise InputError(f"the table has the column(s) {', '.join(clash)} of lines already")
+        place = split.colnames.index(column.name)
+        split.add_columns(list(np.moveaxis(values, 1, 0)), [place] * len(lines), list(lines))
+        split.remove_column(column.name)
+        for name, line in lines.items():
+            split[name].description = re.sub(r"each \w+ line", line, column.description)
+    return split
+
+
+def _join_lines(table: Table, path: Path) -> None:
+    """The inverse of `_split_lines`, in place; names of lines that the header lacks go into it."""
+    for shape, card in LINE_CARDS.items():
+        group = [column for column in MODEL_COLUMNS if column.shape == shape]
+        parts = {column.name: _parts(table, column.prefix) for column in group}
+        every = [line for found in parts.values() for line in found]
+        # A line that qnet does not know by name has several columns: C_LINE, Z_LINE.
+        lines = [x for x in dict.fromkeys(every) if x in absorber_IGM or every.count(x) > 1]
+        for column in group:
+            found = {line: name for line, name in parts[column.name].items() if line in lines}
+            if missing := [line for line in lines if found and line not in found]:
+                names = ", ".join(f"{column.prefix}_{line}" for line in missing)
+                raise FileError(f"{path}: lacks the column(s) {names}, which other lines have")
+            if not found:
+                continue
+            place = table.colnames.index(next(iter(found.values())))
+            values = [float_column(filled(table[found[x]], x), found[x], path) for x in lines]
+            table.add_column(np.stack(values, 1).astype(column.dtype), place, column.name)
+            table.remove_columns(list(found.values()))
+        for number, line in enumerate(lines):
+            table.meta.setdefault(f"{card}{number}", line)
+
+
+def _parts(table: Table, prefix: str) -> dict[str, str]:
+    """Columns with a prefix, by the name of the line that follows it."""
+    known = {line.upper(): line for line in absorber_IGM}
+    pattern = re.compile(rf"{prefix}_(?!BAL_|LINES)(.+)", re.IGNORECASE)
+    matches = {name: pattern.fullmatch(name) for name in table.colnames}
+    return {known.get(match[1].upper(), match[1]): name for name, match in matches.items() if match}
+
+
+def _typed(values: npt.NDArray[Any], column: Column, path: Path) -> npt.NDArray[Any]:
+    """A column of a .csv file with the type that it has in the catalogue."""
+    dtype = np.dtype(column.dtype)
+    if dtype.kind == "b":
+        return bool_column(values, column.name, path)
+    if dtype.kind == "U":
+        return text_column(values, column.name, path)
+    if dtype.kind == "f":
+        return float_column(values, column.name, path).astype(dtype)
+    return integer_column(values, column.name, path).astype(dtype)
 
 
 def _meta_cards(meta: Mapping[str, Any]) -> Iterator[Card]:
@@ -230,6 +337,7 @@ def _meta_cards(meta: Mapping[str, Any]) -> Iterator[Card]:
 
 def _is_structural(key: str) -> bool:
     """Whether a card describes the table itself."""
-    words = ("XTENSION", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "CHECKSUM", "DATASUM")
+    words = {"XTENSION", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "CHECKSUM", "DATASUM"}
+    words |= {"", "COMMENT", "HISTORY", "CONTINUE"}
     prefixes = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TZERO", "TSCAL", "LONGSTRN")
-    return key in words or key.startswith(prefixes) or key in ("", "COMMENT", "HISTORY", "CONTINUE")
+    return key in words or key.startswith((*prefixes, "TDISP", "TCOMM"))

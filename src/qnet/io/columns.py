@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.columns import known_column
 from qnet.core.errors import FileError
 
 #: Where an object has no id.
 NO_ID = -1
-
-#: Id columns that hold text or real numbers; all others hold integers.
-_TEXT_IDS = frozenset({"OBJTYPE", "OBS", "SURVEY", "PROGRAM"})
-_FLOAT_IDS = frozenset({"TARGET_RA", "TARGET_DEC"})
 
 
 def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
@@ -39,9 +36,10 @@ def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[An
     FileError
         It does not.
     """
-    if name in _TEXT_IDS:
+    dtype = known_column(name).dtype
+    if dtype == "str":
         return text_column(values, name, path)
-    if name in _FLOAT_IDS:
+    if dtype == "f8":
         return float_column(values, name, path)
     checked = integer_column(values, name, path)
     keep = values.dtype.kind == "i" and name != "TARGETID"
@@ -132,6 +130,17 @@ def float_column(values: npt.NDArray[Any], name: str, path: Path) -> FloatArray:
         f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but a number per "
         "row was expected"
     )
+
+
+def bool_column(values: npt.NDArray[Any], name: str, path: Path) -> BoolArray:
+    """A column as bool: logical, a number that is 0 or not, or the words true and false."""
+    if values.dtype.kind in "SU":
+        text = np.char.lower(text_column(values, name, path))
+        if np.isin(text, ["true", "false"]).all():
+            return np.asarray(text == "true")
+    elif values.ndim == 1 and values.dtype.kind in "biu":
+        return np.asarray(values > 0)
+    raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")
 
 
 def text_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:

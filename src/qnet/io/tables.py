@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.columns import Column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_input, check_output
 from qnet.io.fits.writer import Card as Card
@@ -35,24 +36,7 @@ ASTROPY_FORMATS: Mapping[str, str] = {"csv": "ascii.csv", "ecsv": "ascii.ecsv"}
 
 
 def check_format(path: PathLike, what: str = "a table") -> str:
-    """Format of a table by its suffix, and whether it can be written here.
-
-    Parameters
-    ----------
-    path : str or path
-    what : str
-        What the file is, for the message.
-
-    Returns
-    -------
-    str
-        'fits', 'csv', 'ecsv' or 'parquet'.
-
-    Raises
-    ------
-    InputError
-        The suffix is none of the legal ones, or its format needs a package that is not installed.
-    """
+    """Format by the suffix: 'fits', 'csv', 'ecsv' or 'parquet'; InputError if it is none here."""
     name = Path(path).name.lower()
     kind = next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
     if kind is None:
@@ -73,7 +57,7 @@ def write_table(
     units: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write columns as a table; the suffix says the format.
+    """Write columns as a table; the suffix of the name is the format.
 
     Parameters
     ----------
@@ -81,6 +65,7 @@ def write_table(
         .fits (.fits.gz), .csv, .ecsv or .parquet. The file is written under a temporary name in the
         same folder, flushed and renamed.
     columns : mapping of str to ndarray, shape (nrows, ...)
+        In .csv a column of shape (nrows, n) becomes n columns: NAME_0, NAME_1, ...
     extname : str
         In FITS, name of the table, HDU 1.
     cards : sequence of Card
@@ -101,6 +86,18 @@ def write_table(
         columns disagree, or the format has no such type or card.
     OutputExistsError, FileError
         The file may not be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.io import write_table
+    >>> columns = {"TARGETID": np.array([7, 8]), "Z": np.array([2.1, np.nan])}
+    >>> path = write_table("redshifts.csv", columns, extname="REDSHIFTS")
+    >>> print(path.read_text())
+    TARGETID,Z
+    7,2.1
+    8,nan
+    <BLANKLINE>
     """
     kind = check_format(path)
     check_output(path, overwrite)
@@ -111,44 +108,42 @@ def write_table(
         with FitsWriter(path, overwrite=overwrite) as fits:
             fits.table(extname, columns, cards=cards, units=units)
     else:
+        info = {name: Column(name, unit=unit) for name, unit in (units or {}).items()}
         with atomic_write(path, overwrite=overwrite) as partial:
-            write_astropy(partial, to_table(columns, cards, units or {}), kind)
+            write_astropy(partial, to_table(columns, cards, info), kind)
     return Path(path)
 
 
-def to_table(columns: Columns, cards: Sequence[Card], units: Mapping[str, str]) -> Table:
-    """Columns as an astropy Table, the header in its meta."""
+def to_table(columns: Columns, cards: Sequence[Card], info: Mapping[str, Column]) -> Table:
+    """Columns as an astropy Table with units, descriptions and formats, the header in its meta."""
     from astropy.table import Table
 
     table = Table(dict(columns), meta={card.key: card.value for card in cards})
-    for name, unit in units.items():
+    for name, column in info.items():
         if name in table.colnames:
-            table[name].unit = unit
+            table[name].unit = column.unit or None
+            table[name].description = column.description or None
+            table[name].format = column.format or None
     return table
 
 
 def write_astropy(path: Path, table: Table, kind: str) -> None:
-    """Write an astropy Table as 'csv' (a column per line, no header), 'ecsv' or 'parquet'."""
-    whole = _flatten(table) if kind == "csv" else table
+    """Write an astropy Table as 'csv' (a column per element, no header), 'ecsv' or 'parquet'."""
+    # A column's format would round what is written, not only what is shown.
+    whole = table.copy(copy_data=False)
+    for name in whole.colnames:
+        whole[name].info.format = None
+        if kind == "csv" and whole[name].ndim == 2:
+            parts = {f"{name}_{n}": values for n, values in enumerate(whole[name].T)}
+            whole.add_columns(
+                list(parts.values()), [whole.colnames.index(name)] * len(parts), list(parts)
+            )
+            whole.remove_column(name)
     whole.write(path, format=ASTROPY_FORMATS.get(kind, kind))
 
 
 def read_astropy(path: PathLike, kind: str, what: str) -> Table:
-    """Read an .ecsv or .parquet file.
-
-    Parameters
-    ----------
-    path : str or path
-    kind : str
-        'ecsv' or 'parquet'.
-    what : str
-        What the file is, for messages.
-
-    Raises
-    ------
-    MissingFileError, FileError
-        The file is not there, or damaged.
-    """
+    """Read a 'csv', 'ecsv' or 'parquet' file as an astropy Table, empty text as ''."""
     from astropy.table import Table
 
     file = check_input(path, what)
@@ -192,15 +187,3 @@ def _as_text(values: list[str]) -> npt.NDArray[Any]:
     """Texts as an array; of objects where that of fixed width would be large."""
     width = max(map(len, values), default=0)
     return np.array(values, dtype=str if width <= _WIDEST else object)
-
-
-def _flatten(table: Table) -> Table:
-    """A copy of the table with a column per line in place of columns of several lines."""
-    flat = table.copy()
-    for name in table.colnames:
-        if table[name].ndim == 2:
-            position = flat.colnames.index(name)
-            for line in range(table[name].shape[1]):
-                flat.add_column(table[name][:, line], name=f"{name}_{line}", index=position + line)
-            flat.remove_column(name)
-    return flat

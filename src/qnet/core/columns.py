@@ -1,0 +1,183 @@
+"""Columns of the catalogue: the one table that code, files and documentation read."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+#: Header cards with the names of the lines, by the shape of the columns that have one value a line.
+LINE_CARDS: Mapping[str, str] = MappingProxyType({"lines": "LINE", "lines_bal": "BAL"})
+
+NAN = float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of the catalogue: one row of `COLUMNS`."""
+
+    name: str
+    #: NumPy's code of the type; 'int' is that of the input, i2 to i8.
+    dtype: str = ""
+    #: One line, for tables and FITS headers.
+    description: str = ""
+    #: Value of an empty row: NaN, 0, false, -1 or ''.
+    empty: Any = NAN
+    #: Python's format of a value in print, and unit in FITS's notation.
+    format: str = ""
+    unit: str = ""
+    #: One value a row, or one for each emission line or BAL line of the model.
+    shape: Literal["scalar", "lines", "lines_bal"] = "scalar"
+    #: In Markdown: which rows are empty, and what the reference adds to the description.
+    empty_where: str = "not classified"
+    details: str = ""
+    #: The surveys that give the column; '' where qnet makes it.
+    survey: str = ""
+
+    def explain(self, details: str = "", empty_where: str = "not classified") -> Column:
+        """The column with what the reference page says of it."""
+        return dataclasses.replace(self, details=details, empty_where=empty_where)
+
+    @property
+    def prefix(self) -> str:
+        """Beginning of the names where each line has a column: C of C_LYA, C_BAL of C_LINES_BAL."""
+        return self.name.replace("_LINES", "")
+
+    @property
+    def display(self) -> str:
+        """The format as FITS's TDISP; '' where there is no simple one."""
+        match = re.fullmatch(r"\.(\d+)([feg])", self.format)
+        return f"{match[2].upper()}{int(match[1]) + 8}.{match[1]}" if match else ""
+
+
+#: What a model gives, in its order.
+MODEL_COLUMNS = (
+    Column("IS_QSO", "bool", "whether it is a quasar", False).explain(
+        "`P_QSO` above PTHRESH; or, without `P_QSO` and on request, at least MINLINES lines of"
+        " confidence above CTHRESH. None of the flags `NODATA`, `CONSTANT`, `NOT_TARGET`,"
+        " `BAD_FIBER`"
+    ),
+    Column("P_QSO", "f4", "probability that it is a quasar", NAN, ".4f").explain(
+        "in a sample with the fraction PRIORQSO of quasars",
+        "not classified, model without calibration",
+    ),
+    Column("ZBEST", "f8", "redshift", NAN, ".5f").explain(
+        "whatever `IS_QSO` is: of the second stage in the rows that it refined; in all others the"
+        " peak of the redshift posterior; that of the most confident line for a model without"
+        " posterior or without second stage"
+    ),
+    Column("ZERR", "f4", "error of ZBEST, one standard deviation", NAN, ".5f").explain(
+        "for spectra on their native pixels; for"
+        " [prepared data](../explanation/answers.md#second-stage) about a fifth too small",
+        "not refined, `NOREFINE`, model without second stage",
+    ),
+    Column("QN_FLAG", "i4", "bits of reasons for caution", 0).explain("bits below", "no reason"),
+    Column("Z2", "f8", "second redshift", NAN, ".5f").explain(
+        "more than 6000 km/s from `ZBEST`: the next best candidate of the second stage; in rows"
+        " that were not refined, the second peak of the posterior; for a second stage without"
+        " scores, that of the most confident box among the two best of each line",
+        "not classified, no such redshift, model without calibration",
+    ),
+    Column("P2", "f4", "probability of Z2", NAN, ".4f").explain(
+        "of a candidate, `P_QSO` times the fraction of the second of the two candidates, at most"
+        " half of `P_QSO`; of a peak, `P_QSO` times its fraction of the posterior of quasars; of a"
+        " box, its confidence",
+        "as `Z2`",
+    ),
+    Column("P_BAL", "f4", "probability of a BAL quasar, if a quasar", NAN, ".4f").explain(
+        "",
+        "not classified, the spectrum does not reach over the BAL line, not refined or `NOREFINE` where"
+        " the second stage measures absorption, model without calibration of it",
+    ),
+    Column("IS_BAL", "bool", "whether it is a BAL quasar", False).explain(
+        "`IS_QSO`, and `P_BAL` above the model's threshold; by QuasarNET's criterion, a BAL line of"
+        " confidence above CTHRESH",
+        "not classified, `P_BAL` is NaN",
+    ),
+    Column("C_LINES", "f4", "confidence of each emission line", NAN, ".3f", "", "lines"),
+    Column("Z_LINES", "f4", "redshift of each emission line", NAN, ".4f", "", "lines").explain(
+        "without meaning at low confidence"
+    ),
+    Column("ZERR_LINES", "f4", "error of z of each emission line", NAN, ".5f", "", "lines").explain(
+        "one standard deviation of `Z_LINES`, for a line that is identified rightly",
+        "not classified, model without calibration of the line",
+    ),
+    Column("C_LINES_BAL", "f4", "confidence of each BAL line", NAN, ".3f", "", "lines_bal"),
+    Column("Z_LINES_BAL", "f4", "redshift of each BAL line", NAN, ".4f", "", "lines_bal"),
+    Column("LINE_OBSERVED", "i4", "bit n: line n has data at ZBEST", 0).explain(
+        "the grid pixel at the position of line n at `ZBEST` has weight"
+    ),
+    Column("SNR", "f4", "median S/N per pixel of the grid", NAN, ".2f").explain(
+        "median of flux x sqrt(ivar) over the grid pixels with weight", "not asked for, `NODATA`"
+    ),
+    Column("GOODFRAC", "f4", "fraction of grid pixels with weight", NAN, ".3f").explain(
+        "", "not asked for"
+    ),
+)
+
+_SDSS = "SDSS, BOSS, eBOSS"
+_SDSS_BITS = (
+    *("BOSS_TARGET1", "BOSS_TARGET2", "ANCILLARY_TARGET1", "ANCILLARY_TARGET2"),
+    *("EBOSS_TARGET0", "EBOSS_TARGET1", "EBOSS_TARGET2"),
+)
+_DESI_BITS = tuple(
+    f"{phase}{program}_TARGET"
+    for phase in ("", "SV1_", "SV2_", "SV3_")
+    for program in ("DESI", "BGS", "MWS", "SCND")
+)
+
+#: What the surveys give, where their files have it.
+_SURVEY_COLUMNS = (
+    Column("TARGET_RA", "f8", "right ascension of the target", NAN, ".6f", "deg", survey="all"),
+    Column("TARGET_DEC", "f8", "declination of the target", NAN, ".6f", "deg", survey="all"),
+    Column("PLATE", "int", "plate", -1, survey=_SDSS),
+    Column("FIBERID", "int", "fibre of the plate, from 1", -1, survey=_SDSS),
+    Column("THING_ID", "int", "identifier of the object", -1, survey=_SDSS),
+    Column("OBJTYPE", "str", "use of the fibre: target, sky, ...", "", survey=f"{_SDSS}; DESI"),
+    Column("MJD", "int", "modified Julian date", -1, "", "d", survey=f"{_SDSS}; SDSS-V"),
+    *(Column(name, "int", "bits of target selection", 0, survey=_SDSS) for name in _SDSS_BITS),
+    Column("FIELD", "int", "field", -1, survey="SDSS-V"),
+    Column("CATALOGID", "int", "identifier in the input catalogue", -1, survey="SDSS-V"),
+    Column("SDSS_ID", "int", "identifier of the object", -1, survey="SDSS-V"),
+    Column("TARGET_INDEX", "int", "index of the target in its file", -1, survey="SDSS-V"),
+    Column("OBS", "str", "observatory", "", survey="SDSS-V"),
+    Column("COADD_FIBERSTATUS", "int", "bits of fibre status, coadded", 0, survey="DESI"),
+    Column("FIBERSTATUS", "int", "bits of fibre status", 0, survey="DESI"),
+    Column("SURVEY", "str", "survey: main, sv1, ...", "", survey="DESI"),
+    Column("PROGRAM", "str", "program: dark, bright, ...", "", survey="DESI"),
+    Column("HPXPIXEL", "int", "HEALPix pixel", -1, survey="DESI"),
+    Column("TILEID", "int", "tile", -1, survey="DESI"),
+    Column("LASTNIGHT", "int", "last night of the coadd, YYYYMMDD", -1, survey="DESI"),
+    Column("EXPID", "int", "exposure", -1, survey="DESI"),
+    Column("PETAL_LOC", "int", "petal of the focal plane, 0 to 9", -1, survey="DESI"),
+    Column("FIBER", "int", "fibre, 0 to 4999", -1, survey="DESI"),
+    *(Column(name, "int", "bits of target selection", 0, survey="DESI") for name in _DESI_BITS),
+    Column("CMX_TARGET", "int", "bits of target selection, commissioning", 0, survey="DESI"),
+)
+
+#: The columns of the catalogue, in their order. Those of surveys are there where an input has them.
+COLUMNS: tuple[Column, ...] = (
+    Column("TARGETID", "i8", "identifier of the target", -1, survey="all").explain(
+        "DESI: TARGETID. SDSS to eBOSS: THING_ID. SDSS-V: CATALOGID. Arrays and files without ids:"
+        " the row number",
+        "an SDSS file that holds no id",
+    ),
+    *MODEL_COLUMNS,
+    *(column.explain("", "the input has none") for column in _SURVEY_COLUMNS),
+    Column("INPUT_INDEX", "i4", "number of the input file", -1).explain(
+        "in the header's list (`IN000000`, ...); the first one of a set of frames", "never"
+    ),
+    Column("INPUT_ROW", "i4", "row in the input file, from 0", -1).explain(
+        "with `--coadd target` that of the first good exposure", "never"
+    ),
+)
+
+#: The same by name.
+BY_NAME: Mapping[str, Column] = MappingProxyType({column.name: column for column in COLUMNS})
+
+
+def known_column(name: str) -> Column:
+    """The column of a name; one without description where the catalogue defines none."""
+    return BY_NAME.get(name, Column(name))

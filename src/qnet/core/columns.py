@@ -100,7 +100,7 @@ MODEL_COLUMNS = (
     Column("Z_LINES", "f4", "redshift of each emission line", NAN, ".4f", "", "lines").explain(
         "without meaning at low confidence"
     ),
-    Column("ZERR_LINES", "f4", "error of z of each emission line", NAN, ".5f", "", "lines").explain(
+    Column("ZERR_LINES", "f4", "error of each line's redshift", NAN, ".5f", "", "lines").explain(
         "one standard deviation of `Z_LINES`, for a line that is identified rightly",
         "not classified, model without calibration of the line",
     ),

@@ -282,7 +282,7 @@ def _split_lines(table: Table) -> Table:
         split.add_columns(list(np.moveaxis(values, 1, 0)), [place] * len(lines), list(lines))
         split.remove_column(column.name)
         for name, line in lines.items():
-            split[name].description = re.sub(r"each \w+ line", line, column.description)
+            split[name].description = re.sub(r"each (\w+ )?line", line, column.description)
     return split
 
 

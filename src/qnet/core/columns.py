@@ -88,8 +88,8 @@ MODEL_COLUMNS = (
     ),
     Column("P_BAL", "f4", "probability of a BAL quasar, if a quasar", NAN, ".4f").explain(
         "",
-        "not classified, the spectrum does not reach over the BAL line, not refined or `NOREFINE` where"
-        " the second stage measures absorption, model without calibration of it",
+        "not classified, the spectrum does not reach over the BAL line, not refined or `NOREFINE`"
+        " where the second stage measures absorption, model without calibration of it",
     ),
     Column("IS_BAL", "bool", "whether it is a BAL quasar", False).explain(
         "`IS_QSO`, and `P_BAL` above the model's threshold; by QuasarNET's criterion, a BAL line of"

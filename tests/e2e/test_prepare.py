@@ -11,7 +11,7 @@ from makers import BOSS_LOGLAM, BOSS_ROW, boss_spec, make_spectra, primary, tabl
 from qnet.core.grid import QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import read_data, read_truth
 from qnet.io.fits.file import FitsFile
-from qnet.io.prepared import prepared_grid
+from qnet.io.readers.prepared import prepared_grid
 from shell import errors, run
 
 SUPERSET = {

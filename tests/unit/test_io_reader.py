@@ -26,8 +26,7 @@ from makers import (
 )
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.io import from_arrays, read_spectra
-from qnet.io.frames import group_frames
-from qnet.io.reader import as_spectra
+from qnet.io.reader import as_spectra, group_frames
 
 FLUX, IVAR = make_spectra(10**BOSS_LOGLAM, (1.0, 2.0, 3.0), seed=6)
 CAMERAS = desi_set()

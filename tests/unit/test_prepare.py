@@ -28,7 +28,7 @@ from qnet.core.errors import FileError, InputError, OutputExistsError, QnetWarni
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import TruthRecord, read_data, read_spectra
 from qnet.io.fits.file import FitsFile
-from qnet.io.prepared import prepared_grid
+from qnet.io.readers.prepared import prepared_grid
 from qnet.training.preparation import prepare
 
 SURE_QUASAR = TruthRecord(2.0, 3, 3, 0, 0.0)

@@ -17,7 +17,7 @@ from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import Card, PreparedWriter, read_spectra
 from qnet.io.fits.file import FitsFile
-from qnet.io.prepared import prepared_grid
+from qnet.io.readers.prepared import prepared_grid
 
 GRID = WavelengthGrid.log(4000, 5000, 1e-2)
 

@@ -30,8 +30,7 @@ from qnet.core.selection import Selection
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads, one_blas_thread
 from qnet.io.catalogue import Catalogue, concatenate
-from qnet.io.frames import group_frames
-from qnet.io.reader import read_blocks, read_spectra
+from qnet.io.reader import group_frames, read_blocks, read_spectra
 from qnet.io.spall import SpAll
 from qnet.model.model import Model
 

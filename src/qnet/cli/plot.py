@@ -82,8 +82,7 @@ def _plot(arguments: argparse.Namespace) -> int:
 
 def _read(arguments: argparse.Namespace) -> Spectra:
     """The spectra of the inputs, which are one file or one set of frames."""
-    from qnet.io.frames import group_frames
-    from qnet.io.reader import read_spectra
+    from qnet.io.reader import group_frames, read_spectra
 
     groups = group_frames(arguments.inputs)
     if len(groups) > 1:

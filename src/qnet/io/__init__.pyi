@@ -6,6 +6,8 @@ from .memory import from_arrays as from_arrays
 from .memory import from_table as from_table
 from .prepared import PreparedWriter as PreparedWriter
 from .reader import read_spectra as read_spectra
+from .readers import Reader as Reader
+from .readers import register as register
 from .spall import read_spall as read_spall
 from .specutils import from_specutils as from_specutils
 from .superset import BuiltTruth as BuiltTruth

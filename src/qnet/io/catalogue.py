@@ -21,10 +21,10 @@ from qnet.io.columns import (
     integer_column,
     missing_value,
     text_column,
+    unit_text,
 )
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import FitsWriter
-from qnet.io.quantities import unit_text
 from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy
 from qnet.lines import absorber_IGM
 

@@ -167,3 +167,11 @@ def _checked_int64(column: npt.NDArray[Any]) -> IntArray:
 def _first(values: npt.NDArray[Any]) -> str:
     """First value of a column, for messages."""
     return repr(values[:1].tolist()[0]) if len(values) else "nothing"
+
+
+def unit_text(unit: Any) -> str:
+    """A unit in FITS's notation; as astropy writes it where FITS has none."""
+    try:
+        return str(unit.to_string("fits"))
+    except ValueError:
+        return str(unit)

@@ -1,10 +1,10 @@
-"""Spectra from arrays and astropy tables."""
+"""Spectra from arrays and astropy tables, with and without units."""
 
 from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, QnetWarning
-from qnet.core.spectra import Camera, Spectra
-from qnet.io.columns import filled
-from qnet.io.quantities import angstrom, flux_and_ivar, unit_text
-from qnet.io.readers.boss import COMBINEREJ
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
+from qnet.io.columns import filled, unit_text
+from qnet.io.readers.sdss import COMBINEREJ
 from qnet.lines import air_to_vacuum
 
 #: Names of table columns, in any letter case, by what they hold; best first.
@@ -29,6 +29,12 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "and_mask": ("and_mask",),
 }
 
+#: Grids whose wavelengths are taken for left edges, rather than centres, where nothing is said.
+QUASARNET_GRIDS = (QUASARNET_GRID, QUASARNET_LINEAR_GRID)
+
+#: Power of the flux unit that the unit of inverse variance, variance and standard deviation is.
+_POWERS = {"ivar": -2, "var": 2, "std": 1}
+
 
 def from_arrays(
     wave: Any,
@@ -37,6 +43,7 @@ def from_arrays(
     *,
     targetid: npt.ArrayLike | None = None,
     air: bool = False,
+    edges: bool | None = None,
 ) -> Spectra:
     """Spectra from plain arrays.
 
@@ -53,6 +60,10 @@ def from_arrays(
         Ids. The row numbers when None, with a warning for more than one row.
     air : bool
         The wavelengths are in air: convert them to vacuum.
+    edges : bool, optional
+        Whether `wave` is the left edges of the pixels, as of a network's grid
+        (`WavelengthGrid.wave`, the output of `qnet.preprocess.rebin`), or their centres. Centres
+        when None, with a warning where `wave` is one of QuasarNET's grids.
 
     Returns
     -------
@@ -62,8 +73,29 @@ def from_arrays(
     ------
     InputError
         Shapes disagree, wavelengths do not increase, or a unit cannot be converted.
+
+    Warns
+    -----
+    QnetWarning
+        There are no ids, or the wavelengths are those of a grid and `edges` is None.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet.io import from_arrays
+    >>> wave = np.linspace(3600, 9800, 4000)
+    >>> flux, ivar = np.ones((2, 4000)), np.full((2, 4000), 4.0)
+    >>> from_arrays(wave, flux, ivar, targetid=[7, 8])
+    <Spectra: 2 spectra, arrays; arrays (4000 pixels)>
+
+    Spectra that were rebinned to a grid, whose wavelengths are left edges:
+
+    >>> grid = qnet.WavelengthGrid.log(3600, 9800, 1e-3)
+    >>> rebinned = qnet.preprocess.rebin(wave, flux, ivar, grid)
+    >>> from_arrays(grid.wave, *rebinned, targetid=[7, 8], edges=True).cameras[0].edges
+    True
     """
-    return _from_arrays(wave, flux, ivar, targetid=targetid, air=air)
+    return _from_arrays(wave, flux, ivar, targetid=targetid, air=air, edges=edges)
 
 
 def _from_arrays(
@@ -75,22 +107,54 @@ def _from_arrays(
     mask: BoolArray | None = None,
     targetid: npt.ArrayLike | None = None,
     air: bool = False,
+    edges: bool | None = None,
 ) -> Spectra:
     """As `from_arrays`, with weights of another kind, and pixels without weight."""
     if flux is None or weights is None:
         raise InputError("flux and ivar must be given with wave")
-    flux_array, ivar_array, unit = flux_and_ivar(flux, weights, kind=kind)
+    flux_array, ivar_array, unit = flux_and_ivar(flux, weights, kind)
     if mask is not None and mask.shape == ivar_array.shape:
         ivar_array = np.where(mask, ivar_array.dtype.type(0), ivar_array)
-    flux_array, ivar_array = (np.atleast_2d(array) for array in (flux_array, ivar_array))
-    wave_array = angstrom(wave)
-    if air:
-        wave_array = air_to_vacuum(wave_array)
+    flux_array, ivar_array = np.atleast_2d(flux_array), np.atleast_2d(ivar_array)
+    camera = make_camera("arrays", angstrom(wave), flux_array, ivar_array, air, edges)
     return Spectra(
-        cameras=(Camera("arrays", wave_array, flux_array, ivar_array),),
+        cameras=(camera,),
         ids={"TARGETID": _targetid(targetid, len(flux_array))},
         flux_unit=unit,
     )
+
+
+def make_camera(
+    name: str,
+    wave: FloatArray,
+    flux: npt.NDArray[Any],
+    ivar: npt.NDArray[Any],
+    air: bool,
+    edges: bool | None,
+) -> Camera:
+    """A camera, its wavelengths in vacuum; with a warning where they may be left edges."""
+    if edges is None:
+        warn_if_edges(wave, QUASARNET_GRIDS)
+    return Camera(name, air_to_vacuum(wave) if air else wave, flux, ivar, bool(edges))
+
+
+def warn_if_edges(
+    wave: FloatArray, grids: Sequence[WavelengthGrid], *, but: Sequence[WavelengthGrid] = ()
+) -> None:
+    """Warn where wavelengths are the left edges of one of some grids, and of none of others."""
+
+    def of(grid: WavelengthGrid) -> bool:
+        return wave.shape[-1:] == (grid.npix,) and np.allclose(wave, grid.wave, rtol=1e-6, atol=0)
+
+    grid = next(filter(of, grids), None)
+    if grid is not None and not any(map(of, but)):
+        warnings.warn(
+            f"the wavelengths are those of a network's grid ({grid}), which are the left edges of "
+            "its pixels, but they are taken as centres: give edges=True where they are edges, "
+            "edges=False where they are centres",
+            QnetWarning,
+            stacklevel=5,
+        )
 
 
 def is_table(value: Any) -> bool:
@@ -98,7 +162,7 @@ def is_table(value: Any) -> bool:
     return hasattr(value, "colnames") and hasattr(value, "columns")
 
 
-def from_table(table: Any, *, air: bool = False) -> Spectra:
+def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> Spectra:
     """Spectra from an astropy Table: a row per spectrum, or one spectrum with a row per pixel.
 
     Parameters
@@ -109,8 +173,8 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
         further one-dimensional columns are carried as ids (TARGETID, THING_ID, ...); with a flux of
         (npix,) a row is a pixel. Masked values have no weight, nor have pixels with a non-zero mask
         or with the COMBINEREJ bit of and_mask, where there are such columns; a masked id is -1.
-    air : bool
-        The wavelengths are in air: convert them to vacuum.
+    air, edges
+        As in `from_arrays`.
 
     Returns
     -------
@@ -120,6 +184,19 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
     ------
     InputError
         A column is missing or has an unexpected shape or unit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from qnet.io import from_table
+    >>> wave = np.linspace(3600, 9800, 4000)
+    >>> table = Table({"wave": wave, "flux": np.ones(4000), "error": np.full(4000, 0.5)})
+    >>> spectra = from_table(table)
+    >>> spectra
+    <Spectra: 1 spectra, astropy Table; arrays (4000 pixels)>
+    >>> float(spectra.cameras[0].ivar[0, 0])
+    4.0
     """
     names = {name.lower(): name for name in table.colnames}
     found = {
@@ -132,26 +209,12 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
             raise InputError(
                 f"the table lacks a column named one of {legal}; it has {table.colnames}"
             )
-    wave = table[found["wave"]] if found["wave"] else _wave_of(table[found["loglam"]])
+    if found["wave"]:
+        wave = table[found["wave"]]
+    else:  # raised in float64
+        wave = np.power(10.0, filled(table[found["loglam"]], "loglam").astype(np.float64))
     flux, kind = table[found["flux"]], "ivar" if found["ivar"] else "std"
-    ids: dict[str, npt.NDArray[Any]] = {}
-    if np.ndim(flux) == 2:
-        ids = {
-            name.upper(): filled(table[name], name.upper())
-            for name in table.colnames
-            if name not in found.values()
-            and np.ndim(table[name]) == 1
-            and _kind(table[name]) in "iufbSU"
-        }
-        taken = {*ids, *(name.upper() for name in found.values() if name)}
-        flat = (name for name in table.colnames if np.ndim(table[name]) == 1)
-        left = [name for name in flat if name.upper() not in taken]
-        if left:
-            warnings.warn(
-                f"columns {left} are left out: only numbers and text are carried on",
-                QnetWarning,
-                stacklevel=2,
-            )
+    ids = _table_ids(table, found) if np.ndim(flux) == 2 else {}
     spectra = _from_arrays(
         wave,
         flux,
@@ -160,6 +223,7 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
         mask=_mask(table, found),
         targetid=ids.pop("TARGETID", None),
         air=air,
+        edges=edges,
     )
     units = {
         name.upper(): unit_text(table[name].unit)
@@ -171,18 +235,31 @@ def from_table(table: Any, *, air: bool = False) -> Spectra:
     )
 
 
-def _kind(column: Any) -> str:
-    """Kind of a column's numbers; "-" of coordinates, times and the like, which are no arrays."""
-    return str(column.dtype.kind) if hasattr(column, "dtype") else "-"
-
-
-def _wave_of(loglam: Any) -> FloatArray:
-    """Wavelengths of a column of decimal logarithms, raised in float64."""
-    return np.power(10.0, filled(loglam, "loglam").astype(np.float64))
+def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, npt.NDArray[Any]]:
+    """One-dimensional columns of numbers or text that are no pixels; others with a warning."""
+    flat = {
+        name: getattr(getattr(table[name], "dtype", None), "kind", "-")
+        for name in table.colnames
+        if np.ndim(table[name]) == 1 and name not in found.values()
+    }
+    ids = {
+        name.upper(): filled(table[name], name.upper())
+        for name, kind in flat.items()
+        if kind in "iufbSU"
+    }
+    taken = {*ids, *(name.upper() for name in found.values() if name)}
+    left = [name for name in flat if name.upper() not in taken]
+    if left:
+        warnings.warn(
+            f"columns {left} are left out: only numbers and text are carried on",
+            QnetWarning,
+            stacklevel=3,
+        )
+    return ids
 
 
 def _mask(table: Any, found: Mapping[str, str | None]) -> BoolArray | None:
-    """Pixels that the mask columns of a table say are bad; None where it has none."""
+    """Pixels that the mask columns of a table mark as bad; None where it has none."""
     bad = None
     for kind, bits in (("mask", None), ("and_mask", COMBINEREJ)):
         name = found[kind]
@@ -215,3 +292,96 @@ def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
             f"targetid must be {nspec} integers, not of type {ids.dtype} and shape {ids.shape}"
         )
     return ids.astype(np.int64)
+
+
+def _plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, BoolArray | None]:
+    """Numbers, masked ones included, unit and mask of an array, Quantity or table column."""
+    unit = getattr(values, "unit", None)
+    mask = getattr(values, "mask", None)
+    bare = getattr(values, "unmasked", values)
+    if isinstance(bare, np.ma.MaskedArray):
+        bare = bare.data
+    if unit is not None and hasattr(bare, "value"):
+        bare = bare.value
+    try:
+        numbers = np.asarray(bare)
+    except ValueError as error:
+        raise InputError(f"{name} is no rectangular array of numbers ({error})") from error
+    if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
+        return numbers, unit, np.broadcast_to(mask, numbers.shape)
+    return numbers, unit, None
+
+
+def angstrom(wave: Any) -> FloatArray:
+    """Wavelengths [Angstrom] of wavelengths, frequencies or energies; plain ones as they are."""
+    numbers, unit, mask = _plain(wave, "wave")
+    if mask is not None:
+        raise InputError("wave holds masked wavelengths")
+    try:
+        numbers = numbers.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"wave must hold numbers, not {numbers.dtype}") from error
+    if unit is None:
+        return numbers
+    from astropy import units
+
+    try:
+        quantity = units.Quantity(numbers, unit)
+        return np.asarray(quantity.to_value(units.AA, equivalencies=units.spectral()))
+    except (units.UnitsError, TypeError, ValueError) as error:
+        raise InputError(f"wave has unit {unit}, which is no wavelength") from error
+
+
+def flux_and_ivar(
+    flux: Any, weights: Any, kind: str, weight_unit: Any = None
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
+    """Flux, its inverse variance and their unit, from 'ivar', 'var' or 'std'; masked: ivar 0."""
+    numbers, unit, mask = _plain(flux, "flux")
+    weights, own_unit, weight_mask = _plain(weights, kind)
+    weight_unit = own_unit if weight_unit is None else weight_unit
+    if unit is not None:
+        _check_flux_unit(unit)
+    if weight_unit is not None and unit is None:
+        raise InputError(f"{kind} has unit {weight_unit}, but flux has none")
+    if kind not in _POWERS:
+        raise InputError(f"uncertainty of type {kind!r} is not one of 'ivar', 'var', 'std'")
+    if weight_unit is not None:
+        expected = unit ** _POWERS[kind]
+        try:
+            factor = weight_unit.to(expected)
+        except Exception as error:
+            raise InputError(
+                f"{kind} has unit {weight_unit}, but flux has {unit}: expected {expected}"
+            ) from error
+        if factor != 1:
+            weights = weights.astype(np.float64) * factor
+    if kind != "ivar":
+        weights = _inverse(weights, squared=kind == "std")
+    for masked in (mask, weight_mask):
+        if masked is not None and masked.shape == weights.shape:
+            weights = np.where(masked, weights.dtype.type(0), weights)
+    return numbers, weights, SURVEY_FLUX_UNIT if unit is None else str(unit)
+
+
+def _check_flux_unit(unit: Any) -> None:
+    """Raise unless a unit is one of flux per wavelength, or none at all."""
+    from astropy import units
+
+    per_wavelength = units.Unit("erg / (s cm2 Angstrom)")
+    try:
+        fits = unit.is_equivalent(per_wavelength) or unit == units.dimensionless_unscaled
+    except (units.UnitsError, TypeError, AttributeError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"flux has unit {unit}, but flux per wavelength was expected, such as "
+            f"{per_wavelength}: convert it, or give plain numbers"
+        )
+
+
+def _inverse(spread: npt.NDArray[Any], *, squared: bool) -> FloatArray:
+    """Inverse variance of a variance, or of a deviation; 0 where that is not positive."""
+    values = spread.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        variance = np.square(values) if squared else values
+        return np.asarray(np.where((values > 0) & (variance > 0), 1.0 / variance, 0.0))

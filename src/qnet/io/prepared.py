@@ -1,4 +1,4 @@
-"""Prepared data files: spectra already on a network's grid."""
+"""Writer of prepared data files: spectra on a network's grid."""
 
 from __future__ import annotations
 
@@ -10,108 +10,19 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, IntArray
-from qnet.core.errors import FileError, GridError, InputError
+from qnet.core.arrays import Float32Array
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output
-from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.core.spectra import Camera, Spectra
+from qnet.core.grid import WavelengthGrid
 from qnet.io.catalogue import concatenate
-from qnet.io.columns import id_column, row_numbers, text_column
-from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card, FitsWriter
-
-#: Header cards of the image that give its grid; QuasarNET's own files have none.
-GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
+from qnet.io.readers.prepared import GRID_CARDS
 
 #: Name of the table of ids.
 IDS_EXTNAME = "IDS"
 
 #: Batches of ids that are kept apart before they are joined into one.
 _BATCHES = 256
-
-
-def is_prepared(fits: FitsFile) -> bool:
-    """Whether a file has the HDUs of a prepared data file."""
-    return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1)
-
-
-def read_prepared(fits: FitsFile, rows: IntArray | None = None) -> Spectra:
-    """Read a prepared data file, of qnet or of QuasarNET.
-
-    Parameters
-    ----------
-    fits : FitsFile
-        HDU 0: image (nspec, 2 * npix), flux then ivar; HDU 1: table with TARGETID and the survey's
-        ids. Without a grid in the header it is on QuasarNET's log grid.
-    rows : ndarray of int, optional
-        Rows to read; all when None.
-
-    Returns
-    -------
-    Spectra
-
-    Raises
-    ------
-    FileError
-        Sizes disagree, or the grid is not legal.
-    """
-    grid = prepared_grid(fits)
-    data = fits.image(0, rows)
-    ids = prepared_ids(fits, rows)
-    return Spectra(
-        cameras=(Camera("prepared", grid.wave, data[:, : grid.npix], data[:, grid.npix :], True),),
-        ids=ids,
-        row=row_numbers(fits.shape(0)[0], rows),
-        layout="prepared data file",
-        source=(str(fits.path),),
-    )
-
-
-def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, npt.NDArray[Any]]:
-    """TARGETID and the survey's ids of a prepared data file.
-
-    Raises
-    ------
-    FileError
-        The table has another number of rows than the image.
-    """
-    nspec = fits.shape(0)[0]
-    if fits.nrows(1) != nspec:
-        raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
-    ids: dict[str, npt.NDArray[Any]] = {}
-    for name, column in fits.table(1, fits.columns(1), rows).items():
-        if name == "TARGETID":
-            ids[name] = id_column(column, name, fits.path)
-        elif column.ndim == 1 and column.dtype.kind in "iufbSU":
-            text = column.dtype.kind in "SU"
-            ids[name] = text_column(column, name, fits.path) if text else column
-    return ids
-
-
-def prepared_grid(fits: FitsFile) -> WavelengthGrid:
-    """Grid of a prepared data file, from its header; QuasarNET's where that has none.
-
-    Raises
-    ------
-    FileError
-        The grid is not legal, or the image has another width.
-    """
-    width = fits.shape(0)[1]
-    header = fits.header(0)
-    values = {key: header.get(card) for key, card in GRID_CARDS.items()}
-    if all(value is None for value in values.values()):
-        grid = QUASARNET_GRID
-    else:
-        try:
-            grid = WavelengthGrid.from_dict({**values, "npix": width // 2})
-        except GridError as error:
-            raise FileError(f"{fits.path}: header of HDU 0: {error}") from error
-    if width != 2 * grid.npix:
-        raise FileError(
-            f"{fits.path}: HDU 0 has {width} columns, but flux and ivar on its grid "
-            f"({grid}) make {2 * grid.npix}"
-        )
-    return grid
 
 
 class PreparedWriter:

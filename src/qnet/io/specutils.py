@@ -13,13 +13,10 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray
 from qnet.core.errors import InputError, QnetWarning
-from qnet.core.flags import QNFlag
-from qnet.core.spectra import Camera, Spectra, stack
+from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_column
-from qnet.io.memory import row_number_ids
-from qnet.io.quantities import angstrom, flux_and_ivar
-from qnet.io.readers import desi
-from qnet.lines import air_to_vacuum
+from qnet.io.memory import angstrom, flux_and_ivar, make_camera, row_number_ids
+from qnet.io.readers.desi import id_names, row_flags
 
 
 def is_spectrum(value: Any) -> bool:
@@ -27,7 +24,7 @@ def is_spectrum(value: Any) -> bool:
     return hasattr(value, "spectral_axis") and hasattr(value, "flux")
 
 
-def from_specutils(value: Any, *, air: bool = False) -> Spectra:
+def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) -> Spectra:
     """Spectra from a specutils Spectrum, SpectrumCollection or SpectrumList.
 
     Parameters
@@ -36,8 +33,8 @@ def from_specutils(value: Any, *, air: bool = False) -> Spectra:
         A Spectrum with flux (npix,) or (nspec, npix); or a list: of the cameras of the same spectra
         (as specutils reads DESI files: each with a band in its meta), or of one-dimensional
         spectra, a row each. Masked pixels have no weight.
-    air : bool
-        The wavelengths are in air: convert them to vacuum.
+    air, edges
+        As in `from_arrays`.
 
     Returns
     -------
@@ -55,13 +52,33 @@ def from_specutils(value: Any, *, air: bool = False) -> Spectra:
     QnetWarning
         There is no uncertainty (all pixels weigh the same), or the mask merges bits of an SDSS mask
         of which qnet would use one.
+
+    Examples
+    --------
+    Any object with the attributes of a Spectrum will do:
+
+    >>> from types import SimpleNamespace
+    >>> import numpy as np
+    >>> from astropy import units
+    >>> from astropy.nddata import StdDevUncertainty
+    >>> from qnet.io import from_specutils
+    >>> spectrum = SimpleNamespace(
+    ...     spectral_axis=np.linspace(360, 980, 4000) * units.nm,
+    ...     flux=np.ones(4000) * units.Unit("1e-17 erg / (s cm2 Angstrom)"),
+    ...     uncertainty=StdDevUncertainty(np.full(4000, 0.5)),
+    ... )
+    >>> spectra = from_specutils(spectrum)
+    >>> spectra
+    <Spectra: 1 spectra, specutils Spectrum; spectrum (4000 pixels)>
+    >>> float(spectra.cameras[0].wave[0]), float(spectra.cameras[0].ivar[0, 0])
+    (3600.0, 4.0)
     """
     if is_spectrum(value):
-        return _with_ids(_one_spectrum(value, air), [value])
+        return _with_ids(_one_spectrum(value, air, edges), [value])
     items = list(value)
     if not items or not all(is_spectrum(item) for item in items):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
-    batches = [_one_spectrum(item, air) for item in items]
+    batches = [_one_spectrum(item, air, edges) for item in items]
     bands = [str(_meta(item).get("band", "")).upper() for item in items]
     if all(bands):
         return _with_ids(_join_bands(batches, bands), items[:1])
@@ -78,9 +95,9 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     if fibermap is not None and "TARGETID" in fibermap.colnames and len(items) == 1:
         ids = {
             name: id_column(filled(fibermap[name], name), name, Path("fibermap"))
-            for name in desi.id_names(list(fibermap.colnames))
+            for name in id_names(list(fibermap.colnames))
         }
-        return dataclasses.replace(spectra, ids=ids, flag=spectra.flag | desi.row_flags(ids))
+        return dataclasses.replace(spectra, ids=ids, flag=spectra.flag | row_flags(ids))
     headers = [_sdss_header(item) for item in items]
     thing_ids = [header["THING_ID"] for header in headers if "THING_ID" in header]
     if len(thing_ids) == len(spectra):
@@ -89,9 +106,9 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     return dataclasses.replace(spectra, ids={"TARGETID": row_number_ids(len(spectra))})
 
 
-def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
+def _one_spectrum(spectrum: Any, air: bool, edges: bool | None) -> Spectra:
     """One specutils Spectrum, of one row or several."""
-    flux, ivar, unit = _flux_and_ivar(spectrum)
+    flux, ivar, unit = _spectrum_arrays(spectrum)
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     wave = angstrom(spectrum.spectral_axis)
     sdss = bool(_sdss_header(spectrum))
@@ -104,10 +121,8 @@ def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
             ivar = np.where(masked, 0.0, ivar).astype(ivar.dtype)
     if wave.ndim == 1 and len(wave) > 1 and wave[0] > wave[-1]:
         wave, flux, ivar = wave[::-1], flux[:, ::-1], ivar[:, ::-1]
-    if air:
-        wave = air_to_vacuum(wave)
     return Spectra(
-        cameras=(Camera("spectrum", wave, flux, ivar),),
+        cameras=(make_camera("spectrum", wave, flux, ivar, air, edges),),
         ids={"TARGETID": np.arange(len(flux))},
         survey="SDSS" if sdss else "",
         layout="specutils Spectrum",
@@ -115,8 +130,8 @@ def _one_spectrum(spectrum: Any, air: bool) -> Spectra:
     )
 
 
-def _flux_and_ivar(spectrum: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
-    """Flux and inverse variance of a Spectrum, from whichever uncertainty it has."""
+def _spectrum_arrays(spectrum: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
+    """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
     uncertainty = getattr(spectrum, "uncertainty", None)
     if uncertainty is None:
         warnings.warn(
@@ -124,19 +139,9 @@ def _flux_and_ivar(spectrum: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], s
             QnetWarning,
             stacklevel=4,
         )
-        return flux_and_ivar(spectrum.flux, np.ones(np.shape(spectrum.flux), dtype=np.float32))
-    values = np.asarray(uncertainty.array)
-    unit = getattr(uncertainty, "unit", None)
-    weights = values if unit is None else _WithUnit(values, unit)
-    return flux_and_ivar(spectrum.flux, weights, kind=str(uncertainty.uncertainty_type))
-
-
-@dataclasses.dataclass(frozen=True)
-class _WithUnit:
-    """Values with a unit, kept in their own precision."""
-
-    value: npt.NDArray[Any]
-    unit: Any
+        return flux_and_ivar(spectrum.flux, np.ones(np.shape(spectrum.flux), np.float32), "ivar")
+    kind, unit = str(uncertainty.uncertainty_type), getattr(uncertainty, "unit", None)
+    return flux_and_ivar(spectrum.flux, np.asarray(uncertainty.array), kind, unit)
 
 
 def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
@@ -151,7 +156,7 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
         for batch, band in zip(batches, bands, strict=True)
     )
     first = batches[0]
-    flag = first.flag | (0 if desi.has_all_cameras(bands) else QNFlag.CAMERA_MISSING)
+    flag = first.flag | row_flags({"TARGETID": first.ids["TARGETID"]}, bands)
     return dataclasses.replace(
         first, cameras=cameras, flag=flag, survey="DESI", layout="specutils list of cameras"
     )
@@ -181,5 +186,6 @@ def _sdss_header(spectrum: Any) -> Mapping[str, Any]:
 
 
 def _meta(spectrum: Any) -> Mapping[str, Any]:
+    """The meta of a Spectrum."""
     meta = getattr(spectrum, "meta", None)
     return meta if isinstance(meta, Mapping) else {}

@@ -19,7 +19,7 @@ from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID
 from qnet.io.fits.file import FitsFile
-from qnet.io.prepared import is_prepared, prepared_grid, prepared_ids
+from qnet.io.readers.prepared import is_prepared, prepared_grid, prepared_ids
 from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io

@@ -17,7 +17,7 @@ from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.writer import Card, FitsWriter
-from qnet.io.readers.boss import COMBINEREJ
+from qnet.io.readers.sdss import COMBINEREJ
 
 #: Bit of DESI's masks that a pixel without weight gets: ALLBADPIX of desispec's specmask.
 ALLBADPIX = 1 << 1

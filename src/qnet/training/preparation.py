@@ -33,9 +33,8 @@ from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.selection import Selection, is_qso_target
 from qnet.core.spectra import Spectra
-from qnet.io.frames import group_frames
 from qnet.io.prepared import PreparedWriter
-from qnet.io.reader import read_spectra
+from qnet.io.reader import group_frames, read_spectra
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
 from qnet.io.training_data import not_inspected

@@ -1,0 +1,96 @@
+"""DESI coadd and spectra files: the three cameras, or their coadd, of many targets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from qnet.core.arrays import Float32Array
+from qnet.core.errors import FileError
+from qnet.core.spectra import Spectra
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers.desi import DECLARED, dependency_cards, read_camera, read_ids, row_flags
+from qnet.io.readers.registry import Reader, Request, register
+
+#: HDUs of a camera by name; older coadds have the three cameras in one, BRZ.
+_CAMERA_HDU = re.compile(r"(B|R|Z|BRZ)_(FLUX|IVAR|WAVELENGTH)")
+
+
+def _detect(fits: FitsFile) -> bool:
+    """Whether there is an HDU of a camera."""
+    return any(_CAMERA_HDU.fullmatch(name) for name in fits.names)
+
+
+def _camera_names(fits: FitsFile) -> list[str]:
+    """Cameras in the order of their flux HDUs."""
+    matches = [match for name in fits.names if (match := _CAMERA_HDU.fullmatch(name))]
+    first_flux = sorted(matches, key=lambda match: match[2] != "FLUX")
+    return list(dict.fromkeys(match[1] for match in first_flux))
+
+
+def _count(fits: FitsFile) -> int:
+    """Number of rows; 0 where there is no flux."""
+    return (*fits.shape(f"{_camera_names(fits)[0]}_FLUX"), 0)[0]
+
+
+def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+    """Read a coadd or spectra file."""
+    (fits,) = files
+    names = _camera_names(fits)
+    if request.use_mask and any(f"{name}_MASK" in fits for name in names):
+        lacking = [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]
+        if lacking:
+            raise FileError(
+                f"{fits.path}: lacks {', '.join(lacking)}, though other cameras have a MASK; is it "
+                "whole?"
+            )
+    nspec = _count(fits)
+    memory = _pixel_memory(fits, names, nspec if request.rows is None else len(request.rows))
+    cameras = tuple(
+        read_camera(fits, name, request, prefix=f"{name}_", out=out)
+        for name, out in zip(names, memory, strict=True)
+    )
+    ids = read_ids(fits, nspec, request.rows)
+    return Spectra(
+        cameras=cameras,
+        ids=ids,
+        flag=row_flags(ids, names),
+        cards=dependency_cards(fits.header(0)),
+    )
+
+
+def _pixel_memory(
+    fits: FitsFile, names: Sequence[str], nrows: int
+) -> list[tuple[Float32Array, ...] | None]:
+    """Memory for flux and ivar of each camera, in one piece; None where it would not be used.
+
+    The system hands out one large piece in large pages: that costs a third of what it takes to get
+    the same memory as arrays of a few megabytes each.
+    """
+    shapes = [fits.shape(f"{name}_FLUX") for name in names]
+    if any(len(shape) != 2 for shape in shapes):
+        return [None] * len(names)
+    ends = np.cumsum([2 * nrows * shape[1] for shape in shapes])
+    # A compressed file may claim any size, and its pixels come in memory of their own.
+    if ends[-1] * np.dtype(np.float32).itemsize > fits.path.stat().st_size:
+        return [None] * len(names)
+    pieces = np.split(np.empty(ends[-1], np.float32), ends[:-1])
+    return [
+        tuple(piece.reshape(2, nrows, shape[1]))
+        for piece, shape in zip(pieces, shapes, strict=True)
+    ]
+
+
+register(
+    Reader(
+        name="DESI coadd or spectra file",
+        hdus="images B_FLUX, R_FLUX, Z_FLUX or BRZ_FLUX with _IVAR, _WAVELENGTH, perhaps _MASK",
+        detect=_detect,
+        count=_count,
+        read=_read,
+        whole=False,
+        **DECLARED,
+    )
+)

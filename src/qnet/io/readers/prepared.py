@@ -1,0 +1,94 @@
+"""Prepared data files: spectra on a network's grid, as `PreparedWriter` or QuasarNET writes them.
+
+HDU 0 is an image (nspec, 2 * npix), flux then ivar; HDU 1 a table with TARGETID and other ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from qnet.core.arrays import IntArray
+from qnet.core.errors import FileError, GridError
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.spectra import Camera, Spectra
+from qnet.io.columns import id_column, text_column
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers.registry import Reader, Request, register
+
+#: Header cards of the image that give its grid; QuasarNET's own files have none.
+GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
+
+
+def is_prepared(fits: FitsFile) -> bool:
+    """Whether a file has the HDUs of a prepared data file."""
+    return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1)
+
+
+def count_prepared(fits: FitsFile) -> int:
+    """Number of spectra of a prepared data file."""
+    return fits.shape(0)[0]
+
+
+def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, npt.NDArray[Any]]:
+    """TARGETID and the survey's ids of a prepared data file."""
+    nspec = count_prepared(fits)
+    if fits.nrows(1) != nspec:
+        raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
+    ids: dict[str, npt.NDArray[Any]] = {}
+    for name, column in fits.table(1, fits.columns(1), rows).items():
+        if name == "TARGETID":
+            ids[name] = id_column(column, name, fits.path)
+        elif column.ndim == 1 and column.dtype.kind in "iufbSU":
+            text = column.dtype.kind in "SU"
+            ids[name] = text_column(column, name, fits.path) if text else column
+    return ids
+
+
+def prepared_grid(fits: FitsFile) -> WavelengthGrid:
+    """Grid of a prepared data file, from its header; QuasarNET's where that has none."""
+    width = fits.shape(0)[1]
+    header = fits.header(0)
+    values = {key: header.get(card) for key, card in GRID_CARDS.items()}
+    if all(value is None for value in values.values()):
+        grid = QUASARNET_GRID
+    else:
+        try:
+            grid = WavelengthGrid.from_dict({**values, "npix": width // 2})
+        except GridError as error:
+            raise FileError(f"{fits.path}: header of HDU 0: {error}") from error
+    if width != 2 * grid.npix:
+        raise FileError(
+            f"{fits.path}: HDU 0 has {width} columns, but flux and ivar on its grid "
+            f"({grid}) make {2 * grid.npix}"
+        )
+    return grid
+
+
+def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+    """Read a prepared data file."""
+    (fits,) = files
+    grid = prepared_grid(fits)
+    data = fits.image(0, request.rows)
+    flux, ivar = data[:, : grid.npix], data[:, grid.npix :]
+    ids = prepared_ids(fits, request.rows)
+    return Spectra(cameras=(Camera("prepared", grid.wave, flux, ivar, edges=True),), ids=ids)
+
+
+register(
+    Reader(
+        name="prepared data file",
+        survey="",
+        hdus="HDU 0 an image (nspec, 2 npix) of flux and ivar, HDU 1 a table with TARGETID",
+        targetid="HDU 1",
+        wavelengths="vacuum, left edges of the pixels of a grid",
+        no_weight="",
+        detect=is_prepared,
+        count=count_prepared,
+        read=_read,
+        whole=False,
+        ids=("TARGETID", "all other one-dimensional columns of HDU 1"),
+    )
+)

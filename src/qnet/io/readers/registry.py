@@ -1,0 +1,175 @@
+"""The register of readers: what a layout of files declares."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import IntArray
+from qnet.core.errors import InputError
+from qnet.core.spectra import Spectra
+from qnet.io.fits.file import FitsFile
+from qnet.io.spall import SpAll
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What is read of a file: which rows (None: all), with which THING_IDs, and whether MASK."""
+
+    rows: IntArray | None = None
+    spall: SpAll | None = None
+    use_mask: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A layout of files of spectra: how it is recognised, and how it is read.
+
+    Parameters
+    ----------
+    name : str
+        Name of the layout, as `Spectra.layout` has it.
+    survey : str
+        'DESI', 'SDSS', or '' for none.
+    hdus : str
+        The HDUs by which a file is recognised, in words.
+    targetid : str
+        Where TARGETID comes from, in words.
+    wavelengths : str
+        What the wavelengths are, in words.
+    no_weight : str
+        Pixels that get ivar 0, in words; '' for none.
+    detect : callable
+        Whether an open `FitsFile` has the layout. No two readers may say so of one file.
+    count : callable
+        Number of spectra of an open file.
+    read : callable
+        ``read(files, request)``: the `Spectra` of one open file, or of the frames of one set, of
+        those ``request.rows`` that are asked for. `read_spectra` fills in their survey, layout,
+        source and row.
+    whole : bool
+        Whether all spectra of a file are read at once: a plate's at most. Others are read in
+        blocks of rows.
+    ids : tuple of str
+        Columns of a catalogue that files of the layout can fill.
+    qso_targets : mapping of str to int
+        Target columns, with the mask of the bits that mean quasar.
+    frames : re.Pattern, optional
+        Names of files of which several are one set of spectra: those of the same groups
+        `spectrograph` and `exposure` in one folder.
+    fibers : callable, optional
+        FIBERIDs of the rows of an open file, where spectra can be selected by them.
+
+    Examples
+    --------
+    >>> from qnet.io.readers import READERS
+    >>> for reader in READERS:
+    ...     print(reader.survey, "|", reader.name, "|", reader.targetid)
+    DESI | DESI cframe files | FIBERMAP, else the row number
+    DESI | DESI coadd or spectra file | FIBERMAP, else the row number
+     | prepared data file | HDU 1
+    SDSS | SDSS spCFrame files | THING_ID of the spAll file, else -1
+    SDSS | SDSS spec file | THING_ID, in SDSS-V CATALOGID, else -1
+    SDSS | SDSS spPlate file | THING_ID of the spAll file, else -1
+    """
+
+    name: str
+    survey: str
+    hdus: str
+    targetid: str
+    wavelengths: str
+    no_weight: str
+    detect: Callable[[FitsFile], bool]
+    count: Callable[[FitsFile], int]
+    read: Callable[[Sequence[FitsFile], Request], Spectra]
+    whole: bool
+    ids: tuple[str, ...]
+    qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    frames: re.Pattern[str] | None = None
+    fibers: Callable[[FitsFile], npt.NDArray[np.int32]] | None = None
+
+
+#: The readers that `read_spectra` tries, in this order.
+READERS: list[Reader] = []
+
+
+def register(reader: Reader) -> Reader:
+    """Add a reader to those that `qnet.read_spectra` and `qnet.classify` try.
+
+    Parameters
+    ----------
+    reader : Reader
+
+    Returns
+    -------
+    Reader
+        The same.
+
+    Raises
+    ------
+    InputError
+        There is a reader of this name, or one that means other bits by a target column.
+
+    Examples
+    --------
+    A reader of files whose second HDU is a table of one spectrum:
+
+    >>> import qnet
+    >>> from qnet.io import Reader, register
+    >>> def read(files, request):
+    ...     columns = files[0].table("ONE", ["WAVE", "FLUX", "IVAR"])
+    ...     spectra = qnet.io.from_arrays(*columns.values())
+    ...     return spectra if request.rows is None else spectra.select(request.rows)
+    >>> reader = register(
+    ...     Reader(
+    ...         name="file of one spectrum",
+    ...         survey="",
+    ...         hdus="table ONE with WAVE, FLUX and IVAR",
+    ...         targetid="the row number",
+    ...         wavelengths="vacuum, centres",
+    ...         no_weight="",
+    ...         detect=lambda fits: "ONE" in fits,
+    ...         count=lambda fits: 1,
+    ...         read=read,
+    ...         whole=True,
+    ...         ids=("TARGETID",),
+    ...     )
+    ... )
+    >>> from astropy.table import Table
+    >>> table = Table({"WAVE": [4000.0, 4001.0], "FLUX": [1.0, 2.0], "IVAR": [1.0, 1.0]})
+    >>> table.meta["EXTNAME"] = "ONE"
+    >>> table.write("one.fits")
+    >>> qnet.read_spectra("one.fits")
+    <Spectra: 1 spectra, file of one spectrum; arrays (2 pixels)>
+    >>> qnet.io.readers.READERS.remove(reader)
+    """
+    if any(known.name == reader.name for known in READERS):
+        raise InputError(f"there is a reader named {reader.name!r} already")
+    bits = qso_target_bits()
+    for column, mask in reader.qso_targets.items():
+        if bits.get(column, mask) != mask:
+            raise InputError(
+                f"reader {reader.name!r}: the quasar bits of {column} are {bits[column]:#x}, "
+                f"not {mask:#x}"
+            )
+    READERS.append(reader)
+    return reader
+
+
+def qso_target_bits() -> dict[str, int]:
+    """Mask of the quasar-target bits, by target column, of all readers."""
+    return {name: mask for reader in READERS for name, mask in reader.qso_targets.items()}
+
+
+def bit_mask(*parts: int | tuple[int, int]) -> int:
+    """Bit mask of single bits and inclusive ranges of bits."""
+    mask = 0
+    for part in parts:
+        low, high = part if isinstance(part, tuple) else (part, part)
+        for bit in range(low, high + 1):
+            mask |= 1 << bit
+    return mask

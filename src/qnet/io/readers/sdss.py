@@ -1,0 +1,160 @@
+"""What the layouts of SDSS, BOSS, eBOSS and SDSS-V share: masks, wavelengths, ids of a plate."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.errors import FileError, QnetWarning
+from qnet.core.flags import QNFlag
+from qnet.io.columns import NO_ID, id_column, integer_card, integer_column
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers.registry import Request, bit_mask
+
+#: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
+COMBINEREJ = 1 << 25
+
+#: Quasar-target bits by column, of BOSS, its ancillary programs and eBOSS.
+QSO_TARGETS: Mapping[str, int] = {
+    "BOSS_TARGET1": bit_mask((10, 19), (40, 44)),
+    "EBOSS_TARGET0": bit_mask((10, 18), 20, 22, 30, 31, (33, 35), 40),
+    "EBOSS_TARGET1": bit_mask((9, 18), 30, 31),
+    "EBOSS_TARGET2": bit_mask(0, 2, 4, 20, 21, (23, 27), (31, 34), (50, 62)),
+    "ANCILLARY_TARGET1": bit_mask((6, 31), (50, 55), 58, 59),
+    "ANCILLARY_TARGET2": bit_mask((0, 5), (7, 10), (13, 15), (24, 27), (31, 33), (53, 56)),
+}
+
+#: Target columns that a catalogue carries.
+TARGET_COLUMNS = (
+    "BOSS_TARGET1",
+    "BOSS_TARGET2",
+    "ANCILLARY_TARGET1",
+    "ANCILLARY_TARGET2",
+    "EBOSS_TARGET0",
+    "EBOSS_TARGET1",
+    "EBOSS_TARGET2",
+)
+
+#: HDU of the plugmap in spPlate and spCFrame files, which name their HDUs only in late versions.
+_PLUGMAP = 5
+
+#: Columns of the plugmap that a catalogue carries, by its own names for them.
+_PLUGMAP_IDS = {"RA": "TARGET_RA", "DEC": "TARGET_DEC", "OBJTYPE": "OBJTYPE"}
+
+#: Fields of `Reader` that are the same for the layouts that hold the fibres of a plate.
+PLATE_DECLARED: Mapping[str, Any] = {
+    "survey": "SDSS",
+    "targetid": "THING_ID of the spAll file, else -1",
+    "ids": ("THING_ID", "PLATE", "MJD", "FIBERID", *_PLUGMAP_IDS.values(), "target bits"),
+    "qso_targets": QSO_TARGETS,
+}
+
+
+def is_plate(fits: FitsFile) -> bool:
+    """Whether HDUs 0, 1 and 2 are images of one two-dimensional shape."""
+    shape = fits.shape(0)
+    return len(shape) == 2 and fits.shape(1) == shape and fits.shape(2) == shape
+
+
+def has_loglam(fits: FitsFile) -> bool:
+    """Whether HDU 3 is an image of real numbers in the shape of HDU 0: loglam of each fibre."""
+    if fits.shape(3) != fits.shape(0):
+        return False
+    return fits.image(3, np.arange(1)).dtype.kind == "f"
+
+
+def count_fibers(fits: FitsFile) -> int:
+    """Number of spectra of an spPlate or spCFrame."""
+    return fits.shape(0)[0]
+
+
+def plate_arrays(
+    fits: FitsFile, rows: IntArray | None
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Flux and ivar of an spPlate or spCFrame; ivar 0 where the COMBINEREJ bit is set."""
+    flux, ivar = fits.image(0, rows), fits.image(1, rows)
+    return flux, without_rejected(ivar, fits.image(2, rows, integers=True))
+
+
+def without_rejected(ivar: npt.NDArray[Any], mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The ivar with 0 where a mask has the COMBINEREJ bit."""
+    return np.where(mask.astype(np.int64) & COMBINEREJ, ivar.dtype.type(0), ivar)
+
+
+def to_wave(loglam: npt.NDArray[Any]) -> FloatArray:
+    """Wavelengths [Angstrom] from their decimal logarithms, raised in float64."""
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        return np.power(10.0, loglam.astype(np.float64))
+
+
+def plate_fibers(fits: FitsFile) -> npt.NDArray[np.int32]:
+    """FIBERIDs of the rows of an spPlate or spCFrame."""
+    fibers = fits.table(_PLUGMAP, ["FIBERID"])["FIBERID"]
+    if len(fibers) != count_fibers(fits):
+        raise FileError(
+            f"{fits.path}: the plugmap in HDU {_PLUGMAP} has {len(fibers)} rows, but there are "
+            f"{count_fibers(fits)} spectra"
+        )
+    column, limits = integer_column(fibers, "FIBERID", fits.path), np.iinfo(np.int32)
+    if len(column) and not limits.min <= column.min() <= column.max() <= limits.max:
+        raise FileError(f"{fits.path}: column FIBERID holds numbers beyond the range of int32")
+    return column.astype(np.int32)
+
+
+def plate_ids(fits: FitsFile, request: Request) -> dict[str, npt.NDArray[Any]]:
+    """Ids of the fibres of an spPlate or spCFrame."""
+    fiber = plate_fibers(fits)
+    have = fits.columns(_PLUGMAP)
+    columns = {name: id_name for name, id_name in _PLUGMAP_IDS.items() if name in have}
+    columns |= {name: name for name in TARGET_COLUMNS if name in have}
+    plugmap = fits.table(_PLUGMAP, list(columns)) if columns else {}
+    if request.rows is not None:
+        fiber = fiber[request.rows]
+        plugmap = {name: column[request.rows] for name, column in plugmap.items()}
+    header = fits.header(0)
+    plate, mjd = (
+        integer_card(header.get(card, NO_ID), card, fits.path) for card in ("PLATEID", "MJD")
+    )
+    spall = request.spall
+    if spall is None:
+        warn_no_id(fits, "THING_ID")
+        spall = {}
+    thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber], np.int64)
+    ids: dict[str, npt.NDArray[Any]] = {
+        "TARGETID": thing_id,
+        "PLATE": np.full(len(fiber), plate, dtype=np.int32),
+        "MJD": np.full(len(fiber), mjd, dtype=np.int32),
+        "FIBERID": fiber,
+        "THING_ID": thing_id,
+    }
+    for name, values in plugmap.items():
+        ids[columns[name]] = id_column(values, columns[name], fits.path)
+    return ids
+
+
+def warn_no_id(fits: FitsFile, name: str) -> None:
+    """Warn that a file does not hold the id that TARGETID is taken from."""
+    hint = "; give spall (an spAll file)" if name == "THING_ID" else ""
+    warnings.warn(
+        f"{fits.path}: holds no {name}: TARGETID is {NO_ID}{hint}", QnetWarning, stacklevel=2
+    )
+
+
+def sky_flag(ids: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
+    """The NOT_TARGET bit for sky fibres."""
+    flag = np.zeros(len(ids["TARGETID"]), dtype=np.int32)
+    if "OBJTYPE" in ids:
+        sky = np.char.find(np.char.upper(ids["OBJTYPE"].astype(str)), "SKY") >= 0
+        flag[sky] |= QNFlag.NOT_TARGET
+    return flag
+
+
+def reduction_cards(fits: FitsFile) -> tuple[tuple[str, str], ...]:
+    """Version of the survey's reduction, as a dependency to be carried on."""
+    run2d = fits.header(0).get("RUN2D")
+    return (("RUN2D", str(run2d).strip()),) if run2d else ()

@@ -1,0 +1,125 @@
+"""SDSS, BOSS, eBOSS and SDSS-V spec files: one spectrum each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.errors import FileError
+from qnet.core.spectra import Camera, Spectra
+from qnet.io.columns import NO_ID, float_column, id_column
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.sdss import (
+    QSO_TARGETS,
+    TARGET_COLUMNS,
+    reduction_cards,
+    sky_flag,
+    to_wave,
+    warn_no_id,
+    without_rejected,
+)
+
+#: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
+_IDS: Mapping[str, tuple[str, ...]] = {
+    "PLATE": ("PLATE", "PLATEID"),
+    "MJD": ("MJD",),
+    "FIBERID": ("FIBERID",),
+    "THING_ID": ("THING_ID",),
+    "FIELD": ("FIELD",),
+    "CATALOGID": ("CATALOGID",),
+    "SDSS_ID": ("SDSS_ID",),
+    "TARGET_INDEX": ("TARGET_INDEX",),
+    "TARGET_RA": ("PLUG_RA", "RACAT", "FIBER_RA", "RA"),
+    "TARGET_DEC": ("PLUG_DEC", "DECCAT", "FIBER_DEC", "DEC"),
+    "OBJTYPE": ("OBJTYPE",),
+    "OBS": ("OBS",),
+}
+
+#: Columns that only SDSS-V has; FIELD means something else in older files.
+_SDSS5_ONLY = ("FIELD", "CATALOGID", "SDSS_ID", "TARGET_INDEX", "OBS")
+
+#: Of the header's cards these are the telescope's, not the object's.
+_TELESCOPE_CARDS = ("RA", "DEC", "OBJTYPE")
+
+
+def _detect(fits: FitsFile) -> bool:
+    """Whether there is a table COADD, or one with a column loglam in HDU 1."""
+    return "COADD" in fits or "LOGLAM" in fits.columns(1)
+
+
+def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+    """Read a spec file."""
+    (fits,) = files
+    coadd = "COADD" if "COADD" in fits else 1
+    masked = ["AND_MASK"] if "AND_MASK" in fits.columns(coadd) else []
+    data = fits.table(coadd, ["LOGLAM", "FLUX", "IVAR", *masked])
+    loglam = float_column(data["LOGLAM"], "LOGLAM", fits.path)
+    ivar = data["IVAR"]
+    if masked:
+        if data["AND_MASK"].dtype.kind not in "iu":
+            raise FileError(f"{fits.path}: column AND_MASK holds no integers")
+        ivar = without_rejected(ivar, data["AND_MASK"])
+    ids = _read_ids(fits)
+    spectra = Spectra(
+        cameras=(Camera("coadd", to_wave(loglam), data["FLUX"][None], ivar[None]),),
+        ids=ids,
+        flag=sky_flag(ids),
+        cards=reduction_cards(fits),
+    )
+    return spectra if request.rows is None else spectra.select(request.rows)
+
+
+def _read_ids(fits: FitsFile) -> dict[str, npt.NDArray[Any]]:
+    """Ids of a spec file, from its one-row table, or from the header where that lacks them."""
+    table = next((name for name in ("SPALL", "SPECOBJ") if name in fits), None)
+    row = table or (2 if fits.is_table(2) and fits.nrows(2) == 1 else None)
+    if row is not None and fits.nrows(row) != 1:
+        raise FileError(f"{fits.path}: HDU {row} has {fits.nrows(row)} rows, but 1 was expected")
+    have = [] if row is None else fits.columns(row)
+    header = fits.header(0)
+    sdss5 = "CATALOGID" in have or "SDSS_ID" in have
+    columns: dict[str, str] = {}
+    values: dict[str, npt.NDArray[Any]] = {}
+    for name, candidates in _IDS.items():
+        if name in _SDSS5_ONLY and not sdss5:
+            continue
+        column = next((candidate for candidate in candidates if candidate in have), None)
+        if column is not None:
+            columns[name] = column
+        else:
+            cards = [card for card in candidates if card not in _TELESCOPE_CARDS]
+            card = next((card for card in cards if header.get(card) is not None), None)
+            if card is not None:
+                values[name] = np.array([header[card]])
+    columns |= {name: name for name in TARGET_COLUMNS if name in have}
+    if row is not None and columns:
+        found = fits.table(row, list(columns.values()))
+        values |= {name: found[column] for name, column in columns.items()}
+    ids = {name: id_column(value, name, fits.path) for name, value in values.items()}
+    source = "CATALOGID" if sdss5 else "THING_ID"
+    if source not in ids:
+        warn_no_id(fits, source)
+        ids[source] = np.full(1, NO_ID, dtype=np.int64)
+    return {"TARGETID": ids[source].astype(np.int64), **ids}
+
+
+register(
+    Reader(
+        name="SDSS spec file",
+        survey="SDSS",
+        hdus="table COADD, or HDU 1 with a column loglam: loglam, flux, ivar, perhaps and_mask",
+        targetid="THING_ID, in SDSS-V CATALOGID, else -1",
+        wavelengths="vacuum, centres",
+        no_weight="bit 25 (COMBINEREJ) of and_mask",
+        detect=_detect,
+        count=lambda fits: 1,
+        read=_read,
+        whole=True,
+        ids=(*_IDS, "target bits"),
+        qso_targets=QSO_TARGETS,
+    )
+)

@@ -1,0 +1,63 @@
+"""SDSS spPlate files: the coadded spectra of a plate on one log grid of wavelengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from qnet.core.spectra import Camera, Spectra
+from qnet.io.columns import float_column
+from qnet.io.fits.file import FitsFile
+from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.sdss import (
+    PLATE_DECLARED,
+    count_fibers,
+    has_loglam,
+    is_plate,
+    plate_arrays,
+    plate_fibers,
+    plate_ids,
+    reduction_cards,
+    sky_flag,
+    to_wave,
+)
+
+
+def _detect(fits: FitsFile) -> bool:
+    """Whether there are images on one wavelength solution."""
+    return is_plate(fits) and "COEFF0" in fits.header(0) and not has_loglam(fits)
+
+
+def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+    """Read an spPlate file."""
+    (fits,) = files
+    ids = plate_ids(fits, request)
+    start, step = (
+        float(float_column(np.array([fits.header(0).get(card)]), card, fits.path)[0])
+        for card in ("COEFF0", "COEFF1")
+    )
+    flux, ivar = plate_arrays(fits, request.rows)
+    wave = to_wave(start + step * np.arange(flux.shape[1]))
+    return Spectra(
+        cameras=(Camera("coadd", wave, flux, ivar),),
+        ids=ids,
+        flag=sky_flag(ids),
+        cards=reduction_cards(fits),
+    )
+
+
+register(
+    Reader(
+        name="SDSS spPlate file",
+        hdus="HDU 0 flux, 1 ivar, 2 and_mask (nspec, npix), COEFF0 in the header",
+        wavelengths="vacuum, centres: 10**(COEFF0 + COEFF1 i)",
+        no_weight="bit 25 (COMBINEREJ) of and_mask",
+        detect=_detect,
+        count=count_fibers,
+        read=_read,
+        whole=True,
+        fibers=plate_fibers,
+        **PLATE_DECLARED,
+    )
+)

@@ -291,7 +291,9 @@ def test_rows_that_are_not_there(tmp_path, cameras, rows):
     path = write(tmp_path / "coadd.fits", desi_coadd(cameras, FMAP))
     with pytest.raises(InputError, match=r"coadd\.fits: rows must be in 0 \.\. 2, not"):
         read_spectra(path, rows=rows)
-    with pytest.raises(InputError, match="fibers is for SDSS spCFrame files, SDSS spPlate file: give rows"):
+    with pytest.raises(
+        InputError, match="fibers is for SDSS spCFrame files, SDSS spPlate file: give rows"
+    ):
         read_spectra(path, fibers=[1])
 
 

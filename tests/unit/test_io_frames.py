@@ -108,7 +108,9 @@ def test_a_coadd_is_in_no_set(tmp_path, cameras):
     frames = cframes(tmp_path, cameras)
     with pytest.raises(FileError, match=r"coadd\.fits: is not the kind of frame that .*cframe-b5"):
         read_spectra([*frames, coadd])
-    with pytest.raises(InputError, match=r"coadd\.fits: is a DESI coadd or spectra file and cannot be one set"):
+    with pytest.raises(
+        InputError, match=r"coadd\.fits: is a DESI coadd or spectra file and cannot be one set"
+    ):
         read_spectra([coadd, *frames])
 
 

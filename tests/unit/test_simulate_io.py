@@ -10,8 +10,8 @@ import qnet
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID
-from qnet.core.selection import is_qso_target
 from qnet.io import read_data, read_truth
+from qnet.io.selection import is_qso_target
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation import simulate, write_simulation
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder

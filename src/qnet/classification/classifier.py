@@ -13,8 +13,8 @@ from qnet.classification.criterion import choose_criterion
 from qnet.classification.files import classify_files, classify_memory
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
-from qnet.core.selection import Selection
 from qnet.io.reader import as_spectra
+from qnet.io.selection import Selection
 from qnet.io.spall import SpAllLike, as_spall
 from qnet.model.model import Model, load_model
 

@@ -26,11 +26,11 @@ from qnet.core.errors import (
     with_source,
 )
 from qnet.core.files import PathLike, find_duplicates
-from qnet.core.selection import Selection
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads, one_blas_thread
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.reader import group_frames, read_blocks, read_spectra
+from qnet.io.selection import Selection
 from qnet.io.spall import SpAll
 from qnet.model.model import Model
 

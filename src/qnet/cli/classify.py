@@ -86,8 +86,8 @@ def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
     from qnet.classification.criterion import choose_criterion
     from qnet.classification.files import classify_files
-    from qnet.core.selection import Selection
     from qnet.io.catalogue import write_catalogue
+    from qnet.io.selection import Selection
     from qnet.io.spall import as_spall
     from qnet.io.tables import check_format
     from qnet.model.model import load_model

@@ -105,7 +105,7 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
         return [], OK
     from qnet.classification.criterion import choose_criterion
     from qnet.classification.files import classify_files
-    from qnet.core.selection import Selection
+    from qnet.io.selection import Selection
     from qnet.model.model import load_model
 
     model = load_model(arguments.model)

@@ -31,10 +31,10 @@ from qnet.core.errors import (
 from qnet.core.files import PathLike, as_paths, check_output, find_duplicates
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
-from qnet.core.selection import Selection, is_qso_target
 from qnet.core.spectra import Spectra
 from qnet.io.prepared import PreparedWriter
 from qnet.io.reader import group_frames, read_spectra
+from qnet.io.selection import Selection, is_qso_target
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
 from qnet.io.training_data import not_inspected

@@ -1,8 +1,8 @@
-"""Section 4 of QuasarNET's tutorial on qnet: train on BOSS, judge, then look at DESI.
+"""Section 4 of QuasarNET's tutorial on qnet: train on BOSS, measure, then classify DESI.
 
 The steps, names and settings are the tutorial's; the imports and the paths are not. Its files are
-simulated here (the second command gives the first 10 000 spectra of the first one again: only
-their TARGETIDs are read, as those of the training sample):
+simulated (the second command gives the first 10 000 spectra of the first one again: only
+their TARGETIDs are read, those of the training sample):
 
     mkdir tutorial && cd tutorial
     qnet simulate -n 30000 --survey boss -o boss.fits --truth-out boss-truth.fits
@@ -26,11 +26,9 @@ import numpy as np
 from keras.optimizers import Adam
 from keras.utils import set_random_seed
 
-from qnet.io import read_data, read_truth, wave
-from qnet.lines import absorber_IGM
-from qnet.model import QuasarNET, custom_loss
-from qnet.objective import objective
-from qnet.postprocess import process_preds
+from qnet.io import objective, read_data, read_truth, wave
+from qnet.models import QuasarNET, custom_loss
+from qnet.utils import absorber_IGM, process_preds
 
 mpl.use("agg")
 import matplotlib.pyplot as plt
@@ -43,12 +41,12 @@ folder = arguments.folder
 if arguments.seed is not None:
     set_random_seed(arguments.seed)
 
-# %% What is looked for
+# %% Lines and loss
 lines = ["LYA", "CIV(1548)", "CIII(1909)", "MgII(2796)", "Hbeta", "Halpha"]
 lines_bal = ["CIV(1548)"]
 loss = [custom_loss] * (len(lines) + len(lines_bal))
 
-# %% Spectra: those of the training sample, and the others to judge with
+# %% Spectra: the training sample, and the others for validation
 nspec = 30000
 truth = read_truth([folder / "boss-truth.fits"])
 tids_full, X_full, Y_full, z_full, bal_full = read_data([folder / "boss.fits"], truth, nspec=nspec)
@@ -82,26 +80,26 @@ c_line, z_line, zbest, c_line_bal, z_line_bal = process_preds(p, lines, lines_ba
 
 # %% Single spectra
 def plot_spectrum(name, ival, X, c_line, z_line, zbest, Y, z, c_th=0.5, ndetect=1):
-    """Draw a spectrum and the lines found, each as opaque as it is sure."""
+    """Draw a spectrum and the lines found, their opacity the confidence."""
     fig, ax = plt.subplots(figsize=(10, 6))
     spectrum = X[ival]
     ax.plot(wave, spectrum)
-    says = (c_line[:, ival] > c_th).sum() >= ndetect
-    found = f"{zbest[ival]:1.3f}" if says else "N/A"
+    is_qso = (c_line[:, ival] > c_th).sum() >= ndetect
+    found = f"{zbest[ival]:1.3f}" if is_qso else "N/A"
     ax.set_title(
-        f"Is QSO? VI: {Y[ival].argmax() in (2, 3)}, QN: {says}\n"
+        f"Is QSO? VI: {Y[ival].argmax() in (2, 3)}, QN: {is_qso}\n"
         f"$z_{{VI}}$ = {z[ival]:1.3f}, $z_{{QN}}$ = {found}"
     )
     ax.grid()
     ax.set_ylim(spectrum.min() - 2, spectrum.max() + 2)
     for line, c, redshift in zip(lines, c_line[:, ival], z_line[:, ival], strict=True):
-        place = absorber_IGM[line] * (1 + redshift)
-        near = spectrum[abs(wave - place) < 100]
+        position = absorber_IGM[line] * (1 + redshift)
+        near = spectrum[abs(wave - position) < 100]
         if len(near):
             alpha = 0.1 + 0.9 * c
             low, high = near.min() - 1, near.max() + 1
-            ax.plot([place, place], [low, high], "r--", alpha=alpha)
-            ax.text(place, high + 0.5, f"{line}: {c:.3f}", ha="center", alpha=alpha)
+            ax.plot([position, position], [low, high], "r--", alpha=alpha)
+            ax.text(position, high + 0.5, f"{line}: {c:.3f}", ha="center", alpha=alpha)
     ax.set_xlabel(r"$\lambda_\mathrm{obs}~[\AA]$")
     ax.set_ylabel("renormalised flux")
     fig.savefig(folder / f"{name}.png")
@@ -142,7 +140,7 @@ def plot_purity_completeness(name, c_line, zbest, Y, z, ndetect=1):
 
 plot_purity_completeness("boss-purity", c_line, zbest, Y_val, z_val)
 
-# %% DESI: a catalogue that was made before, beside spectra and truth
+# %% DESI: an existing catalogue, with spectra and truth
 truth = read_truth([folder / "desi-truth.fits"])
 truth = {k: record for k, record in truth.items() if record.z_conf_person == 3}
 with fitsio.FITS(str(folder / "desi-catalogue.fits")) as results:

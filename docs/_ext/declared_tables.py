@@ -17,6 +17,8 @@ from typing import Any
 
 from qnet import cli
 from qnet.core.flags import QNFlag
+from qnet.evaluation import Options
+from qnet.evaluation.metric import DEFINITIONS, define
 
 #: The title row, and the rows.
 Table = tuple[tuple[str, ...], Iterable[tuple[object, ...]]]
@@ -30,6 +32,13 @@ def flags() -> Table:
     """Bits of QN_FLAG."""
     rows = ((flag.bit, flag.value, f"`{flag.name}`", flag.meaning, flag.set_by) for flag in QNFlag)
     return ("bit", "value", "name", "meaning", "set by"), rows
+
+
+def metrics(*names: str) -> Table:
+    """Definitions of numbers of an evaluation, at the default options."""
+    options = Options()
+    rows = ((f"`{name}`", plain(define(DEFINITIONS[name], options))) for name in names)
+    return ("name", "definition"), rows
 
 
 def command(*names: str) -> Table:
@@ -66,7 +75,7 @@ def plain(text: str) -> str:
     return "".join(parts)
 
 
-TABLES: dict[str, Callable[..., Table]] = {"flags": flags, "command": command}
+TABLES: dict[str, Callable[..., Table]] = {"flags": flags, "metrics": metrics, "command": command}
 
 
 def markdown(table: Table) -> str:

@@ -22,6 +22,8 @@ from sphinx.ext.autodoc.mock import mock
 #: Options of autodoc's directives.
 _OPTIONS = {"class": ["   :members:"], "exception": ["   :show-inheritance:"]}
 
+_MISSING = object()
+
 _BLOCK = re.compile(r"^```\{public-api\} (.*)\n```$", re.MULTILINE)
 
 
@@ -80,28 +82,29 @@ def _data(path: str, value: Any) -> list[str]:
 def resolve_public(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Lead a name to the path that documents it; leave an internal name in a docstring as code."""
     target = node.get("reftarget", "")
+    scope = [str(node[key]) for key in ("py:module", "py:class") if node.get(key)]
     owner, _, attribute = target.rpartition(".")
     for name, member in ((target, ""), (owner, f".{attribute}")):
-        value = _value(name, node.get("py:module"))
+        value = _value(name, scope)
         for path, other in documented().items():
-            same = value is other if value is not None else path.endswith(f".{name}")
+            same = path.endswith(f".{name}") if value is _MISSING else value is other
             if same and f"{path}{member}" != target:
                 return env.get_domain("py").resolve_xref(
                     env, node["refdoc"], app.builder, "obj", f"{path}{member}", node, contnode
                 )
-    internal = node.get("reftype") == "obj" and _value(target, node.get("py:module")) is not None
+    internal = node.get("reftype") == "obj" and _value(target, scope) is not _MISSING
     return contnode if internal else None
 
 
-def _value(path: str, module: str | None) -> Any:
-    """The object of a name, seen from a module; None where there is none."""
+def _value(name: str, scope: list[str]) -> Any:
+    """The object of a name, seen from a module and a class; `_MISSING` where there is none."""
     with mock(["keras"]):
-        for name in (path, f"{module}.{path}", f"qnet.{path}"):
+        for path in (name, ".".join([*scope[:1], name]), ".".join([*scope, name]), f"qnet.{name}"):
             try:
-                return public_names.resolve(name)
+                return public_names.resolve(path)
             except (ImportError, AttributeError, ValueError):
                 continue
-    return None
+    return _MISSING
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""Redshifts as classes: the bins of a softmax over redshifts, and the candidates that it names."""
+"""Redshift bins: the classes of a softmax over redshifts."""
 
 from __future__ import annotations
 
@@ -15,22 +15,38 @@ from qnet.core.errors import InputError
 
 __all__ = ["RedshiftBins"]
 
-#: More bins than this are an error of a file, not a network.
+#: Largest number of bins that a file may define.
 _MAX_BINS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
 class RedshiftBins:
-    """Classes of spectra: quasars in equal bins of log10(1 + z), then other kinds.
+    """Classes of spectra: quasars in equal bins of log10(1 + z), then other kinds of object.
 
-    Attributes
+    Parameters
     ----------
     z_min, z_max : float
-        Ends of the first and the last bin.
+        Lower end of the first and upper end of the last bin.
     nbins : int
         Number of bins.
     others : tuple of str
-        Classes that are no quasars, by the names of ``qnet.objective.CLASSES``.
+        Classes other than quasars: names of the columns of Y in `qnet.io.read_data`.
+
+    Raises
+    ------
+    InputError
+        The redshifts do not increase or are not above -1, or a number or name is not legal.
+
+    Examples
+    --------
+    >>> from qnet.core.bins import RedshiftBins
+    >>> bins = RedshiftBins(z_min=0.0, z_max=9.0, nbins=100)
+    >>> bins.noutputs
+    102
+    >>> bins.bin_of([0.0, 1.0, 20.0])
+    array([ 0, 30, 99])
+    >>> bins.z_at([0.5, 99.5]).round(4)
+    array([0.0116, 8.8855])
     """
 
     z_min: float
@@ -63,38 +79,24 @@ class RedshiftBins:
         return (math.log10(1 + self.z_max) - math.log10(1 + self.z_min)) / self.nbins
 
     def bin_of(self, z: npt.ArrayLike) -> IntArray:
-        """Bin of each redshift; those beyond an end belong to the bin at this end.
+        """Bin of each redshift (finite, above -1); beyond an end, the bin at this end."""
+        position = (
+            np.log10(1 + np.asarray(z, np.float64)) - math.log10(1 + self.z_min)
+        ) / self.step
+        return np.clip(np.floor(position), 0, self.nbins - 1).astype(np.int64)
 
-        Parameters
-        ----------
-        z : array_like of float
-            Finite, above -1. `z_at` of bin + 1/2 is its inverse, to half a bin.
-
-        Returns
-        -------
-        ndarray of int64
-        """
-        place = (np.log10(1 + np.asarray(z, np.float64)) - math.log10(1 + self.z_min)) / self.step
-        return np.clip(np.floor(place), 0, self.nbins - 1).astype(np.int64)
-
-    def z_at(self, place: npt.ArrayLike) -> FloatArray:
-        """Redshift at a fractional bin: the integer is the bin's lower end."""
-        log = math.log10(1 + self.z_min) + self.step * np.asarray(place, np.float64)
+    def z_at(self, position: npt.ArrayLike) -> FloatArray:
+        """Redshift at a fractional bin; an integer is the lower end of this bin."""
+        log = math.log10(1 + self.z_min) + self.step * np.asarray(position, np.float64)
         return np.asarray(10**log - 1)
 
     def to_dict(self) -> dict[str, Any]:
-        """The bins as plain values, for JSON; `from_dict` is the inverse."""
+        """Plain values of the bins, for JSON; the inverse of `from_dict`."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RedshiftBins:
-        """Bins from the plain values of `to_dict`.
-
-        Raises
-        ------
-        InputError
-            A key is missing, unknown or of the wrong kind, or a value is not legal.
-        """
+        """Bins of the plain values of `to_dict`; InputError where they are not those of bins."""
         try:
             plain = dict(values)
             if not isinstance(plain["others"], (list, tuple)):
@@ -107,6 +109,6 @@ class RedshiftBins:
 
 
 def softmax(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """exp(score) over its sum along the last axis, without overflow; NaN gives a row of NaN."""
-    raised = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+    """exp(score) divided by its sum along the last axis, without overflow; NaN for a row of NaN."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

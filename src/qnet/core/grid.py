@@ -1,4 +1,4 @@
-"""WavelengthGrid: the one map between wavelength, pixel and box."""
+"""Wavelength grids: conversion between wavelength, pixel and box."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from qnet.core.errors import GridError, check_number, check_whole
 
 __all__ = ["QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "WavelengthGrid"]
 
-#: A grid may depart from a constant step by this share of the step.
+#: A grid may depart from a constant step by this fraction of the step.
 STEP_TOLERANCE = 1e-6
 
-#: Decimals to which a pixel position is rounded before it is floored into a bin, so that the
-#: grid's own wavelengths, fed back, fall into their own bins.
+#: Decimals to which a position is rounded before it is floored to a pixel, so that the wavelengths
+#: of the grid itself fall into their own pixels.
 BIN_DECIMALS = 9
 
-#: No grid is longer than this: a bound on what a file may ask for.
+#: Longest grid that a file may define.
 MAX_PIXELS = 10_000_000
 
 
 def _check_limits(wave_min: float, wave_max: float, step: float) -> None:
-    """Raise GridError unless there is something between the limits, and a step."""
+    """Raise GridError unless the limits increase and the step is positive."""
     for name, value in (("wave_min", wave_min), ("wave_max", wave_max), ("step", step)):
         check_number(name, value)
     if not (0 < wave_min < wave_max < math.inf and 0 < step < math.inf):
@@ -38,7 +38,7 @@ def _check_limits(wave_min: float, wave_max: float, step: float) -> None:
 
 
 def _steps(span: float, step: float) -> float:
-    """How often a step fits into a span; not so often that it is no number of pixels."""
+    """Number of steps in a span, at most one more than the longest grid has."""
     return min(span / step, MAX_PIXELS + 1)
 
 
@@ -46,16 +46,17 @@ def _steps(span: float, step: float) -> float:
 class WavelengthGrid:
     """A wavelength grid of constant step in wavelength or in its decimal logarithm.
 
-    The wavelength of a pixel is its LEFT EDGE (Busca & Balland 2018, section 2; QuasarNET's code).
+    The wavelength of a pixel is that of its left edge (Busca & Balland 2018, section 2; QuasarNET's
+    code).
 
     Parameters
     ----------
     spacing : {'log', 'linear'}
-        What is constant: the step in log10(wavelength / Angstrom), or in wavelength.
+        Whether the step is constant in log10(wavelength / Angstrom) or in wavelength.
     start : float
         Left edge of pixel 0: log10(wavelength / Angstrom), or wavelength [Angstrom].
     step : float
-        The step, in the units of `start`; positive.
+        Step from pixel to pixel, in the units of `start`; positive.
     npix : int
         Number of pixels, at least 2.
 
@@ -64,15 +65,18 @@ class WavelengthGrid:
     GridError
         A number is not finite, not positive, or out of range.
 
-    See Also
-    --------
-    WavelengthGrid.from_wave : the grid of an array of wavelengths.
-
     Examples
     --------
-    >>> from qnet.core.grid import QUASARNET_GRID
-    >>> QUASARNET_GRID.npix
+    >>> from qnet import WavelengthGrid
+    >>> grid = WavelengthGrid.log(3600.0, 10000.0, 1e-3)
+    >>> grid.npix
     443
+    >>> print(WavelengthGrid.from_wave(grid.wave))
+    443 pixels, 3600.0-9961.0 Angstrom, log step 0.001 dex
+    >>> grid.bins([3500.0, 3600.0, 3612.5])
+    array([-1,  0,  1])
+    >>> print(WavelengthGrid.linear(3600.0, 9824.8, 13.6))
+    458 pixels, 3600.0-9815.2 Angstrom, linear step 13.6 Angstrom
     """
 
     spacing: Literal["log", "linear"]
@@ -103,7 +107,7 @@ class WavelengthGrid:
 
     @classmethod
     def log(cls, wave_min: float, wave_max: float, step: float) -> WavelengthGrid:
-        """Log grid of the whole pixels between two wavelengths [Angstrom]; `step` in dex."""
+        """Log grid of the whole pixels between two wavelengths [Angstrom], with a step [dex]."""
         _check_limits(wave_min, wave_max, step)
         low, high = math.log10(wave_min), math.log10(wave_max)
         return cls("log", low, step, int(_steps(high - low, step)))
@@ -116,24 +120,10 @@ class WavelengthGrid:
 
     @classmethod
     def from_wave(cls, wave: npt.ArrayLike) -> WavelengthGrid:
-        """Grid of an array of left edges.
+        """Grid of an array of left edges [Angstrom], shape (npix,); its `wave` is this array.
 
-        Parameters
-        ----------
-        wave : array_like, shape (npix,)
-            Wavelengths [Angstrom], of constant step in wavelength or in its logarithm within 1e-6
-            of the step.
-
-        Returns
-        -------
-        WavelengthGrid
-            Its `wave` is the input, to rounding.
-
-        Raises
-        ------
-        GridError
-            The array is not one-dimensional, has under 2 pixels, holds NaN, zero or negative
-            values, does not increase, or is of neither constant step.
+        GridError is raised unless the wavelengths are finite, positive and increasing, and their
+        step, or that of their logarithm, is constant within 1e-6 of the step.
         """
         array = np.asarray(wave, dtype=np.float64)
         if array.ndim != 1 or array.size < 2:
@@ -143,14 +133,14 @@ class WavelengthGrid:
                 "grid wavelengths must be finite, positive and increasing [Angstrom], not "
                 f"{array[0]:g}, {array[1]:g}, ... {array[-1]:g}"
             )
-        candidates: tuple[tuple[Literal["log", "linear"], FloatArray], ...] = (
+        spacings: tuple[tuple[Literal["log", "linear"], FloatArray], ...] = (
             ("log", np.log10(array)),
             ("linear", array),
         )
-        for spacing, values in candidates:
+        for spacing, values in spacings:
             step = float((values[-1] - values[0]) / (values.size - 1))
             ideal = values[0] + step * np.arange(values.size)
-            # The rounding of the values themselves is allowed on top of the tolerance.
+            # The rounding of the values is added to the tolerance.
             allowed = STEP_TOLERANCE * step + 4 * np.spacing(np.abs(values).max())
             if np.abs(values - ideal).max() <= allowed:
                 return cls(spacing, float(values[0]), step, array.size)
@@ -166,22 +156,9 @@ class WavelengthGrid:
         return np.asarray(np.power(10.0, values) if self.spacing == "log" else values)
 
     def bins(self, wave: npt.ArrayLike) -> IntArray:
-        """Index of the grid pixel that holds each wavelength.
+        """Pixel that holds each wavelength [Angstrom]; -1 outside of the grid and for NaN.
 
-        Parameters
-        ----------
-        wave : array_like
-            Wavelengths [Angstrom], any shape.
-
-        Returns
-        -------
-        ndarray of int64, the same shape
-            Pixel index; -1 for wavelengths outside of the grid, NaN, zero or negative ones.
-
-        Notes
-        -----
-        floor(round(x, 9)) with x the position in steps from the first left edge: without the
-        rounding half of the grid's own wavelengths would fall one bin low.
+        floor(round(x, 9)) with x the position in steps from the first left edge.
         """
         array = np.asarray(wave, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -191,17 +168,9 @@ class WavelengthGrid:
         return np.where(inside, position, -1).astype(np.int64)
 
     def pixel_at(self, wave: npt.ArrayLike) -> FloatArray:
-        """Fractional pixel of each wavelength; the inverse of `wave_at` on the grid.
+        """Fractional pixel of each wavelength [Angstrom], by linear interpolation in `wave`.
 
-        Parameters
-        ----------
-        wave : array_like
-            Wavelengths [Angstrom], any shape.
-
-        Returns
-        -------
-        ndarray of float64, the same shape
-            Linear interpolation in `wave`; NaN outside [wave[0], wave[-1]] and for NaN.
+        NaN outside of [wave[0], wave[-1]] and for NaN. The inverse of `wave_at`.
         """
         array = np.asarray(wave, dtype=np.float64)
         edges = self.wave
@@ -211,18 +180,10 @@ class WavelengthGrid:
         return np.where(inside, pixel, np.nan)
 
     def wave_at(self, pixel: npt.ArrayLike) -> FloatArray:
-        """Wavelength of each fractional pixel; the inverse of `pixel_at` on the grid.
+        """Wavelength [Angstrom] of each fractional pixel; the inverse of `pixel_at`.
 
-        Parameters
-        ----------
-        pixel : array_like
-            Fractional pixels, any shape.
-
-        Returns
-        -------
-        ndarray of float64, the same shape
-            Wavelength [Angstrom], linear in pixel between neighbouring left edges, and
-            extrapolated with the first and last step past the ends, as in QuasarNET. NaN for NaN.
+        Linear between neighbouring left edges, and extrapolated with the first and the last step
+        beyond the ends, as in QuasarNET. NaN for NaN.
         """
         array = np.asarray(pixel, dtype=np.float64)
         edges = self.wave
@@ -231,21 +192,21 @@ class WavelengthGrid:
         return edges[left] + (array - left) * (edges[left + 1] - edges[left])
 
     def to_box(self, wave: npt.ArrayLike, nboxes: int) -> tuple[IntArray, FloatArray]:
-        """Box that holds each wavelength, and the offset in it; the inverse of `from_box`.
+        """Box of each wavelength [Angstrom] and the offset in it; the inverse of `from_box`.
 
         Parameters
         ----------
         wave : array_like
-            Wavelengths [Angstrom], any shape.
+            Wavelengths [Angstrom].
         nboxes : int
             Number of boxes that the grid is divided into (Busca & Balland 2018, section 3).
 
         Returns
         -------
-        box : ndarray of int64
-            0 .. nboxes - 1; -1 outside [wave[0], wave[-1]] and for NaN.
-        offset : ndarray of float64
-            Place in the box, 0 (left edge) to 1; NaN where the box is -1.
+        box : ndarray of int64, the shape of `wave`
+            0 .. nboxes - 1; -1 outside of [wave[0], wave[-1]] and for NaN.
+        offset : ndarray of float64, the shape of `wave`
+            Position in the box, 0 (left edge) to 1; NaN where the box is -1.
         """
         position = nboxes * self.pixel_at(wave) / self.npix
         inside = np.isfinite(position)
@@ -253,37 +214,20 @@ class WavelengthGrid:
         return box, np.where(inside, position - box, np.nan)
 
     def from_box(self, box: npt.ArrayLike, offset: npt.ArrayLike, nboxes: int) -> FloatArray:
-        """Wavelength [Angstrom] of an offset in a box; the inverse of `to_box`.
+        """Wavelength [Angstrom] of an offset in a box, which may lie below 0 or above 1; NaN for NaN.
 
-        Parameters
-        ----------
-        box : array_like of int
-            0 .. nboxes - 1.
-        offset : array_like of float, the shape of `box`
-            Place in the box; below 0 and above 1 reach into the neighbouring boxes. NaN gives NaN.
-        nboxes : int
-            Number of boxes that the grid is divided into.
-
-        Returns
-        -------
-        ndarray of float64, the same shape
+        The inverse of `to_box`.
         """
         position = np.asarray(box) + np.asarray(offset, dtype=np.float64)
         return self.wave_at(position * self.npix / nboxes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The grid as plain values, for JSON; `from_dict` is the inverse."""
+        """Plain values of the grid, for JSON; the inverse of `from_dict`."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WavelengthGrid:
-        """Grid from the plain values of `to_dict`.
-
-        Raises
-        ------
-        GridError
-            A key is missing or of the wrong kind, or the grid is not legal.
-        """
+        """Grid of the plain values of `to_dict`; GridError where they are not those of a grid."""
         try:
             return cls(
                 values["spacing"],
@@ -305,33 +249,35 @@ class WavelengthGrid:
         )
 
 
-#: Shortest and longest wavelength [Angstrom] and step [dex; Angstrom] of QuasarNET's grids by their
-#: spacing: the log one of Busca & Balland 2018, section 2, and the linear one of later networks for
-#: DESI.
+#: Ends [Angstrom] and step [dex; Angstrom] of QuasarNET's grids by their spacing.
 QUASARNET_LIMITS: Mapping[str, tuple[float, float, float]] = {
     "log": (3600.0, 10000.0, 1e-3),
     "linear": (3600.0, 9824.8, 13.6),
 }
 
-#: QuasarNET's grid (Busca & Balland 2018, section 2).
 QUASARNET_GRID = WavelengthGrid.log(*QUASARNET_LIMITS["log"])
+"""Log grid of QuasarNET (Busca & Balland 2018, section 2): 443 pixels from 3600 Angstrom.
 
-#: The linear grid of later QuasarNET networks for DESI.
+Examples
+--------
+>>> from qnet.core.grid import QUASARNET_GRID
+>>> print(QUASARNET_GRID)
+443 pixels, 3600.0-9961.0 Angstrom, log step 0.001 dex
+"""
+
 QUASARNET_LINEAR_GRID = WavelengthGrid.linear(*QUASARNET_LIMITS["linear"])
+"""Linear grid of later QuasarNET networks for DESI: 458 pixels of 13.6 Angstrom.
+
+Examples
+--------
+>>> from qnet.core.grid import QUASARNET_LINEAR_GRID
+>>> QUASARNET_LINEAR_GRID.wave[:3]
+array([3600. , 3613.6, 3627.2])
+"""
 
 
 def as_grid(wave: npt.ArrayLike | WavelengthGrid | None) -> WavelengthGrid:
-    """Grid of the argument `wave` of QuasarNET's functions.
-
-    Parameters
-    ----------
-    wave : array_like or WavelengthGrid, optional
-        Left edges [Angstrom], or a grid. QuasarNET's log grid when None.
-
-    Returns
-    -------
-    WavelengthGrid
-    """
+    """Grid of left edges [Angstrom], or a grid itself; QuasarNET's log grid for None."""
     if wave is None:
         return QUASARNET_GRID
     return wave if isinstance(wave, WavelengthGrid) else WavelengthGrid.from_wave(wave)

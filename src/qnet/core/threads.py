@@ -1,4 +1,4 @@
-"""Threads: Python's share the work, and BLAS keeps to one in each; never both at once."""
+"""Threads: several of Python's with one BLAS thread in each, or one with several of BLAS."""
 
 from __future__ import annotations
 
@@ -16,22 +16,10 @@ T = TypeVar("T")
 
 
 def choose_threads(threads: int | None) -> int:
-    """Number of threads to use.
+    """Number of threads to use: as asked for, or as many as BLAS would use when None.
 
-    Parameters
-    ----------
-    threads : int, optional
-        What was asked for. None: as many as BLAS would take, which is the CPUs that this process
-        may run on, or fewer where OMP_NUM_THREADS, its like, or threadpoolctl say so.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        The number is not positive.
+    BLAS uses the CPUs that this process may run on, or fewer if OMP_NUM_THREADS, a similar
+    variable, or threadpoolctl limits it.
     """
     if threads is None:
         found = [library["num_threads"] for library in _controller().info()]
@@ -43,16 +31,7 @@ def choose_threads(threads: int | None) -> int:
 
 
 def share_work(work: Callable[[T], None], items: Sequence[T], threads: int) -> None:
-    """Do the work on each item, by several threads; what one raises is raised here.
-
-    Parameters
-    ----------
-    work : callable
-        Takes an item. Results must not depend on which thread does it, nor when.
-    items : sequence
-    threads : int
-        At least 1.
-    """
+    """Call `work` on each item, in several threads; an error in one of them is raised here."""
     if threads == 1 or len(items) <= 1:
         for item in items:
             work(item)
@@ -61,15 +40,14 @@ def share_work(work: Callable[[T], None], items: Sequence[T], threads: int) -> N
         one_blas_thread(),
         ThreadPoolExecutor(min(threads, len(items)), initializer=_limit) as pool,
     ):
-        # Consumed, so that what a thread raises is raised here.
-        list(pool.map(work, items))
+        list(pool.map(work, items))  # consuming the results raises the errors
 
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread, in the whole process, as long as anyone asks for it.
+    """Limit BLAS to one thread in the whole process, until the last such context ends.
 
-    With one thread a product of the same matrices has the same bits, whatever else runs.
+    With one thread the product of the same matrices has the same bits, whatever else runs.
     """
     _HOLD.take()
     try:
@@ -79,7 +57,7 @@ def one_blas_thread() -> Iterator[None]:
 
 
 class _Hold:
-    """Counts who holds BLAS: the first one limits it, the last one restores what was."""
+    """Count of the contexts that limit BLAS: the first sets the limit, the last restores it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -87,14 +65,14 @@ class _Hold:
         self._limit: Any = None
 
     def take(self) -> None:
-        """Limit BLAS, unless it is."""
+        """Limit BLAS, if no other context does."""
         with self._lock:
             if self._count == 0:
                 self._limit = _limit()
             self._count += 1
 
     def release(self) -> None:
-        """Restore what was, unless someone else holds BLAS too."""
+        """Restore the setting, if no other context limits BLAS."""
         with self._lock:
             self._count -= 1
             if self._count == 0:
@@ -103,21 +81,21 @@ class _Hold:
                 _allow_this_thread()
 
 
-#: BLAS has one setting for the process, so there is one counter for the process.
+#: One count for the process, as BLAS has one setting for the process.
 _HOLD = _Hold()
 
 
 def _limit() -> Any:
-    """Limit BLAS to one thread: of the process, or of this thread where BLAS (OpenMP) counts so."""
+    """Limit BLAS to one thread in the process, or in this thread where it runs on OpenMP."""
     _allow_this_thread()
     return _controller().limit(limits=1)
 
 
 def _allow_this_thread() -> None:
-    """Let whichever thread comes set the limits: `_Hold` sees to it that they do not quarrel.
+    """Allow this thread to set the limits of OpenBLAS; `_Hold` keeps the order.
 
-    In newer releases of threadpoolctl the first thread that sets those of OpenBLAS is the
-    only one that can, until it ends; calls from others do nothing, silently.
+    In newer releases of threadpoolctl only the first thread that sets them can do so until it ends;
+    calls from other threads silently do nothing.
     """
     import threadpoolctl
 
@@ -129,15 +107,15 @@ def _allow_this_thread() -> None:
 
 @functools.cache
 def _controller() -> Any:
-    """The BLAS libraries of this process: NumPy's among them."""
-    import numpy  # noqa: F401  # loads its library, if nothing did
+    """Controller of the BLAS libraries of this process, NumPy's among them."""
+    import numpy  # noqa: F401  # loads its library
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 
 
 def _cpus() -> int:
-    """CPUs that this process may run on."""
+    """Number of CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

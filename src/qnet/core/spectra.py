@@ -1,34 +1,33 @@
-"""Spectra: a batch of spectra on their native wavelengths, with ids and units."""
+"""Batches of spectra on their native wavelengths, with ids and units."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray
 from qnet.core.errors import InputError
 from qnet.core.flags import QNFlag
 
-#: The flux unit of every survey that qnet reads; its answers do not depend on the scale.
+#: Unit of the flux in the files of all surveys; the catalogue does not depend on it.
 SURVEY_FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Camera:
-    """What one camera (or one coadd of cameras) saw of every spectrum of a batch.
+    """Flux of a batch of spectra in one camera, or in one coadd of cameras.
 
     Parameters
     ----------
     name : str
-        Name of the camera, as the survey writes it.
+        Name of the camera, as in the survey's files.
     wave : array_like, shape (npix,) or (nspec, npix)
         Wavelengths in vacuum [Angstrom], increasing along the last axis.
     flux : array_like, shape (nspec, npix)
-        Flux density. NaN and infinite values are legal: `qnet.preprocess` gives them no weight.
+        Flux density. A pixel that is NaN or infinite has no weight.
     ivar : array_like, shape (nspec, npix)
         Inverse variance of `flux`; a pixel with ivar <= 0, NaN or infinite has no weight.
     edges : bool
@@ -39,12 +38,24 @@ class Camera:
     ------
     InputError
         Shapes disagree, or wavelengths are not finite, positive and increasing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import Camera
+    >>> wave = np.arange(3600.0, 9800.0, 0.8)
+    >>> flux = np.random.default_rng(1).normal(3.0, 1.0, (2, len(wave)))
+    >>> camera = Camera("coadd", wave, flux, np.ones_like(flux))
+    >>> camera.flux.shape
+    (2, 7750)
+    >>> camera.select([True, False]).flux.shape
+    (1, 7750)
     """
 
     name: str
     wave: FloatArray
-    flux: npt.NDArray[Any]
-    ivar: npt.NDArray[Any]
+    flux: AnyArray
+    ivar: AnyArray
     edges: bool = False
 
     def __post_init__(self) -> None:
@@ -65,50 +76,63 @@ class Camera:
         for field, value in (("wave", wave), ("flux", flux), ("ivar", ivar)):
             object.__setattr__(self, field, value)
 
-    def select(self, rows: npt.NDArray[Any]) -> Camera:
-        """The camera's view of some rows (indices or a boolean mask)."""
+    def select(self, rows: npt.ArrayLike) -> Camera:
+        """The camera of some rows: indices, or a boolean mask of shape (nspec,)."""
+        rows = np.asarray(rows)
         wave = self.wave if self.wave.ndim == 1 else self.wave[rows]
         return Camera(self.name, wave, self.flux[rows], self.ivar[rows], self.edges)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spectra:
-    """A batch of spectra: cameras on native wavelengths, ids, provenance.
+    """Batch of spectra: cameras on native wavelengths, ids, flags, and where they come from.
 
     Parameters
     ----------
     cameras : sequence of Camera
-        At least one; all with the same number of rows.
+        One camera or more, with the same number of rows each.
     ids : mapping of str to ndarray, shape (nspec,)
-        Identifying columns, upper case; TARGETID (int64) is always there.
+        Identifying columns, in upper case; TARGETID (an integer) is required.
     flag : ndarray of int32, shape (nspec,), optional
-        QN_FLAG bits that are known from the file (fibre status, missing camera, sky).
+        Bits of `qnet.QNFlag` that the file sets (fibre status, missing camera, sky).
     row : ndarray of int32, shape (nspec,), optional
         Row of each spectrum in its input; 0 .. nspec - 1 when None.
     survey : str
         'DESI', 'SDSS', or '' where unknown.
     layout : str
-        What kind of file or object the spectra came from, in words.
+        Kind of file or object that the spectra come from, in words.
     source : sequence of str
-        Names of the files read.
+        Names of the files.
     cards : sequence of (str, str)
-        Versions that the input carries (DEPNAM, DEPVER pairs; SPECPROD), to be carried on.
+        Versions in the header of the input (DEPNAM and DEPVER pairs; SPECPROD), which go to the
+        header of the catalogue.
     flux_unit : str
         Unit of the flux, as text.
     units : mapping of str to str
-        Units of those ids that have one, in FITS's notation; of the surveys' own columns they are
-        known.
+        Units, in FITS's notation, of those ids that have one and are not a survey's own columns.
 
     Raises
     ------
     InputError
-        Numbers of rows disagree, or there is no camera.
+        There is no camera or no TARGETID, or numbers of rows disagree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from qnet import Camera, Spectra
+    >>> wave, ones = [4000.0, 5000.0, 6000.0], np.ones((3, 3))
+    >>> spectra = Spectra([Camera("coadd", wave, ones, ones)], {"TARGETID": [7, 8, 7]})
+    >>> spectra
+    <Spectra: 3 spectra, arrays; coadd (3 pixels)>
+    >>> joined = spectra.coadd()
+    >>> joined.ids["TARGETID"], joined.cameras[0].ivar[0]
+    (array([7, 8]), array([2., 2., 2.]))
     """
 
     cameras: tuple[Camera, ...]
-    ids: Mapping[str, npt.NDArray[Any]]
-    flag: npt.NDArray[np.int32] = None  # type: ignore[assignment]  # set in __post_init__
-    row: npt.NDArray[np.int32] = None  # type: ignore[assignment]
+    ids: Mapping[str, AnyArray]
+    flag: Int32Array = None  # type: ignore[assignment]  # set in __post_init__
+    row: Int32Array = None  # type: ignore[assignment]
     survey: str = ""
     layout: str = "arrays"
     source: tuple[str, ...] = ()
@@ -156,26 +180,13 @@ class Spectra:
         return f"<Spectra: {len(self)} spectra, {self.layout}; {cameras}>"
 
     def where(self) -> str:
-        """Name of the source, as a prefix for messages; '' where there is none."""
+        """Names of the files, as a prefix for messages; '' where there are none."""
         return f"{', '.join(self.source)}: " if self.source else ""
 
     def select(self, rows: npt.ArrayLike) -> Spectra:
-        """Some of the spectra.
+        """Some of the spectra, in the order of `rows`: indices, or a boolean mask (nspec,).
 
-        Parameters
-        ----------
-        rows : array_like
-            Indices or a boolean mask of shape (nspec,).
-
-        Returns
-        -------
-        Spectra
-            In the order asked for.
-
-        Raises
-        ------
-        InputError
-            A row is out of range, or a mask of another length.
+        InputError is raised where a row is out of range, or a mask of another length.
         """
         index = np.asarray(rows)
         if index.size == 0:
@@ -198,21 +209,13 @@ class Spectra:
         )
 
     def coadd(self) -> Spectra:
-        """Join the exposures of each target: one row per positive TARGETID.
+        """Coadd the exposures of each target: one row per positive TARGETID.
 
-        Pixels are summed with inverse-variance weights on the native wavelengths. Exposures with
-        the BAD_FIBER bit have no weight where the target has a good one. Rows of TARGETID <= 0
-        (sky, stuck positioners) are not unique and never joined.
-
-        Returns
-        -------
-        Spectra
-            In the order of first appearance; ids and row are those of the first (good) exposure.
-
-        Raises
-        ------
-        InputError
-            The rows have wavelengths of their own: they cannot be summed pixel by pixel.
+        Pixels are averaged with inverse-variance weights on the native wavelengths. Exposures with
+        the bit BAD_FIBER have no weight where the target has a good one. Rows of TARGETID <= 0
+        (sky, stuck positioners) are not unique and stay apart. Targets are in the order of their
+        first rows; ids and row are those of the first (good) exposure. InputError is raised where
+        each row has its own wavelengths.
         """
         if any(camera.wave.ndim == 2 for camera in self.cameras):
             raise InputError(
@@ -220,7 +223,7 @@ class Spectra:
             )
         bad = (self.flag & QNFlag.BAD_FIBER) != 0
         keys = np.where(self.ids["TARGETID"] > 0, self.ids["TARGETID"], -1 - np.arange(len(self)))
-        # Good exposures first, so that each group's first row is a good one where there is one.
+        # Good exposures first, so that the first row of a group is good where any is.
         order = np.lexsort((np.arange(len(self)), bad, keys))
         keys, starts = np.unique(keys[order], return_index=True)
         if not len(keys):
@@ -229,7 +232,7 @@ class Spectra:
         group = np.repeat(np.arange(len(keys)), np.diff(np.append(starts, len(order))))
         weight = np.where(bad[order] & ~bad[first][group], 0.0, 1.0)
         cameras = tuple(_coadd_camera(camera, order, starts, weight) for camera in self.cameras)
-        # The joined pixels are finite: what was masked must be remembered here.
+        # The coadded pixels are finite: BADPIX is set here.
         masked = np.any([_has_bad_pixels(camera)[order] for camera in self.cameras], axis=0)
         masked = np.logical_or.reduceat(masked & (weight > 0), starts)
         appearance = np.argsort(np.minimum.reduceat(order, starts), kind="stable")
@@ -244,25 +247,9 @@ class Spectra:
 
 
 def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
-    """One batch of several single-camera batches, one after the other.
+    """One batch of several batches with one camera each, shorter spectra padded with ivar 0.
 
-    Parameters
-    ----------
-    batches : sequence of Spectra
-        With one camera each and the same id columns; lengths in pixels may differ.
-    layout : str, optional
-        Layout of the result; the first batch's when None.
-
-    Returns
-    -------
-    Spectra
-        Shorter spectra are padded at the red end with pixels of ivar 0.
-
-    Raises
-    ------
-    InputError
-        There is nothing to stack, a batch has several cameras, or their wavelengths are of two
-        kinds, left edges and centres.
+    Pixels are added at the red end; ids are those that all batches have.
     """
     if not batches:
         raise InputError("there are no spectra to stack")
@@ -297,20 +284,7 @@ def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
 
 
 def check_wave(wave: FloatArray, where: str) -> None:
-    """Check that wavelengths are finite, positive and increasing along the last axis.
-
-    Parameters
-    ----------
-    wave : ndarray of float64, shape (npix,) or (nspec, npix)
-        Wavelengths [Angstrom].
-    where : str
-        What the message names.
-
-    Raises
-    ------
-    InputError
-        They are not.
-    """
+    """Raise InputError unless wavelengths are finite, positive and increase on the last axis."""
     if wave.shape[-1] == 0:
         raise InputError(f"{where}: wave holds no pixel")
     if not (np.isfinite(wave).all() and (wave > 0).all()):
@@ -327,8 +301,8 @@ def check_wave(wave: FloatArray, where: str) -> None:
         )
 
 
-def _native_float(values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The values as native-endian float32 or float64."""
+def _native_float(values: npt.ArrayLike) -> AnyArray:
+    """Values as float32 or float64 in the byte order of the machine."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise InputError(f"flux and ivar must be numbers, not of type {array.dtype}")
@@ -337,18 +311,13 @@ def _native_float(values: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def _has_bad_pixels(camera: Camera) -> BoolArray:
-    """Rows with pixels that are not finite and are not masked by an ivar of 0."""
+    """Rows with pixels that are not finite, though their ivar is not 0."""
     finite = np.isfinite(camera.flux) & np.isfinite(camera.ivar)
     return np.asarray((~finite & (camera.ivar != 0)).any(axis=1))
 
 
-def _coadd_camera(
-    camera: Camera,
-    order: IntArray,
-    starts: IntArray,
-    weight: FloatArray,
-) -> Camera:
-    """Inverse-variance sum of the sorted rows between each of `starts`."""
+def _coadd_camera(camera: Camera, order: IntArray, starts: IntArray, weight: FloatArray) -> Camera:
+    """Weighted mean of the rows `order` between each two of `starts`."""
     flux = camera.flux[order].astype(np.float64)
     ivar = camera.ivar[order].astype(np.float64)
     good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
@@ -360,12 +329,12 @@ def _coadd_camera(
     return Camera(camera.name, camera.wave, mean.astype(dtype), total.astype(dtype), camera.edges)
 
 
-def _pad(camera: Camera, npix: int) -> tuple[FloatArray, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Wave, flux and ivar of a camera, padded to `npix` pixels; wave with a row per spectrum."""
+def _pad(camera: Camera, npix: int) -> tuple[FloatArray, AnyArray, AnyArray]:
+    """Wave, flux and ivar of a camera, each (nspec, npix), padded with pixels of ivar 0."""
     nspec, have = camera.flux.shape
     missing = npix - have
     wave = np.broadcast_to(camera.wave, (nspec, have))
-    # Padding continues past the red end in steps of one per mille: increasing, and without weight.
+    # Wavelengths must increase: padding continues in steps of one per mille.
     beyond = wave[:, -1:] * np.power(1.001, np.arange(1, missing + 1))
     zeros = np.zeros((nspec, missing), dtype=camera.flux.dtype)
     return (

@@ -1,10 +1,4 @@
-"""Rest wavelengths and line lists.
-
-The names and values are those of QuasarNET (Busca & Balland 2018, arXiv:1808.09955), because the
-networks trained with them learned these values: the redshift of a line is right only with the rest
-wavelength that it was trained with. That is why ``Halpha`` stays 6562.8 Angstrom, the value in air,
-among vacuum ones (83 km/s below the vacuum value).
-"""
+"""Rest wavelengths, line lists, and wavelengths in air and vacuum."""
 
 from __future__ import annotations
 
@@ -25,7 +19,6 @@ __all__ = [
     "rest_wavelengths",
 ]
 
-#: Rest wavelengths [Angstrom] by QuasarNET's names.
 absorber_IGM: Mapping[str, float] = MappingProxyType(
     {
         "Halpha": 6562.8,
@@ -69,11 +62,22 @@ absorber_IGM: Mapping[str, float] = MappingProxyType(
         "LYB": 1025.72,
     }
 )
+"""Rest wavelengths [Angstrom] by QuasarNET's names (Busca & Balland 2018, arXiv:1808.09955).
+
+A redshift is right only with the rest wavelength that the network was trained with. ``Halpha`` is
+the wavelength in air, 83 km/s below that in vacuum, because QuasarNET's networks were trained with
+it; all others are in vacuum.
+
+Examples
+--------
+>>> from qnet.lines import absorber_IGM
+>>> absorber_IGM["LYA"], absorber_IGM["Halpha"]
+(1215.67, 6562.8)
+"""
 
 #: Speed of light in vacuum [km/s], exact (CODATA).
 SPEED_OF_LIGHT = 299792.458
 
-#: The emission lines of the published QuasarNET networks, in the order of their outputs.
 QUASARNET_LINES: tuple[str, ...] = (
     "LYA",
     "CIV(1548)",
@@ -82,30 +86,57 @@ QUASARNET_LINES: tuple[str, ...] = (
     "Hbeta",
     "Halpha",
 )
+"""Emission lines of the published QuasarNET networks, in the order of their outputs.
 
-#: The absorption (BAL) lines of the published QuasarNET networks, after the emission lines.
+Examples
+--------
+>>> from qnet.lines import QUASARNET_LINES
+>>> QUASARNET_LINES[:2]
+('LYA', 'CIV(1548)')
+"""
+
 QUASARNET_LINES_BAL: tuple[str, ...] = ("CIV(1548)",)
+"""BAL lines of the published QuasarNET networks, whose outputs follow the emission lines.
+
+Examples
+--------
+>>> from qnet.lines import QUASARNET_LINES_BAL
+>>> QUASARNET_LINES_BAL
+('CIV(1548)',)
+"""
+
+#: Shortest wavelength [Angstrom] that is measured in air.
+_SHORTEST = 2000.0
+
+#: Steps of the fixed-point inversion of the refractive index; each gains four digits.
+_ITERATIONS = 4
 
 
 def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = None) -> FloatArray:
-    """Rest wavelengths of some lines.
+    """Rest wavelengths of lines.
 
     Parameters
     ----------
     lines : iterable of str
-        Names of lines.
+        Names of the lines.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom] by name. QuasarNET's (`absorber_IGM`) when None.
 
     Returns
     -------
     ndarray of float64, shape (nlines,)
-        Rest wavelengths [Angstrom], in the order asked for.
+        Rest wavelengths [Angstrom], in the order of `lines`.
 
     Raises
     ------
     InputError
-        A name is not in the table, or a single string was given in place of a list.
+        A name is unknown, or `lines` is a string.
+
+    Examples
+    --------
+    >>> from qnet.lines import rest_wavelengths
+    >>> rest_wavelengths(["LYA", "CIV(1548)"])
+    array([1215.67  , 1548.2049])
     """
     if isinstance(lines, str):
         raise InputError(f"lines must be a list of line names, not the string {lines!r}")
@@ -117,15 +148,8 @@ def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = No
     return np.array([table[name] for name in names], dtype=np.float64)
 
 
-#: Shortest wavelength [Angstrom] that is measured in air.
-_SHORTEST = 2000.0
-
-#: Steps of the fixed-point inversion; each gains four digits.
-_ITERATIONS = 4
-
-
 def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
-    """Vacuum wavelengths of wavelengths measured in standard air.
+    """Wavelengths in vacuum of wavelengths in standard air.
 
     Parameters
     ----------
@@ -135,13 +159,19 @@ def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of float64, the same shape
-        Wavelengths in vacuum [Angstrom], from the refractive index of dry air at 15 C of Morton
-        (2000, ApJS 130, 403, eq. 8), a function of the vacuum wavelength.
+        Wavelengths in vacuum [Angstrom], with the refractive index of dry air at 15 C of Morton
+        (2000, ApJS 130, 403, eq. 8). NaN for NaN.
 
     Raises
     ------
     InputError
         A wavelength is under 2000 Angstrom, where air is opaque and the formula fails.
+
+    Examples
+    --------
+    >>> from qnet.lines import air_to_vacuum
+    >>> air_to_vacuum([6562.8]).round(2)
+    array([6564.61])
     """
     air = np.asarray(wave, dtype=np.float64)
     if (air < _SHORTEST).any():

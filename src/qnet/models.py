@@ -1,4 +1,4 @@
-"""QuasarNET's module of this name: the network and its loss, in Keras."""
+"""QuasarNET's module `models`: the network and its loss, in Keras."""
 
 import lazy_loader
 

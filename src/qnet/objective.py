@@ -1,4 +1,4 @@
-"""Targets from redshifts: the inverse of `qnet.postprocess.decoding`."""
+"""Training targets from redshifts: the inverse of `qnet.postprocess.decode`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["box_offset", "objective"]
 #: Names of the columns of the class vector Y, in their order.
 CLASSES: tuple[str, ...] = ("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD")
 
-#: Columns of Y that mean quasar.
+#: Columns of Y that are quasars.
 QSO_CLASSES: tuple[int, ...] = (CLASSES.index("QSO_LZ"), CLASSES.index("QSO_HZ"))
 
 
@@ -30,10 +30,10 @@ def box_offset(
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Box and offset vectors of a line.
+    """Box and offset vectors of a line at given redshifts.
 
-    The box of pos = nboxes * p / npix, p the fractional pixel of the line, is 1 and its offset
-    pos - floor(pos) (Busca & Balland 2018, section 3; QuasarNET's code).
+    With p the fractional pixel of the line and x = nboxes * p / npix, box floor(x) is 1 and its
+    offset x - floor(x) (Busca & Balland 2018, section 3; QuasarNET's code).
 
     Parameters
     ----------
@@ -44,20 +44,30 @@ def box_offset(
     nboxes : int
         Number of boxes that the grid is divided into.
     wave : array_like of shape (npix,) or WavelengthGrid, optional
-        The grid [Angstrom]. QuasarNET's log grid when None.
+        Grid: left edges of its pixels [Angstrom]. QuasarNET's log grid when None.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]. QuasarNET's when None.
 
     Returns
     -------
     box, offset : ndarray of float64, shape (nspec, nboxes)
-        Zero but for the box of the line: 1, and the offset in it. All zero where the line falls
-        outside [wave[0], wave[-1]], and for a redshift of NaN.
+        Zero except in the box of the line. All zero where the line is outside of
+        [wave[0], wave[-1]], and for a redshift of NaN.
 
     Raises
     ------
     InputError
         The line is unknown, z is not one-dimensional, or nboxes is not positive.
+
+    Examples
+    --------
+    >>> from qnet.objective import box_offset
+    >>> box, offset = box_offset([2.0, 0.1], "LYA", nboxes=5)
+    >>> box
+    array([[1., 0., 0., 0., 0.],
+           [0., 0., 0., 0., 0.]])
+    >>> offset[0].round(4)
+    array([0.0636, 0.    , 0.    , 0.    , 0.    ])
     """
     redshift = np.asarray(z, dtype=np.float64)
     if redshift.ndim != 1:
@@ -65,11 +75,11 @@ def box_offset(
     if nboxes < 1:
         raise InputError(f"nboxes must be at least 1, not {nboxes!r}")
     (wavelength,) = rest_wavelengths([line], rest)
-    index, place = as_grid(wave).to_box((1 + redshift) * wavelength, nboxes)
+    index, position = as_grid(wave).to_box((1 + redshift) * wavelength, nboxes)
     rows = np.flatnonzero(index >= 0)
     box, offset = np.zeros((2, len(redshift), nboxes))
     box[rows, index[rows]] = 1.0
-    offset[rows, index[rows]] = place[rows]
+    offset[rows, index[rows]] = position[rows]
     return box, offset
 
 
@@ -84,7 +94,7 @@ def objective(
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
 ) -> tuple[list[FloatArray], list[FloatArray]]:
-    """Targets and weights to train a network on, as QuasarNET's function of this name.
+    """Targets and weights for training; QuasarNET's function of this name.
 
     Parameters
     ----------
@@ -93,28 +103,41 @@ def objective(
     Y : array_like, shape (nspec, 5)
         One-hot classes: STAR, GALAXY, QSO_LZ, QSO_HZ, BAD.
     bal : array_like, shape (nspec,)
-        1 for a BAL quasar, -1 for a sure non-BAL, 0 where it is not known.
+        1 for a BAL quasar, -1 for no BAL quasar, 0 where it is not known.
     lines, lines_bal : sequence of str
         Emission and BAL lines, in the order of the network's outputs.
     nboxes : int
         Boxes per line.
     wave : array_like of shape (npix,) or WavelengthGrid, optional
-        The network's grid [Angstrom]. QUASARNET'S LOG GRID when None.
+        Grid of the network: left edges of its pixels [Angstrom]. QuasarNET's log grid when None,
+        which is wrong for a network on another grid.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]. QuasarNET's when None.
 
     Returns
     -------
     target : list of ndarray, each of shape (nspec, 2 * nboxes)
-        Per line the boxes, then the offsets. Boxes are zero unless the object is a quasar, and in a
-        BAL line also where it is a sure non-BAL; offsets stay.
+        Per line the boxes, then the offsets. Boxes are zero unless the object is a quasar, and
+        those of a BAL line also where `bal` is -1; offsets are not changed.
     sample_weight : list of ndarray, each of shape (nspec,)
-        1, but 0 in the BAL lines where it is not known whether there is one.
+        1, but 0 for the BAL lines where `bal` is 0.
 
     Raises
     ------
     InputError
         Shapes disagree, or a line is unknown.
+
+    Examples
+    --------
+    >>> from qnet.objective import objective
+    >>> Y = [[0, 0, 0, 1, 0], [1, 0, 0, 0, 0]]  # a quasar and a star
+    >>> target, weight = objective([2.5, 0.0], Y, [0, 0], ["LYA", "MgII(2796)"], ["CIV(1548)"])
+    >>> [values.shape for values in target]
+    [(2, 26), (2, 26), (2, 26)]
+    >>> target[0][:, :13].sum(axis=1)
+    array([1., 0.])
+    >>> weight[2]
+    array([0., 0.])
     """
     grid = as_grid(wave)
     redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
@@ -144,28 +167,10 @@ def objective(
 def redshift_target(
     z: npt.ArrayLike, Y: npt.ArrayLike, bins: RedshiftBins
 ) -> tuple[IntArray, FloatArray]:
-    """Classes of the redshift head: the bin of a quasar's redshift, or the kind of another object.
+    """Targets and weights of the redshift head, shape (nspec,).
 
-    Parameters
-    ----------
-    z : array_like, shape (nspec,)
-        True redshifts.
-    Y : array_like, shape (nspec, 5)
-        One-hot classes, as `qnet.io.read_data` gives them.
-    bins : RedshiftBins
-
-    Returns
-    -------
-    target : ndarray of int64, shape (nspec,)
-        Index of the class among the outputs of the head.
-    weight : ndarray of float64, shape (nspec,)
-        1, but 0 where the class is none of the head's (BAD) or a quasar's redshift is not known;
-        the target is 0 there.
-
-    Raises
-    ------
-    InputError
-        Shapes disagree, or the head has a class that Y has not.
+    The target is the bin of a quasar's redshift, or the class of another object. Target and weight
+    are 0 where the head lacks the class (BAD), or the redshift of a quasar is not known.
     """
     redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
     if redshift.ndim != 1 or classes.shape != (len(redshift), len(CLASSES)):
@@ -179,8 +184,8 @@ def redshift_target(
     known = np.isin(kind, QSO_CLASSES) & (redshift > -1)
     target = np.zeros(len(redshift), dtype=np.int64)
     target[known] = bins.bin_of(redshift[known])
-    for place, name in enumerate(bins.others):
+    for number, name in enumerate(bins.others):
         here = kind == CLASSES.index(name)
-        target[here] = bins.nbins + place
+        target[here] = bins.nbins + number
         known |= here
     return target, known.astype(np.float64)

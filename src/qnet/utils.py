@@ -1,4 +1,4 @@
-"""QuasarNET's module of this name: decoding of predictions and rest wavelengths."""
+"""QuasarNET's module `utils`: decoding of network output, and rest wavelengths."""
 
 from qnet.lines import absorber_IGM
 from qnet.postprocess.decoding import process_preds

@@ -214,7 +214,7 @@ class WavelengthGrid:
         return box, np.where(inside, position - box, np.nan)
 
     def from_box(self, box: npt.ArrayLike, offset: npt.ArrayLike, nboxes: int) -> FloatArray:
-        """Wavelength [Angstrom] of an offset in a box, which may lie below 0 or above 1; NaN for NaN.
+        """Wavelength [Angstrom] of an offset in a box, which may be below 0 or above 1; NaN for NaN.
 
         The inverse of `to_box`.
         """

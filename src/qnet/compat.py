@@ -1,10 +1,10 @@
-"""QuasarNP's names, so that a pipeline that calls QuasarNP runs on qnet.
+"""QuasarNP's names, for pipelines that call QuasarNP.
 
 ``from quasarnp.io import ...`` and ``from quasarnp.utils import ...`` become ``from qnet.compat
-import ...``; nothing else changes. What differs numerically: the rescale of the offsets is applied
-whatever its layer is called (QuasarNP misses it in the six-layer network), and bins are found as in
-the rest of qnet. As in QuasarNP, and unlike the rest of qnet, DESI's MASK is left unread, spectra
-without weight are dropped, and redshifts are clamped at the ends of the grid.
+import ...``; nothing else changes. As in QuasarNP, and unlike in the rest of qnet, DESI's MASK is
+not read, spectra without weight are left out, and redshifts are clamped at the ends of the grid. Two
+things differ from QuasarNP: the offsets of the six-layer network are rescaled, and bins are found as
+in the rest of qnet.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet import __version__
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.files import PathLike
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
-from qnet.core.spectra import Spectra
 from qnet.io.reader import read_spectra
 from qnet.lines import absorber_IGM, rest_wavelengths
 from qnet.model.model import Model
@@ -45,26 +43,42 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-#: Fibres of a DESI spectrograph.
+#: Number of fibres of a DESI spectrograph.
 _NFIBERS = 500
 
-#: QuasarNP's names of the two grids: left edges [Angstrom].
 wave: FloatArray = QUASARNET_GRID.wave
+"""Left edges [Angstrom] of QuasarNET's log grid.
+
+Examples
+--------
+>>> from qnet.compat import wave
+>>> len(wave)
+443
+"""
+
 linear_wave: FloatArray = QUASARNET_LINEAR_GRID.wave
+"""Left edges [Angstrom] of QuasarNET's linear grid for DESI.
+
+Examples
+--------
+>>> from qnet.compat import linear_wave
+>>> len(linear_wave)
+458
+"""
 
 
 def load_model(filename: PathLike) -> tuple[Model, FloatArray]:
-    """Load a model, as ``quasarnp.io.load_model``.
+    """Model and its grid, as ``quasarnp.io.load_model`` returns them.
 
     Parameters
     ----------
     filename : str or path
-        QuasarNET's .h5, or a qnet weights file.
+        Weights file of QuasarNET (.h5) or of qnet, or the name of a model that comes with qnet.
 
     Returns
     -------
     model : Model
-        Its ``predict`` takes (nspec, npix, 1).
+        Its ``predict`` takes arrays of shape (nspec, npix, 1).
     wave : ndarray of float64, shape (npix,)
         Left edges of its grid [Angstrom].
 
@@ -72,39 +86,55 @@ def load_model(filename: PathLike) -> tuple[Model, FloatArray]:
     ------
     MissingFileError, WeightsError
         As `qnet.load_model`.
+
+    Examples
+    --------
+    >>> from qnet import compat
+    >>> model, wave = compat.load_model("qnet@1")
+    >>> len(wave) == model.grid.npix
+    True
     """
     model = _load_model(filename)
     return model, model.wave
 
 
 def load_desi_coadd(
-    filename: PathLike,
-    rows: BoolArray | None = None,
-    out_grid: npt.ArrayLike = wave,
+    filename: PathLike, rows: BoolArray | None = None, out_grid: npt.ArrayLike = wave
 ) -> tuple[FloatArray, IntArray]:
-    """Read and normalise a DESI coadd, as ``quasarnp.io.load_desi_coadd``.
+    """Normalised spectra of a DESI coadd, as ``quasarnp.io.load_desi_coadd`` returns them.
 
     Parameters
     ----------
     filename : str or path
+        The coadd.
     rows : ndarray of bool, shape (nspec,), optional
         Rows to read; all when None.
     out_grid : array_like, shape (npix,)
-        Left edges of the grid [Angstrom]. QuasarNET's log grid by default.
+        Left edges of the grid [Angstrom].
 
     Returns
     -------
     X : ndarray of float64, shape (nkept, npix)
         Spectra with weight; NaN where there is no scatter.
     index : ndarray of int, shape (nkept,)
-        Their places among the rows asked for.
+        Position of each among the rows that were read.
 
     Raises
     ------
     FileError, InputError
-        The file is bad, or wholly outside of the grid.
+        The file cannot be read, or is wholly outside of the grid.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.simulation import write_simulation
+    >>> simulation = qnet.simulate(3, seed=1, survey="desi")
+    >>> truth = write_simulation(simulation, "coadd.fits", "truth.csv", format="coadd")
+    >>> X, index = qnet.compat.load_desi_coadd("coadd.fits")
+    >>> X.shape, index
+    ((3, 443), array([0, 1, 2]))
     """
-    return _normalised(_read(filename, rows), as_grid(out_grid))
+    return _normalised(filename, rows, as_grid(out_grid))
 
 
 def load_desi_exposure(
@@ -113,30 +143,38 @@ def load_desi_exposure(
     fibers: BoolArray | None = None,
     out_grid: npt.ArrayLike = wave,
 ) -> tuple[FloatArray, IntArray]:
-    """Read and normalise the cframes of an exposure, as ``quasarnp.io.load_desi_exposure``.
+    """Normalised spectra of an exposure, as ``quasarnp.io.load_desi_exposure`` returns them.
 
     Parameters
     ----------
     dir_name : str or path
-        Folder of the exposure, named by its number; holds ``cframe-[brz]N-EXPID.fits``.
+        Folder named by the number of the exposure, with ``cframe-[brz]N-EXPID.fits``.
     spec_number : int
-        Spectrograph, 0 to 9.
+        Spectrograph N, 0 to 9.
     fibers : ndarray of bool, shape (500,), optional
         Fibres to read; all when None.
     out_grid : array_like, shape (npix,)
-        Left edges of the grid [Angstrom]. QuasarNET's log grid by default.
+        Left edges of the grid [Angstrom].
 
     Returns
     -------
     X : ndarray of float64, shape (nkept, npix)
         Spectra with weight; NaN where there is no scatter.
     index : ndarray of int, shape (nkept,)
-        Their places among the fibres asked for.
+        Position of each among the fibres that were read.
 
     Raises
     ------
     FileError, InputError
-        A file is bad, or an argument out of range.
+        A file cannot be read, or an argument is out of range.
+
+    Examples
+    --------
+    >>> from qnet import compat
+    >>> compat.load_desi_exposure("00071246", 0)
+    Traceback (most recent call last):
+    ...
+    qnet.core.errors.MissingFileError: 00071246/cframe-b0-00071246.fits: ...
     """
     if not 0 <= spec_number <= 9:
         raise InputError(f"spec_number must be in 0 .. 9, not {spec_number!r}")
@@ -144,74 +182,74 @@ def load_desi_exposure(
         raise InputError(f"fibers must be {_NFIBERS} booleans, not of shape {np.shape(fibers)}")
     folder = Path(dir_name)
     frames = [folder / f"cframe-{camera}{spec_number}-{folder.name}.fits" for camera in "brz"]
-    return _normalised(_read(frames, fibers), as_grid(out_grid))
+    return _normalised(frames, fibers, as_grid(out_grid))
 
 
 def process_preds(
-    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    preds: Sequence[npt.ArrayLike] | AnyArray,
     lines: Sequence[str],
     lines_bal: Sequence[str],
     verbose: bool = True,
     wave: npt.ArrayLike = wave,
     rest: Mapping[str, float] | None = None,
 ) -> tuple[FloatArray, ...]:
-    """Decode predictions, as ``quasarnp.utils.process_preds``: clamped at the grid's ends.
+    """Decode network output, as ``quasarnp.utils.process_preds``: clamped at the ends of the grid.
 
     Parameters
     ----------
-    preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
-    lines, lines_bal : sequence of str
-    verbose : bool
-        Log the numbers of spectra and boxes.
+    preds, lines, lines_bal, verbose
+        As in `qnet.process_preds`.
     wave : array_like, shape (npix,)
-        Left edges of the grid [Angstrom]. QuasarNET's log grid by default.
+        Left edges of the grid [Angstrom].
     rest : mapping of str to float, optional
-        Rest wavelengths [Angstrom] of lines that differ from QuasarNET's, as ``model.rest`` has
-        them. QuasarNP has no such argument; networks of qnet need it, whose H-alpha lies at
-        6564.61, its wavelength in vacuum.
+        Rest wavelengths [Angstrom] as in ``model.rest``; QuasarNET's when None. QuasarNP has no such
+        argument; networks of qnet need it, because their H-alpha is at the vacuum wavelength.
 
     Returns
     -------
     c_line, z_line, zbest, c_line_bal, z_line_bal : ndarray of float64
-        As `qnet.postprocess.process_preds`, but lines past an end of the grid are put on it.
+        As `qnet.process_preds` returns them, but with the redshifts of lines outside of the grid
+        set to those of its first or last left edge.
 
     Raises
     ------
     InputError
         The predictions do not match the lines, or a line is unknown.
+
+    Examples
+    --------
+    A line beyond the last left edge is moved there:
+
+    >>> import numpy as np
+    >>> from qnet import compat, process_preds
+    >>> preds = np.zeros((1, 1, 26))
+    >>> preds[0, 0, 12], preds[0, 0, 25] = 0.9, 1.05
+    >>> process_preds(preds, ["LYA"], [], wave=compat.wave)[2].round(3)
+    array([7.245])
+    >>> compat.process_preds(preds, ["LYA"], [])[2].round(3)
+    array([7.194])
     """
     grid = as_grid(wave)
     found = decode(preds, lines, lines_bal, grid, rest)
     if verbose:
         logger.info("nspec = %d, nboxes = %d", len(found), np.shape(preds[0])[1] // 2)
-    z_line = _clamp(found.z_line, lines, grid, rest)
-    best = found.c_line.argmax(axis=0)
-    zbest = z_line[best, np.arange(len(best))]
-    z_line_bal = _clamp(found.z_line_bal, lines_bal, grid, rest)
-    return found.c_line, z_line, zbest, found.c_line_bal, z_line_bal
+
+    def clamp(z: FloatArray, names: Sequence[str]) -> FloatArray:
+        rest_wave = rest_wavelengths(names, rest)[:, None]
+        return np.clip(z, grid.wave[0] / rest_wave - 1, grid.wave[-1] / rest_wave - 1)
+
+    z_line = clamp(found.z_line, lines)
+    zbest = z_line[found.c_line.argmax(axis=0), np.arange(len(found))]
+    return found.c_line, z_line, zbest, found.c_line_bal, clamp(found.z_line_bal, lines_bal)
 
 
-def _clamp(
-    z_line: FloatArray,
-    lines: Sequence[str],
-    grid: WavelengthGrid,
-    rest: Mapping[str, float] | None,
-) -> FloatArray:
-    """Redshifts that put each line between the first and the last left edge."""
-    places = rest_wavelengths(lines, rest)[:, None]
-    edges = grid.wave
-    return np.clip(z_line, edges[0] / places - 1, edges[-1] / places - 1)
-
-
-def _read(path: PathLike | Sequence[PathLike], rows: BoolArray | None) -> Spectra:
-    """Spectra with MASK unread; ids are the caller's business, so their absence is no news."""
+def _normalised(
+    path: PathLike | Sequence[PathLike], rows: BoolArray | None, grid: WavelengthGrid
+) -> tuple[FloatArray, IntArray]:
+    """Normalised spectra of a file, those with weight, and their positions among `rows`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", QnetWarning)
-        return read_spectra(path, rows=rows, use_mask=False)
-
-
-def _normalised(spectra: Spectra, grid: WavelengthGrid) -> tuple[FloatArray, IntArray]:
-    """Normalised spectra and where they stood; those without weight are left out."""
+        warnings.simplefilter("ignore", QnetWarning)  # ids are not used: they may be missing
+        spectra = read_spectra(path, rows=rows, use_mask=False)
     if len(spectra) == 0:
         return np.zeros((0, grid.npix)), np.zeros(0, dtype=np.int64)
     data = preprocess(spectra.cameras, grid)

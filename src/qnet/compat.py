@@ -2,9 +2,9 @@
 
 ``from quasarnp.io import ...`` and ``from quasarnp.utils import ...`` become ``from qnet.compat
 import ...``; nothing else changes. As in QuasarNP, and unlike in the rest of qnet, DESI's MASK is
-not read, spectra without weight are left out, and redshifts are clamped at the ends of the grid. Two
-things differ from QuasarNP: the offsets of the six-layer network are rescaled, and bins are found as
-in the rest of qnet.
+not read, spectra without weight are left out, and redshifts are clamped at the ends of the grid.
+Unlike in QuasarNP the offsets of the six-layer network are rescaled, and bins are found as in the
+rest of qnet.
 """
 
 from __future__ import annotations
@@ -202,8 +202,8 @@ def process_preds(
     wave : array_like, shape (npix,)
         Left edges of the grid [Angstrom].
     rest : mapping of str to float, optional
-        Rest wavelengths [Angstrom] as in ``model.rest``; QuasarNET's when None. QuasarNP has no such
-        argument; networks of qnet need it, because their H-alpha is at the vacuum wavelength.
+        Rest wavelengths [Angstrom] as in ``model.rest``; QuasarNET's when None. QuasarNP has no
+        such argument; networks of qnet need it, because their H-alpha is at the vacuum wavelength.
 
     Returns
     -------

@@ -214,9 +214,9 @@ class WavelengthGrid:
         return box, np.where(inside, position - box, np.nan)
 
     def from_box(self, box: npt.ArrayLike, offset: npt.ArrayLike, nboxes: int) -> FloatArray:
-        """Wavelength [Angstrom] of an offset in a box, which may be below 0 or above 1; NaN for NaN.
+        """Wavelength [Angstrom] of an offset in a box; the inverse of `to_box`.
 
-        The inverse of `to_box`.
+        An offset below 0 or above 1 lies in a neighbouring box. NaN for NaN.
         """
         position = np.asarray(box) + np.asarray(offset, dtype=np.float64)
         return self.wave_at(position * self.npix / nboxes)

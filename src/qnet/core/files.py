@@ -15,27 +15,9 @@ PathLike = str | os.PathLike[str]
 
 
 def check_input(path: PathLike, expected: str) -> Path:
-    """Check that a path is a file with something in it.
-
-    Parameters
-    ----------
-    path : str or path
-    expected : str
-        What the file should be, for the message.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    MissingFileError
-        There is no such file.
-    FileError
-        It is a directory, empty, or not readable.
-    """
+    """The path of a file with something in it; the error says what was `expected`."""
     file = Path(path)
-    try:
+    with _file_errors(file, "read"):
         if file.is_dir():
             raise FileError(f"{file}: is a directory, but {expected} was expected")
         if not file.exists():
@@ -44,35 +26,13 @@ def check_input(path: PathLike, expected: str) -> Path:
             raise FileError(f"{file}: no permission to read it")
         if file.stat().st_size == 0:
             raise FileError(f"{file}: is empty, but {expected} was expected")
-    except (OSError, ValueError) as error:
-        if isinstance(error, QnetError):
-            raise
-        raise FileError(f"{file}: cannot be read ({error})") from error
     return file
 
 
 def check_output(path: PathLike, overwrite: bool) -> Path:
-    """Check that a file may be written.
-
-    Parameters
-    ----------
-    path : str or path
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    OutputExistsError
-        The file exists and `overwrite` is false.
-    FileError
-        Its folder does not exist or cannot be written to, or the path is a directory.
-    """
+    """The path of a file that may be written."""
     file = Path(path)
-    try:
+    with _file_errors(file, "written"):
         if file.is_dir():
             raise FileError(f"{file}: is a directory, but the name of an output file was expected")
         if not file.parent.is_dir():
@@ -84,34 +44,25 @@ def check_output(path: PathLike, overwrite: bool) -> Path:
                 f"{file}: exists already; ask for overwriting (--overwrite, overwrite=True) to "
                 "replace it"
             )
-    except (OSError, ValueError) as error:
-        if isinstance(error, QnetError):
-            raise
-        raise FileError(f"{file}: cannot be written ({error})") from error
     return file
 
 
 @contextlib.contextmanager
+def _file_errors(file: Path, done: str) -> Iterator[None]:
+    """Turn an error of the system, or of a name that is none, into one that names the file."""
+    try:
+        yield
+    except QnetError:
+        raise
+    except (OSError, ValueError) as error:
+        raise FileError(f"{file}: cannot be {done} ({error})") from error
+
+
+@contextlib.contextmanager
 def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
-    """Write a file under a temporary name in the same folder, and rename it when it is whole.
+    """Give a temporary name in the same folder; flush and rename the file when it is whole.
 
-    Parameters
-    ----------
-    path : str or path
-        Final name.
-    overwrite : bool
-        Whether an existing file may be replaced.
-
-    Yields
-    ------
-    Path
-        The temporary name to write to. On leaving without an error the file is flushed to disk and
-        renamed; on any error, an interrupt included, it is removed.
-
-    Raises
-    ------
-    OutputExistsError, FileError
-        As `check_output`; also when nothing was written.
+    On any error, an interrupt included, it is removed.
     """
     final = check_output(path, overwrite)
     # A name of plain characters, which libraries do not interpret; the suffix says the format.
@@ -158,13 +109,7 @@ def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
 
 
 def as_path(path: object, what: str) -> Path:
-    """The argument as a path.
-
-    Raises
-    ------
-    InputError
-        It is not a string or path.
-    """
+    """The argument named `what` as a path; InputError where it is none."""
     if not isinstance(path, (str, os.PathLike)):
         raise InputError(f"{what} must be a path, not {type(path).__name__}")
     return Path(os.fsdecode(path))

@@ -17,25 +17,7 @@ NO_ID = -1
 
 
 def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
-    """An id column of a catalogue, checked to hold what its name says.
-
-    Parameters
-    ----------
-    values : ndarray, shape (nrows,) or (nrows, 1)
-    name : str
-        Name of the column in the catalogue: TARGETID (int64), TARGET_RA, OBJTYPE, ...
-    path : Path
-        Its file, for the message.
-
-    Returns
-    -------
-    ndarray, shape (nrows,)
-
-    Raises
-    ------
-    FileError
-        It does not.
-    """
+    """An id column (nrows,) or (nrows, 1), checked to hold what its name in a catalogue says."""
     dtype = known_column(name).dtype
     if dtype == "str":
         return text_column(values, name, path)
@@ -74,26 +56,7 @@ def filled(values: Any, name: str) -> npt.NDArray[Any]:
 
 
 def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> IntArray:
-    """A column as int64.
-
-    Parameters
-    ----------
-    values : ndarray, shape (nrows,) or (nrows, 1)
-        Integers, or floats or text that are integers.
-    name : str
-        Name of the column, for the message.
-    path : Path
-        Its file, for the message.
-
-    Returns
-    -------
-    ndarray of int64, shape (nrows,)
-
-    Raises
-    ------
-    FileError
-        A value is no integer, or a row holds several.
-    """
+    """A column (nrows,) or (nrows, 1) of integers, or of floats or text that are, as int64."""
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if column.ndim == 1:
         try:

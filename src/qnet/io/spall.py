@@ -59,20 +59,7 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
 
 
 def as_spall(given: SpAllLike | None) -> SpAll | None:
-    """What stands for an spAll file as THING_ID by (PLATE, MJD, FIBERID).
-
-    Parameters
-    ----------
-    given : path, mapping, tuple, or None
-        An spAll file, or what `read_spall` returns of it, whole or its mapping alone.
-
-    Raises
-    ------
-    InputError
-        It is none of these.
-    MissingFileError, FileError
-        As `read_spall`.
-    """
+    """THING_ID by (PLATE, MJD, FIBERID) from an spAll file, or from what `read_spall` returns."""
     if given is None or isinstance(given, Mapping):
         return given
     if isinstance(given, (str, os.PathLike)):

@@ -1,4 +1,4 @@
-"""Prepared data and truth to what a network is trained on."""
+"""Training data: normalised spectra of prepared data files, with classes and redshifts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.prepared import is_prepared, prepared_grid, prepared_ids
+from qnet.io.readers.prepared import count_prepared, is_prepared, prepared_grid, prepared_ids
 from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io
@@ -92,6 +92,16 @@ def read_data(
     InputError
         There is no file, nspec is negative, or none of the spectra is in the truth, which is then
         likely that of another survey.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.io import read_data, read_truth
+    >>> simulation = qnet.simulate(5, seed=1, survey="boss", mix={"quasar": 1})
+    >>> _ = qnet.simulation.write_simulation(simulation, "data.fits", "truth.fits")
+    >>> tids, X, Y, z, bal = read_data("data.fits", read_truth("truth.fits"))
+    >>> X.shape, Y.shape
+    ((5, 443), (5, 5))
     """
     blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
     columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
@@ -106,26 +116,10 @@ def read_data(
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Some rows of a prepared data file that can be trained on.
+    """Those rows of a block of a prepared data file that can be trained on.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    grid : WavelengthGrid
-        Its grid.
-    nread : int
-        Rows that were read, the removed ones included.
-    rows : ndarray of int64, shape (nkept,)
-        Rows of the file.
-    ids : mapping of str to ndarray, each of shape (nkept,)
-        Columns of the file's table.
-    X : ndarray of float32, shape (nkept, npix)
-        Normalised spectra.
-    flux, ivar : ndarray of float32, shape (nkept, npix), or None
-        The spectra as they are, with 0 for what has no weight.
-    Y, z, bal : ndarray or None
-        As `read_data` gives them; None without truth.
+    `nread` rows were read, the removed ones included; `X` (nkept, npix) is normalised, `flux` and
+    `ivar` are 0 in pixels without weight; `Y`, `z`, `bal` are None without truth.
     """
 
     path: Path
@@ -155,26 +149,10 @@ def iter_data(
     keep_pixels: bool = True,
     removed: Counter[str] | None = None,
 ) -> Iterator[Block]:
-    """Read prepared data block by block, with the cuts of `read_data`.
+    """Read prepared data block by block, at least one, with the cuts of `read_data`.
 
-    Parameters
-    ----------
-    files, truth, z_lim, nspec
-        As in `read_data`.
-    keep_pixels : bool
-        Whether the blocks hold flux and ivar too.
-    removed : Counter, optional
-        Gets the number of spectra by reason, as the log does.
-
-    Yields
-    ------
-    Block
-        At least one.
-
-    Raises
-    ------
-    FileError, InputError
-        As `read_data`.
+    `keep_pixels`: the blocks hold flux and ivar too; `removed` gets the number of spectra by
+    reason, as the log does.
     """
     paths = as_paths(files)
     if not paths:
@@ -184,56 +162,44 @@ def iter_data(
     removed = Counter() if removed is None else removed
     left = nspec
     first: WavelengthGrid | None = None
-    strange = _Strangers(truth)
+    strangers: list[int] | None = None if truth is None else []  # ids, as long as none is in truth
     for path in paths:
         with FitsFile(path) as fits:
-            grid, ids = _open_prepared(fits)
+            if not is_prepared(fits):
+                raise FileError(
+                    f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
+                    f"with TARGETID): it holds {fits.describe()}"
+                )
+            grid, ids = prepared_grid(fits), prepared_ids(fits)
             first = first or grid
             if grid != first:
                 raise FileError(f"{path}: is on another grid ({grid}) than {paths[0]} ({first})")
-            count = fits.shape(0)[0] if left is None else min(left, fits.shape(0)[0])
+            count = count_prepared(fits) if left is None else min(left, count_prepared(fits))
             left = None if left is None else left - count
             for start in range(0, max(count, 1), ROWS_PER_BLOCK):
                 rows = np.arange(start, min(start + ROWS_PER_BLOCK, count))
-                flux, ivar = _pixels(fits, rows, grid.npix)
                 chosen = {name: column[rows] for name, column in ids.items()}
-                strange.inspect(chosen["TARGETID"])
-                yield _block(
-                    fits.path, grid, rows, chosen, flux, ivar, truth, z_lim, keep_pixels, removed
-                )
-    strange.check()
+                if truth is not None and strangers is not None:
+                    strangers += chosen["TARGETID"][chosen["TARGETID"] != NO_ID].tolist()
+                    strangers = strangers if truth.keys().isdisjoint(strangers) else None
+                yield _block(fits, grid, rows, chosen, truth, z_lim, keep_pixels, removed)
+    if truth is not None and strangers:
+        have, known = (
+            ", ".join(map(str, islice(ids, _EXAMPLES))) + ", ..." for ids in (strangers, truth)
+        )
+        raise InputError(
+            f"none of the ids of the {len(strangers)} spectra is in the truth: the spectra have "
+            f"{have}, the truth has {known if truth else 'none'}; is it the truth of another "
+            "survey?"
+        )
     for reason, number in (+removed).items():
         logger.info("%d spectra %s", number, reason)
 
 
 def read_pixels(path: PathLike, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
-    """Flux and ivar of some rows of a prepared data file.
-
-    Parameters
-    ----------
-    path : str or path
-    rows : ndarray of int64
-        Rows of the file; those that lie together are read fast.
-    npix : int
-        Pixels of its grid.
-
-    Returns
-    -------
-    flux, ivar : ndarray of float32, shape (nrows, npix)
-        0 where a pixel is not finite or has no weight.
-    """
+    """Flux and ivar (nrows, npix) of rows of a prepared data file; 0 in pixels without weight."""
     with FitsFile(path) as fits:
         return _pixels(fits, rows, npix)
-
-
-def _open_prepared(fits: FitsFile) -> tuple[WavelengthGrid, dict[str, npt.NDArray[Any]]]:
-    """Grid and ids of a prepared data file, whose sizes agree."""
-    if not is_prepared(fits):
-        raise FileError(
-            f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
-            f"with TARGETID): it holds {fits.describe()}"
-        )
-    return prepared_grid(fits), prepared_ids(fits)
 
 
 def _pixels(fits: FitsFile, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
@@ -246,92 +212,48 @@ def _pixels(fits: FitsFile, rows: IntArray, npix: int) -> tuple[Float32Array, Fl
 
 
 def _block(
-    path: Path,
+    fits: FitsFile,
     grid: WavelengthGrid,
     rows: IntArray,
     ids: dict[str, npt.NDArray[Any]],
-    flux: Float32Array,
-    ivar: Float32Array,
     truth: Mapping[int, TruthRecord] | None,
     z_lim: float,
     keep_pixels: bool,
     removed: Counter[str],
 ) -> Block:
-    """The rows that can be trained on; the others are counted by reason."""
-    kept = _Kept(len(rows), removed)
-    kept.remove("removed: id -1", ids["TARGETID"] == NO_ID)
+    """The block of the rows that can be trained on; the others are counted by the first reason."""
+    flux, ivar = _pixels(fits, rows, grid.npix)
+    X = normalise(flux, ivar)
+    reasons = {"id -1": ids["TARGETID"] == NO_ID}
     if truth is not None:
         records = [truth.get(int(tid)) for tid in ids["TARGETID"]]
-        kept.remove("removed: not in truth", np.array([r is None for r in records], dtype=bool))
-        unseen = np.array([r is not None and not_inspected(r) for r in records], dtype=bool)
-        kept.remove("removed: not inspected", unseen)
-    X = normalise(flux, ivar)
-    kept.remove("removed: without weight", np.asarray(~(ivar > 0).any(axis=1)))
-    kept.remove("removed: without scatter", np.asarray(~np.isfinite(X).all(axis=1)))
-    at = kept.rows
-    answers: dict[str, npt.NDArray[Any]] = {}
+        reasons["not in truth"] = np.array([r is None for r in records], dtype=bool)
+        unseen = [r is not None and not_inspected(r) for r in records]
+        reasons["not inspected"] = np.array(unseen, dtype=bool)
+    reasons["without weight"] = ~(ivar > 0).any(axis=1)
+    reasons["without scatter"] = ~np.isfinite(X).all(axis=1)
+    keep = np.ones(len(rows), dtype=bool)
+    for reason, which in reasons.items():
+        removed[f"removed: {reason}"] += int((which & keep).sum())
+        keep &= ~which
+    at = np.flatnonzero(keep)
+    columns: dict[str, npt.NDArray[Any]] = {}
     if truth is not None:
         found = truth_classes([truth[int(tid)] for tid in ids["TARGETID"][at]], z_lim)
-        answers = dict(zip(("Y", "z", "bal"), found, strict=True))
-        unsure = int(answers["Y"][:, CLASSES.index("BAD")].sum())
+        columns = dict(zip(("Y", "z", "bal"), found, strict=True))
+        unsure = int(columns["Y"][:, CLASSES.index("BAD")].sum())
         removed["are BAD: neither star, galaxy nor quasar for sure"] += unsure
     if keep_pixels:
-        answers |= {"flux": flux[at], "ivar": ivar[at]}
+        columns |= {"flux": flux[at], "ivar": ivar[at]}
     return Block(
-        path=path,
+        path=fits.path,
         grid=grid,
         nread=len(rows),
         rows=rows[at],
         ids={name: column[at] for name, column in ids.items()},
         X=X[at].astype(np.float32, copy=False),
-        **answers,
+        **columns,
     )
-
-
-class _Strangers:
-    """Whether a truth knows any of the spectra."""
-
-    def __init__(self, truth: Mapping[int, TruthRecord] | None) -> None:
-        self._truth = truth
-        self._known = truth is None
-        self._nspec = 0
-        self._examples: list[int] = []
-
-    def inspect(self, targetid: IntArray) -> None:
-        """Note the ids of some spectra."""
-        ids = targetid[targetid != NO_ID].tolist()
-        self._nspec += len(ids)
-        self._examples += ids[: max(0, _EXAMPLES - len(self._examples))]
-        self._known = self._known or any(number in (self._truth or ()) for number in ids)
-
-    def check(self) -> None:
-        """Raise if there were spectra with an id, and the truth knows none of them."""
-        if self._known or not self._nspec:
-            return
-        has = ", ".join(str(number) for number in islice(self._truth or (), _EXAMPLES))
-        raise InputError(
-            f"none of the ids of the {self._nspec} spectra is in the truth: the spectra have "
-            f"{', '.join(map(str, self._examples))}, ..., the truth has "
-            f"{f'{has}, ...' if has else 'none'}; is it the truth of another survey?"
-        )
-
-
-class _Kept:
-    """Rows that are kept, with those removed counted by the first reason."""
-
-    def __init__(self, count: int, removed: Counter[str]) -> None:
-        self._keep: BoolArray = np.ones(count, dtype=bool)
-        self._removed = removed
-
-    def remove(self, reason: str, which: BoolArray) -> None:
-        """Remove rows that are still there."""
-        self._removed[reason] += int((which & self._keep).sum())
-        self._keep &= ~which
-
-    @property
-    def rows(self) -> IntArray:
-        """Indices of the rows that are left."""
-        return np.flatnonzero(self._keep)
 
 
 def _pmf(block: Block, name: str) -> IntArray:
@@ -342,25 +264,7 @@ def _pmf(block: Block, name: str) -> IntArray:
 def truth_classes(
     records: Sequence[TruthRecord], z_lim: float = Z_LIM
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Classes, redshifts and BAL verdicts of truth records, as in QuasarNET's training data.
-
-    Parameters
-    ----------
-    records : sequence of TruthRecord, nspec of them
-    z_lim : float
-        Redshift from which a quasar is QSO_HZ.
-
-    Returns
-    -------
-    Y : ndarray of float64, shape (nspec, 5)
-        One-hot over STAR, GALAXY, QSO_LZ, QSO_HZ, BAD. BAD is all that is not a star, galaxy or
-        quasar with confidence 3.
-    z : ndarray of float64, shape (nspec,)
-        Redshifts.
-    bal : ndarray of float64, shape (nspec,)
-        1 where broad absorption was seen and BI_CIV > 0, -1 where it was not and BI_CIV == 0,
-        else 0.
-    """
+    """Classes Y (nspec, 5), redshifts z and BAL classes bal (nspec,) of truth; see `read_data`."""
     z = np.array([record.z_vi for record in records], dtype=np.float64)
     person = np.array([record.class_person for record in records], dtype=np.int64)
     sure = np.array([record.z_conf_person == SURE for record in records], dtype=bool)

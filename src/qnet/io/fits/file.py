@@ -15,7 +15,6 @@ import numpy.typing as npt
 from qnet.core.arrays import IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
-from qnet.io.fits.names import plain_name
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
     column_numbers,
@@ -24,7 +23,7 @@ from qnet.io.fits.scaling import (
     without_blanks,
     without_nulls,
 )
-from qnet.io.fits.structure import check_structure
+from qnet.io.fits.structure import check_structure, plain_name
 
 #: What fitsio and its C library raise on a damaged file.
 _FITS_FAULTS = (
@@ -47,14 +46,8 @@ _SHELL_CARDS = frozenset(
 class FitsFile:
     """A FITS file open for reading; gz and fpack files are read as they are.
 
-    Parameters
-    ----------
-    path : str or path
-
-    Raises
-    ------
-    MissingFileError, FileError
-        The file is not there, not FITS, or cut short.
+    HDUs are named by their EXTNAME in upper case, or by their number. Opening checks that the file
+    is whole; what is not there or damaged is a FileError that names file and HDU.
     """
 
     def __init__(self, path: PathLike) -> None:
@@ -169,23 +162,10 @@ class FitsFile:
         integers: bool = False,
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Image of an HDU, native-endian.
+        """Image of an HDU, or some of its rows (first axis), native-endian.
 
-        Parameters
-        ----------
-        key : str or int
-            Name or index of the HDU.
-        rows : ndarray of int, optional
-            Rows (first axis) to read; all when None.
-        integers : bool
-            Whether it must hold integers, as masks do.
-        out : ndarray, optional
-            Contiguous and of the result's shape: memory that may be used for the pixels.
-
-        Raises
-        ------
-        FileError
-            The HDU is not there, not an image, of the wrong type, or damaged.
+        `integers`: it must hold integers, as masks do; `out`: contiguous memory of the result's
+        shape that may be used for the pixels.
         """
         shape = self._check_image(key, rows)
         with self._faults(key):
@@ -200,22 +180,7 @@ class FitsFile:
         return data
 
     def clear_masked(self, key: str | int, rows: IntArray | None, values: npt.NDArray[Any]) -> None:
-        """Set values to 0 where the mask of an HDU is not 0.
-
-        Parameters
-        ----------
-        key : str or int
-            Name or index of the HDU of the mask.
-        rows : ndarray of int, optional
-            Rows (first axis) of the mask that `values` belongs to; all when None.
-        values : ndarray, shape (nrows, npix)
-            Contiguous; changed in place.
-
-        Raises
-        ------
-        FileError
-            As `image` with `integers`.
-        """
+        """Set contiguous values (nrows, npix) to 0 where rows of the mask in an HDU are not 0."""
         shape = self._check_image(key, rows)
         with self._faults(key):
             plain = self._plain_image(key)
@@ -228,22 +193,7 @@ class FitsFile:
     def table(
         self, key: str | int, columns: list[str], rows: IntArray | None = None
     ) -> dict[str, npt.NDArray[Any]]:
-        """Some columns of a table, by their names in upper case, native-endian.
-
-        Parameters
-        ----------
-        key : str or int
-            Name or index of the HDU.
-        columns : list of str
-            Columns to read, in any letter case.
-        rows : ndarray of int, optional
-            Rows to read; all when None.
-
-        Raises
-        ------
-        FileError
-            The table or a column is not there, or damaged.
-        """
+        """Columns of a table, or some of its rows, by their names in upper case, native-endian."""
         have = self.columns(key)
         if not have:
             raise FileError(

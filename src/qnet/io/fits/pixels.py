@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.io.fits.structure import parse_cards
+
 #: How the pixels are stored, by BITPIX (FITS standard 4.0, table 8).
 _STORED: Mapping[str, np.dtype[Any]] = {
     "8": np.dtype(">u1"),
@@ -27,23 +29,10 @@ _SCALING = ("BSCALE", "BZERO", "BLANK")
 #: Bytes that are read at a time: what stays in the cache.
 _PIECE = 1 << 18
 
-_CARD = 80
-
 
 @dataclasses.dataclass(frozen=True)
 class PlainImage:
-    """An image that lies in a file as it is: uncompressed, with no scaling.
-
-    Attributes
-    ----------
-    stream : file object
-        The file, open for reading bytes without a buffer.
-    start : int
-        Byte at which the data begin.
-    shape : tuple of int
-    stored : dtype
-        Of the pixels in the file, big-endian.
-    """
+    """An image that lies in a file as it is, from byte `start` on: uncompressed, big-endian."""
 
     stream: io.RawIOBase
     start: int
@@ -51,25 +40,7 @@ class PlainImage:
     stored: np.dtype[Any]
 
     def read(self, low: int, high: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Rows in the machine's byte order.
-
-        Parameters
-        ----------
-        low, high : int
-            First row, and the one after the last.
-        out : ndarray, shape (high - low, ...), optional
-            Contiguous: where the pixels go, if they are of its type.
-
-        Returns
-        -------
-        ndarray, shape (high - low, ...)
-            `out`, or a new array.
-
-        Raises
-        ------
-        OSError
-            The file cannot be read, or ends too early.
-        """
+        """Rows low .. high - 1, native-endian; in `out` (contiguous) if it is of their type."""
         image, native = out, self.stored.newbyteorder("=")
         if image is None or image.dtype != native:
             image = np.empty((high - low, *self.shape[1:]), dtype=native)
@@ -79,20 +50,7 @@ class PlainImage:
         return image
 
     def clear(self, low: int, high: int, values: npt.NDArray[Any]) -> None:
-        """Set values to 0 where the image is not: a mask is applied without being kept.
-
-        Parameters
-        ----------
-        low, high : int
-            Rows of the image, which must hold integers.
-        values : ndarray, shape (high - low, ...)
-            Contiguous; changed in place.
-
-        Raises
-        ------
-        OSError
-            The file cannot be read, or ends too early.
-        """
+        """Set contiguous values to 0 where rows low .. high - 1, of integers, are not 0."""
         flat = values.reshape(-1)
         for place, piece in self._pieces(low, high):
             # Whether any bit is set does not depend on the byte order.
@@ -115,27 +73,9 @@ class PlainImage:
 def plain_image(
     stream: io.RawIOBase, start: int, data: int, shape: tuple[int, ...]
 ) -> PlainImage | None:
-    """Find an image that lies in a file as it is.
+    """The image of an HDU, if it lies in the file as it is, and not compressed.
 
-    Parameters
-    ----------
-    stream : file object
-        The file, open for reading bytes without a buffer.
-    start, data : int
-        Bytes at which the header and the data begin.
-    shape : tuple of int
-        Shape of the image.
-
-    Returns
-    -------
-    PlainImage or None
-        None where the bytes at `start` are not the header of such an image, as in a compressed
-        file.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
+    Header and data begin at the bytes `start` and `data` of the unbuffered stream.
     """
     stream.seek(start)
     stored = _stored_type(stream.read(data - start) or b"", shape)
@@ -147,12 +87,7 @@ def _stored_type(header: bytes, shape: tuple[int, ...]) -> np.dtype[Any] | None:
     if not header.startswith((b"SIMPLE  =", b"XTENSION= 'IMAGE")):
         return None
     cards: dict[str, str] = {}
-    for place in range(0, len(header), _CARD):
-        card = header[place : place + _CARD].decode("latin-1")
-        if card[:8].rstrip() == "END":
-            break
-        if card[8:10] == "= ":
-            cards.setdefault(card[:8].rstrip(), card[10:].split("/")[0].strip())
+    parse_cards(header, cards)
     axes = [cards.get(f"NAXIS{axis}") for axis in range(len(shape), 0, -1)]
     if axes != [str(size) for size in shape] or any(name in cards for name in _SCALING):
         return None

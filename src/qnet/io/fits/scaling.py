@@ -1,4 +1,4 @@
-"""What stored integers mean: scaled columns, and values that stand for nothing (FITS 4.0, 7.3)."""
+"""Stored integers: scaled columns, and values that mean nothing (FITS 4.0, 5.3 and 7.3)."""
 
 from __future__ import annotations
 
@@ -22,19 +22,7 @@ _SCALING = (("TSCAL", 1), ("TZERO", 0))
 
 
 def column_numbers(cards: Cards, names: Sequence[str]) -> dict[str, int]:
-    """Numbers of columns, by their names in upper case, from the header of a table.
-
-    Parameters
-    ----------
-    cards : mapping
-        Header of the table.
-    names : sequence of str
-        In any letter case.
-
-    Returns
-    -------
-    dict of str to int
-    """
+    """Numbers of columns, by their names in upper case, from the header of a table."""
     wanted = {name.upper() for name in names}
     found: dict[str, int] = {}
     for number in range(1, int(cards.get("TFIELDS", 0)) + 1):
@@ -45,19 +33,7 @@ def column_numbers(cards: Cards, names: Sequence[str]) -> dict[str, int]:
 
 
 def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
-    """Those integer columns whose stored numbers are to be scaled: fitsio reads them wrongly.
-
-    Parameters
-    ----------
-    cards : mapping
-        Header of the table.
-    numbers : mapping of str to int
-        What `column_numbers` returns.
-
-    Returns
-    -------
-    list of str
-    """
+    """Those integer columns whose stored numbers are to be scaled: fitsio reads them wrongly."""
     found = []
     for name, number in numbers.items():
         code = str(cards.get(f"TFORM{number}", "")).lstrip("0123456789")[:1]
@@ -69,21 +45,7 @@ def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
 
 
 def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    """All rows of scaled columns, read by astropy; NaN where a value stands for nothing.
-
-    Parameters
-    ----------
-    path : Path
-    hdu : int
-        Place of the table in the file.
-    names : sequence of str
-        In any letter case.
-
-    Returns
-    -------
-    dict of str to ndarray
-        By the names in upper case.
-    """
+    """All rows of scaled columns of HDU number `hdu`, read by astropy; NaN for TNULL."""
     from astropy.io import fits
 
     # Unsigned integers are none of these; looking for them, astropy fails on some that are scaled.
@@ -101,7 +63,7 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDA
 
 
 def without_nulls(values: npt.NDArray[Any], name: str, null: Any) -> npt.NDArray[Any]:
-    """A column of integers with what stands for nothing as `missing_value` has it."""
+    """A column of integers with TNULL replaced by `missing_value`."""
     if null is None or values.dtype.kind not in "iu":
         return values
     mask = values == null
@@ -112,19 +74,7 @@ def without_nulls(values: npt.NDArray[Any], name: str, null: Any) -> npt.NDArray
 
 
 def without_blanks(image: npt.NDArray[Any], cards: Cards) -> npt.NDArray[Any]:
-    """An image of scaled integers with NaN where a stored integer stands for nothing (BLANK).
-
-    Parameters
-    ----------
-    image : ndarray
-        As fitsio reads it: scaled, but for BLANK.
-    cards : mapping
-        Its header.
-
-    Returns
-    -------
-    ndarray
-    """
+    """An image that fitsio read, with NaN where the stored integer is BLANK."""
     blank = cards.get("BLANK", cards.get("ZBLANK"))
     if not isinstance(blank, int) or image.dtype.kind != "f":
         return image

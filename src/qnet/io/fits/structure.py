@@ -1,11 +1,15 @@
-"""The structure of a FITS file, checked before the C library sees it."""
+"""What the C library of FITS is spared: damaged structure, and names that it would interpret."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
+import os
+import re
+import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,23 +40,7 @@ _SIZES: Mapping[str, tuple[int, int]] = {
 
 
 def check_structure(path: Path) -> int:
-    """Check that every header of a FITS file is whole and that its data are there.
-
-    Parameters
-    ----------
-    path : Path
-        Plain or gzipped.
-
-    Returns
-    -------
-    int
-        Number of HDUs: the C library must find as many.
-
-    Raises
-    ------
-    FileError
-        The file is cut short, damaged, or no FITS file.
-    """
+    """Number of HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
     with open(path, "rb") as plain:
         if plain.read(len(_GZIP)) != _GZIP:
             plain.seek(0)
@@ -102,14 +90,21 @@ def _read_cards(stream: _Stream, block: bytes, number: int, path: Path) -> dict[
             raise FileError(
                 f"{path}: cannot be read as FITS: it ends within the header of HDU number {number}"
             )
-        for start in range(0, _BLOCK, _CARD):
-            card = block[start : start + _CARD].decode("latin-1")
-            key = card[:8].rstrip()
-            if key == "END":
-                return cards
-            if card[8:10] == "= ":
-                cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
+        if parse_cards(block, cards):
+            return cards
         block = stream.read(_BLOCK)
+
+
+def parse_cards(header: bytes, cards: dict[str, str]) -> bool:
+    """Add the cards of a piece of a header as text; whether END is among them."""
+    for start in range(0, len(header), _CARD):
+        card = header[start : start + _CARD].decode("latin-1")
+        key = card[:8].rstrip()
+        if key == "END":
+            return True
+        if card[8:10] == "= ":
+            cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
+    return False
 
 
 def _data_size(cards: Mapping[str, str], number: int, path: Path) -> int:
@@ -142,3 +137,25 @@ def _data_size(cards: Mapping[str, str], number: int, path: Path) -> int:
     if axes[0] == 0 and cards.get("GROUPS") == "T":
         axes = axes[1:]
     return abs(sizes["BITPIX"]) // 8 * sizes["GCOUNT"] * (sizes["PCOUNT"] + math.prod(axes))
+
+
+#: The C library reads other characters in a file's name as part of a selection language.
+_PLAIN_NAME = re.compile(r"[\w./-]+", re.ASCII)
+
+
+@contextlib.contextmanager
+def plain_name(path: Path) -> Iterator[str]:
+    """A name that the C library takes literally: where need be a link in a temporary folder."""
+    name = os.path.abspath(path)
+    if _PLAIN_NAME.fullmatch(name):
+        yield name
+        return
+    with tempfile.TemporaryDirectory(prefix="qnet-") as folder:
+        link = Path(folder, "folder")
+        link.symlink_to(Path(name).parent, target_is_directory=True)
+        if _PLAIN_NAME.fullmatch(path.name):
+            yield str(link / path.name)
+            return
+        link = Path(folder, "file.fits")
+        link.symlink_to(name)
+        yield str(link)

@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write
-from qnet.io.fits.names import plain_name
-from qnet.io.fits.structure import check_structure
+from qnet.io.fits.structure import check_structure, plain_name
 
 #: Keywords of FITS cards.
 _KEY = re.compile(r"[A-Z0-9_-]{1,8}")

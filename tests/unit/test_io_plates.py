@@ -269,7 +269,7 @@ def test_spplate_without_fibers_is_an_empty_batch(tmp_path, four):
         ("THING_ID", np.array(["a", "b"]), "column THING_ID holds 'a'"),
         ("THING_ID", np.array([1.5, 2.0]), "column THING_ID holds 1.5"),
         ("PLATE", np.ones((2, 3), np.int32), "column PLATE holds"),
-        ("FIBERID", np.array([1, 1], np.int32), r"\(7102, 56666, 1\) stand twice"),
+        ("FIBERID", np.array([1, 1], np.int32), r"\(7102, 56666, 1\) are there twice"),
     ],
 )
 def test_spall_files_that_lie(tmp_path, column, values, message):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 import qnet
 from makers import (
@@ -15,6 +18,7 @@ from makers import (
     desi_coadd,
     desi_set,
     fibermap,
+    image,
     make_spectra,
     make_spectrum,
     prepared,
@@ -25,8 +29,12 @@ from makers import (
     write,
 )
 from qnet.core.errors import FileError, InputError, QnetWarning
-from qnet.io import from_arrays, read_spectra
-from qnet.io.reader import as_spectra, group_frames
+from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.io import Reader, from_arrays, read_spectra, register
+from qnet.io.fits.file import FitsFile
+from qnet.io.reader import as_spectra, group_frames, read_blocks
+from qnet.io.readers import READERS
+from qnet.io.selection import is_qso_target
 
 FLUX, IVAR = make_spectra(10**BOSS_LOGLAM, (1.0, 2.0, 3.0), seed=6)
 CAMERAS = desi_set()
@@ -59,6 +67,114 @@ def test_every_layout_goes_through_the_network(tmp_path, layout, small_model):
     assert catalogue["TARGETID"].dtype == np.int64
     direct = qnet.classify(read_spectra(path, spall={}), model=small_model)
     np.testing.assert_array_equal(catalogue["Z_LINES"], direct["Z_LINES"])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])
+def test_every_reader_recognises_its_own_layout_and_no_other(tmp_path, layout, suffix):
+    path = write(tmp_path / f"a{suffix}", LAYOUTS[layout])
+    with FitsFile(path) as fits:
+        found = [reader for reader in READERS if reader.detect(fits)]
+        assert [reader.name for reader in found] == [layout.removesuffix(" (SDSS-V)")]
+        assert found[0].count(fits) == (1 if layout.startswith("SDSS spec") else 3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_readers_do_what_they_declare(tmp_path, layout):
+    (reader,) = (r for r in READERS if r.name == layout.removesuffix(" (SDSS-V)"))
+    path = write(tmp_path / "a.fits", LAYOUTS[layout])
+    spectra = read_spectra(path, spall={})
+    assert (spectra.survey, spectra.layout) == (reader.survey, reader.name)
+    bits = {name for name in spectra.ids if "_TARGET" in name}
+    assert set(spectra.ids) - bits <= {*reader.ids, "TARGETID"}
+    assert not bits or "target bits" in reader.ids
+    assert spectra.cameras[0].edges == ("left edges" in reader.wavelengths)
+    assert len(list(read_blocks([path], nrows=2, spall={}))) == (1 if reader.whole else 2)
+    if reader.fibers is None:
+        with pytest.raises(InputError, match=f"is a {reader.name}; fibers is for SDSS spCFrame"):
+            read_spectra(path, fibers=[1])
+    else:
+        assert read_spectra(path, fibers=[3, 1], spall={}).ids["FIBERID"].tolist() == [3, 1]
+
+
+def test_every_layout_is_registered_and_made_here():
+    assert {reader.name for reader in READERS} == {n.removesuffix(" (SDSS-V)") for n in LAYOUTS}
+
+
+def test_a_reader_that_is_registered_is_used_and_named_in_errors(tmp_path):
+    def read(files, request):
+        spectra = from_arrays([4e3, 4001], np.ones((2, 2)), np.ones((2, 2)), targetid=[5, 6])
+        return spectra if request.rows is None else spectra.select(request.rows)
+
+    mine = Reader(
+        name="file of mine",
+        survey="MINE",
+        hdus="an image MINE",
+        targetid="the row number",
+        wavelengths="vacuum, centres",
+        no_weight="",
+        detect=lambda fits: "MINE" in fits,
+        count=lambda fits: 2,
+        read=read,
+        whole=True,
+        ids=("TARGETID",),
+        qso_targets={"MY_TARGET": 8},
+    )
+    path = write(tmp_path / "m.fits", [primary(), image(np.ones((2, 2)), "MINE")])
+    with pytest.raises(FileError, match="holds no spectra"):
+        read_spectra(path)
+    register(mine)
+    try:
+        spectra = read_spectra(path, rows=[1])
+        assert (spectra.survey, spectra.layout) == ("MINE", "file of mine")
+        assert (spectra.ids["TARGETID"].tolist(), spectra.row.tolist()) == ([6], [1])
+        assert is_qso_target({"MY_TARGET": np.array([8, 4])}).tolist() == [True, False]
+        with pytest.raises(FileError, match=r"looked for .*; file of mine \(an image MINE\)"):
+            read_spectra(write(tmp_path / "n.fits", [primary()]))
+        with pytest.raises(InputError, match="there is a reader named 'file of mine' already"):
+            register(mine)
+        with pytest.raises(InputError, match="the quasar bits of MY_TARGET are 0x8, not 0x1"):
+            register(dataclasses.replace(mine, name="other", qso_targets={"MY_TARGET": 1}))
+    finally:
+        READERS.remove(mine)
+
+
+@pytest.mark.parametrize("grid", [QUASARNET_GRID, QUASARNET_LINEAR_GRID], ids=["log", "linear"])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("make", ["arrays", "rows", "table", "duck"])
+def test_wavelengths_of_a_grid_are_edges_or_centres(grid, kind, make):
+    wave = grid.wave.astype(kind)
+    flux, ivar = make_spectra(wave, (2.0,))
+
+    def spectra(**options):
+        if make == "arrays":
+            return as_spectra(wave, flux, ivar, **options)
+        if make == "rows":
+            return as_spectra(wave[None], flux, ivar, **options)
+        if make == "table":
+            return as_spectra(Table({"wave": wave, "flux": flux[0], "ivar": ivar[0]}), **options)
+        uncertainty = SimpleNamespace(array=ivar[0], uncertainty_type="ivar")
+        duck = SimpleNamespace(spectral_axis=wave, flux=flux[0], uncertainty=uncertainty)
+        return as_spectra(duck, **options)
+
+    with pytest.warns(QnetWarning, match="wavelengths are those of a network's grid") as caught:
+        assert not spectra(grid=grid).cameras[0].edges
+    assert len(caught) == 1
+    assert spectra(edges=True).cameras[0].edges
+    assert not spectra(edges=False, grid=grid).cameras[0].edges
+
+
+def test_wavelengths_of_a_models_own_grid_are_warned_of():
+    grid = WavelengthGrid.log(3700, 9000, 5e-4)
+    arrays = make_spectrum(wave=grid.wave)
+    assert not as_spectra(*arrays).cameras[0].edges
+    with pytest.warns(QnetWarning, match="give edges=True where they are edges"):
+        as_spectra(*arrays, grid=grid)
+    assert as_spectra(*arrays, grid=grid, edges=True).select([0]).cameras[0].edges
+    middles = grid.wave_at(np.arange(grid.npix) + 0.5)
+    assert not as_spectra(middles, *arrays[1:], grid=grid).cameras[0].edges
+    with pytest.raises(InputError, match="edges=True is for arrays, tables and specutils objects"):
+        as_spectra(from_arrays(*arrays), edges=True)
 
 
 def test_reading_nothing_is_an_error():

@@ -50,7 +50,7 @@ def test_several_files_and_agreeing_duplicates(tmp_path):
     assert truth[11].fiberid == 1
     other = {**later, "Z_VI": np.array([0.0, 2.4])}
     third = write_truth(tmp_path / "c.fits", other)
-    with pytest.raises(FileError, match=r"c\.fits: id 12 stands twice with different truth"):
+    with pytest.raises(FileError, match=r"c\.fits: id 12 is there twice with different truth"):
         qnet.io.read_truth([first, third])
 
 

@@ -136,14 +136,16 @@ def test_rows_that_contradict_one_another_are_named(tmp_path, superset, drq):
     with pytest.raises(FileError) as caught:
         build_truth([superset, again])
     message = str(caught.value)
-    assert message.startswith(f"{again}: THING_ID 12 stands twice with different truth: row 3 of ")
-    assert f"row 3 of {superset} says" in message
-    assert f"row 3 of {again} says" in message
+    assert message.startswith(
+        f"{again}: THING_ID 12 is there twice with different truth: row 3 of "
+    )
+    assert f"row 3 of {superset} has" in message
+    assert f"row 3 of {again} has" in message
     columns = {name: np.append(column, column[0]) for name, column in DRQ.items()}
     columns["BI_CIV"][5] = 7.0
     with pytest.raises(
         FileError,
-        match=r"twice\.fits: THING_ID 13 stands twice with different BAL "
+        match=r"twice\.fits: THING_ID 13 is there twice with different BAL "
         "columns: row 0 has 1, 1500, row 5 has 1, 7",
     ):
         build_truth(superset, save(tmp_path / "twice.fits", columns))

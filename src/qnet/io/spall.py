@@ -40,6 +40,15 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
     ------
     MissingFileError, FileError
         The file or a column is missing, holds no integers, or gives a fibre two THING_IDs.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.io import read_spall
+    >>> columns = {"PLATE": [7102], "MJD": [56666], "FIBERID": [126], "THING_ID": [465298745]}
+    >>> Table(columns).write("spAll.fits")
+    >>> read_spall("spAll.fits")
+    (array([465298745]), {(7102, 56666, 126): 465298745})
     """
     with FitsFile(path) as fits:
         data = {
@@ -52,7 +61,7 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
         for key, number in zip(keys, thing_id.tolist(), strict=True):
             if known.setdefault(key, number) != number:
                 raise FileError(
-                    f"{fits.path}: plate, MJD and fibre {key} stand twice, with the THING_IDs "
+                    f"{fits.path}: plate, MJD and fibre {key} are there twice, with the THING_IDs "
                     f"{known[key]} and {number}"
                 )
     return thing_id, known

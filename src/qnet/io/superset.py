@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, float_column, integer_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import write_table
-from qnet.io.truth import TruthRecord, answer, bal_columns, superset_rows
+from qnet.io.truth import TruthRecord, bal_columns, essence, superset_rows
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +52,10 @@ class BuiltTruth:
         Rows of the supersets that are not in it, by reason.
     joined : int
         Objects that are in the DRQ.
+
+    Examples
+    --------
+    See `build_truth`, which makes it.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
@@ -87,6 +90,19 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     MissingFileError, FileError
         A file is not there, damaged or lacks a column; or two rows of one THING_ID contradict one
         another: in redshift, class or confidence, or in a DRQ in the BAL columns.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.io import build_truth
+    >>> superset = {"THING_ID": [7, 8, -1], "Z_VI": [2.1, 0.0, 1.0], "CLASS_PERSON": [3, 1, 3]}
+    >>> Table(superset | {"Z_CONF_PERSON": [3, 3, 3]}).write("superset.fits")
+    >>> Table({"THING_ID": [7], "BAL_FLAG_VI": [1], "BI_CIV": [900.0]}).write("drq.fits")
+    >>> truth = build_truth("superset.fits", "drq.fits")
+    >>> len(truth), truth.joined, truth.removed
+    (2, 1, {'THING_ID -1': 1})
+    >>> truth.columns["BI_CIV"].tolist()
+    [900.0, 0.0]
     """
     paths = as_paths(superset)
     removed: Counter[str] = Counter()
@@ -102,10 +118,10 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
                 found[thing_id] = (record, place)
                 continue
             known, before = found[thing_id]
-            if answer(known) != answer(record):
+            if essence(known) != essence(record):
                 raise FileError(
-                    f"{path}: THING_ID {thing_id} stands twice with different truth: "
-                    f"{before} says {known}, {place} says {record}"
+                    f"{path}: THING_ID {thing_id} is there twice with different truth: "
+                    f"{before} has {known}, {place} has {record}"
                 )
             removed["further row of an object"] += 1
     columns = _as_columns(list(found), [record for record, _ in found.values()])
@@ -134,7 +150,18 @@ def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -
     Raises
     ------
     InputError, OutputExistsError, FileError
-        As `qnet.io.tables.write_table`.
+        As `write_table`.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.io import build_truth, read_truth, write_truth
+    >>> superset = {"THING_ID": [7, 8], "Z_VI": [2.1, 0.0], "CLASS_PERSON": [3, 1]}
+    >>> Table(superset | {"Z_CONF_PERSON": [3, 3]}).write("superset.fits")
+    >>> write_truth(build_truth("superset.fits"), "truth.csv")
+    PosixPath('truth.csv')
+    >>> sorted(read_truth("truth.csv"))
+    [7, 8]
     """
     check_truth_name(path)
     return write_table(
@@ -143,13 +170,7 @@ def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -
 
 
 def check_truth_name(path: PathLike) -> None:
-    """Check that the name of a truth file is one that `read_truth` reads.
-
-    Raises
-    ------
-    InputError
-        It does not end in .fits, .fits.gz or .csv.
-    """
+    """Raise InputError unless the name of a truth file is one that `read_truth` reads."""
     if not Path(path).name.lower().endswith((".fits", ".fits.gz", ".csv")):
         raise InputError(f"{path}: the name of a truth file must end in .fits, .fits.gz or .csv")
 
@@ -166,23 +187,6 @@ def _as_columns(
 
 def _join_bals(columns: dict[str, npt.NDArray[Any]], path: Path) -> int:
     """Fill the BAL columns from a DRQ; the number of objects that it has."""
-    thing_ids, flag, bi_civ = _read_drq(path)
-    order = np.argsort(thing_ids, kind="stable")
-    place = np.searchsorted(thing_ids[order], columns["THING_ID"])
-    inside = place < len(order)
-    row = order[np.where(inside, place, 0)] if len(order) else np.zeros(len(place), np.int64)
-    have = inside.copy()
-    have[inside] = thing_ids[row[inside]] == columns["THING_ID"][inside]
-    for name, values in (("BAL_FLAG_VI", flag), ("BI_CIV", bi_civ)):
-        columns[name] = np.zeros_like(columns[name])
-        columns[name][have] = values[row[have]]
-    return int(have.sum())
-
-
-def _read_drq(
-    path: Path,
-) -> tuple[IntArray, BoolArray, FloatArray]:
-    """THING_ID, BAL flag and balnicity of a DRQ, without rows of THING_ID -1."""
     with FitsFile(path) as fits:
         flags = [name for name in ("BAL_FLAG_VI", "BAL_PROB") if name in fits.columns(1)]
         table = fits.table(1, ["THING_ID", "BI_CIV", *flags])
@@ -192,31 +196,21 @@ def _read_drq(
     else:
         bi_civ = float_column(table["BI_CIV"], "BI_CIV", path)
         flag = bi_civ > 0
-    rows = np.flatnonzero(thing_ids != NO_ID)
-    if len(rows) < len(thing_ids):
-        logger.info("%s: %d rows without an id are left out", path, len(thing_ids) - len(rows))
-    _check_drq(thing_ids, flag, bi_civ, rows, path)
-    return thing_ids[rows], flag[rows], bi_civ[rows]
-
-
-def _check_drq(
-    thing_ids: IntArray,
-    flag: BoolArray,
-    bi_civ: FloatArray,
-    rows: IntArray,
-    path: Path,
-) -> None:
-    """Raise if two rows of one object contradict one another."""
-    _, first, inverse = np.unique(thing_ids[rows], return_index=True, return_inverse=True)
-    earlier = rows[first[inverse.reshape(-1)]]
-    same = (flag[rows] == flag[earlier]) & (
-        (bi_civ[rows] == bi_civ[earlier]) | (np.isnan(bi_civ[rows]) & np.isnan(bi_civ[earlier]))
-    )
-    if not same.all():
-        later = int(np.flatnonzero(~same)[0])
-        one, two = int(earlier[later]), int(rows[later])
-        raise FileError(
-            f"{path}: THING_ID {thing_ids[two]} stands twice with different BAL columns: "
-            f"row {one} has {int(flag[one])}, {bi_civ[one]:g}, row {two} has {int(flag[two])}, "
-            f"{bi_civ[two]:g}"
-        )
+    if without := int((thing_ids == NO_ID).sum()):
+        logger.info("%s: %d rows without an id are left out", path, without)
+    first: dict[int, int] = {}  # row of each object
+    for row, thing_id in enumerate(thing_ids.tolist()):
+        earlier = first.setdefault(thing_id, row)
+        if thing_id == NO_ID or earlier == row:
+            continue
+        if f"{flag[row]} {bi_civ[row]}" != f"{flag[earlier]} {bi_civ[earlier]}":  # NaN equals NaN
+            raise FileError(
+                f"{path}: THING_ID {thing_id} is there twice with different BAL columns: "
+                f"row {earlier} has {int(flag[earlier])}, {bi_civ[earlier]:g}, row {row} has "
+                f"{int(flag[row])}, {bi_civ[row]:g}"
+            )
+    rows = np.array([first.get(number, -1) for number in columns["THING_ID"].tolist()], np.int64)
+    for name, values in (("BAL_FLAG_VI", flag), ("BI_CIV", bi_civ)):
+        columns[name] = np.zeros_like(columns[name])
+        columns[name][rows >= 0] = values[rows[rows >= 0]]
+    return int((rows >= 0).sum())

@@ -36,15 +36,15 @@ DESI_SURE_QUALITY = 2.5
 #: BAL_PROB of DR16Q above which a quasar is a BAL; negative where that was not looked for.
 BAL_PROBABILITY = 0.5
 
-#: What else a truth table may say of an object: r and another magnitude, signal-to-noise.
+#: Further columns of a truth table: r and another magnitude, signal-to-noise.
 _EXTRA_COLUMNS = ("RMAG", "MAG", "SNR")
 
-#: Place of r in the bands u, g, r, i, z of SDSS's PSFMAG.
+#: Index of r in the bands u, g, r, i, z of SDSS's PSFMAG.
 _R_BAND = 2
 
 
 class TruthRecord(NamedTuple):
-    """What is known of one object, in the terms of the BOSS supersets.
+    """Class, redshift and broad absorption of one object, in the terms of the BOSS supersets.
 
     Attributes
     ----------
@@ -60,6 +60,13 @@ class TruthRecord(NamedTuple):
         Balnicity of CIV [km/s]; NaN where nothing is known of broad absorption.
     plate, mjd, fiberid : int
         Of the observation; -1 where there is none.
+
+    Examples
+    --------
+    >>> from qnet.io import TruthRecord
+    >>> record = TruthRecord(2.31, class_person=30, z_conf_person=3, bal_flag_vi=1, bi_civ=1200.0)
+    >>> record.z_vi, record.plate
+    (2.31, -1)
     """
 
     z_vi: float
@@ -92,15 +99,26 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
     ------
     MissingFileError, FileError
         A file is not there, of none of the layouts, or two rows of one id contradict one another.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from qnet.io import read_truth
+    >>> columns = {"TARGETID": [7, 8], "TRUEZ": [2.1, 0.0], "TRUESPECTYPE": ["QSO", "STAR"]}
+    >>> Table(columns).write("truth.fits")
+    >>> truth = read_truth("truth.fits")
+    >>> truth[7].z_vi, truth[7].class_person, truth[8].class_person
+    (2.1, 3, 1)
     """
     paths = as_paths(files)
     truth: dict[int, TruthRecord] = {}
     for path in paths:
         for targetid, record in _read_table(Path(path)):
             known = truth.setdefault(targetid, record)
-            if answer(known) != answer(record):
+            if essence(known) != essence(record):
                 raise FileError(
-                    f"{path}: id {targetid} stands twice with different truth: {known} and {record}"
+                    f"{path}: id {targetid} is there twice with different truth: {known} and "
+                    f"{record}"
                 )
     return truth
 
@@ -108,25 +126,10 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
 def read_truth_columns(
     files: PathLike | Sequence[PathLike],
 ) -> tuple[IntArray, dict[str, FloatArray]]:
-    """Magnitudes and signal-to-noise of objects, as far as truth tables have them.
+    """Ids (nrows,) of truth tables, -1 where there is none, and RMAG, MAG, SNR as far as one has.
 
-    Parameters
-    ----------
-    files : path or sequence of paths
-        As `read_truth` reads them.
-
-    Returns
-    -------
-    targetid : ndarray of int64, shape (nrows,)
-        Ids, row by row; -1 where there is none.
-    columns : dict of str to ndarray of float64, shape (nrows,)
-        RMAG, MAG, SNR: those that a file has, NaN in the rows of a file that lacks them. RMAG is
-        the r band of PSFMAG (u, g, r, i, z) in supersets, which have no RMAG.
-
-    Raises
-    ------
-    MissingFileError, FileError
-        A file is not there or damaged, has no ids, or a column does not hold numbers.
+    NaN in the rows of a file that lacks a column. In supersets, which have no RMAG, it is the r
+    band of PSFMAG (u, g, r, i, z).
     """
     paths = as_paths(files)
     ids: list[IntArray] = []
@@ -147,19 +150,19 @@ def read_truth_columns(
                 if name in columns
             }
         )
-    lengths = [len(numbers) for numbers in ids]
     names = [name for name in _EXTRA_COLUMNS if any(name in part for part in parts)]
+    lacking = [np.full(len(numbers), np.nan) for numbers in ids]
     merged = {
         name: np.concatenate(
-            [part.get(name, np.full(n, np.nan)) for part, n in zip(parts, lengths, strict=True)]
+            [part.get(name, nan) for part, nan in zip(parts, lacking, strict=True)]
         )
         for name in names
     }
     return np.concatenate(ids) if ids else np.zeros(0, dtype=np.int64), merged
 
 
-def answer(record: TruthRecord) -> str:
-    """What two rows of one object must agree in; as text, so that NaN agrees with NaN."""
+def essence(record: TruthRecord) -> str:
+    """Redshift, class and confidence, equal in all rows of an object; as text: NaN equals NaN."""
     return f"{record.z_vi} {record.class_person} {record.z_conf_person}"
 
 
@@ -215,21 +218,7 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:
-    """Whether broad absorption was seen, and the balnicity of CIV, of a superset or a DRQ.
-
-    Parameters
-    ----------
-    columns : mapping of str to ndarray, shape (nrows,)
-        BAL_FLAG_VI (DR12Q) or BAL_PROB (DR16Q), and BI_CIV [km/s].
-    path : Path
-        Their file, for messages.
-
-    Returns
-    -------
-    flag : ndarray of bool, shape (nrows,)
-    bi_civ : ndarray of float64, shape (nrows,)
-        NaN where nothing is known of broad absorption.
-    """
+    """BAL flag and balnicity, NaN if not known: BI_CIV, BAL_FLAG_VI (DR12Q) or BAL_PROB (DR16Q)."""
     bi_civ = _floats(columns, "BI_CIV", path, default=0.0)
     if "BAL_FLAG_VI" in columns:
         return integer_column(columns["BAL_FLAG_VI"], "BAL_FLAG_VI", path) != 0, bi_civ
@@ -238,23 +227,7 @@ def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:
 
 
 def superset_rows(path: PathLike) -> tuple[IntArray, list[TruthRecord]]:
-    """Ids and records of a BOSS or eBOSS superset, row by row.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    thing_id : ndarray of int64, shape (nrows,)
-        -1 where an object has no id.
-    records : list of TruthRecord
-
-    Raises
-    ------
-    MissingFileError, FileError
-        The file is not there, damaged, or lacks a column.
-    """
+    """Ids (-1: none) and records of a BOSS or eBOSS superset, row by row."""
     file = Path(path)
     columns = _read_columns(file)
     id_name, needed, reader = _LAYOUTS[0]

@@ -13,12 +13,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
 
 from qnet import cli
+from qnet.core.columns import COLUMNS, Column
 from qnet.core.flags import QNFlag
 from qnet.evaluation import Options
 from qnet.evaluation.metric import DEFINITIONS, define
+from qnet.io.readers import READERS
 
 #: The title row, and the rows.
 Table = tuple[tuple[str, ...], Iterable[tuple[object, ...]]]
@@ -32,6 +35,35 @@ def flags() -> Table:
     """Bits of QN_FLAG."""
     rows = ((flag.bit, flag.value, f"`{flag.name}`", flag.meaning, flag.set_by) for flag in QNFlag)
     return ("bit", "value", "name", "meaning", "set by"), rows
+
+
+def columns(of: str) -> Table:
+    """Columns of the catalogue: those of `qnet`, or those of a `survey`."""
+    survey = of == "survey"
+    chosen = [c for c in COLUMNS if bool(c.survey and c.name != "TARGETID") == survey]
+    rows = []
+    for row, group in groupby(chosen, lambda column: _column(column, survey)):
+        rows.append((", ".join(f"`{column.name}`" for column in group), *row))
+    return ("column", "type, shape", "meaning", "surveys" if survey else "empty where"), rows
+
+
+def _column(column: Column, survey: bool) -> tuple[str, str, str]:
+    """What the table has of a column beside its name."""
+    size = {"scalar": "", "lines": " (nlines,)", "lines_bal": " (nbal,)"}[column.shape]
+    unit = f" [{column.unit}]" if column.unit else ""
+    meaning = ": ".join(filter(None, (plain(column.description), column.details)))
+    empty = {"nan": "NaN", "False": "false"}.get(str(column.empty), str(column.empty))
+    last = column.survey if survey else f"{empty}: {column.empty_where}"
+    return column.dtype + size, meaning + unit, last
+
+
+def formats() -> Table:
+    """Layouts of files of spectra, from the register of readers."""
+    rows = (
+        [plain(cell or "-") for cell in (r.name, r.hdus, r.targetid, r.wavelengths, r.no_weight)]
+        for r in READERS
+    )
+    return ("layout", "recognised by", "TARGETID", "wavelengths", "pixels without weight"), rows
 
 
 def metrics(*names: str) -> Table:
@@ -75,7 +107,13 @@ def plain(text: str) -> str:
     return "".join(parts)
 
 
-TABLES: dict[str, Callable[..., Table]] = {"flags": flags, "metrics": metrics, "command": command}
+TABLES: dict[str, Callable[..., Table]] = {
+    "flags": flags,
+    "columns": columns,
+    "formats": formats,
+    "metrics": metrics,
+    "command": command,
+}
 
 
 def markdown(table: Table) -> str:

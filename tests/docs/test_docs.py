@@ -17,7 +17,6 @@ import qnet
 import qnet.cli
 import qnet.evaluation
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
-from qnet.classification.columns import _empty_columns
 from qnet.evaluation.metric import DEFINITIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -125,12 +124,17 @@ def test_all_how_to_pages_are_run():
     assert pages == {*HOW_TO, *(Path(page).stem for page in TRAINING)} - {"training"}
 
 
-def test_catalogue_page_describes_every_column(small_model):
-    """Each column that qnet makes, and the table of the flags."""
-    text = (DOCS / "reference" / "catalogue.md").read_text()
-    columns = ["TARGETID", "INPUT_INDEX", "INPUT_ROW", *_empty_columns(0, small_model)]
-    assert not [name for name in columns if f"| `{name}` |" not in text]
-    assert "```{declared-table} flags" in text
+@pytest.mark.parametrize(
+    ("page", "tables"),
+    [
+        ("catalogue", ["columns qnet", "columns survey", "flags"]),
+        ("formats", ["formats"]),
+    ],
+)
+def test_reference_pages_have_the_tables_of_the_declarations(page, tables):
+    """Tables of columns, flags and layouts are those of the code."""
+    text = (DOCS / "reference" / f"{page}.md").read_text()
+    assert re.findall(r"^```{declared-table} (.*)$", text, re.MULTILINE) == tables
 
 
 def test_cli_page_has_every_command():

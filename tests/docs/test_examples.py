@@ -68,14 +68,18 @@ def run(test):
         runner.run(test, clear_globs=True)
     except doctest.DocTestFailure as failure:
         wanted, got = failure.example.want, failure.got
-        pytest.fail(f"{test.name}\n>>> {failure.example.source}expected\n{wanted}got\n{got}")
+        pytest.fail(
+            f"{test.name}\n>>> {failure.example.source}expected\n{wanted}got\n{got}", pytrace=False
+        )
     except doctest.UnexpectedException as raised:
         error = raised.exc_info[1]
         while error is not None:
             if isinstance(error, ImportError) and (error.name or "").split(".")[0] in OPTIONAL:
                 pytest.skip(f"{error.name} is not installed")
             error = error.__cause__ or error.__context__
-        pytest.fail(f"{test.name}\n>>> {raised.example.source}{raised.exc_info[1]!r}")
+        pytest.fail(
+            f"{test.name}\n>>> {raised.example.source}{raised.exc_info[1]!r}", pytrace=False
+        )
 
 
 def test_public_names_are_few():

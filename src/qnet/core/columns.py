@@ -70,7 +70,7 @@ MODEL_COLUMNS = (
     ),
     Column("ZERR", "f4", "error of ZBEST, one standard deviation", NAN, ".5f").explain(
         "for spectra on their native pixels; for"
-        " [prepared data](../explanation/answers.md#second-stage) about a fifth too small",
+        " [prepared data](../explanation/calibration.md#second-stage) about a fifth too small",
         "not refined, `NOREFINE`, model without second stage",
     ),
     Column("QN_FLAG", "i4", "bits of reasons for caution", 0).explain("bits below", "no reason"),

@@ -173,8 +173,12 @@ def test_wavelengths_of_a_models_own_grid_are_warned_of():
     assert as_spectra(*arrays, grid=grid, edges=True).select([0]).cameras[0].edges
     middles = grid.wave_at(np.arange(grid.npix) + 0.5)
     assert not as_spectra(middles, *arrays[1:], grid=grid).cameras[0].edges
-    with pytest.raises(InputError, match="edges=True is for arrays, tables and specutils objects"):
-        as_spectra(from_arrays(*arrays), edges=True)
+    spectra = from_arrays(*arrays)
+    with pytest.warns(QnetWarning, match="give edges=True where they are edges"):
+        assert as_spectra(spectra, grid=grid) is spectra
+    edges = as_spectra(spectra, grid=grid, edges=True)
+    assert edges.cameras[0].edges
+    assert as_spectra(edges, grid=grid) is edges
 
 
 def test_reading_nothing_is_an_error():

@@ -217,8 +217,8 @@ def as_spectra(
     """Spectra from an object in memory, whatever it is; `Spectra` pass through.
 
     An array is `wave`, and goes with `flux` and `ivar`; astropy tables and specutils objects are
-    recognised by what they can do. `air` and `edges` as in `from_arrays`; `grid` is a model's, for
-    the warning that the wavelengths are its left edges.
+    recognised by what they can do. `air` and `edges` as in `from_arrays` (`edges` None: as Spectra
+    have it); `grid` is a model's, for the warning that the wavelengths are its left edges.
     """
     if flux is not None or ivar is not None:
         if isinstance(source, Spectra) or memory.is_table(source) or specutils.is_spectrum(source):
@@ -227,10 +227,14 @@ def as_spectra(
             )
         spectra = memory.from_arrays(source, flux, ivar, air=air, edges=edges)
     elif isinstance(source, Spectra):
-        if air or edges is not None:
-            name = f"air={air}" if air else f"edges={edges}"
-            raise InputError(f"{name} is for arrays, tables and specutils objects, not for Spectra")
-        return source
+        if air:
+            raise InputError(
+                "air=True is for arrays, tables and specutils objects, not for Spectra"
+            )
+        spectra = source
+        if edges is not None:
+            cameras = (dataclasses.replace(camera, edges=edges) for camera in source.cameras)
+            spectra = dataclasses.replace(source, cameras=tuple(cameras))
     elif memory.is_table(source):
         spectra = memory.from_table(source, air=air, edges=edges)
     elif specutils.is_spectrum(source) or (
@@ -244,6 +248,7 @@ def as_spectra(
             "spectra must be a path or a list of paths, arrays (wave, flux, ivar), Spectra, an "
             f"astropy Table or a specutils Spectrum or SpectrumList, not {type(source).__name__}"
         )
-    if edges is None and grid is not None:
-        memory.warn_if_edges(spectra.cameras[0].wave, [grid], but=memory.QUASARNET_GRIDS)
+    if edges is None and grid is not None and not spectra.cameras[0].edges:
+        warned = () if spectra is source else memory.QUASARNET_GRIDS
+        memory.warn_if_edges(spectra.cameras[0].wave, [grid], but=warned)
     return spectra

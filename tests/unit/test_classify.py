@@ -9,7 +9,7 @@ import pytest
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
-from qnet.classification.columns import COLUMNS, answer
+from qnet.classification.columns import COLUMNS, compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, InputError, QnetWarning
@@ -32,7 +32,7 @@ def coadd(tmp_path):
 
 
 def rows_of(table):
-    """Rows that have an answer."""
+    """Rows that are classified."""
     return np.flatnonzero(np.isfinite(table["ZBEST"])).tolist()
 
 
@@ -63,7 +63,7 @@ def test_every_bad_row_stays_where_it_was(arrays, small_model):
 
 
 @pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
-def test_what_an_imported_network_cannot_say_is_nan(arrays, small_model):
+def test_what_an_imported_network_does_not_give_is_nan(arrays, small_model):
     table = qnet.classify(*arrays, model=small_model)
     for name in ("ZERR", "Z2", "P2", "P_QSO", "P_BAL", "ZERR_LINES"):
         assert np.isnan(table[name]).all(), name
@@ -75,7 +75,9 @@ def test_what_an_imported_network_cannot_say_is_nan(arrays, small_model):
 
 @pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 @pytest.mark.parametrize(("c_threshold", "min_lines"), [(0.5, 1), (0.8, 1), (0.3, 3), (0.9, 6)])
-def test_the_rule_counts_lines_above_the_threshold(arrays, small_model, c_threshold, min_lines):
+def test_the_criterion_counts_lines_above_the_threshold(
+    arrays, small_model, c_threshold, min_lines
+):
     table = qnet.classify(*arrays, model=small_model, c_threshold=c_threshold, min_lines=min_lines)
     expected = (table["C_LINES"] > c_threshold).sum(axis=1) >= min_lines
     np.testing.assert_array_equal(table["IS_QSO"], expected)
@@ -88,7 +90,9 @@ def test_flags_of_lines_follow_their_definitions(small_model):
     flux, ivar = make_spectra(WAVE, np.linspace(0.3, 3.5, 60), seed=3)
     ivar[::2, 300:700] = 0
     spectra = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(60))
-    columns = answer(spectra, small_model, choose_criterion(small_model, c_threshold=0.999))
+    columns = compute_columns(
+        spectra, small_model, choose_criterion(small_model, c_threshold=0.999)
+    )
     observed = np.zeros((60, small_model.grid.npix), bool)
     for row in range(60):
         bins = small_model.grid.bins(WAVE[ivar[row] > 0])
@@ -116,7 +120,7 @@ def test_flags_of_lines_follow_their_definitions(small_model):
     assert all(0 < count < 60 for count in counts.values()), counts
 
 
-def test_sky_and_bad_fibres_have_answers_but_are_no_quasars(coadd, small_model):
+def test_sky_and_bad_fibres_are_classified_but_no_quasars(coadd, small_model):
     table = qnet.classify(coadd, model=small_model, c_threshold=0.0)
     assert rows_of(table) == [0, 1, 2, 3, 4]
     assert table["IS_QSO"].tolist() == [True, True, False, False, True]
@@ -125,7 +129,7 @@ def test_sky_and_bad_fibres_have_answers_but_are_no_quasars(coadd, small_model):
 
 
 @pytest.mark.parametrize(
-    ("options", "answered"),
+    ("options", "classified"),
     [
         ({"targets": "qso"}, [2]),
         ({"targetids": [39627600000000001, -7]}, [1, 2]),
@@ -135,19 +139,19 @@ def test_sky_and_bad_fibres_have_answers_but_are_no_quasars(coadd, small_model):
         ({"rows": []}, []),
     ],
 )
-def test_rows_that_were_not_asked_for_stay_nan_and_flagged(coadd, small_model, options, answered):
+def test_rows_that_were_not_asked_for_stay_nan_and_flagged(coadd, small_model, options, classified):
     everything = qnet.classify(coadd, model=small_model)
     table = qnet.classify(coadd, model=small_model, **options)
-    assert rows_of(table) == answered
+    assert rows_of(table) == classified
     assert table["TARGETID"].tolist() == TARGETIDS
-    unasked = np.setdiff1d(np.arange(5), answered)
+    unasked = np.setdiff1d(np.arange(5), classified)
     assert (table["QN_FLAG"][unasked] & QNFlag.NOT_TARGET).all()
     assert not table["IS_QSO"][unasked].any()
     assert np.isnan(table["SNR"][unasked]).all()
     np.testing.assert_allclose(
-        table["C_LINES"][answered], everything["C_LINES"][answered], rtol=0, atol=2e-6
+        table["C_LINES"][classified], everything["C_LINES"][classified], rtol=0, atol=2e-6
     )
-    np.testing.assert_array_equal(table["QN_FLAG"][answered], everything["QN_FLAG"][answered])
+    np.testing.assert_array_equal(table["QN_FLAG"][classified], everything["QN_FLAG"][classified])
 
 
 def test_rows_as_a_mask(coadd, small_model):
@@ -172,14 +176,14 @@ def test_a_row_off_the_grid_is_flagged_whichever_rows_are_asked_for(arrays, smal
         assert table["QN_FLAG"][1] & QNFlag.NODATA
 
 
-def test_columns_that_are_named_like_answers_are_left_out(arrays, small_model):
+def test_columns_named_like_those_of_qnet_are_left_out(arrays, small_model):
     from astropy.table import Table
 
     wave, flux, ivar = arrays
     table = Table({"wave": [wave] * 5, "flux": flux, "ivar": ivar})
     table["TARGETID"], table["ZBEST"], table["MAG"] = np.arange(5), 1.0, 20.0
     with pytest.warns(
-        QnetWarning, match=r"column\(s\) ZBEST are left out: answers have these names"
+        QnetWarning, match=r"column\(s\) ZBEST are left out: qnet's own columns have these"
     ):
         found = qnet.classify(table, model=small_model)
     assert found.colnames == list(dict.fromkeys(found.colnames))
@@ -377,6 +381,19 @@ def test_quasar_targets_need_a_target_column(arrays, small_model):
     spectra = qnet.io.from_arrays(*arrays, targetid=np.arange(5))
     with pytest.raises(InputError, match="the spectra have no target column"):
         qnet.classify(spectra, model=small_model, targets="qso")
+
+
+def test_wavelengths_that_may_be_edges_or_centres(small_model):
+    flux, ivar = make_spectra(WAVE, [2.0])
+    grid = small_model.grid
+    binned = qnet.preprocess.rebin(WAVE, flux, ivar, grid)
+    with pytest.warns(QnetWarning, match=r"are the left edges .* give edges=True where they are"):
+        qnet.classify(grid.wave, *binned, model=small_model)
+    for edges in (True, False):
+        qnet.classify(grid.wave, *binned, model=small_model, edges=edges)
+    qnet.classify(grid.wave + 0.1, *binned, model=small_model)
+    with pytest.raises(InputError, match="edges is for arrays and objects in memory, not for file"):
+        qnet.classify("a.fits", model=small_model, edges=True)
 
 
 def test_one_spectrum_as_vectors(arrays, small_model):

@@ -1,4 +1,4 @@
-"""What a model with a second stage and a calibration says, row by row."""
+"""Columns of a model with a second stage and a calibration, row by row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from networks import (
     small_calibration,
     verifying_model,
 )
-from qnet.classification.columns import answer
+from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.classification.refinement import refine_candidates
 from qnet.core.errors import InputError
@@ -49,7 +49,7 @@ def decoded(spectra, two_stage_model):
 
 
 def columns_of(spectra, model, **options):
-    return answer(spectra, model, choose_criterion(model, **options))
+    return compute_columns(spectra, model, choose_criterion(model, **options))
 
 
 def has(columns, flag):
@@ -71,7 +71,7 @@ def test_a_quasar_is_what_has_p_qso_above_the_threshold(spectra, two_stage_model
         np.testing.assert_array_equal(other["IS_QSO"], other["P_QSO"] > threshold)
 
 
-def test_quasarnets_rule_on_request(spectra, two_stage_model):
+def test_quasarnets_criterion_on_request(spectra, two_stage_model):
     for options in ({"c_threshold": 0.7}, {"min_lines": 2}):
         columns = columns_of(spectra, two_stage_model, **options)
         threshold, number = options.get("c_threshold", 0.5), options.get("min_lines", 1)
@@ -94,7 +94,7 @@ def test_another_mix_rescales_the_odds(spectra, two_stage_model):
     np.testing.assert_allclose(same["P_QSO"], plain["P_QSO"], rtol=1e-6)
 
 
-def test_p_bal_is_said_where_the_line_is_covered(spectra, two_stage_model, decoded):
+def test_p_bal_is_given_where_the_line_is_covered(spectra, two_stage_model, decoded):
     data, _, found = decoded
     law = two_stage_model.calibration.p_bal
     columns = columns_of(spectra, two_stage_model)
@@ -229,14 +229,14 @@ def test_a_second_stage_that_fails_leaves_the_redshift_of_the_line(spectra, smal
     assert np.isnan(columns["ZERR"]).all()
 
 
-def test_rows_without_an_answer_stay_nan_where_they_were(spectra, two_stage_model):
+def test_rows_that_cannot_be_classified_stay_nan_where_they_were(spectra, two_stage_model):
     clean = columns_of(spectra, two_stage_model)
     camera = spectra.cameras[0]
     flux, ivar = camera.flux.copy(), camera.ivar.copy()
     flux[3], ivar[8], flux[20] = np.nan, 0, 4.2
     damaged = qnet.io.from_arrays(WAVE, flux, ivar, targetid=np.arange(NSPEC))
     asked = np.arange(NSPEC) != 30
-    columns = answer(damaged, two_stage_model, choose_criterion(two_stage_model), asked)
+    columns = compute_columns(damaged, two_stage_model, choose_criterion(two_stage_model), asked)
     bad = [3, 8, 20, 30]
     for name in ("ZBEST", "ZERR", "Z2", "P2", "P_QSO", "P_BAL"):
         assert np.isnan(columns[name][bad]).all(), name
@@ -290,7 +290,7 @@ def test_the_lines_do_not_change_with_what_follows_them(spectra, small_model, tw
         assert np.isnan(plain[name]).all(), name
 
 
-def test_the_header_says_what_the_answers_mean(spectra, two_stage_model):
+def test_the_header_has_what_the_columns_mean(spectra, two_stage_model):
     meta = qnet.classify(spectra, model=two_stage_model, prior_qso=0.1).meta
     assert meta["MODEL"] == "full@1.2"
     assert meta["STAGES"] == "lines, refine"
@@ -311,7 +311,7 @@ def test_the_header_says_what_the_answers_mean(spectra, two_stage_model):
         ({"p_threshold": 1.5}, r"p_threshold must be in 0 \.\. 1, not 1.5"),
         ({"prior_qso": 0.0}, "prior_qso must be between 0 and 1, not 0.0"),
         ({"prior_qso": 1}, "prior_qso must be between 0 and 1"),
-        ({"p_threshold": 0.5, "c_threshold": 0.5}, "choose a rule"),
+        ({"p_threshold": 0.5, "c_threshold": 0.5}, "choose a criterion"),
     ],
 )
 def test_options_that_are_not_legal(spectra, two_stage_model, options, message):
@@ -356,6 +356,9 @@ def test_prepared_data_are_refined_as_the_spectra_they_are_of(small_model):
         for one in (native.cameras[0], camera, renamed)
     )
     np.testing.assert_array_equal(second["ZBEST"], third["ZBEST"])
+    with pytest.warns(qnet.QnetWarning, match="come without ids"):
+        table = qnet.classify(grid.wave, *binned, model=model, p_threshold=0.0, edges=True)
+    np.testing.assert_array_equal(second["ZBEST"], table["ZBEST"])
     velocity = SPEED_OF_LIGHT * (first["ZBEST"] - second["ZBEST"]) / (1 + first["ZBEST"])
     assert (np.abs(velocity) < 30).all()
     assert np.isfinite(first["ZERR"]).all()
@@ -380,15 +383,19 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     output = verifying.forward(data.X)
     bins, calibration = verifying.architecture.redshifts, verifying.calibration
     np.testing.assert_allclose(output.posterior.sum(axis=1), 1, rtol=1e-5)
-    share = quasar_probability(output.posterior, bins)
+    quasar = quasar_probability(output.posterior, bins)
     found = verifying.decode(output.preds)
-    given = compute_features(calibration.p_qso.names, found, data.snr, quasar=share)
+    given = compute_features(calibration.p_qso.names, found, data.snr, quasar=quasar)
     p_first = calibration.p_qso.probability(given)
     rows = np.flatnonzero(p_first > calibration.refine_floor)
     assert 0 < len(rows) < NSPEC
-    z, shares = find_candidates(output.posterior, bins, 3)
+    z, probability = find_candidates(output.posterior, bins, 3)
     refined = refine_candidates(
-        spectra.select(rows), verifying.refiner, z[rows], shares[rows], calibration.candidate_floor
+        spectra.select(rows),
+        verifying.refiner,
+        z[rows],
+        probability[rows],
+        calibration.candidate_floor,
     )
     chosen = refined.choose(calibration.fraction_exponent)
     assert (chosen.z != refined.z[:, 0]).any()
@@ -399,7 +406,7 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     law = calibration.p_candidate
     p_qso = law.probability(
         compute_features(
-            law.names, found.select(rows), data.snr[rows], quasar=share[rows], chosen=chosen
+            law.names, found.select(rows), data.snr[rows], quasar=quasar[rows], chosen=chosen
         )
     )
     np.testing.assert_allclose(columns["P_QSO"][rows], p_qso, rtol=1e-6)
@@ -421,31 +428,31 @@ def test_another_mix_rescales_the_odds_after_the_second_stage(spectra, verifying
         np.testing.assert_array_equal(rare[name], plain[name])
 
 
-def test_all_that_are_called_quasars_are_judged_whatever_the_mix(spectra, small_model):
+def test_all_that_are_called_quasars_are_refined_whatever_the_mix(spectra, small_model):
     model = verifying_model(small_model, calibration={"refine_floor": 0.9})
     for prior in (0.05, 0.4, 0.999):
         columns = columns_of(spectra, model, prior_qso=prior)
-        judged = np.isfinite(columns["ZERR"]) | has(columns, QNFlag.NOREFINE)
-        assert judged[columns["IS_QSO"]].all()
-        known = judged & np.isfinite(columns["P2"])
+        refined = np.isfinite(columns["ZERR"]) | has(columns, QNFlag.NOREFINE)
+        assert refined[columns["IS_QSO"]].all()
+        known = refined & np.isfinite(columns["P2"])
         assert known.any()
         assert (columns["P2"][known] <= columns["P_QSO"][known] / 2 + 1e-6).all()
 
 
-def test_rows_that_are_not_judged_keep_the_opinion_of_the_first_stage(spectra, verifying):
+def test_rows_that_are_not_refined_keep_the_redshifts_of_the_first_stage(spectra, verifying):
     columns = columns_of(spectra, verifying)
     output = verifying.forward(verifying.preprocess(spectra).X)
-    z, share = find_candidates(output.posterior, verifying.architecture.redshifts, 3)
+    z, probability = find_candidates(output.posterior, verifying.architecture.redshifts, 3)
     others = np.isnan(columns["ZERR"]) & ~has(columns, QNFlag.NOREFINE)
     assert others.any()
     np.testing.assert_allclose(columns["Z2"][others], z[others, 1])
     quasar = quasar_probability(output.posterior, verifying.architecture.redshifts)
-    expected = columns["P_QSO"][others] * share[others, 1] / quasar[others]
+    expected = columns["P_QSO"][others] * probability[others, 1] / quasar[others]
     np.testing.assert_allclose(columns["P2"][others], expected, rtol=1e-5)
     assert (columns["P2"][others] <= columns["P_QSO"][others] / 2 + 1e-6).all()
 
 
-def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra, small_model):
+def test_p_bal_comes_from_the_second_stage_where_that_measures_absorption(spectra, small_model):
     law = Logistic(("score_bal",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
     # Weights that put the spectra where CIV is on the grid.
     calibration = {"p_bal": law, "refine_floor": 0.1}
@@ -455,8 +462,8 @@ def test_p_bal_rests_on_the_second_stage_where_that_looks_for_absorption(spectra
     assert 0 < refined.sum() < NSPEC
     assert np.isnan(columns["P_BAL"][~refined]).all()
     output = model.forward(model.preprocess(spectra).X)
-    z, share = find_candidates(output.posterior, model.architecture.redshifts, 3)
-    refined_all = refine_candidates(spectra, model.refiner, z, share, 0.02)
+    z, probability = find_candidates(output.posterior, model.architecture.redshifts, 3)
+    refined_all = refine_candidates(spectra, model.refiner, z, probability, 0.02)
     chosen = refined_all.choose(model.calibration.fraction_exponent)
     seen = refined & np.isfinite(columns["P_BAL"])
     assert seen.any()

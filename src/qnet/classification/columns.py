@@ -1,9 +1,6 @@
-"""One batch of spectra to the columns of the catalogue: answers and flags."""
+"""Columns of the catalogue that a model gives for a batch of spectra."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,34 +21,20 @@ from qnet.postprocess.features import compute_features, log_snr, logit
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 from qnet.preprocess.rebinning import check_overlap
 
+Flags = npt.NDArray[np.int32]
 
-def answer(
+
+def compute_columns(
     spectra: Spectra, model: Model, criterion: Criterion, asked: BoolArray | None = None
 ) -> Columns:
-    """Columns of the catalogue for a batch of spectra, row-aligned with it.
+    """The model's columns, row-aligned with the spectra; not the ids.
 
-    Parameters
-    ----------
-    spectra : Spectra
-    model : Model
-    criterion : Rule
-        What makes a row a quasar.
-    asked : ndarray of bool, shape (nspec,), optional
-        Rows to classify; the others are NaN and flagged NOT_TARGET. All when None.
-
-    Returns
-    -------
-    dict of str to ndarray, each with nspec rows
-        Answers, then QN_FLAG; not the ids.
-
-    Raises
-    ------
-    InputError
-        No wavelength lies on the model's grid.
+    Rows that are not `asked` for are empty and flagged NOT_TARGET; all are when None. InputError
+    where no wavelength lies on the model's grid.
     """
     nspec = len(spectra)
     rows = np.arange(nspec) if asked is None else np.flatnonzero(asked)
-    columns = _empty_columns(nspec, model)
+    columns = empty_columns(nspec, model)
     columns["QN_FLAG"][:] = spectra.flag
     unasked = np.ones(nspec, dtype=bool)
     unasked[rows] = False
@@ -62,12 +45,12 @@ def answer(
     check_overlap(spectra.cameras, model.grid)
     batch = spectra if len(rows) == nspec else spectra.select(rows)
     data = preprocess(batch.cameras, model.grid, require_overlap=False)
-    for name, values in _answers(batch, model, criterion, data).items():
+    for name, values in _classify_rows(batch, model, criterion, data).items():
         columns[name][rows] = values
     return columns
 
 
-def _empty_columns(nspec: int, model: Model) -> Columns:
+def empty_columns(nspec: int, model: Model) -> Columns:
     """All columns that a model gives, in their order and empty."""
     sizes = {"scalar": (), "lines": (len(model.lines),), "lines_bal": (len(model.lines_bal),)}
     return {
@@ -76,29 +59,21 @@ def _empty_columns(nspec: int, model: Model) -> Columns:
     }
 
 
-def _answers(
+def _classify_rows(
     spectra: Spectra, model: Model, criterion: Criterion, data: Preprocessed
-) -> Mapping[str, npt.NDArray[Any]]:
-    """What the model says of rows that were asked for."""
+) -> Columns:
+    """The columns of rows that are all asked for."""
     output = model.forward(data.X)
     found = model.decode(output.preds)
     columns = _probabilities(model, data, found, output)
     columns |= refine_redshifts(
-        spectra,
-        model,
-        data.snr,
-        found,
-        output,
-        columns.get("P_QSO"),
-        lambda p_qso: _is_qso(criterion, found, p_qso),
-        prior_qso=criterion.prior_qso,
+        spectra, model, criterion, data.snr, found, output, columns.get("P_QSO")
     )
+    zbest = columns["ZBEST"]
+    columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
     flag = spectra.flag | data.flag
-    is_qso = _is_qso(criterion, found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
-    columns |= _of_bal(model, data, found, columns["ZBEST"], columns.pop("SCORE_BAL"))
-    flag = (
-        flag | columns.pop("QN_FLAG") | _line_flags(model, criterion, data, found, columns["ZBEST"])
-    )
+    is_qso = criterion.is_qso(found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
+    flag = flag | columns.pop("QN_FLAG") | _line_flags(model, criterion, data, found, zbest)
     if model.calibration is not None:
         flag |= _calibrated_flags(model, model.calibration, found, columns, output.distance)
     return columns | {
@@ -108,7 +83,7 @@ def _answers(
         "Z_LINES": found.z_line.T,
         "C_LINES_BAL": found.c_line_bal.T,
         "Z_LINES_BAL": found.z_line_bal.T,
-        "LINE_OBSERVED": _line_observed(model, data, columns["ZBEST"]),
+        "LINE_OBSERVED": _line_observed(model, data, zbest),
         "SNR": data.snr,
         "GOODFRAC": data.goodfrac,
         "QN_FLAG": flag,
@@ -123,37 +98,29 @@ def _probabilities(
     if calibration is None:
         return {}
     quasar = first_stage_quasar_probability(model, output)
-    given = compute_features(calibration.p_qso.names, found, data.snr, quasar=quasar)
+    features = compute_features(calibration.p_qso.names, found, data.snr, quasar=quasar)
     errors = np.full((len(found), len(model.lines)), np.nan)
     for line, table in calibration.zerr_lines.items():
         number = model.lines.index(line)
         velocity = table(logit(found.c_line[number]), log_snr(data.snr))
         errors[:, number] = velocity / SPEED_OF_LIGHT * (1 + found.z_line[number])
-    return {"P_QSO": calibration.p_qso.probability(given), "ZERR_LINES": errors}
+    return {"P_QSO": calibration.p_qso.probability(features), "ZERR_LINES": errors}
 
 
-def _of_bal(
+def _p_bal(
     model: Model, data: Preprocessed, found: Predictions, zbest: FloatArray, score: FloatArray
 ) -> Columns:
-    """P_BAL, where the calibration has it and a BAL line would be seen."""
+    """P_BAL, where the calibration has it and the spectrum covers a BAL line."""
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None:
         return {}
-    given = compute_features(calibration.p_bal.names, found, data.snr, score_bal=score)
-    p_bal = calibration.p_bal.probability(given)
+    features = compute_features(calibration.p_bal.names, found, data.snr, score_bal=score)
+    p_bal = calibration.p_bal.probability(features)
     return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 
 
-def _is_qso(criterion: Criterion, found: Predictions, p_qso: FloatArray) -> BoolArray:
-    """Rows that the rule calls quasars, whatever their flags say."""
-    if criterion.p_threshold is None:
-        return found.is_qso(criterion.c_threshold, criterion.min_lines)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(p_qso > criterion.p_threshold)
-
-
 def _is_bal(model: Model, criterion: Criterion, found: Predictions, columns: Columns) -> BoolArray:
-    """Rows that are BAL quasars if they are quasars: by P_BAL, or by QuasarNET's rule."""
+    """Rows that are BAL quasars if they are quasars: by P_BAL, or by QuasarNET's criterion."""
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None or criterion.p_threshold is None:
         return found.is_bal(criterion.c_threshold)
@@ -167,59 +134,64 @@ def _calibrated_flags(
     found: Predictions,
     columns: Columns,
     distance: FloatArray,
-) -> npt.NDArray[np.int32]:
+) -> Flags:
     """The bits that need a calibration: OUTLIER, ZRANGE, AMBIGUOUS, JOINT, SKYLINE."""
     zbest, flag = columns["ZBEST"], np.zeros(len(found), dtype=np.int32)
     low, high = calibration.z_range
-    place = _best_place(model, found, zbest)
+    wave = _best_line_wave(model, found, zbest)
     with np.errstate(invalid="ignore"):
         flag[(zbest < low) | (zbest > high)] |= QNFlag.ZRANGE
         flag[columns["P2"] > calibration.ambiguous] |= QNFlag.AMBIGUOUS
         if calibration.outlier_threshold is not None:
             flag[distance > calibration.outlier_threshold] |= QNFlag.OUTLIER
-    flag[in_ranges(place, calibration.joints)] |= QNFlag.JOINT
-    flag[in_ranges(place, calibration.skylines)] |= QNFlag.SKYLINE
+    flag[in_ranges(wave, calibration.joints)] |= QNFlag.JOINT
+    flag[in_ranges(wave, calibration.skylines)] |= QNFlag.SKYLINE
     return flag
 
 
 def _line_flags(
     model: Model, criterion: Criterion, data: Preprocessed, found: Predictions, zbest: FloatArray
-) -> npt.NDArray[np.int32]:
-    """The bits LINE_UNOBSERVED and DISAGREE; none for rows that have no answer."""
+) -> Flags:
+    """The bits LINE_UNOBSERVED and DISAGREE; none for rows without a redshift."""
     flag = np.zeros(len(found), dtype=np.int32)
-    answered = np.isfinite(zbest)
-    place = _best_place(model, found, zbest)
-    flag[answered & ~_has_data(model, data, place[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
-    with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
-        contrary = (found.c_line > criterion.c_threshold) & (velocity > DISAGREE_VELOCITY)
-    flag[answered & contrary.any(axis=0)] |= QNFlag.DISAGREE
+    known = np.isfinite(zbest)
+    wave = _best_line_wave(model, found, zbest)
+    flag[known & ~_has_data(model, data, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
+    contrary = (found.c_line > criterion.c_threshold) & (
+        _velocity(found, zbest) > DISAGREE_VELOCITY
+    )
+    flag[known & contrary.any(axis=0)] |= QNFlag.DISAGREE
     return flag
 
 
-def _best_place(model: Model, found: Predictions, zbest: FloatArray) -> FloatArray:
-    """Where the most confident line of each row lies at a redshift [Angstrom].
+def _velocity(found: Predictions, zbest: FloatArray) -> FloatArray:
+    """Velocity [km/s] between the redshift of each line and ZBEST, shape (nlines, nspec)."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest))
 
-    Of the lines that agree with the redshift, where there are any: it may rest on others than the
-    one of largest confidence.
+
+def _best_line_wave(model: Model, found: Predictions, zbest: FloatArray) -> FloatArray:
+    """Wavelength [Angstrom] at ZBEST of the most confident line of each row.
+
+    Of the lines that agree with ZBEST, where there are any: it may come from other lines than the
+    most confident one.
     """
     rest = rest_wavelengths(model.lines, model.rest)
     with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
-        rank = found.c_line + (velocity <= DISAGREE_VELOCITY)
+        rank = found.c_line + (_velocity(found, zbest) <= DISAGREE_VELOCITY)
     return np.asarray(rest[rank.argmax(axis=0)] * (1 + zbest))
 
 
-def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> npt.NDArray[np.int32]:
-    """A bit per emission line whose place at ZBEST has data."""
+def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> Flags:
+    """A bit per emission line: its position at ZBEST has data."""
     rest = rest_wavelengths(model.lines, model.rest)
     seen = _has_data(model, data, rest * (1 + zbest[:, None]))
-    weights: npt.NDArray[np.int32] = np.left_shift(1, np.arange(len(rest), dtype=np.int32))
+    weights: Flags = np.left_shift(1, np.arange(len(rest), dtype=np.int32))
     return np.asarray((seen * weights).sum(axis=1), dtype=np.int32)
 
 
 def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:
-    """Whether the place of a BAL line lies between the first and the last pixel with weight."""
+    """Whether a BAL line at z lies between the first and the last pixel with weight."""
     if not model.lines_bal:
         return np.zeros(len(z), dtype=bool)
     pixel = model.grid.bins(rest_wavelengths(model.lines_bal, model.rest) * (1 + z[:, None]))
@@ -230,7 +202,7 @@ def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:
 
 
 def _has_data(model: Model, data: Preprocessed, wave: FloatArray) -> BoolArray:
-    """Whether the grid pixels of wavelengths (nspec, n) have weight; false elsewhere."""
+    """Whether the grid pixels of wavelengths (nspec, n) have weight; false off the grid."""
     pixel = model.grid.bins(wave)
     rows = np.arange(len(wave))[:, None]
     return np.asarray(data.observed[rows, np.maximum(pixel, 0)] & (pixel >= 0))

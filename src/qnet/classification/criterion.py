@@ -1,38 +1,30 @@
-"""What makes a row of the catalogue a quasar."""
+"""Criterion by which a row of the catalogue is a quasar."""
 
 from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
+from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.errors import InputError, check_number, check_whole
 from qnet.model.model import Model
+from qnet.postprocess.decoding import Predictions
 
-#: QuasarNET's rule in the tutorial and in DESI's pipeline: one line above one half.
+#: QuasarNET's criterion in the tutorial and in DESI's pipeline: one line above one half.
 DEFAULT_C_THRESHOLD = 0.5
 DEFAULT_MIN_LINES = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Criterion:
-    """What makes a row a quasar.
+    """P_QSO above `p_threshold`, or, where that is None, QuasarNET's criterion of lines."""
 
-    Attributes
-    ----------
-    c_threshold : float
-        QuasarNET's rule: at least `min_lines` lines of confidence above this. Under the other rule
-        the lines that may DISAGREE are those above it.
-    min_lines : int
-        See `c_threshold`.
-    p_threshold : float, optional
-        The other rule: P_QSO above this. QuasarNET's rule when None.
-    prior_qso : float, optional
-        Share of quasars among the spectra, which P_QSO is rescaled to. That of the model's own
-        class mix when None.
-    """
-
+    #: At least `min_lines` lines of confidence above this. Lines above it may DISAGREE.
     c_threshold: float = DEFAULT_C_THRESHOLD
     min_lines: int = DEFAULT_MIN_LINES
     p_threshold: float | None = None
+    #: Fraction of quasars that P_QSO is rescaled to; that of the model's class mix when None.
     prior_qso: float | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +47,13 @@ class Criterion:
             return f"P_QSO > {self.p_threshold:g}"
         return f"QuasarNET: at least {self.min_lines} line(s) with c > {self.c_threshold:g}"
 
+    def is_qso(self, found: Predictions, p_qso: FloatArray) -> BoolArray:
+        """Rows that fulfil the criterion, whatever their flags."""
+        if self.p_threshold is None:
+            return found.is_qso(self.c_threshold, self.min_lines)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(p_qso > self.p_threshold)
+
 
 def choose_criterion(
     model: Model,
@@ -64,34 +63,12 @@ def choose_criterion(
     min_lines: int | None = None,
     prior_qso: float | None = None,
 ) -> Criterion:
-    """The rule for a model, from what the user gave.
-
-    A model with a calibrated P_QSO is asked for this, unless `c_threshold` or `min_lines` is given;
-    another model for its lines.
-
-    Parameters
-    ----------
-    model : Model
-    p_threshold : float, optional
-        The model's own when None.
-    c_threshold, min_lines : float, int, optional
-        QuasarNET's rule. 0.5 and 1 when None.
-    prior_qso : float, optional
-        See `Criterion`.
-
-    Returns
-    -------
-    Rule
-
-    Raises
-    ------
-    InputError
-        `p_threshold` or `prior_qso` for a model without P_QSO, `p_threshold` beside QuasarNET's
-        rule, or a value that is out of range; or more lines are asked for than the model has.
-    """
+    """Criterion for a model: by P_QSO where it has that, unless QuasarNET's is asked for."""
     of_lines = c_threshold is not None or min_lines is not None
     if p_threshold is not None and of_lines:
-        raise InputError("p_threshold cannot be given with c_threshold or min_lines: choose a rule")
+        raise InputError(
+            "p_threshold cannot be given with c_threshold or min_lines: choose a criterion"
+        )
     if model.calibration is None:
         if p_threshold is not None:
             raise InputError(

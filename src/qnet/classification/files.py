@@ -1,8 +1,7 @@
-"""Many files over an executor: bad ones are reported, the others classified all the same."""
+"""Classification of files, by one process or several, and of spectra in memory."""
 
 from __future__ import annotations
 
-import copy
 import functools
 import logging
 import warnings
@@ -11,9 +10,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from qnet.classification.columns import answer
-from qnet.classification.criterion import Criterion
-from qnet.classification.header import Part, assemble
+from qnet.classification.columns import compute_columns
+from qnet.classification.header import Part, assemble, join_parts
+from qnet.classification.options import Options
 from qnet.core.errors import (
     Failure,
     FileError,
@@ -21,18 +20,14 @@ from qnet.core.errors import (
     QnetError,
     QnetWarning,
     Result,
-    check_whole,
     guarded_call,
     with_source,
 )
 from qnet.core.files import PathLike, find_duplicates
 from qnet.core.spectra import Spectra
-from qnet.core.threads import choose_threads, one_blas_thread
-from qnet.io.catalogue import Catalogue, concatenate
+from qnet.core.threads import one_blas_thread
+from qnet.io.catalogue import Catalogue
 from qnet.io.reader import group_frames, read_blocks, read_spectra
-from qnet.io.selection import Selection
-from qnet.io.spall import SpAll
-from qnet.model.model import Model
 
 logger = logging.getLogger(__name__)
 
@@ -43,56 +38,21 @@ _NAMED = 5
 _LARGEST_CHUNK = 64
 
 
-def classify_files(
-    paths: Sequence[PathLike],
-    model: Model,
-    criterion: Criterion,
-    selection: Selection,
-    *,
-    spall: SpAll | None = None,
-    workers: int = 1,
-    threads: int | None = None,
-    progress: bool = False,
-) -> tuple[Catalogue, list[Failure]]:
-    """Classify files; bad ones are reported, the others classified all the same.
+def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
+    """Catalogue of the files that can be read, without columns when none can; and the failures.
 
-    Parameters
-    ----------
-    paths : sequence of str or path
-        The cframes (spCFrames) of one exposure and spectrograph are one set of rows.
-    model, rule, selection, spall, workers, threads, progress
-        As in `classify`.
-
-    Returns
-    -------
-    catalogue : Catalogue
-        Of the files that could be read; without columns when none could.
-    failures : list of Failure
-        One for each that could not.
-
-    Raises
-    ------
-    InputError
-        There is no path, or `workers` or `threads` is not positive.
+    The cframes (spCFrames) of one exposure and spectrograph are one set of rows.
     """
-    check_whole("workers", workers)
-    if workers < 1:
-        raise InputError(f"workers must be at least 1, not {workers!r}")
-    # Workers share the processor among them already.
-    model = _with_threads(model, threads if workers == 1 or threads is not None else 1)
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
-    _warn_of_twice([path for group in groups for path in group])
-    work = functools.partial(
-        _classify_group, model=model, criterion=criterion, selection=selection, spall=spall
-    )
+    _warn_of_duplicates([path for group in groups for path in group])
+    work = functools.partial(_classify_group, options=options)
     parts: list[Part] = []
     names: list[list[str]] = []
     failures: list[Failure] = []
-    for group, (result, messages) in zip(
-        groups, _run(work, groups, workers, progress), strict=True
-    ):
+    results = _run(work, groups, options.workers, options.progress)
+    for group, (result, messages) in zip(groups, results, strict=True):
         group_names = [str(path) for path in group]
         for message in messages:
             warnings.warn(message, QnetWarning, stacklevel=2)
@@ -104,55 +64,22 @@ def classify_files(
         names.append(group_names)
     if not parts:
         return Catalogue({}), failures
-    return _finish(parts, names, model, criterion, selection), failures
+    return _finish(parts, names, options), failures
 
 
-def _warn_of_twice(paths: Sequence[Path]) -> None:
+def classify_memory(spectra: Spectra, options: Options) -> Catalogue:
+    """Catalogue of spectra that are in memory."""
+    part = _classify_spectra(spectra, options)
+    return _finish([part], [list(spectra.source) or [spectra.layout]], options)
+
+
+def _warn_of_duplicates(paths: Sequence[Path]) -> None:
     """Warn of files that are given more than once: each time they are rows of their own."""
     twice = list(dict.fromkeys(map(str, find_duplicates(paths))))
     if twice:
         names = ", ".join(twice[:_NAMED]) + (", ..." if len(twice) > _NAMED else "")
         message = f"{names}: given more than once, and so are the rows"
         warnings.warn(message, QnetWarning, stacklevel=3)
-
-
-def classify_memory(
-    spectra: Spectra,
-    model: Model,
-    criterion: Criterion,
-    selection: Selection,
-    *,
-    threads: int | None = None,
-) -> Catalogue:
-    """Classify spectra that are in memory.
-
-    Parameters
-    ----------
-    spectra : Spectra
-    model, rule, selection, threads
-        As in `classify_files`.
-
-    Returns
-    -------
-    Catalogue
-
-    Raises
-    ------
-    InputError
-        A row is out of range, a target column is missing, no wavelength is on the model's grid, or
-        `threads` is not positive.
-    """
-    model = _with_threads(model, threads)
-    part = _classify_spectra(spectra, model, criterion, selection)
-    names = list(spectra.source) or [spectra.layout]
-    return _finish([part], [names], model, criterion, selection)
-
-
-def _with_threads(model: Model, threads: int | None) -> Model:
-    """The model with its number of threads settled, before BLAS is held to one."""
-    model = copy.copy(model)
-    model.threads = choose_threads(model.threads if threads is None else threads)
-    return model
 
 
 def _run(
@@ -222,69 +149,48 @@ def _classify_alone(work: functools.partial[Result[Part]], paths: tuple[Path, ..
         return FileError(message), []
 
 
-def _classify_group(
-    paths: tuple[Path, ...],
-    *,
-    model: Model,
-    criterion: Criterion,
-    selection: Selection,
-    spall: SpAll | None,
-) -> Result[Part]:
+def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Result[Part]:
     """Columns of one input, or why there are none; and the warnings that came up."""
 
     def work() -> Part:
         # Rows are counted, and targets joined, over the whole input.
-        whole = selection.rows is not None or selection.coadd == "target"
+        whole = options.selection.rows is not None or options.selection.coadd == "target"
+        spall = options.thing_ids
         blocks = [read_spectra(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
-        parts = [_classify_spectra(block, model, criterion, selection) for block in blocks]
-        if len(parts) == 1:
-            return parts[0]
-        return Part(
-            concatenate([part.ids for part in parts]),
-            concatenate([part.answers for part in parts]),
-            parts[0].cards,
-            parts[0].units,
-        )
+        return join_parts([_classify_spectra(block, options) for block in blocks])
 
     return guarded_call(work, str(paths[0]), "classified")
 
 
-def _classify_spectra(
-    spectra: Spectra, model: Model, criterion: Criterion, selection: Selection
-) -> Part:
-    """Ids and answers of a batch; BLAS, wherever it is used, keeps to one thread."""
-    batch = spectra.coadd() if selection.coadd == "target" else spectra
+def _classify_spectra(spectra: Spectra, options: Options) -> Part:
+    """All columns of a batch; BLAS, wherever it is used, keeps to one thread."""
+    batch = spectra.coadd() if options.selection.coadd == "target" else spectra
     source = ", ".join(spectra.source)
     try:
-        asked = selection.asked(batch)
+        asked = options.selection.asked(batch)
     except InputError as error:
         raise InputError(with_source(error, source)) from error
     try:
         with one_blas_thread():
-            answers = answer(batch, model, criterion, asked)
+            columns = compute_columns(batch, options.network, options.criterion, asked)
     except InputError as error:
         # What is wrong with the spectra is the file's fault, where they came from one.
         kind = FileError if source else InputError
         raise kind(with_source(error, source)) from error
-    clash = sorted(set(batch.ids) & (set(answers) | {"INPUT_ROW", "INPUT_INDEX"}))
+    clash = sorted(set(batch.ids) & {*columns, "INPUT_ROW", "INPUT_INDEX"})
     if clash:
         warnings.warn(
-            f"{spectra.where()}column(s) {', '.join(clash)} are left out: answers have these names",
+            f"{spectra.where()}column(s) {', '.join(clash)} are left out: qnet's own columns have "
+            "these names",
             QnetWarning,
             stacklevel=2,
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
-    return Part({**ids, "INPUT_ROW": batch.row}, answers, spectra.cards, spectra.units)
+    return Part({**ids, "INPUT_ROW": batch.row}, columns, spectra.cards, spectra.units)
 
 
-def _finish(
-    parts: Sequence[Part],
-    names: Sequence[Sequence[str]],
-    model: Model,
-    criterion: Criterion,
-    selection: Selection,
-) -> Catalogue:
+def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:
     """The catalogue, with a warning of TARGETIDs that were asked for and are in no input."""
-    catalogue = assemble(parts, names, model, criterion)
-    selection.warn_missing(catalogue.columns["TARGETID"])
+    catalogue = assemble(parts, names, options.network, options.criterion)
+    options.selection.warn_missing(catalogue.columns["TARGETID"])
     return catalogue

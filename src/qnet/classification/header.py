@@ -1,4 +1,4 @@
-"""Answers of several inputs into one catalogue, with a header that says what made it."""
+"""Columns of several inputs as one catalogue, and its header."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from qnet.classification.criterion import Criterion
 from qnet.core.arrays import Columns
 from qnet.core.columns import known_column
 from qnet.core.errors import QnetWarning
-from qnet.core.flags import QNFlag, describe
+from qnet.core.flags import QNFlag
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
 from qnet.model.model import Model
 
-#: Packages whose versions the header states, beside qnet, Python and NumPy.
+#: Packages whose versions are in the header, beside qnet, Python and NumPy.
 _PACKAGES = ("scipy", "astropy", "fitsio", "h5py", "safetensors")
 
 #: Columns that come after the others.
@@ -30,45 +30,30 @@ _LAST_COLUMNS = ("INPUT_INDEX", "INPUT_ROW")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """Columns of one input, and what its file says of itself.
+    """Columns of one input."""
 
-    Attributes
-    ----------
-    ids, answers : dict of str to ndarray
-        The survey's columns and INPUT_ROW; what the model says.
-    cards : tuple of (str, str)
-        Versions that the input carries.
-    units : mapping of str to str
-        Units of the survey's columns that have one.
-    """
-
-    ids: Columns
-    answers: Columns
-    cards: tuple[tuple[str, str], ...]
-    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ids: Columns  # the survey's, and INPUT_ROW
+    columns: Columns  # the model's
+    cards: tuple[tuple[str, str], ...]  # versions that the input carries
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the survey's columns
 
     def __len__(self) -> int:
         return len(self.ids["INPUT_ROW"])
 
 
+def join_parts(parts: Sequence[Part]) -> Part:
+    """One part of the blocks of an input."""
+    if len(parts) == 1:
+        return parts[0]
+    ids = concatenate([part.ids for part in parts])
+    columns = concatenate([part.columns for part in parts])
+    return Part(ids, columns, parts[0].cards, parts[0].units)
+
+
 def assemble(
     parts: Sequence[Part], names: Sequence[Sequence[str]], model: Model, criterion: Criterion
 ) -> Catalogue:
-    """One catalogue of the columns of all inputs.
-
-    Parameters
-    ----------
-    parts : sequence of Part
-        At least one.
-    names : sequence of sequence of str
-        Files of each part, for the header: INPUT_INDEX counts in this list.
-    model : Model
-    criterion : Rule
-
-    Returns
-    -------
-    Catalogue
-    """
+    """One catalogue of all inputs; `names` are the files of each, which INPUT_INDEX counts."""
     first_file = np.cumsum([0, *(len(group) for group in names)])[:-1]
     ids = concatenate(
         [
@@ -76,11 +61,11 @@ def assemble(
             for part, first in zip(parts, first_file, strict=True)
         ]
     )
-    answers = concatenate([part.answers for part in parts])
+    columns = concatenate([part.columns for part in parts])
     survey = [name for name in ids if name not in ("TARGETID", *_LAST_COLUMNS)]
-    units = {name: unit for part in parts for name, unit in part.units.items()}
+    units = {name: unit for part in parts for name, unit in part.units.items() if name in part.ids}
     return Catalogue(
-        {"TARGETID": ids["TARGETID"], **answers}
+        {"TARGETID": ids["TARGETID"], **columns}
         | {name: ids[name] for name in (*survey, *_LAST_COLUMNS)},
         tuple(
             _header(
@@ -100,12 +85,12 @@ def _header(
     inputs: Sequence[str],
     cards: Sequence[tuple[tuple[str, str], ...]],
 ) -> Iterator[Card]:
-    """Cards that say what made the catalogue and how to read it."""
+    """Cards of what made the catalogue and of how to read it."""
     yield Card("MODEL", model.name, "name@version of the model")
     yield Card("MODELSHA", model.sha256, "SHA-256 of its weights file")
     yield Card("STAGES", ", ".join(model.weights.stages), "stages of the model")
-    yield Card("STRATEGY", str(criterion), "what makes IS_QSO")
-    yield from _rule_cards(model, criterion)
+    yield Card("STRATEGY", str(criterion), "criterion of IS_QSO")
+    yield from _criterion_cards(model, criterion)
     for prefix, rest_prefix, lines in (
         ("LINE", "REST", model.lines),
         ("BAL", "BREST", model.lines_bal),
@@ -114,9 +99,8 @@ def _header(
             yield Card(f"{prefix}{number}", line, f"column {number} of the line columns")
             yield Card(f"{rest_prefix}{number}", model.rest[line], "[Angstrom] rest wavelength")
     for flag in QNFlag:
-        bit = flag.value.bit_length() - 1
-        yield Card(f"QNBIT{bit:02d}", str(flag.name), f"bit {bit} of QN_FLAG")
-        yield Card(f"QNDOC{bit:02d}", describe(flag))
+        yield Card(f"QNBIT{flag.bit:02d}", str(flag.name), f"bit {flag.bit} of QN_FLAG")
+        yield Card(f"QNDOC{flag.bit:02d}", flag.meaning)
     for number, (name, release) in enumerate(_dependencies(cards)):
         yield Card(f"DEPNAM{number:02d}", name)
         yield Card(f"DEPVER{number:02d}", release)
@@ -124,22 +108,22 @@ def _header(
         yield Card(f"IN{number:06d}", path)
 
 
-def _rule_cards(model: Model, criterion: Criterion) -> Iterator[Card]:
-    """Cards of the rule's numbers, and of what P_QSO assumes."""
+def _criterion_cards(model: Model, criterion: Criterion) -> Iterator[Card]:
+    """Cards of the criterion's numbers, and of what P_QSO assumes."""
     if criterion.p_threshold is not None:
         yield Card("PTHRESH", criterion.p_threshold, "threshold of P_QSO")
     yield Card("CTHRESH", criterion.c_threshold, "threshold of the line confidences")
-    yield Card("MINLINES", criterion.min_lines, "lines needed above it, in QuasarNET's rule")
+    yield Card("MINLINES", criterion.min_lines, "lines needed above it, by QuasarNET's criterion")
     calibration = model.calibration
     mix = (
         "none"
         if calibration is None
-        else ", ".join(f"{name} {share:.6g}" for name, share in calibration.mix.items())
+        else ", ".join(f"{name} {part:.6g}" for name, part in calibration.mix.items())
     )
     yield Card("PMIX", mix, "class mix that P_QSO was calibrated for; none: no P_QSO")
     if calibration is not None:
         prior = calibration.quasar_fraction if criterion.prior_qso is None else criterion.prior_qso
-        yield Card("PRIORQSO", prior, "share of quasars that P_QSO assumes")
+        yield Card("PRIORQSO", prior, "fraction of quasars that P_QSO assumes")
         yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
         yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
 

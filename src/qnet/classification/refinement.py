@@ -1,4 +1,4 @@
-"""Candidates of a redshift before the second stage: the best one, the next, and their odds."""
+"""Candidate redshifts refined by the second stage: the best one, the next, and their odds."""
 
 from __future__ import annotations
 
@@ -20,44 +20,24 @@ from qnet.preprocess.restframe import fine_spectra
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Candidates:
-    """Redshifts of some spectra, each refined in its own frame, most probable guess first.
+    """Candidates of spectra, (nspec, count), each refined in its own frame, most probable first."""
 
-    Attributes
-    ----------
-    guess, share : ndarray of float64, shape (nspec, count)
-        What the first stage proposed, and its share of the posterior.
-    z, zerr, score, bal : ndarray of float64, shape (nspec, count)
-        As `qnet.model.refiner.Refined` has them; NaN where a candidate was not looked at.
-    ok : ndarray of bool, shape (nspec, count)
-        Whether it was, and could be refined.
-    """
-
-    guess: FloatArray
-    share: FloatArray
-    z: FloatArray
+    guess: FloatArray  # redshift by the first stage
+    probability: FloatArray  # and its probability in the posterior
+    z: FloatArray  # as `qnet.model.refiner.Refined`; NaN where the candidate was not refined
     zerr: FloatArray
     score: FloatArray
     bal: FloatArray
-    ok: BoolArray
+    ok: BoolArray  # whether it was refined, without failure
 
     def choose(self, exponent: float = 0.0) -> ChosenCandidates:
-        """The best candidate of each spectrum, and the next.
+        """The best candidate of each spectrum, and the next one.
 
-        The one of largest score + exponent x log(share) is the best, or the first where there are
-        no scores; the next is the largest of
-        those whose refined redshift is more than 6000 km/s from it.
-
-        Parameters
-        ----------
-        exponent : float
-            Weight of the first stage's opinion against the second's.
-
-        Returns
-        -------
-        Verdict
+        The best has the largest score + exponent x log(probability), or is the first where there
+        are no scores; the next has the largest of those more than 6000 km/s from the best.
         """
         rows = np.arange(len(self.z))
-        weight = self.score + exponent * np.log(np.fmax(self.share, CONFIDENCE_EPSILON))
+        weight = self.score + exponent * np.log(np.fmax(self.probability, CONFIDENCE_EPSILON))
         weight = np.where(self.ok & np.isfinite(weight), weight, -np.inf)
         best = weight.argmax(axis=1)
         ok, first = self.ok[rows, best], self.z[rows, best]
@@ -65,24 +45,24 @@ class Candidates:
             velocity = SPEED_OF_LIGHT * np.abs(self.z - first[:, None]) / (1 + first[:, None])
             others = np.where(velocity > DISAGREE_VELOCITY, weight, -np.inf)
         following = others.argmax(axis=1)
-        there = others[rows, following] > -np.inf
+        known = others[rows, following] > -np.inf
         with np.errstate(invalid="ignore"):
-            behind = np.where(there, others[rows, following] - weight[rows, best], -np.inf)
+            log_odds = np.where(known, others[rows, following] - weight[rows, best], -np.inf)
 
         def second(values: FloatArray) -> FloatArray:
-            return np.where(there, values[rows, following], np.nan)
+            return np.where(known, values[rows, following], np.nan)
 
         return ChosenCandidates(
             z=np.where(ok, first, self.guess[rows, best]),
             zerr=np.where(ok, self.zerr[rows, best], np.nan),
             ok=ok,
             score=self.score[rows, best],
-            probability=self.share[rows, best],
+            probability=self.probability[rows, best],
             bal=self.bal[rows, best],
             z2=second(self.z),
             score2=second(self.score),
-            probability2=second(self.share),
-            odds2=np.exp(behind),
+            probability2=second(self.probability),
+            odds2=np.exp(log_odds),
         )
 
 
@@ -90,45 +70,30 @@ def refine_candidates(
     spectra: Spectra,
     refiner: Refiner,
     z: npt.ArrayLike,
-    share: npt.ArrayLike,
+    probability: npt.ArrayLike,
     floor: float = 0.0,
     *,
     threads: int = 1,
 ) -> Candidates:
-    """Refine the candidates of each spectrum, each in its own frame.
+    """Refine candidates (nspec, count), most probable first; a redshift of NaN is none.
 
-    A second stage that scores no candidates refines the first of them alone.
-
-    Parameters
-    ----------
-    spectra : Spectra
-    refiner : Refiner
-    z, share : array_like, shape (nspec, count)
-        Redshifts of the candidates and their shares of the first stage's posterior, most probable
-        first (`qnet.postprocess.candidates.find_candidates`). A redshift of NaN is none.
-    floor : float
-        Candidates after the first are looked at where their share is at least this.
-    threads : int
-        Threads that share the rows; the results do not depend on it.
-
-    Returns
-    -------
-    Candidates
+    After the first, those of at least the probability `floor`. A second stage that scores no
+    candidates refines the first alone. The results do not depend on `threads`.
     """
     count = None if refiner.arch.scores else 1
-    guess, shares = (np.asarray(values, np.float64)[:, :count] for values in (z, share))
-    found, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))
+    guess, p = (np.asarray(values, np.float64)[:, :count] for values in (z, probability))
+    refined, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))
     ok = np.zeros(guess.shape, dtype=bool)
     wanted = np.isfinite(guess)
-    wanted[:, 1:] &= shares[:, 1:] >= floor
+    wanted[:, 1:] &= p[:, 1:] >= floor
 
     def work(start: int) -> None:
         block = np.arange(start, min(start + ROW_BLOCK, len(guess)))
         flux, ivar = fine_spectra(spectra.select(block).cameras, refiner.arch.window.grid)
-        place, rank = np.nonzero(wanted[block])
-        out = refiner.refine(flux[place], ivar[place], guess[block[place], rank])
-        at = block[place], rank
-        found[at], zerr[at], ok[at], score[at], bal[at] = out
+        row, rank = np.nonzero(wanted[block])
+        out = refiner.refine(flux[row], ivar[row], guess[block[row], rank])
+        at = block[row], rank
+        refined[at], zerr[at], ok[at], score[at], bal[at] = out
 
     share_work(work, range(0, len(guess), ROW_BLOCK), threads)
-    return Candidates(guess, shares, found, zerr, score, bal, ok)
+    return Candidates(guess, p, refined, zerr, score, bal, ok)

@@ -84,13 +84,10 @@ def _add_rows(group: Any) -> None:
 
 def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
-    from qnet.classification.criterion import choose_criterion
     from qnet.classification.files import classify_files
+    from qnet.classification.options import Options
     from qnet.io.catalogue import write_catalogue
-    from qnet.io.selection import Selection
-    from qnet.io.spall import as_spall
     from qnet.io.tables import check_format
-    from qnet.model.model import load_model
 
     check_format(arguments.output, "a catalogue")
     refuse_output(
@@ -99,30 +96,22 @@ def _classify(arguments: argparse.Namespace) -> int:
         [*arguments.inputs, arguments.spall, arguments.model],
         "catalogue",
     )
-    model = load_model(arguments.model)
-    criterion = choose_criterion(
-        model,
+    options = Options(
+        arguments.model,
         p_threshold=arguments.p_threshold,
         c_threshold=arguments.c_threshold,
         min_lines=arguments.min_lines,
         prior_qso=arguments.prior_qso,
-    )
-    selection = Selection(
         targets=arguments.targets,
         targetids=flat(arguments.targetids, frozenset),
         rows=flat(arguments.rows, tuple),
         coadd=arguments.coadd,
-    )
-    catalogue, failures = classify_files(
-        arguments.inputs,
-        model,
-        criterion,
-        selection,
-        spall=as_spall(arguments.spall),
+        spall=arguments.spall,
         workers=arguments.workers,
         threads=arguments.threads,
         progress=True,
     )
+    catalogue, failures = classify_files(arguments.inputs, options)
     status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
         return status

@@ -103,15 +103,11 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
         if arguments.model is not None:
             raise InputError("--model is for --spectra, which is not given")
         return [], OK
-    from qnet.classification.criterion import choose_criterion
     from qnet.classification.files import classify_files
-    from qnet.io.selection import Selection
-    from qnet.model.model import load_model
+    from qnet.classification.options import Options
 
-    model = load_model(arguments.model)
-    catalogue, failures = classify_files(
-        arguments.spectra, model, choose_criterion(model), Selection(), progress=True
-    )
+    options = Options(arguments.model, progress=True)
+    catalogue, failures = classify_files(arguments.spectra, options)
     classified = [catalogue.to_table()] if catalogue.columns else []
     status = report_failures(failures, arguments.spectra, bool(classified), "classified")
     return classified, status

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.classification.columns import answer
+from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.core.errors import InputError
@@ -109,7 +109,9 @@ def plot_spectrum(
         c_threshold=c_threshold,
         min_lines=min_lines,
     )
-    classified = {name: column[0] for name, column in answer(one, model, criterion).items()}
+    classified = {
+        name: column[0] for name, column in compute_columns(one, model, criterion).items()
+    }
     found = model.decode(model.predict(data.X))
     require_matplotlib()
     ax = new_axes(shown=True) if ax is None else ax

@@ -1,4 +1,4 @@
-"""Candidates before the second stage: which are looked at, and which is chosen."""
+"""Candidates of the second stage: which are refined, and which is chosen."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def refiner(**options):
 def test_each_candidate_is_refined_in_its_own_frame(spectra):
     stage = refiner(scores=True, bal=True)
     z = np.array([[0.5, 2.0], [1.0, np.nan], [3.0, 1.5], [np.nan, 0.7]])
-    share = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
-    found = refine_candidates(spectra, stage, z, share, floor=0.05)
+    probability = np.array([[0.6, 0.3], [0.9, 0.0], [0.001, 0.01], [np.nan, 0.4]])
+    found = refine_candidates(spectra, stage, z, probability, floor=0.05)
     flux, ivar = fine_spectra(spectra.cameras, stage.arch.window.grid)
-    looked_at = np.array([[True, True], [True, False], [True, False], [False, True]])
-    np.testing.assert_array_equal(np.isfinite(found.score), looked_at & found.ok)
+    wanted = np.array([[True, True], [True, False], [True, False], [False, True]])
+    np.testing.assert_array_equal(np.isfinite(found.score), wanted & found.ok)
     for rank in (0, 1):
-        rows = looked_at[:, rank]
+        rows = wanted[:, rank]
         expected = stage.refine(flux[rows], ivar[rows], z[rows, rank])
         for name in ("z", "zerr", "ok", "score", "bal"):
             np.testing.assert_allclose(getattr(found, name)[rows, rank], getattr(expected, name))
@@ -51,7 +51,7 @@ def test_what_ran_away_has_no_logits(spectra):
     np.testing.assert_array_equal(found.z, 1.0)
 
 
-def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
+def test_a_stage_without_scores_refines_the_first_alone(spectra):
     found = refine_candidates(spectra, refiner(), np.full((4, 3), 1.0), np.full((4, 3), 0.3))
     assert found.z.shape == (4, 1)
     chosen = found.choose(1.0)
@@ -61,13 +61,13 @@ def test_a_stage_that_does_not_verify_sees_the_first_alone(spectra):
     assert (chosen.odds2 == 0).all()
 
 
-def made(z, score, share, ok=None):
-    z, score, share = (np.array([values], float) for values in (z, score, share))
+def made(z, score, probability, ok=None):
+    z, score, probability = (np.array([values], float) for values in (z, score, probability))
     ok = np.ones(z.shape, bool) if ok is None else np.array([ok])
-    return Candidates(z + 0.001, share, np.where(ok, z, np.nan), z / 100, score, -score, ok)
+    return Candidates(z + 0.001, probability, np.where(ok, z, np.nan), z / 100, score, -score, ok)
 
 
-def test_the_largest_score_wins_and_the_share_counts_by_its_exponent():
+def test_the_largest_score_wins_and_the_probability_counts_by_its_exponent():
     candidates = made([1.0, 2.0, 3.0], [1.0, 2.0, -1.0], [0.8, 0.1, 0.1])
     alone = candidates.choose(0.0)
     assert (alone.z[0], alone.z2[0]) == (2.0, 1.0)

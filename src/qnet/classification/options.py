@@ -1,0 +1,100 @@
+"""Options of a classification."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.classification.criterion import Criterion, choose_criterion
+from qnet.core.errors import InputError, check_whole
+from qnet.core.files import PathLike
+from qnet.core.threads import choose_threads
+from qnet.io.selection import Selection
+from qnet.io.spall import SpAll, SpAllLike, as_spall
+from qnet.model.model import Model, load_model
+
+
+@dataclasses.dataclass(eq=False)
+class Options:
+    """Keywords of `qnet.classify`, checked when they are given, and what follows from them."""
+
+    model: dataclasses.InitVar[Model | PathLike | None] = None
+    p_threshold: float | None = None
+    c_threshold: float | None = None
+    min_lines: int | None = None
+    prior_qso: float | None = None
+    targets: Literal["all", "qso"] = "all"
+    targetids: Iterable[int] | None = None
+    rows: Iterable[int] | Iterable[bool] | None = None
+    coadd: Literal["none", "target"] = "none"
+    spall: dataclasses.InitVar[SpAllLike | None] = None
+    workers: int = 1
+    threads: int | None = None
+    progress: bool = False
+
+    #: The model, loaded, with its number of threads settled before BLAS is held to one.
+    network: Model = dataclasses.field(init=False)
+    criterion: Criterion = dataclasses.field(init=False)
+    selection: Selection = dataclasses.field(init=False)
+    thing_ids: SpAll | None = dataclasses.field(init=False)
+
+    def __post_init__(self, model: Model | PathLike | None, spall: SpAllLike | None) -> None:
+        self.network = copy.copy(model if isinstance(model, Model) else load_model(model))
+        self.criterion = choose_criterion(
+            self.network,
+            p_threshold=self.p_threshold,
+            c_threshold=self.c_threshold,
+            min_lines=self.min_lines,
+            prior_qso=self.prior_qso,
+        )
+        self.selection = _select(self.targets, self.targetids, self.rows, self.coadd)
+        check_whole("workers", self.workers)
+        if self.workers < 1:
+            raise InputError(f"workers must be at least 1, not {self.workers!r}")
+        threads = self.threads
+        if threads is None:
+            # Workers share the processor among them already.
+            threads = self.network.threads if self.workers == 1 else 1
+        self.network.threads = choose_threads(threads)
+        self.thing_ids = as_spall(spall)
+
+
+def _select(
+    targets: Literal["all", "qso"],
+    targetids: Iterable[int] | None,
+    rows: Iterable[int] | Iterable[bool] | None,
+    coadd: Literal["none", "target"],
+) -> Selection:
+    """The selection of rows; a mask of rows with its length."""
+    ids = None if targetids is None else frozenset(_integers(targetids, "targetids"))
+    if rows is None:
+        return Selection(targets, ids, coadd=coadd)
+    array = _as_array(rows, "rows")
+    if array.dtype != bool:
+        return Selection(targets, ids, tuple(_integers(array, "rows")), coadd=coadd)
+    if array.ndim != 1:
+        raise InputError(f"rows must be a boolean per spectrum, not of shape {array.shape}")
+    return Selection(targets, ids, tuple(np.flatnonzero(array).tolist()), len(array), coadd)
+
+
+def _as_array(values: Any, what: str) -> npt.NDArray[Any]:
+    """Any iterable, or one number, as an array; InputError if it is neither."""
+    if np.ndim(values) == 0 and isinstance(values, (int, np.integer)):
+        return np.array([values])
+    try:
+        return np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    except TypeError as error:
+        raise InputError(f"{what} must be integers, not a {type(values).__name__}") from error
+
+
+def _integers(values: Iterable[Any], what: str) -> list[int]:
+    """The values as integers; InputError if one is not."""
+    array = _as_array(values, what)
+    if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
+        raise InputError(f"{what} must be integers, not of type {array.dtype}")
+    return [int(value) for value in array]

@@ -1,4 +1,4 @@
-"""Seeded mock surveys: quasars, galaxies, stars and sky, put through an instrument.
+"""Mock surveys of a seed: quasars, galaxies, stars and sky, observed by an instrument.
 
 `simulate` makes spectra in memory, `write_simulation` puts them into files.
 """

@@ -167,7 +167,7 @@ def magnitudes(rmag: npt.ArrayLike) -> FloatArray:
 def redshifts_magnitudes(
     z: npt.ArrayLike, rmag: npt.ArrayLike, limits: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """Redshifts and magnitudes as arrays; `InputError` for unlike lengths or a redshift outside."""
+    """Redshifts and magnitudes as arrays; `InputError` where lengths differ or z is outside."""
     values, magnitude = np.asarray(z, dtype=np.float64), magnitudes(rmag)
     if values.shape != magnitude.shape:
         raise InputError(

@@ -56,25 +56,15 @@ def add_gaussians(spectra: Float32Array, profiles: Gaussians) -> None:
     ends = np.cumsum((stop - start)[keep])
     blocks = np.searchsorted(ends, np.arange(_BLOCK, ends[-1], _BLOCK))
     flat = spectra.reshape(-1)
+    arrays = profiles.row * npix, start, stop - start, centre, sigma, peak
     for part in np.split(keep, np.unique(blocks)):
         if part.size:
-            _add_block(
-                flat, profiles.row[part] * npix, start[part], stop[part],
-                centre[part], sigma[part], peak[part],
-            )  # fmt: skip
+            _add_block(flat, *(array[part] for array in arrays))
 
 
-def _add_block(
-    flat: Float32Array,
-    first: IntArray,
-    start: IntArray,
-    stop: IntArray,
-    centre: FloatArray,
-    sigma: FloatArray,
-    peak: FloatArray,
-) -> None:
-    """Add some profiles to spectra laid end to end, from pixel `first` of each spectrum."""
-    length = stop - start
+def _add_block(flat: Float32Array, *profiles: Any) -> None:
+    """Add some profiles to spectra laid end to end, `first` being a spectrum's first pixel."""
+    first, start, length, centre, sigma, peak = profiles
     ends = np.cumsum(length)
     step = np.arange(ends[-1]) - np.repeat(ends - length, length)
     # Distance from the centre in units of sigma: linear in the pixel, so float32 is enough.

@@ -1,4 +1,4 @@
-"""Mock surveys: objects of all kinds put through an instrument, chunk by chunk."""
+"""Mock surveys: objects of all kinds observed by an instrument, in chunks."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def simulate(
     >>> batch.spectra.cameras[0].flux.shape
     (10, 4646)
     >>> batch.truth["TRUESPECTYPE"].tolist()[:4]
-    []
+    ['SKY', 'SKY', 'QSO', 'QSO']
     """
     count = _integer(n, "n", 1, 1 << INDEX_BITS)
     checked_seed = _integer(seed, "seed", 0, (1 << SEED_BITS) - 1)
@@ -349,7 +349,7 @@ def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
 
 
 def _ids(survey: str, seed: int, index: IntArray) -> dict[str, npt.NDArray[Any]]:
-    """Ids of spectra by their number in the survey: positive, and no two seeds share any."""
+    """Ids of spectra by their number in the survey: positive, and different for all seeds."""
     base = _SURVEY_CODE[survey] << (SEED_BITS + INDEX_BITS) | seed << INDEX_BITS
     targetid = base + index.astype(np.int64)
     if survey == "desi":

@@ -1,4 +1,4 @@
-"""Simulated spectra and their truth to files, chunk by chunk."""
+"""Writing of simulated spectra and their truth, in batches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.prepared import PreparedWriter, check_prepared_name
 from qnet.io.tables import Card, check_format, write_table
 from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
 from qnet.simulation.survey import UNITS, Batch, Simulation, join_truth
@@ -142,6 +143,7 @@ def _writer(
         prepared = stack.enter_context(PreparedWriter(path, grid, overwrite=overwrite, cards=cards))
 
         def write_prepared(batch: Batch) -> None:
+            """Write a batch, rebinned."""
             flux, ivar = rebin_cameras(batch.spectra.cameras, grid)
             prepared.write(flux, ivar, dict(batch.spectra.ids))
 
@@ -163,7 +165,7 @@ def _writer(
 def _wdisp(survey: str) -> FloatArray:
     """Line spread function of BOSS or SDSS in pixels of 1e-4 dex."""
     (detector,) = make_instrument(survey).detectors
-    return np.asarray(detector.sigma / (detector.wave * np.log(10) * 1e-4))
+    return np.asarray(detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP))
 
 
 def _with_progress(simulation: Simulation, progress: bool) -> Any:

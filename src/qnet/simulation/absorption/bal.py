@@ -1,4 +1,4 @@
-"""Broad absorption lines, and the balnicity that they imply."""
+"""Broad absorption lines and their balnicity."""
 
 from __future__ import annotations
 
@@ -156,6 +156,7 @@ def indices(troughs: Troughs, z: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _in_band(rest: float, troughs: Troughs, z: FloatArray) -> BoolArray:
+    """Pixels of the troughs of an ion that are in `BAND`, shape (nbal, npix)."""
     wave = rest * 10 ** (LOGLAM_STEP * (np.arange(_BLUE + _RED) - _BLUE))
     observed = wave * (1 + z[troughs.row])[:, None]
     return (observed >= BAND[0]) & (observed <= BAND[1])

@@ -69,6 +69,7 @@ def effective_depth(z: FloatArray) -> FloatArray:
 
 @functools.lru_cache(maxsize=1)
 def _depth_nodes() -> tuple[FloatArray, FloatArray]:
+    """Redshifts and effective optical depths there."""
     low, middle = np.linspace(0.0, 2.0, 81), np.linspace(2.4, 4.6, 81)
     high, late = np.linspace(5.0, 5.5, 21), np.linspace(5.525, 7.5, 80)
     at_5_5 = 0.85 * (6.5 / 5) ** 4.3

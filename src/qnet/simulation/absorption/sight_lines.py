@@ -1,4 +1,4 @@
-"""All that absorbs between quasars and us."""
+"""Absorption on the sight lines to quasars."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Telescopes, spectrographs and nights: noise and errors."""
+"""Instruments and the night sky: resolution, noise and errors."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +14,7 @@ from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.instrument import curves, night
 
-Survey = Literal["sdss", "boss", "desi"]
+SURVEYS = ("sdss", "boss", "desi")
 
 #: Against BOSS, SDSS adds this much more variance for a flux: 45 minutes in place of 60, and about
 #: 2.25 times less throughput; its fibres of 3 arcsec see 2.25 times more sky than those of 2 (York
@@ -59,7 +59,7 @@ class Detector:
 class Instrument:
     """A survey's spectrograph."""
 
-    survey: Survey
+    survey: str
     detectors: tuple[Detector, ...]
     residual: float  # size of sky-subtraction errors, relative to BOSS
     depths: tuple[float, ...]  # exposures that are coadded, relative to that of the noise curves
@@ -103,25 +103,18 @@ def make_instrument(survey: str) -> Instrument:
     R 2326 [5760. 7620.]
     Z 2881 [7520. 9824.]
     """
-    if survey not in get_args(Survey):
-        raise InputError(f"survey must be one of {', '.join(get_args(Survey))}, not {survey!r}")
+    if survey not in SURVEYS:
+        raise InputError(f"survey must be one of {', '.join(SURVEYS)}, not {survey!r}")
     if survey == "desi":
-        detectors = tuple(
-            _desi(name, start, npix, knots)
-            for name, start, npix, knots in (
-                ("B", 3600.0, 2751, curves.DESI_B),
-                ("R", 5760.0, 2326, curves.DESI_R),
-                ("Z", 7520.0, 2881, curves.DESI_Z),
-            )
+        detectors = (
+            _desi("B", 3600.0, 2751, curves.DESI_B),
+            _desi("R", 5760.0, 2326, curves.DESI_R),
+            _desi("Z", 7520.0, 2881, curves.DESI_Z),
         )
         # Dark time: most targets have one exposure, those kept as Lyman-alpha quasars up to four.
         return Instrument("desi", detectors, 0.7, (1.0, 2.0, 3.0, 4.0), (0.6, 0.2, 0.1, 0.1))
-    sdss = survey == "sdss"
-    first, last = (3.5798, 3.9638) if sdss else (3.5525, 4.0170)
-    detector = _boss(first, last, sdss)
-    return Instrument(
-        "sdss" if sdss else "boss", (detector,), 1.0, (0.7, 1.0, 1.4), (0.3, 0.4, 0.3)
-    )
+    detector = _sdss() if survey == "sdss" else _boss("boss", 3.5525, 4.0170)
+    return Instrument(survey, (detector,), 1.0, (0.7, 1.0, 1.4), (0.3, 0.4, 0.3))
 
 
 def sky_lines(
@@ -156,26 +149,33 @@ def sky_continuum(detector: Detector) -> FloatArray:
     return np.asarray(detector.sky * np.interp(detector.wave, wave, flux))
 
 
-def _boss(first: float, last: float, sdss: bool) -> Detector:
-    """The coadd of both arms of BOSS's, or SDSS's, spectrographs."""
+def _boss(survey: str, first: float, last: float) -> Detector:
+    """The coadd of both arms of BOSS's spectrographs, between log wavelengths."""
     # As the survey stores it: spec files are read back with the same wavelengths.
-    loglam = np.round(np.arange(first, last + 5e-5, 1e-4), 4).astype(np.float32)
+    loglam = np.round(np.arange(first, last + 5e-5, LOGLAM_STEP), 4).astype(np.float32)
     wave = 10 ** loglam.astype(np.float64)
     gain, floor = _curve(wave, curves.BOSS)
-    red = 1 / (1 + np.exp(-np.log(wave / DICHROIC["sdss" if sdss else "boss"]) / DICHROIC_WIDTH))
-    sigma = np.interp(wave, *np.array(curves.BOSS_LSF).T) * np.log(10) * 1e-4 * wave
+    red = 1 / (1 + np.exp(-np.log(wave / DICHROIC[survey]) / DICHROIC_WIDTH))
+    sigma = np.interp(wave, *np.array(curves.BOSS_LSF).T) * np.log(10) * LOGLAM_STEP * wave
     return Detector(
         name="coadd",
         wave=wave,
         sigma=sigma,
-        gain=gain * (SDSS_GAIN if sdss else 1),
-        floor=floor * (SDSS_GAIN * SDSS_SKY if sdss else 1),
+        gain=gain,
+        floor=floor,
         white=np.interp(wave, *np.array(curves.BOSS_WHITE).T),
         taps=np.array(curves.BOSS_TAPS),
         arms=np.stack([1 - red, red]),
-        sky=SDSS_SKY if sdss else 1.0,
+        sky=1.0,
         resample=_resample(wave, sigma),
     )
+
+
+def _sdss() -> Detector:
+    """The coadd of both arms of SDSS's spectrographs: BOSS scaled."""
+    boss = _boss("sdss", 3.5798, 3.9638)
+    gain, floor = boss.gain * SDSS_GAIN, boss.floor * (SDSS_GAIN * SDSS_SKY)
+    return dataclasses.replace(boss, gain=gain, floor=floor, sky=SDSS_SKY)
 
 
 def _desi(name: str, start: float, npix: int, knots: curves.Knots) -> Detector:

@@ -10,6 +10,7 @@ from scipy.ndimage import correlate1d
 
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray
 from qnet.core.spectra import Camera
+from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import Detector, Instrument, sky_continuum, sky_lines
 from qnet.simulation.instrument.night import NFAMILIES
 
@@ -71,7 +72,7 @@ class Errors:
     >>> from qnet.simulation import Errors
     >>> errors = Errors(hits=0.0, sky_continuum=0.02, sky_line=0.014)
     >>> qnet.simulate(5, seed=1, errors=errors).collect().spectra
-
+    <Spectra: 5 spectra, simulated spectra; coadd (4646 pixels)>
     """
 
     depth: float = 0.2
@@ -117,7 +118,7 @@ def observe(
     cameras, signals = [], []
     for detector in instrument.detectors:
         signal = np.ascontiguousarray((detector.resample @ flux.T).T)
-        observed, ivar = _expose(signal, detector, instrument, night, rng, errors)
+        observed, ivar = _expose(signal, detector, night)
         cameras.append(Camera(detector.name, detector.wave, observed, ivar))
         signals.append(signal)
     return cameras, signals
@@ -129,6 +130,7 @@ class _Night:
     def __init__(
         self, nspec: int, instrument: Instrument, rng: np.random.Generator, errors: Errors
     ) -> None:
+        self.nspec, self.survey, self.rng, self.errors = nspec, instrument.survey, rng, errors
         depths = rng.choice(instrument.depths, size=nspec, p=instrument.chances)
         self.variance = np.exp(errors.depth * rng.standard_normal(nspec)) / depths
         self.exposures = depths
@@ -155,7 +157,7 @@ class _Wiggles:
     RANGE = 3.54, 4.03
 
     def __init__(self, rng: np.random.Generator, nspec: int, pixels: float) -> None:
-        self.step = pixels * 1e-4
+        self.step = pixels * LOGLAM_STEP
         count = int(np.ceil((self.RANGE[1] - self.RANGE[0]) / self.step)) + 4
         self.coefficients = rng.standard_normal((nspec, count)).astype(np.float32)
 
@@ -170,77 +172,68 @@ class _Wiggles:
 
 
 def _expose(
-    signal: Float32Array,
-    detector: Detector,
-    instrument: Instrument,
-    night: _Night,
-    rng: np.random.Generator,
-    errors: Errors,
+    signal: Float32Array, detector: Detector, night: _Night
 ) -> tuple[Float32Array, Float32Array]:
     """Flux and ivar that one camera gives for the signal, shape (nspec, npix)."""
-    nspec, npix = signal.shape
-    lines, displaced, broadened = (
-        part.astype(np.float32) for part in sky_lines(detector, night.velocity)
-    )
+    errors = night.errors
+    lines = [part.astype(np.float32) for part in sky_lines(detector, night.velocity)]
     sky = sky_continuum(detector).astype(np.float32)
-    light = np.maximum(signal, 0) + night.families.astype(np.float32) @ lines
+    light = np.maximum(signal, 0) + night.families.astype(np.float32) @ lines[0]
     variance = light * detector.gain.astype(np.float32)
     variance += night.sky[:, None].astype(np.float32) * detector.floor.astype(np.float32)
     variance *= night.variance[:, None].astype(np.float32)
-    if instrument.survey == "desi" and detector.name == "B":
-        variance *= _dip(detector, rng, nspec)
+    if night.survey == "desi" and detector.name == "B":
+        variance *= _dip(detector, night)
     sigma = np.sqrt(variance)
 
-    arms = detector.arms.astype(np.float32)
-    flux = signal * _calibration(detector, arms, night, rng, errors)
-    flux += _noise(rng, (nspec, npix), detector.taps) * sigma * detector.white.astype(np.float32)
-    flux += _sky_residual(detector, sky, arms, night, rng, errors)
+    flux = signal * _calibration(detector, night)
+    flux += _noise(detector, night) * sigma * detector.white.astype(np.float32)
+    flux += _sky_residual(detector, sky, night)
     size = (errors.sky_line, errors.line_shift, errors.line_width)
-    for part, scale, draw in zip(
-        (lines, displaced, broadened), size, night.line_errors, strict=True
-    ):
+    for part, scale, draw in zip(lines, size, night.line_errors, strict=True):
         amplitude = scale * draw * night.families * night.residual[:, None]
         flux += amplitude.astype(np.float32) @ part
-    flux += _edges(detector, rng, nspec, errors) * sigma
-    _add_strays(flux, signal, sky, detector, rng, errors)
-    _add_hits(flux, sigma, rng, errors.hits)
+    flux += _edges(detector, night) * sigma
+    _add_strays(flux, signal, sky, detector, night)
+    _add_hits(flux, sigma, night)
 
     report = 1 + night.report[:, None] + 0.5 * errors.ivar * night.reported(detector.wave)
     ivar = 1 / (variance * np.maximum(report, 0.5).astype(np.float32) ** 2)
-    ivar[_mask(nspec, detector, instrument, night, rng)] = 0
+    ivar[_mask(detector, night)] = 0
     return flux, ivar
 
 
-def _dip(detector: Detector, rng: np.random.Generator, nspec: int) -> Float32Array:
+def _dip(detector: Detector, night: _Night) -> Float32Array:
     """Factor on the variance of DESI's B camera: a dip in throughput near 4400 Angstrom.
 
     In the spectra that the curves were measured on it is there in one of two spectrographs, at 4365
     and from 4365 to 4425 Angstrom, with factors of 1.6 to 3.
     """
+    rng, nspec = night.rng, night.nspec
     height = np.where(rng.random(nspec) < 0.5, rng.uniform(0.5, 2.0, nspec), 0.0)
     centre, width = rng.uniform(4350, 4420, nspec), rng.uniform(8, 30, nspec)
     x = (detector.wave - centre[:, None]) / width[:, None]
     return (1 + height[:, None] * np.exp(-0.5 * x**2)).astype(np.float32)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], taps: FloatArray) -> Float32Array:
+def _noise(detector: Detector, night: _Night) -> Float32Array:
     """Gaussian noise of unit variance, neighbouring pixels correlated by the filter."""
-    white = rng.standard_normal(shape, dtype=np.float32)
-    return white if len(taps) == 1 else correlate1d(white, taps, axis=1, mode="wrap")
+    white = night.rng.standard_normal((night.nspec, detector.npix), dtype=np.float32)
+    if len(detector.taps) == 1:
+        return white
+    return correlate1d(white, detector.taps, axis=1, mode="wrap")
 
 
-def _calibration(
-    detector: Detector, arms: Float32Array, night: _Night, rng: np.random.Generator, errors: Errors
-) -> Float32Array:
+def _calibration(detector: Detector, night: _Night) -> Float32Array:
     """Factor by which the flux is wrong, shape (nspec, npix)."""
-    wave = detector.wave
+    wave, errors = detector.wave, night.errors
     # Four times larger at the blue end, where standard stars are faint and the air disperses.
     blue = (1 + 3 * np.exp(-(wave - 3600) / 250)).astype(np.float32)
     wiggles = sum(wiggle(wave) for wiggle in night.wiggles) * blue * np.float32(errors.wiggle)
     logarithm = wiggles * night.calibration[:, None].astype(np.float32)
     logarithm += night.tilt[:, None].astype(np.float32) * np.log(wave / 5400).astype(np.float32)
-    step = errors.arm * rng.standard_normal((len(night.tilt), len(arms)))
-    logarithm += step.astype(np.float32) @ arms
+    step = errors.arm * night.rng.standard_normal((night.nspec, len(detector.arms)))
+    logarithm += step.astype(np.float32) @ detector.arms.astype(np.float32)
     depth = np.zeros(len(wave))
     for centre, width, tau in TELLURIC:
         depth += tau * np.exp(-0.5 * ((wave - centre) / (width / 1.5)) ** 2)
@@ -248,17 +241,10 @@ def _calibration(
     return np.asarray(np.exp(logarithm))
 
 
-def _sky_residual(
-    detector: Detector,
-    sky: Float32Array,
-    arms: Float32Array,
-    night: _Night,
-    rng: np.random.Generator,
-    errors: Errors,
-) -> Float32Array:
+def _sky_residual(detector: Detector, sky: Float32Array, night: _Night) -> Float32Array:
     """Sky continuum that is left, on scales of 60 and 600 pixels and of the arm."""
-    nspec = len(night.sky)
-    size = (errors.sky_continuum * night.residual * night.sky)[:, None].astype(np.float32)
+    rng, nspec, arms = night.rng, night.nspec, detector.arms.astype(np.float32)
+    size = (night.errors.sky_continuum * night.residual * night.sky)[:, None].astype(np.float32)
     # The blue sky is the worst known, above all on large scales: see `Errors.sky_continuum`.
     blue = np.exp(-(detector.wave - 3600) / 900).astype(np.float32)
     smooth = 0.7 * _Wiggles(rng, nspec, 600)(detector.wave)
@@ -267,12 +253,10 @@ def _sky_residual(
     return np.asarray(curve * size * sky)
 
 
-def _edges(
-    detector: Detector, rng: np.random.Generator, nspec: int, errors: Errors
-) -> Float32Array:
+def _edges(detector: Detector, night: _Night) -> Float32Array:
     """Errors at the ends of a camera, in units of its noise, falling over 40 Angstrom."""
     ends = np.exp(-np.abs(detector.wave - detector.wave[[0, -1]][:, None]) / 40)
-    draw = errors.edge * rng.standard_normal((nspec, 2))
+    draw = night.errors.edge * night.rng.standard_normal((night.nspec, 2))
     return draw.astype(np.float32) @ ends.astype(np.float32)
 
 
@@ -281,34 +265,30 @@ def _add_strays(
     signal: Float32Array,
     sky: Float32Array,
     detector: Detector,
-    rng: np.random.Generator,
-    errors: Errors,
+    night: _Night,
 ) -> None:
     """Add light of neighbouring fibres and scattered light to some spectra, in place."""
-    nspec = len(flux)
-    fraction, most = errors.crosstalk
+    rng, nspec = night.rng, night.nspec
+    fraction, most = night.errors.crosstalk
     rows = np.flatnonzero(rng.random(nspec) < fraction)
     neighbours = rng.integers(nspec, size=len(rows))
     flux[rows] += signal[neighbours] * rng.uniform(0, most, (len(rows), 1)).astype(np.float32)
-    fraction, size = errors.bump
+    fraction, size = night.errors.bump
     rows = np.flatnonzero(rng.random(nspec) < fraction)
     centre = rng.uniform(detector.wave[0], detector.wave[-1], (len(rows), 1))
     width = np.exp(rng.uniform(np.log(50), np.log(500), (len(rows), 1)))
     height = size * rng.standard_normal((len(rows), 1)) * sky.mean()
-    flux[rows] += (height * np.exp(-0.5 * ((detector.wave - centre) / width) ** 2)).astype(
-        np.float32
-    )
+    light = height * np.exp(-0.5 * ((detector.wave - centre) / width) ** 2)
+    flux[rows] += light.astype(np.float32)
 
 
-def _add_hits(
-    flux: Float32Array, sigma: Float32Array, rng: np.random.Generator, rate: float
-) -> None:
+def _add_hits(flux: Float32Array, sigma: Float32Array, night: _Night) -> None:
     """Add cosmic rays that the pipeline did not find, 1 to 3 pixels wide, in place.
 
     One in five is negative: found in the wrong exposure, or in the sky.
     """
-    nspec, npix = flux.shape
-    count = rng.poisson(rate * npix / 1000 * nspec)
+    rng, (nspec, npix) = night.rng, flux.shape
+    count = rng.poisson(night.errors.hits * npix / 1000 * nspec)
     row, pixel = rng.integers(nspec, size=count), rng.integers(npix, size=count)
     height = np.exp(rng.normal(np.log(8), 0.6, count)) * np.where(rng.random(count) < 0.2, -1, 1)
     width = rng.integers(1, 4, size=count)
@@ -318,18 +298,12 @@ def _add_hits(
         np.add.at(flux, (row, column), amount.astype(np.float32))
 
 
-def _mask(
-    nspec: int,
-    detector: Detector,
-    instrument: Instrument,
-    night: _Night,
-    rng: np.random.Generator,
-) -> BoolArray:
+def _mask(detector: Detector, night: _Night) -> BoolArray:
     """Pixels without weight: runs, gaps, missing arms; shape (nspec, npix)."""
-    npix = detector.npix
-    rate, length = MASK_RUNS[instrument.survey]
+    rng, nspec, npix = night.rng, night.nspec, detector.npix
+    rate, length = MASK_RUNS[night.survey]
     # What is masked in one exposure is seen in the others.
-    alone = np.where(night.exposures <= 1, 1.0, 0.1) if instrument.survey == "desi" else 1.0
+    alone = np.where(night.exposures <= 1, 1.0, 0.1) if night.survey == "desi" else 1.0
     tail = np.where(rng.random(nspec) < 0.05, 8.0, 1.0)
     counts = rng.poisson(rate * npix / 1000 * alone * tail)
     rows = np.repeat(np.arange(nspec), counts)

@@ -79,32 +79,20 @@ BROAD_LINES = (
 #: for [NII]); the narrow Balmer lines and [NII], which they do not part from the broad ones, at
 #: [OIII]/Hbeta = 10 and the ratios of Seyfert galaxies (Koski 1978, ApJ 223, 56).
 NARROW_LINES = (
-    ("[NeV] 3347", 3346.79, 0.35, 0.15, "o3"),
-    ("[NeV] 3427", 3426.84, 1.22, 0.15, "o3"),
-    ("[OII] 3727", 3727.09, 0.65, 0.15, "o2"),
-    ("[OII] 3730", 3729.88, 0.79, 0.15, "o2"),
-    ("[FeVII] 3760", 3759.99, 0.15, 0.25, "o3"),
-    ("[NeIII] 3870", 3869.86, 1.52, 0.10, "o3"),
-    ("[NeIII] 3969", 3968.59, 0.42, 0.10, "o3"),
-    ("Hdelta", 4102.89, 0.28, 0.10, "o2"),
-    ("Hgamma", 4341.68, 0.58, 0.10, "o2"),
-    ("[OIII] 4364", 4364.44, 0.46, 0.20, "o3"),
-    ("HeII 4687", 4687.02, 0.35, 0.20, "o3"),
-    ("Hbeta", 4862.68, 1.30, 0.12, "o2"),
-    ("[OIII] 4960", 4960.30, 4.84, 0.00, "o3"),
-    ("[OIII] 5008", 5008.24, 14.40, 0.00, "o3"),
-    ("[FeVII] 6088", 6087.98, 0.30, 0.30, "o3"),
-    ("[OI] 6302", 6302.05, 1.15, 0.20, "o2"),
-    ("[OI] 6366", 6365.54, 0.38, 0.20, "o2"),
-    ("[NII] 6550", 6549.86, 1.40, 0.00, "o2"),
-    ("Halpha", 6564.61, 5.60, 0.10, "o2"),
-    ("[NII] 6585", 6585.27, 4.20, 0.00, "o2"),
-    ("[SII] 6718", 6718.29, 1.65, 0.12, "o2"),
-    ("[SII] 6733", 6732.67, 1.49, 0.12, "o2"),
-    ("[ArIII] 7138", 7137.76, 0.60, 0.20, "o3"),
-    ("[SIII] 9071", 9071.10, 3.00, 0.20, "o3"),
+    ("[NeV] 3347", 3346.79, 0.35, 0.15, "o3"), ("[NeV] 3427", 3426.84, 1.22, 0.15, "o3"),
+    ("[OII] 3727", 3727.09, 0.65, 0.15, "o2"), ("[OII] 3730", 3729.88, 0.79, 0.15, "o2"),
+    ("[FeVII] 3760", 3759.99, 0.15, 0.25, "o3"), ("[NeIII] 3870", 3869.86, 1.52, 0.10, "o3"),
+    ("[NeIII] 3969", 3968.59, 0.42, 0.10, "o3"), ("Hdelta", 4102.89, 0.28, 0.10, "o2"),
+    ("Hgamma", 4341.68, 0.58, 0.10, "o2"), ("[OIII] 4364", 4364.44, 0.46, 0.20, "o3"),
+    ("HeII 4687", 4687.02, 0.35, 0.20, "o3"), ("Hbeta", 4862.68, 1.30, 0.12, "o2"),
+    ("[OIII] 4960", 4960.30, 4.84, 0.00, "o3"), ("[OIII] 5008", 5008.24, 14.40, 0.00, "o3"),
+    ("[FeVII] 6088", 6087.98, 0.30, 0.30, "o3"), ("[OI] 6302", 6302.05, 1.15, 0.20, "o2"),
+    ("[OI] 6366", 6365.54, 0.38, 0.20, "o2"), ("[NII] 6550", 6549.86, 1.40, 0.00, "o2"),
+    ("Halpha", 6564.61, 5.60, 0.10, "o2"), ("[NII] 6585", 6585.27, 4.20, 0.00, "o2"),
+    ("[SII] 6718", 6718.29, 1.65, 0.12, "o2"), ("[SII] 6733", 6732.67, 1.49, 0.12, "o2"),
+    ("[ArIII] 7138", 7137.76, 0.60, 0.20, "o3"), ("[SIII] 9071", 9071.10, 3.00, 0.20, "o3"),
     ("[SIII] 9533", 9533.20, 7.50, 0.20, "o3"),
-)
+)  # fmt: skip
 
 #: Luminosities at which the equivalent widths above hold, log10 of lambda L_lambda [erg/s] at 1700
 #: and 5100 Angstrom: quasars of the composite (r = 18.8) at z = 1.5 and r = 18.5 at z = 0.4.
@@ -124,8 +112,12 @@ FWHM = {
 }
 FWHM_SCATTER = 0.22
 
-#: Kinds of lines that are double-peaked where one is.
-DISK_KINDS = ("balmer", "mgii")
+#: Which broad lines are double-peaked where one is, and which come from high ions.
+IN_DISK = np.array([line.kind in ("balmer", "mgii") for line in BROAD_LINES])
+_HIGH = np.array([line.kind == "high" for line in BROAD_LINES])
+
+#: Rest wavelengths of the broad lines [Angstrom].
+REST = np.array([line.rest for line in BROAD_LINES])
 
 #: Range of broad FWHM [km/s]: 1000 parts broad from narrow.
 FWHM_RANGE = (1000.0, 15000.0)
@@ -181,23 +173,21 @@ def draw_broad(rng: np.random.Generator, objects: Emitters) -> Broad:
     wind = rng.standard_normal((nspec, 1))
     own = rng.standard_normal((nspec, nlines))
     move = np.sqrt(0.5) * wind + np.sqrt(0.5) * own
-    high = np.array([line.kind == "high" for line in BROAD_LINES])
     # The blueshifts have a tail to thousands of km/s, in a tenth of quasars and in weak-line ones
     # (Richards et al. 2011, AJ 141, 167, fig. 5; Rankine et al. 2020, MNRAS 492, 4553).
     tail = rng.exponential(900.0, nspec) * (rng.random(nspec) < 0.12)
     tail += np.where(objects.broad < 0.5, rng.exponential(1500.0, nspec), 0.0)
     x = np.clip(objects.log_l1700 - 45, -1.5, 2.5)[:, None]
     velocity = shift + trend * np.maximum(x, 0.0) + scatter * move
-    velocity -= high * tail[:, None]
+    velocity -= _HIGH * tail[:, None]
     x_1700 = np.clip(objects.log_l1700 - PIVOT_1700, -2.0, 1.5)[:, None]
     shared = SHARED_SPREAD * rng.standard_normal((nspec, 1))
     dex = _values("baldwin") * x_1700 + shared
     dex = dex + _values("spread") * rng.standard_normal((nspec, nlines))
     # Large blueshift, small equivalent width (Richards et al. 2011, fig. 7).
-    dex += high * (0.10 * wind - 0.08 * tail[:, None] / 1000)
-    ultraviolet = np.array([line.rest < 2500 for line in BROAD_LINES])
-    weak = np.where(ultraviolet, objects.broad[:, None], np.sqrt(objects.broad)[:, None])
-    return Broad(_values("width") * 10**dex * weak, velocity, _fwhm(rng, objects, velocity, high))
+    dex += _HIGH * (0.10 * wind - 0.08 * tail[:, None] / 1000)
+    weak = np.where(REST < 2500, objects.broad[:, None], np.sqrt(objects.broad)[:, None])
+    return Broad(_values("width") * 10**dex * weak, velocity, _fwhm(rng, objects, velocity))
 
 
 def _values(field: str) -> FloatArray:
@@ -205,9 +195,7 @@ def _values(field: str) -> FloatArray:
     return np.array([getattr(line, field) for line in BROAD_LINES], dtype=np.float64)
 
 
-def _fwhm(
-    rng: np.random.Generator, objects: Emitters, velocity: FloatArray, high: FloatArray
-) -> FloatArray:
+def _fwhm(rng: np.random.Generator, objects: Emitters, velocity: FloatArray) -> FloatArray:
     """Widths of the broad lines [km/s]."""
     dex = np.log10(objects.fwhm / FWHM["balmer"][0])
     kinds = {
@@ -218,7 +206,7 @@ def _fwhm(
         [kinds[line.kind] * FWHM_RATIO.get(line.name, 1.0) for line in BROAD_LINES], axis=1
     )
     # Wind-dominated lines are as wide as they are shifted (Coatman et al. 2016, MNRAS 461, 647).
-    fwhm = np.hypot(fwhm, high * 1.2 * np.minimum(velocity, 0.0))
+    fwhm = np.hypot(fwhm, _HIGH * 1.2 * np.minimum(velocity, 0.0))
     return np.clip(fwhm, *FWHM_RANGE)
 
 
@@ -228,18 +216,16 @@ def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) ->
     in_wing = np.clip(0.4 + 0.12 * rng.standard_normal((shape[0], 1)), 0.1, 0.7)
     wing_ratio = np.clip(2.4 + 0.4 * rng.standard_normal((shape[0], 1)), 1.5, 3.5)
     core = lines.fwhm / FWHM_OVER_SIGMA / _CORE
-    high = np.array([line.kind == "high" for line in BROAD_LINES])
     # Wings of high ions lean to the blue (Baskin & Laor 2005), those of the rest to both sides.
-    lean = np.where(high, -0.2, 0.0) + 0.2 * rng.standard_normal((shape[0], 1))
+    lean = np.where(_HIGH, -0.2, 0.0) + 0.2 * rng.standard_normal((shape[0], 1))
     lean = lean + 0.1 * rng.standard_normal(shape)
     area = lines.width * (1 + objects.z)[:, None]
-    in_disk = np.array([line.kind in DISK_KINDS for line in BROAD_LINES])
-    area = np.where(objects.disk[:, None] & in_disk, 0.0, area)
+    area = np.where(objects.disk[:, None] & IN_DISK, 0.0, area)
     row = np.arange(shape[0])[:, None, None]
     velocity = np.stack([lines.shift, lines.shift + lean * lines.fwhm], axis=2)
     sigma = np.stack([core, core * wing_ratio], axis=2)
     areas = np.stack([area * (1 - in_wing), area * in_wing], axis=2)
-    wave = _values("rest")[None, :, None] * (1 + objects.z)[:, None, None]
+    wave = REST[None, :, None] * (1 + objects.z)[:, None, None]
     return gaussians(row, wave * (1 + velocity / SPEED_OF_LIGHT), sigma, areas)
 
 

@@ -1,4 +1,4 @@
-"""Starlight of the galaxies that quasars live in."""
+"""Starlight of the host galaxies of quasars."""
 
 from __future__ import annotations
 

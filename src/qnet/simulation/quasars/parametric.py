@@ -1,4 +1,4 @@
-"""Quasars: each a continuum, emission lines, a host galaxy, and what absorbs their light."""
+"""Parametric quasars: continuum, emission lines, host galaxy and absorption."""
 
 from __future__ import annotations
 
@@ -236,10 +236,8 @@ def _disks(
 ) -> Gaussians:
     """Profiles of the double-peaked lines."""
     row = np.flatnonzero(objects.disk)
-    in_disk = np.array([line.kind in emission.DISK_KINDS for line in emission.BROAD_LINES])
-    rest = np.array([line.rest for line in emission.BROAD_LINES])[in_disk]
-    wave = rest * (1 + objects.z[row])[:, None]
-    area = lines.width[row][:, in_disk] * (1 + objects.z[row])[:, None]
+    wave = emission.REST[emission.IN_DISK] * (1 + objects.z[row])[:, None]
+    area = lines.width[row][:, emission.IN_DISK] * (1 + objects.z[row])[:, None]
     return disk.disk_profiles(rng, row, wave, area)
 
 

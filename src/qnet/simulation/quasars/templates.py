@@ -1,4 +1,4 @@
-"""Quasars drawn from principal components of real ones."""
+"""Quasars drawn from redrock's template files."""
 
 from __future__ import annotations
 

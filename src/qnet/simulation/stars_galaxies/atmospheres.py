@@ -3,7 +3,7 @@
 A compact model: Planck's law times the opacities of `opacities`, whose amplitudes follow the
 temperature as the published equivalent widths of the spectral types do. It makes the breaks, lines
 and bands by which stars and galaxies are distinguished from quasars, at the right wavelengths and
-about the right strengths; it is no model to measure stars with.
+about the right strengths; it is not made for the measurement of stars.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ def _noise(detector: Detector, night: _Night) -> Float32Array:
     white = night.rng.standard_normal((night.nspec, detector.npix), dtype=np.float32)
     if len(detector.taps) == 1:
         return white
-    return correlate1d(white, detector.taps, axis=1, mode="wrap")
+    return np.asarray(correlate1d(white, detector.taps, axis=1, mode="wrap"))
 
 
 def _calibration(detector: Detector, night: _Night) -> Float32Array:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
+import rlcompleter
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import qnet
@@ -49,6 +52,51 @@ def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffi
         assert name not in loaded, name
     if suffix == "fits":
         assert "astropy" not in loaded
+
+
+PACKAGES = {
+    "classification", "compat", "core", "evaluation", "io", "lines", "model", "models", "objective",
+    "plotting", "postprocess", "preprocess", "simulation", "training", "utils",
+}  # fmt: skip
+VERBS = {
+    "classify", "evaluate", "simulate", "prepare", "train", "load_model", "read_spectra",
+    "read_catalogue", "write_catalogue", "process_preds", "plot_spectrum",
+}  # fmt: skip
+
+
+def test_completion_shows_the_packages_and_the_verbs():
+    names = [name for name in dir(qnet) if not name.startswith("_")]
+    assert set(names) >= PACKAGES | VERBS
+    matches = rlcompleter.Completer({"qnet": qnet}).attr_matches("qnet.")
+    completed = {match.removeprefix("qnet.").rstrip("(") for match in matches}
+    assert set(names) <= completed
+    for name in VERBS:
+        assert callable(getattr(qnet, name)), name
+    for name in PACKAGES:
+        assert getattr(qnet, name).__name__ == f"qnet.{name}"
+
+
+def test_no_package_loads_anything_heavy():
+    loaded = modules_after("\n".join(f"import qnet.{n}; dir(qnet.{n})" for n in sorted(PACKAGES)))
+    assert {f"qnet.{name}" for name in PACKAGES} <= loaded
+    assert not loaded.intersection(HEAVY)
+
+
+def test_names_of_quasarnet_and_quasarnp():
+    for old, new in {
+        "io.read_truth": "io.truth.read_truth",
+        "io.read_data": "io.training_data.read_data",
+        "io.objective": "objective.objective",
+        "utils.process_preds": "process_preds",
+        "utils.absorber_IGM": "lines.absorber_IGM",
+        "compat.absorber_IGM": "lines.absorber_IGM",
+    }.items():
+        first, second = (operator.attrgetter(path)(qnet) for path in (old, new))
+        assert first is second, old
+    np.testing.assert_array_equal(qnet.io.wave, qnet.core.grid.QUASARNET_GRID.wave)
+    assert set(qnet.models.__all__) == {"QuasarNET", "custom_loss"}
+    with pytest.raises(AttributeError, match=r"No qnet\.model attribute Quasar"):
+        _ = qnet.models.Quasar
 
 
 def test_public_names_are_there():

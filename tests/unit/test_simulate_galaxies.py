@@ -82,7 +82,7 @@ def test_flux_is_finite_and_positive_for_all_kinds(many):
     assert (many.flux > 0).all()
 
 
-def test_truth_says_galaxy(many):
+def test_truth_is_galaxy(many):
     truth = many.truth
     assert set(truth["TRUESPECTYPE"]) == {"GALAXY"}
     assert not truth["BAL_FLAG_VI"].any()

@@ -90,7 +90,7 @@ def test_resampling_keeps_a_constant_and_the_flux_of_a_line(survey):
 
 
 @pytest.mark.parametrize("survey", SURVEYS)
-def test_photon_noise_alone_is_what_ivar_says(survey):
+def test_photon_noise_alone_is_that_of_ivar(survey):
     values, detectors = pulls(survey, NONE)
     for pull, detector in zip(values, detectors, strict=True):
         scaled = pull / detector.white

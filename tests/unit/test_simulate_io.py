@@ -140,7 +140,7 @@ def test_truth_is_read_and_trained_on(tmp_path, surveys, suffix):
     np.testing.assert_array_equal(bal == -1, ~flag & (balnicity == 0))
 
 
-def test_headers_say_what_made_the_files(tmp_path, surveys):
+def test_headers_name_what_made_the_files(tmp_path, surveys):
     simulation, _ = surveys["desi"]
     write_simulation(simulation, tmp_path / "c.fits", tmp_path / "t.fits", format="coadd")
     write_simulation(simulation, tmp_path / "p.fits", tmp_path / "u.fits")

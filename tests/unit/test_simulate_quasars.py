@@ -158,7 +158,7 @@ class TestSpectra:
             jump.append(np.median(red / blue))
         assert jump[0] > 1.1 > 1.0 > jump[1]
 
-    def test_kinds_have_their_shares(self):
+    def test_kinds_have_their_fractions(self):
         objects = sample(3000, 0.05, 0.8)
         kind = objects.truth["TRUESUBTYPE"]
         assert 0.09 < (kind == "NLS1").mean() < 0.16
@@ -221,7 +221,7 @@ class TestBroadAbsorption:
         assert (truth["LOBAL"][truth["BAL_FLAG_VI"] == 1]).all()
         assert 0.05 < truth["BAL_FLAG_VI"].mean() < bal.LOW_ION + 0.02
 
-    def test_share_can_be_chosen(self):
+    def test_bal_fraction_can_be_chosen(self):
         assert not sample(300, 1.6, 3.0, bal_fraction=0.0).truth["BAL_FLAG_VI"].any()
         assert sample(300, 2.0, 3.0, bal_fraction=1.0).truth["BAL_FLAG_VI"].mean() > 0.8
 
@@ -247,7 +247,7 @@ class TestHydrogen:
         assert (tau[0, WAVE > 1216 * 4] == 0).all()
         assert (tau[0, (WAVE > 1100 * 4) & (WAVE < 1150 * 4)] > 0).all()
 
-    def test_damped_systems_are_black_where_the_truth_says(self):
+    def test_damped_systems_are_black_at_their_redshifts(self):
         truth_of = sample(1500, 2.5, 3.5, rmag=(18, 19))
         truth = truth_of.truth
         damped = np.flatnonzero(truth["NHI_DLA"] > 20.5)

@@ -120,9 +120,11 @@ class TestLight:
         assert np.interp(5100.0, WAVE / 1.1, flux[0]) == pytest.approx(1, abs=2e-4)
 
     def test_dust_reddens_as_published(self):
-        share = continuum.dimming(np.array([1.0]), np.array([0.1]))[0]
+        fraction = continuum.dimming(np.array([1.0]), np.array([0.1]))[0]
         # 1.39 * 0.3**-1.2 = 5.894 mag per unit of E(B-V) at 3000 Angstrom.
-        assert -2.5 * np.log10(np.interp(6000.0, WAVE, share)) == pytest.approx(0.5894, abs=0.002)
+        assert -2.5 * np.log10(np.interp(6000.0, WAVE, fraction)) == pytest.approx(
+            0.5894, abs=0.002
+        )
 
     @pytest.mark.parametrize("fwhm", [900.0, 3000.0, 9000.0])
     def test_iron_has_its_equivalent_widths(self, fwhm):

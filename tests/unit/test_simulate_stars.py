@@ -25,7 +25,7 @@ def many():
 
 
 def only(kind, count=40, seed=2):
-    """Stars of one kind: the others' shares are not drawn."""
+    """Stars of one kind: the others' fractions are not drawn."""
     rng = np.random.default_rng(seed)
     drawn = [stars.make(rng, np.full(600, 18.0)) for _ in range(1 + count // 25)]
     rows = [objects.truth["TRUESUBTYPE"] == kind for objects in drawn]
@@ -60,7 +60,7 @@ def test_flux_is_finite_and_positive_for_all_kinds(many):
     assert (many.flux > 0).all()
 
 
-def test_truth_says_star(many):
+def test_truth_is_star(many):
     truth = many.truth
     assert set(truth["TRUESPECTYPE"]) == {"STAR"}
     assert not truth["BAL_FLAG_VI"].any()
@@ -123,7 +123,7 @@ def test_bands_of_cool_stars():
     assert (mean_near(dwarf, 9000, 100) > 10 * mean_near(dwarf, 6000, 100)).all()
 
 
-def test_white_dwarfs_show_what_their_names_say():
+def test_white_dwarfs_have_the_lines_of_their_kinds():
     calcium = np.median(depth(only("DZ", 15)[0], 3951, 12, 110))
     helium = np.median(depth(only("DB", 15)[0], 4472.7, 8, 70))
     smooth = np.abs(depth(only("DC", 15)[0], 4862.7, 12, 90)).max()

@@ -124,12 +124,12 @@ def test_noise_seed_changes_the_noise_alone():
     assert abs(correlation[0, 1]) < 0.2
 
 
-def test_shares_of_kinds():
+def test_fractions_of_kinds():
     truth = flat_survey(2048).collect().truth
     for kind, spectype in KINDS.items():
-        share = DEFAULT_MIX[kind]
+        fraction = DEFAULT_MIX[kind]
         found = (truth["TRUESPECTYPE"] == spectype).mean()
-        assert found == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 2048))
+        assert found == pytest.approx(fraction, abs=5 * np.sqrt(fraction * (1 - fraction) / 2048))
     assert DEFAULT_MIX["sky"] >= 0.1
     assert sum(DEFAULT_MIX.values()) == pytest.approx(1)
 
@@ -145,7 +145,7 @@ def test_a_mix_of_one_kind():
     assert np.isnan(batch.truth["RMAG"]).all()
 
 
-def test_columns_of_a_kind_say_nothing_of_the_others():
+def test_columns_of_a_kind_are_empty_for_the_others():
     truth = flat_survey(200).collect().truth
     quasar = truth["TRUESPECTYPE"] == "QSO"
     assert (truth["EW"][quasar] == 1).all()
@@ -256,7 +256,7 @@ def test_provenance_names_the_templates_only_where_there_are_any():
     seed=st.integers(0, 100),
 )
 def test_drawn_numbers_follow_the_density(density, seed):
-    knots = tuple((float(place), height) for place, height in enumerate(density))
+    knots = tuple((float(value), height) for value, height in enumerate(density))
     values = draw(np.random.default_rng(seed), knots, 20000)
     assert values.min() >= 0
     assert values.max() <= len(density) - 1
@@ -280,9 +280,9 @@ def test_magnitudes_of_every_survey_and_kind():
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=4, max_size=4))
-def test_any_shares_that_add_up_to_one_are_legal(values):
-    shares = {kind: value / sum(values) for kind, value in zip(KINDS, values, strict=True)}
-    assert check_mix(shares) == shares
+def test_any_fractions_that_add_up_to_one_are_legal(values):
+    fractions = {kind: value / sum(values) for kind, value in zip(KINDS, values, strict=True)}
+    assert check_mix(fractions) == fractions
     assert check_mix(None) == DEFAULT_MIX
 
 

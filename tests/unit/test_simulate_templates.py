@@ -6,6 +6,7 @@ import pytest
 
 from qnet.core.errors import FileError, InputError, MissingFileError
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.simulation import simulate
 from qnet.simulation.absorption import bal
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.quasars import templates
@@ -61,8 +62,8 @@ def make_folder(folder, *, redmonster=True):
     wave = 1160.0 + np.arange(8850)
     old = np.where(wave > 4000, 1.0, 0.3)
     young = (wave / 4000) ** -1.0 + 3 * bump(wave, GALAXY_LINE, 100)
-    shares = rng.uniform(size=30)
-    galaxy = np.column_stack([shares, 1 - shares])
+    fractions = rng.uniform(size=30)
+    galaxy = np.column_stack([fractions, 1 - fractions])
     linear_file(redrock, "galaxy", "GALAXY", "", 1160.0, 8850, np.stack([old, young]), galaxy)
     wave = 3000.0 + np.arange(8000)
     star = np.stack([(wave / 5000) ** -2 * (1 - 0.7 * bump(wave, STAR_LINE, 200)), wave / 5000])
@@ -290,6 +291,15 @@ def test_a_folder_must_be_there_and_hold_every_kind(tmp_path, own):
     (own / "redrock" / "rrtemplate-galaxy.fits").unlink()
     with pytest.raises(MissingFileError, match="of kind GALAXY"):
         Templates.read(own)
+
+
+def test_the_digest_is_that_of_the_files(own):
+    read = Templates.read(own)
+    named = simulate(1, seed=0, templates=own).templates_sha256
+    assert len(named) == 64
+    assert read.sha256 == named == simulate(1, seed=0, templates=read).templates_sha256
+    (own / "ndArch-ssp_x.fits").rename(own / "ndArch-ssp_y.fits")
+    assert Templates.read(own).sha256 != named
 
 
 def test_a_file_cut_short_is_named(own):

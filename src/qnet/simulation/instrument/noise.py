@@ -24,8 +24,8 @@ class Errors:
     red and 2 % below 4500 Angstrom, 3 % of the object, part of which is misfit, and under 1 % of
     the sky lines; and on 6 spectra without signal of a DESI coadd (tile 80605, Everest), where
     bins of 300 Angstrom depart from zero by 0.2 to 0.9 % of the sky's continuum above 6000 Angstrom
-    and by 2 to 10 % below 5000. The others are adopted: large enough that no real spectrum should
-    be a surprise.
+    and by 2 to 10 % below 5000. The others are adopted: large enough to cover those of real
+    spectra.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the documentation says: its commands run, and it leaves out no name, column or option."""
+"""The commands and code of the documentation run, and its tables are those of the code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     not DOCS.is_dir(), reason=f"the documentation is not here: {DOCS} does not exist"
 )
 
-#: Spectra that the quickstart shows the answers of: two quasars, a star, a quasar at low redshift.
+#: Spectra of the quickstart: two quasars, a star, a quasar at low redshift.
 FIBERS = ("0129", "0208", "0224", "0521")
 
 HOW_TO = (

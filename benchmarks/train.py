@@ -83,7 +83,7 @@ def make_survey(folder: Path, count: int) -> tuple[Path, Path]:
 
 
 class Waits:
-    """Stands in for `qnet.training.prefetch.prefetch`, and times each batch."""
+    """Stands in for `qnet.training.batches.prefetch`, and times each batch."""
 
     def __init__(self) -> None:
         self._prefetch = batches_module.prefetch

@@ -35,9 +35,8 @@ from qnet.model.weights import write_weights
 from qnet.preprocess.restframe import Window
 from qnet.simulation import Simulation, simulate, write_simulation
 from qnet.simulation.quasars.parametric import Z_RANGE
-from qnet.training import Augmentation, NetworkOptions, Settings, train
+from qnet.training import Augmentation, NetworkOptions, Settings, train, train_refiner
 from qnet.training.checkpoint import BEST, STATE
-from qnet.training.second_stage import fit_refiner
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
 SAMPLES = {
@@ -136,7 +135,7 @@ def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
 
 
 def train_lines(folder: Path) -> None:
-    """Train the first stage, or go on."""
+    """Train the first stage, or continue."""
     resume = (folder / "lines").exists()
     train(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
 
@@ -146,15 +145,15 @@ def hashes(folder: Path, sample: str) -> dict[str, str]:
     return {path.name: sha256(path) for paths in files(folder, sample) for path in paths}
 
 
-def train_refiner(folder: Path) -> None:
-    """Train the second stage, or go on."""
-    fit_refiner(
+def train_refine(folder: Path) -> None:
+    """Train the second stage, or continue."""
+    train_refiner(
         *files(folder, "fine"),
+        folder / "refine",
         REFINE_ARCHITECTURE,
         REFINE,
         finder=load_model(folder / "lines" / BEST),
         dropout=REFINE_DROPOUT,
-        output=folder / "refine",
         resume=(folder / "refine").exists(),
         progress=True,
     )
@@ -216,7 +215,7 @@ def main() -> None:
     steps = {
         "simulate": lambda: make_samples(folder, options.templates, list(SAMPLES)),
         "lines": lambda: train_lines(folder),
-        "refine": lambda: train_refiner(folder),
+        "refine": lambda: train_refine(folder),
         "pack": lambda: pack(folder, options.output, options.name, options.version),
     }
     for name, step in steps.items():

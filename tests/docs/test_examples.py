@@ -34,6 +34,7 @@ def documented():
     return public_names.documented()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")  # Keras's own use of numpy
 @pytest.mark.parametrize("path", public_names.paths())
 def test_examples_run(path, documented, tmp_path, monkeypatch):
     """The examples of a public name, and of its methods."""

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from qnet.training.prefetch import prefetch
+from qnet.training.batches import prefetch
 
 
 class Source:

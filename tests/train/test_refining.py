@@ -26,10 +26,10 @@ from qnet.model.refiner import Refiner
 from qnet.model.weights import WeightsFile
 from qnet.preprocess.restframe import Window, rest_frame
 from qnet.simulation import simulate, write_simulation
-from qnet.training import Augmentation, Settings, second_stage
+from qnet.training import Augmentation, Settings, loop, train_refiner
 from qnet.training.batches import Batches
 from qnet.training.data import load
-from qnet.training.second_stage import GUESS_ERRORS, RefineMaker, draw_errors, fit_refiner
+from qnet.training.second_stage import GUESS_ERRORS, RefineMaker, draw_errors
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
@@ -111,8 +111,8 @@ def test_absorption_counts_where_it_is_known(keras):
 
 def test_guesses_are_off_as_stated():
     errors = draw_errors(np.random.default_rng(0), 200_000, 1e9)
-    widths, shares = np.array(GUESS_ERRORS).T
-    assert errors.std() == pytest.approx(np.sqrt((shares * widths**2).sum()), rel=0.02)
+    widths, fractions = np.array(GUESS_ERRORS).T
+    assert errors.std() == pytest.approx(np.sqrt((fractions * widths**2).sum()), rel=0.02)
     assert np.abs(draw_errors(np.random.default_rng(0), 1000, 500.0)).max() == 500.0
 
 
@@ -140,14 +140,14 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     np.testing.assert_array_equal(X, same)
 
 
-def test_it_learns_from_simulated_quasars(survey):
+def test_it_learns_from_simulated_quasars(survey, tmp_path):
     settings = Settings(epochs=6, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
-    arrays, history = fit_refiner(*survey, ARCH, settings)
+    arrays, history = train_refiner(*survey, tmp_path / "run", ARCH, settings)
     assert history[-1]["loss"] < history[0]["loss"] - 0.1
     best = min(row["val_loss"] for row in history)
     assert best < history[0]["val_loss"]
     refiner = Refiner(ARCH, arrays)
-    again, _ = fit_refiner(*survey, ARCH, settings)
+    again, _ = train_refiner(*survey, tmp_path / "again", ARCH, settings)
     for name, values in arrays.items():
         np.testing.assert_array_equal(values, again[name])
     assert np.isfinite(refiner.predict(np.zeros((1, ARCH.window.npooled, 2)))[0]).all()
@@ -157,7 +157,7 @@ def test_every_validation_sees_the_same_spectra(survey):
     import keras
 
     from qnet.io import read_truth
-    from qnet.training.judged import Judged
+    from qnet.training.callbacks import ValidationData
 
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:200]
@@ -166,12 +166,12 @@ def test_every_validation_sees_the_same_spectra(survey):
     network.compile(optimizer=keras.optimizers.SGD(0.0), loss=refine_loss)
     for name in ("refine_bn_1", "refine_bn_2", "refine_bn_3", "refine_bn_fc"):
         network.get_layer(name).momentum = 1.0  # nothing changes from epoch to epoch
-    judged = Judged(batches, lambda batch: (batch[0], batch[1][0], batch[2][0]))
-    assert len(judged) == 7
-    made = [judged[step] for step in range(len(judged))]
+    validation = ValidationData(batches)
+    assert len(validation) == 7
+    made = [validation[step] for step in range(len(validation))]
     X, target, weight = (np.concatenate(parts) for parts in zip(*made, strict=True))
     wanted = network.evaluate(X, target, sample_weight=weight, batch_size=32, verbose=0)
-    done = network.fit(X, target, epochs=4, validation_data=judged, verbose=0)
+    done = network.fit(X, target, epochs=4, validation_data=validation, verbose=0)
     np.testing.assert_allclose(done.history["val_loss"], wanted, rtol=1e-5)
 
 
@@ -181,37 +181,38 @@ class Stopped(Exception):
 
 def test_a_run_that_was_stopped_goes_on(survey, tmp_path, monkeypatch):
     settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
-    options = {"dropout": 0.2, "output": tmp_path / "run"}
-    whole, history = fit_refiner(*survey, ARCH, settings, dropout=0.2)
-    save = second_stage.save_checkpoint
+    run = *survey, tmp_path / "run"
+    whole, history = train_refiner(*survey, tmp_path / "whole", ARCH, settings, dropout=0.2)
+    save = loop.save_checkpoint
 
     def stop(folder, network, state):
         save(folder, network, state)
         if state.epoch == 2:
             raise Stopped
 
-    monkeypatch.setattr(second_stage, "save_checkpoint", stop)
+    monkeypatch.setattr(loop, "save_checkpoint", stop)
     with pytest.raises(Stopped):
-        fit_refiner(*survey, ARCH, settings, **options)
-    monkeypatch.setattr(second_stage, "save_checkpoint", save)
+        train_refiner(*run, ARCH, settings, dropout=0.2)
+    monkeypatch.setattr(loop, "save_checkpoint", save)
     with pytest.raises(OutputExistsError, match="holds a training run"):
-        fit_refiner(*survey, ARCH, settings, **options)
+        train_refiner(*run, ARCH, settings, dropout=0.2)
+    other = dataclasses.replace(settings, seed=4)
     with pytest.raises(InputError, match=r"cannot be resumed: its settings\.seed was 3"):
-        fit_refiner(*survey, ARCH, dataclasses.replace(settings, seed=4), resume=True, **options)
-    resumed, after = fit_refiner(*survey, ARCH, settings, resume=True, **options)
+        train_refiner(*run, ARCH, other, dropout=0.2, resume=True)
+    resumed, after = train_refiner(*run, ARCH, settings, dropout=0.2, resume=True)
     assert [row["epoch"] for row in after] == [1, 2, 3, 4]
     assert after == history
     for name, values in whole.items():
         np.testing.assert_array_equal(values, resumed[name])
     # A run that is done is read, not trained again; its best arrays may be damaged by then.
-    again, _ = fit_refiner(*survey, ARCH, settings, resume=True, **options)
+    again, _ = train_refiner(*run, ARCH, settings, dropout=0.2, resume=True)
     np.testing.assert_array_equal(again["refine_out.kernel"], whole["refine_out.kernel"])
     best = tmp_path / "run" / "best.safetensors"
     best.write_bytes(best.read_bytes()[:100])
     with pytest.raises(FileError, match=r"best\.safetensors: cannot be read"):
-        fit_refiner(*survey, ARCH, settings, resume=True, **options)
-    with pytest.raises(InputError, match="resume needs the output of a run"):
-        fit_refiner(*survey, ARCH, settings, resume=True)
+        train_refiner(*run, ARCH, settings, dropout=0.2, resume=True)
+    with pytest.raises(InputError, match="resume and overwrite contradict one another"):
+        train_refiner(*run, ARCH, settings, resume=True, overwrite=True)
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +249,7 @@ def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
     assert np.isfinite(X).all()
 
 
-def test_candidates_are_drawn_by_the_root_of_their_shares(monkeypatch):
+def test_candidates_are_drawn_by_the_root_of_their_probabilities(monkeypatch):
     from types import SimpleNamespace
 
     bins = RedshiftBins(0.05, 6.8, 30)
@@ -268,7 +269,7 @@ def test_candidates_are_drawn_by_the_root_of_their_shares(monkeypatch):
 
     flux = rng.normal(size=(count, GRID.npix)).astype(np.float32)
     maker = RefineMaker(VERIFYING, Augmentation(), Finder())
-    z = maker._proposed(Finder(), flux, np.ones_like(flux), rng)
+    z = maker._candidates(Finder(), flux, np.ones_like(flux), rng)
     chance = np.sqrt(heights + 1e-4) / np.sqrt(heights + 1e-4).sum()
     for row in range(3):
         own = bins.z_at((places + row) % 30 + 0.5)
@@ -308,36 +309,37 @@ def test_absorption_is_known_of_quasars_in_their_frame(survey, finder):
 
 
 @pytest.mark.parametrize("arch", [VERIFYING, LOOKING])
-def test_it_learns_to_verify(survey, finder, arch):
+def test_it_learns_to_verify(survey, tmp_path, finder, arch):
     settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
-    arrays, history = fit_refiner(*survey, arch, settings, finder=finder)
+    arrays, history = train_refiner(*survey, tmp_path / "run", arch, settings, finder=finder)
     assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
     assert min(row["val_loss"] for row in history) < history[0]["val_loss"]
 
 
-def test_a_verdict_and_a_finder_go_together(survey, finder):
+def test_scores_and_a_finder_go_together(survey, tmp_path, finder):
+    folder = tmp_path / "run"
     for arch, given in ((VERIFYING, None), (ARCH, finder)):
-        with pytest.raises(InputError, match="verifies needs a finder, and no other does"):
-            fit_refiner(*survey, arch, Settings(epochs=1), finder=given)
+        with pytest.raises(InputError, match="scores needs a finder, and no other does"):
+            train_refiner(*survey, folder, arch, Settings(epochs=1), finder=given)
     architecture = dataclasses.replace(finder.architecture, redshifts=None)
     arrays = {name: finder.weights.arrays[name] for name in architecture.shapes()}
     headless = Model(WeightsFile(architecture, arrays, name="headless", version="1"))
     with pytest.raises(InputError, match="headless@1 has no redshift head"):
-        fit_refiner(*survey, VERIFYING, Settings(epochs=1), finder=headless)
+        train_refiner(*survey, folder, VERIFYING, Settings(epochs=1), finder=headless)
 
 
 def test_what_cannot_be_trained_on(survey, tmp_path):
-    settings = Settings(epochs=1)
+    settings, folder = Settings(epochs=1), tmp_path / "run"
     other = dataclasses.replace(ARCH, window=Window(WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)))
     with pytest.raises(InputError, match="the data are on the grid"):
-        fit_refiner(*survey, other, settings)
+        train_refiner(*survey, folder, other, settings)
     with pytest.raises(InputError, match="needs quasars to train on, and some for validation"):
-        fit_refiner(*survey, ARCH, dataclasses.replace(settings, validation=0.0))
+        train_refiner(*survey, folder, ARCH, dataclasses.replace(settings, validation=0.0))
     paths = tmp_path / "stars.fits", tmp_path / "truth.fits"
     write_simulation(simulate(30, seed=4, mix={"star": 1.0}), *paths, grid=GRID)
     with pytest.raises(InputError, match="needs quasars to train on"):
-        fit_refiner(*paths, ARCH, settings)
+        train_refiner(*paths, folder, ARCH, settings)
     coarse = tmp_path / "coarse.fits", tmp_path / "coarse-truth.fits"
     write_simulation(simulate(30, seed=4), *coarse, grid=QUASARNET_GRID)
     with pytest.raises(InputError, match="the data are on the grid"):
-        fit_refiner(*coarse, ARCH, settings)
+        train_refiner(*coarse, folder, ARCH, settings)

@@ -19,9 +19,8 @@ from qnet.model.architecture import Architecture
 from qnet.model.layers import ConvLayer
 from qnet.objective import objective
 from qnet.preprocess.normalisation import normalise
-from qnet.training.augment import LONGEST_GAP, augment
 from qnet.training.batches import Batches, LineMaker
-from qnet.training.data import bootstrap, load, split
+from qnet.training.data import LONGEST_GAP, augment, bootstrap, load, split
 from qnet.training.settings import Augmentation
 
 COUNT = 700
@@ -93,20 +92,20 @@ def test_spectra_that_stay_on_disk_are_not_held(survey, data, monkeypatch, keep_
     assert peak < data.X.nbytes
 
 
-@given(share=st.floats(0.01, 0.99), seed=st.integers(0, 2**32))
-def test_a_target_is_on_one_side_of_the_split(data, share, seed):
-    train, validation = split(data, share, seed)
+@given(fraction=st.floats(0.01, 0.99), seed=st.integers(0, 2**32))
+def test_a_target_is_on_one_side_of_the_split(data, fraction, seed):
+    train, validation = split(data, fraction, seed)
     assert not set(data.tids[train]) & set(data.tids[validation])
     assert sorted([*train, *validation]) == list(range(len(data)))
     targets = len(np.unique(data.tids))
-    assert len(np.unique(data.tids[validation])) == round(share * targets)
+    assert len(np.unique(data.tids[validation])) == round(fraction * targets)
 
 
 def test_a_split_that_leaves_a_side_empty(data):
     train, validation = split(data, 0.0, 3)
     assert len(train) == len(data)
     assert not len(validation)
-    with pytest.raises(InputError, match="cannot be parted with a validation share"):
+    with pytest.raises(InputError, match="cannot be split with a validation fraction"):
         split(data, 0.0001, 3)
 
 
@@ -176,11 +175,11 @@ def test_batches_of_the_validation_can_be_had_one_by_one(survey, make, memory):
 def test_processes_part_every_batch(data, make):
     rows = np.arange(256)
     whole = Batches(data, rows, 64, make, group=100, seed=2)
-    parts = [dataclasses.replace(whole, share=(process, 2)) for process in range(2)]
-    for batch, *shares in zip(whole.epoch(4), *(part.epoch(4) for part in parts), strict=True):
-        for process, share in enumerate(shares):
-            np.testing.assert_array_equal(share[0], batch[0][process::2])
-            np.testing.assert_array_equal(share[1][1], batch[1][1][process::2])
+    parts = [dataclasses.replace(whole, process=(process, 2)) for process in range(2)]
+    for batch, *own in zip(whole.epoch(4), *(part.epoch(4) for part in parts), strict=True):
+        for process, part in enumerate(own):
+            np.testing.assert_array_equal(part[0], batch[0][process::2])
+            np.testing.assert_array_equal(part[1][1], batch[1][1][process::2])
 
 
 def test_augmentation_differs_by_epoch_and_is_repeated_by_seed(survey, make):

@@ -57,7 +57,8 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
     from qnet.io.prepared import check_prepared_name
     from qnet.io.truth import read_truth
-    from qnet.training.preparation import describe_removed, prepare
+    from qnet.training.data import describe
+    from qnet.training.preparation import prepare
 
     check_prepared_name(Path(arguments.output))
     truth_files = arguments.truth or []
@@ -86,7 +87,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         + f" -> {arguments.output}"
     )
     if done.removed:
-        print(f"qnet: left out: {describe_removed(done.removed)}")
+        print(f"qnet: left out: {describe(done.removed)}")
     return status
 
 

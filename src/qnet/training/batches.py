@@ -4,62 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
 from qnet.core.arrays import Float32Array
 from qnet.model.architecture import Architecture
 from qnet.objective import objective, redshift_target
-from qnet.training.data import RUN_LENGTH, Held, Rows, TrainingData
-from qnet.training.prefetch import prefetch
+from qnet.training.data import RUN_LENGTH, Loaded, Rows, TrainingData
 from qnet.training.settings import Augmentation
 
-#: What Keras takes: input, targets and weights of each output.
+Item = TypeVar("Item")
+
+#: Input, and the targets and weights of each output of the network.
 Batch = tuple[Float32Array, tuple[Any, ...], tuple[Any, ...]]
 
+#: Makes a batch of the truth, its rows, their spectra, a generator, and whether it is for training
+#: (with augmentation) or validation.
+Maker = Callable[[TrainingData, Rows, Loaded, np.random.Generator, bool], Batch]
 
-class Maker(Protocol):
-    """What makes a batch of some spectra."""
-
-    def __call__(
-        self,
-        data: TrainingData,
-        held: Held,
-        part: slice,
-        rows: Rows,
-        rng: np.random.Generator,
-        training: bool,
-    ) -> Batch:
-        """Input, targets and weights.
-
-        Parameters
-        ----------
-        data : TrainingData
-            Truth.
-        held : Held
-            Spectra that are in memory.
-        part : slice
-            Which of these.
-        rows : ndarray of int64
-            The same ones in `data`.
-        rng : numpy.random.Generator
-        training : bool
-            False leaves the spectra as they are.
-        """
+#: Batches that are made ahead: one that the network takes next, and one in the making.
+AHEAD = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class LineMaker:
-    """Batches for the first stage: normalised spectra, boxes and offsets, redshift classes.
-
-    Attributes
-    ----------
-    architecture : Architecture
-        What the targets are made for.
-    augmentation : Augmentation
-    """
+    """Makes batches for the first stage: normalised spectra, boxes and offsets, redshift bins."""
 
     architecture: Architecture
     augmentation: Augmentation
@@ -67,14 +40,13 @@ class LineMaker:
     def __call__(
         self,
         data: TrainingData,
-        held: Held,
-        part: slice,
         rows: Rows,
+        spectra: Loaded,
         rng: np.random.Generator,
         training: bool,
     ) -> Batch:
-        """Input, targets and weights."""
-        X = held.normalised(part, self.augmentation, rng if training else None)
+        """A batch; X has shape (nspec, npix, 1)."""
+        X = spectra.normalised(self.augmentation, rng if training else None)
         target, weight = objective(
             data.z[rows],
             data.Y[rows],
@@ -97,33 +69,15 @@ class LineMaker:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batches:
-    """Batches of some spectra, epoch after epoch.
-
-    Attributes
-    ----------
-    data : TrainingData
-    rows : ndarray of int64
-        The spectra; one that stands twice is seen twice in an epoch.
-    size : int
-        Spectra per batch.
-    make : Maker
-        Makes the batches.
-    group : int
-        Spectra that are read together when they come from disk.
-    seed : int or None
-        Of order and augmentation; None keeps the order and augments nothing.
-    share : (int, int)
-        Of several processes that feed one training: which, and how many. Each yields its part of
-        every batch.
-    """
+    """Batches of some rows of the training data, epoch after epoch."""
 
     data: TrainingData
-    rows: Rows
+    rows: Rows  # a row that occurs twice is seen twice in an epoch
     size: int
     make: Maker
-    group: int
-    seed: int | None = None
-    share: tuple[int, int] = (0, 1)
+    group: int  # spectra that are read together when they come from disk
+    seed: int | None = None  # None (validation) keeps the order and augments nothing
+    process: tuple[int, int] = (0, 1)  # which of how many: each yields its part of every batch
 
     @property
     def steps(self) -> int:
@@ -133,9 +87,9 @@ class Batches:
         return max(1, len(self.rows) // self.size)
 
     def order(self, epoch: int) -> Iterator[Rows]:
-        """The spectra of an epoch in their order, in groups that are read together.
+        """The rows of an epoch in their order, in groups that are read together.
 
-        In memory that is one group: all of them at random. On disk, runs that lie together in the
+        In memory all rows are one group, at random. On disk, runs of rows that are together in the
         files are taken at random, and the spectra of several runs are mixed.
         """
         if self.seed is None:
@@ -159,36 +113,47 @@ class Batches:
         for number, group in enumerate(groups, start=1):
             waiting = np.concatenate([rest, group])
             count = self.steps - step if number == len(groups) else len(waiting) // self.size
-            held = self.data.held(waiting)
+            loaded = self.data.take(waiting)
             for index in range(count):
-                yield self._batch(held, waiting, index, epoch, step)
+                part = slice(index * self.size, (index + 1) * self.size)
+                yield self._batch(waiting[part], loaded[part], epoch, step)
                 step += 1
             rest = waiting[count * self.size :]
 
     def at(self, step: int) -> Batch:
-        """One batch of the first epoch; of those that are not at random alone."""
+        """One batch of the validation, whose order is always the same."""
         if self.seed is not None:
             raise ValueError("only batches without a seed can be taken one by one")
         rows = self.rows[step * self.size : (step + 1) * self.size]
-        return self._batch(self.data.held(rows), rows, 0, 0, step)
+        return self._batch(rows, self.data.take(rows), 0, step)
 
     def endless(self, start: int) -> Iterator[Batch]:
         """The batches of all epochs from one on, made ahead of the network by a thread."""
         return prefetch(batch for epoch in itertools.count(start) for batch in self.epoch(epoch))
 
     def rows_of(self, epoch: int, step: int) -> Rows:
-        """The spectra of a batch."""
+        """The rows of a batch."""
         order = np.concatenate(list(self.order(epoch)))
         return order[step * self.size : (step + 1) * self.size]
 
-    def _batch(self, held: Held, rows: Rows, index: int, epoch: int, step: int) -> Batch:
-        """The batch at a place of some rows; of several processes that feed one training its part.
-
-        Its random numbers follow from epoch and step.
-        """
-        part = slice(index * self.size, min((index + 1) * self.size, len(rows)))
+    def _batch(self, rows: Rows, spectra: Loaded, epoch: int, step: int) -> Batch:
+        """The part of a batch of this process; its random numbers follow from epoch and step."""
         training = self.seed is not None
         rng = np.random.default_rng([self.seed or 0, 3, epoch if training else 0, step])
-        X, target, weight = self.make(self.data, held, part, rows[part], rng, training)
-        own = slice(self.share[0], None, self.share[1])
+        X, target, weight = self.make(self.data, rows, spectra, rng, training)
+        own = slice(self.process[0], None, self.process[1])
         return X[own], tuple(part[own] for part in target), tuple(part[own] for part in weight)
+
+
+def prefetch(items: Iterator[Item], ahead: int = AHEAD) -> Iterator[Item]:
+    """Items in their order, made ahead by one thread; what `items` raises is raised in its turn."""
+    end: Any = object()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="qnet-batches")
+    try:
+        waiting = deque(pool.submit(next, items, end) for _ in range(ahead))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(pool.submit(next, items, end))
+            yield item
+    finally:
+        # Reached when the training needs no more batches, too: nobody waits for the thread.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,20 +1,24 @@
-"""What happens during a run: history, checkpoints, stopping, a progress bar. Imports Keras."""
+"""Keras callbacks and validation data of a training. Imports Keras.
+
+Keras's own callbacks do not suffice: `TerminateOnNaN` names neither batch nor spectra, a kill may
+leave files of `BackupAndRestore` and `ModelCheckpoint` half-written, `EarlyStopping` begins anew
+when a run is resumed, and `ProgbarLogger` makes JAX wait for the loss of every batch.
+"""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
 from tqdm import tqdm
 
-from qnet.core.arrays import IntArray
 from qnet.core.errors import TrainingError
-from qnet.training.batches import Batches
+from qnet.training.batches import Batch, Batches
 from qnet.training.checkpoint import State
 
 logger = logging.getLogger(__name__)
@@ -24,34 +28,20 @@ logger = logging.getLogger(__name__)
 #: by the threads.
 RUNS_AHEAD = keras.backend.backend() == "jax"
 
-#: Spectra that the message of a bad batch names.
+#: TARGETIDs that the message of a bad batch names.
 _NAMED = 5
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Keep the history, save after every epoch, and stop when the loss no longer falls.
-
-    Parameters
-    ----------
-    state : State
-        Is kept up to date.
-    outputs : mapping of str to str
-        Names in the history of Keras's outputs.
-    monitor : str
-        The loss that decides which epoch is best.
-    patience : int or None
-        Epochs without a better one after which training stops.
-    save : callable
-        Called with the state, and whether the epoch is the best so far, after every epoch.
-    """
+    """Keeps the state and its history, saves after every epoch, and stops early."""
 
     def __init__(
         self,
         state: State,
-        outputs: Mapping[str, str],
-        monitor: str,
+        outputs: Mapping[str, str],  # names in the history of Keras's outputs
+        monitor: str,  # the loss that decides which epoch is best
         patience: int | None,
-        save: Callable[[State, bool], None],
+        save: Callable[[State, bool], None],  # called with whether the epoch is the best so far
     ) -> None:
         super().__init__()
         self.state = state
@@ -81,144 +71,76 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             self.model.stop_training = True
 
 
-class Losses:
-    """Finds the first batch whose loss is not a number; batches may end in any order."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._running: set[int] = set()
-        self._bad: dict[int, float] = {}
-
-    def begin(self, batch: int) -> None:
-        """Note that a batch begins; the first one, that all others are forgotten."""
-        with self._changed:
-            if batch == 0:
-                self._running.clear()
-                self._bad.clear()
-            self._running.add(batch)
-
-    def end(self, batch: int, loss: float) -> None:
-        """Note the loss of a batch."""
-        with self._changed:
-            self._running.discard(batch)
-            if not math.isfinite(loss):
-                self._bad[batch] = loss
-            self._changed.notify_all()
-
-    def first_bad(self, last: int) -> tuple[int, float] | None:
-        """The first bad batch up to `last`, once all of these have ended, and its loss."""
-        with self._changed:
-            self._changed.wait_for(lambda: all(batch > last for batch in self._running))
-            return min(((b, loss) for b, loss in self._bad.items() if b <= last), default=None)
-
-
 class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
-    """Stop when a loss or a weight is not a number, and say which batch it was.
+    """Raises at the end of an epoch with a loss or weight that is not finite, with its first batch.
 
-    First among callbacks, so that it hears of the end of each batch.
-
-
-    The weights are looked at before an epoch is judged or saved: what the last batch of an epoch
-    spoils would show in the loss of the next epoch only, and be the last checkpoint until then.
-
-    Parameters
-    ----------
-    batches : Batches
-    judged : Batches or None
-        Those of the validation.
-    saved : bool
-        Whether a checkpoint is written after every epoch.
+    Must be the first of the callbacks, before the epoch is saved. The weights are checked because
+    a last batch that spoils them changes the loss of the next epoch only.
     """
 
     async_safe = RUNS_AHEAD
 
-    def __init__(self, batches: Batches, judged: Batches | None = None, *, saved: bool) -> None:
+    def __init__(self, batches: Batches, validation: Batches) -> None:
         super().__init__()
         self._batches = batches
-        self._judged = judged
-        self._saved = saved
+        self._validation = validation
         self._epoch = 0
-        self._losses, self._judged_losses = Losses(), Losses()
+        #: Losses that are not finite, by batch. Keras logs the mean of an epoch so far, so that all
+        #: after the first are among them; batches may end in any order, but before the epoch does.
+        self._bad: dict[int, float] = {}
+        self._bad_validation: dict[int, float] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch."""
         self._epoch = epoch
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Note the batch."""
-        self._losses.begin(batch)
+        self._bad, self._bad_validation = {}, {}
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the loss, which Keras averages over the epoch so far."""
-        loss = float((logs or {}).get("loss", 0.0))
-        self._losses.end(batch, loss)
-        if not math.isfinite(loss):
-            self._check_losses(batch)
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        """Look at the weights before they are judged."""
-        self._check_weights()
-
-    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Note the batch."""
-        self._judged_losses.begin(batch)
+        """Note a loss that is not finite, and end the epoch."""
+        if not math.isfinite(loss := float((logs or {}).get("loss", 0.0))):
+            self._bad[batch] = loss
+            self.model.stop_training = True
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Look at the validation loss, which Keras averages over the batches so far."""
-        loss = float((logs or {}).get("loss", 0.0))
-        self._judged_losses.end(batch, loss)
-        if self._judged is None or math.isfinite(loss):
-            return
-        first, loss = self._judged_losses.first_bad(batch) or (batch, loss)
-        targets = self._judged.data.tids[self._judged.rows_of(0, first)]
-        raise TrainingError(
-            f"the validation loss of epoch {self._epoch + 1} is {loss} from batch {first + 1} "
-            f"of the validation on (TARGETIDs {_some(targets)}){self._kept()}"
-        )
+        """Note a validation loss that is not finite."""
+        if not math.isfinite(loss := float((logs or {}).get("loss", 0.0))):
+            self._bad_validation[batch] = loss
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at the weights before they are saved."""
-        self._check_weights()
-
-    def _check_weights(self) -> None:
-        """Raise if the last batch of the epoch left a weight that is not finite."""
+        """Raise if the epoch had a loss, or leaves a weight, that is not finite."""
+        kept = "; the checkpoint of the epoch before is kept" if epoch else ""
+        advice = f"{kept}; a lower learning rate may help"
+        if self._bad:
+            batch = min(self._bad)
+            names = self._names(self._batches, batch)
+            raise TrainingError(
+                f"the loss is {self._bad[batch]} from batch {batch + 1} of epoch {epoch + 1} on "
+                f"{names}{advice}"
+            )
         if not all(np.isfinite(values).all() for values in self.model.get_weights()):
-            last = self._batches.steps - 1
-            self._check_losses(last)
-            self._stop("the weights are not finite after", last, "")
+            batch = self._batches.steps - 1
+            names = self._names(self._batches, batch)
+            raise TrainingError(
+                f"the weights are not finite after batch {batch + 1} of epoch {epoch + 1} "
+                f"{names}{advice}"
+            )
+        if self._bad_validation:
+            batch = min(self._bad_validation)
+            names = self._names(self._validation, batch)
+            raise TrainingError(
+                f"the validation loss of epoch {epoch + 1} is {self._bad_validation[batch]} from "
+                f"batch {batch + 1} of the validation on {names}{kept}"
+            )
 
-    def _check_losses(self, last: int) -> None:
-        """Raise if the loss of a batch up to `last` is not a number; the first one is named."""
-        if (bad := self._losses.first_bad(last)) is not None:
-            batch, loss = bad
-            self._stop(f"the loss is {loss} from", batch, "on")
-
-    def _stop(self, what: str, batch: int, after: str) -> NoReturn:
-        """Raise, with a batch of training named."""
-        targets = self._batches.data.tids[self._batches.rows_of(self._epoch, batch)]
-        raise TrainingError(
-            f"{what} batch {batch + 1} of epoch {self._epoch + 1} {after}".rstrip()
-            + f" (TARGETIDs {_some(targets)}){self._kept()}; a lower learning rate may help"
-        )
-
-    def _kept(self) -> str:
-        """What is left of the run."""
-        kept = self._saved and self._epoch
-        return "; the checkpoint of the epoch before is kept" if kept else ""
-
-
-def _some(targets: IntArray) -> str:
-    """The first few TARGETIDs, as text."""
-    return ", ".join(map(str, targets[:_NAMED])) + (", ..." if len(targets) > _NAMED else "")
+    def _names(self, batches: Batches, batch: int) -> str:
+        """The first few TARGETIDs of a batch, in brackets."""
+        targets = batches.data.tids[batches.rows_of(self._epoch, batch)]
+        more = ", ..." if len(targets) > _NAMED else ""
+        return f"(TARGETIDs {', '.join(map(str, targets[:_NAMED]))}{more})"
 
 
 class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
-    """Seed what Keras draws in an epoch (dropout) by the epoch: its files do not keep that state.
-
-    Parameters
-    ----------
-    seed : int
-    """
+    """Seeds Keras's generators (dropout) by the epoch: its files do not keep their state."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -244,17 +166,7 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """A bar of batches, on a terminal or where it is asked for.
-
-    Parameters
-    ----------
-    epochs, steps : int
-        Of the whole run, and per epoch.
-    done : int
-        Epochs done before.
-    show : bool or None
-        None shows it on a terminal only.
-    """
+    """A bar of the batches of a run; with `show` None on a terminal only."""
 
     async_safe = RUNS_AHEAD
 
@@ -283,14 +195,28 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
         self._bar.close()
 
 
-def output_names(
-    keras_outputs: Sequence[str], lines: Sequence[str], lines_bal: Sequence[str]
-) -> dict[str, str]:
-    """Names in the history of Keras's outputs: letters, digits and underscores, as FITS has it."""
-    names = [*lines, *(f"BAL_{line}" for line in lines_bal)]
-    names += ["REDSHIFT"] * (len(keras_outputs) - len(names))
-    plain = ["".join(c if c.isalnum() else "_" for c in name).strip("_") for name in names]
-    return dict(zip(keras_outputs, plain, strict=True))
+class ValidationData(keras.utils.PyDataset):  # type: ignore[misc]
+    """The batches of the validation, the same ones in the same order after every epoch.
+
+    Not a generator: Keras begins each validation with the first two batches that a generator ever
+    gave, and goes on where the one before has ended.
+    """
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return self._batches.steps
+
+    def __getitem__(self, index: int) -> Any:
+        return for_keras(self._batches.at(index))
+
+
+def for_keras(batch: Batch) -> Any:
+    """A batch as Keras takes it: without tuples where the network has one output."""
+    X, target, weight = batch
+    return (X, target, weight) if len(target) > 1 else (X, target[0], weight[0])
 
 
 def _is_total(key: str) -> bool:

@@ -31,36 +31,22 @@ STATE = "state.json"
 
 _CHECKPOINT = "checkpoint-{:05d}.keras"
 
-#: The best weights until the state says so (`save_checkpoint`).
+#: The best weights until the state names their epoch (`save_checkpoint`).
 _BEST_OF = "best-{:05d}.safetensors"
 
 
 @dataclasses.dataclass
 class State:
-    """How far a run has come.
+    """How far a run has come."""
 
-    Attributes
-    ----------
-    plan : dict
-        What the run is: settings, and what the data are. A run is resumed by the same plan only.
-    epoch : int
-        Epochs done.
-    history : list of dict
-        A row per epoch.
-    best_epoch : int
-        Epoch of the lowest loss, from 1; 0 before the first.
-    best_loss : float
-        That loss: of validation, or of training where there is no validation.
-    """
-
-    plan: dict[str, Any]
-    epoch: int = 0
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    best_epoch: int = 0
-    best_loss: float = float("inf")
+    plan: dict[str, Any]  # settings and data; a run is resumed by the same plan only
+    epoch: int = 0  # epochs done
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)  # a row per epoch
+    best_epoch: int = 0  # from 1; 0 before the first
+    best_loss: float = float("inf")  # of validation, or of training where there is none
 
     def is_done(self, settings: Settings) -> bool:
-        """Whether a run is at its end: by its epochs, or for want of a better one."""
+        """Whether a run has all its epochs, or had no better one for too long."""
         patience = settings.patience
         waited = patience is not None and self.epoch - self.best_epoch >= patience
         return waited or self.epoch >= settings.epochs
@@ -77,7 +63,7 @@ def best_of(epoch: int) -> str:
 
 
 def identity(model: Model) -> str:
-    """What tells a model from others: the hash of its file, or of its arrays where it has none."""
+    """The hash of a model's file, or of its arrays where it has none."""
     if model.sha256:
         return model.sha256
     digest = hashlib.sha256(json.dumps(model.architecture.to_dict(), sort_keys=True).encode())
@@ -87,17 +73,7 @@ def identity(model: Model) -> str:
 
 
 def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -> None:
-    """Check, before any work is done, that a run may use a folder.
-
-    Raises
-    ------
-    OutputExistsError
-        It holds a run, and neither `resume` nor `overwrite` is asked for.
-    InputError
-        It holds a single network, and several are to be resumed; or the other way round.
-    FileError
-        It is a file, or a run is to be resumed and it is not there, or holds other things alone.
-    """
+    """Raise, before any work is done, unless a run of some networks may use a folder."""
     if resume and not (folder.is_dir() and (_runs(folder) or not any(folder.iterdir()))):
         raise FileError(f"{folder}: holds no run that could be resumed")
     if folder.exists() and not folder.is_dir():
@@ -115,13 +91,7 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
 
 
 def clear_others(folder: Path, members: int) -> None:
-    """Remove, from a folder that is overwritten, the networks that the new run does not replace.
-
-    Raises
-    ------
-    FileError
-        They cannot be removed.
-    """
+    """Remove, from a folder that is overwritten, the networks that the new run does not replace."""
     own = {member_folder(folder, number, members) for number in range(1, members + 1)}
     for other in _runs(folder):
         if other in own:
@@ -131,28 +101,15 @@ def clear_others(folder: Path, members: int) -> None:
             other.rmdir()
 
 
-def open_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Make the folder of a run, or check that one that is there may be used.
-
-    Raises
-    ------
-    OutputExistsError
-        It holds a run, and neither `resume` nor `overwrite` is asked for.
-    FileError
-        The folder cannot be made.
-    """
-    held = _held(folder)
-    if resume:
-        return
-    if held and not overwrite:
-        raise OutputExistsError(
-            f"{folder}: holds a training run ({held[0]}); ask for resuming or overwriting it"
-        )
+def open_folder(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder of a new run; the files of an older one are removed."""
+    # Another process may have begun a run here while the data were read.
+    check_folder(folder, 1, resume=False, overwrite=overwrite)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: cannot be made ready for a run ({error})") from error
-    _remove(folder, [*held, *(path.name for path in _checkpoints(folder))])
+    _remove(folder, [*_held(folder), *(path.name for path in _checkpoints(folder))])
 
 
 def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
@@ -181,22 +138,10 @@ def _settle(folder: Path, state: State) -> None:
 
 
 def load_checkpoint(
-    folder: Path, plan: Mapping[str, Any], losses: Mapping[str, Any] | None = None
+    folder: Path, plan: Mapping[str, Any], losses: Mapping[str, Any]
 ) -> tuple[keras.Model, State]:
-    """The network with its optimiser, and the state, of a run that was stopped.
-
-    `losses` are those that Keras does not know, by their names.
-
-    Raises
-    ------
-    FileError
-        The state or the checkpoint is damaged.
-    InputError
-        The run was another one.
-    """
+    """The network with its optimiser and the state of a stopped run; `losses` by their names."""
     import keras
-
-    from qnet.model import keras_network  # noqa: F401  registers the losses
 
     file = folder / STATE
     try:
@@ -214,7 +159,7 @@ def load_checkpoint(
         )
     _settle(folder, state)
     try:
-        model = keras.saving.load_model(path, dict(losses or {}), safe_mode=True)
+        model = keras.saving.load_model(path, dict(losses), safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
     return model, state
@@ -246,13 +191,13 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _held(folder: Path) -> list[str]:
-    """What a folder holds of a run, its checkpoints aside."""
+    """Names of the files of a run in a folder, its checkpoints aside."""
     names = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
     return names + [path.name for path in _unsettled(folder)]
 
 
 def _unsettled(folder: Path) -> list[Path]:
-    """Weights that were the best of a run that was killed before its state said so."""
+    """Weights that were the best of a run that was killed before its state named their epoch."""
     return sorted(folder.glob(_BEST_OF.replace("{:05d}", "*")))
 
 

@@ -1,4 +1,4 @@
-"""The spectra that a network is trained on: in memory, or read from disk as they are needed."""
+"""Training data: spectra with their truth, in memory or read from disk as they are needed."""
 
 from __future__ import annotations
 
@@ -10,60 +10,43 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths, find_duplicates, sha256
 from qnet.core.grid import WavelengthGrid
 from qnet.io.training_data import Block, iter_data, read_pixels
 from qnet.io.truth import TruthRecord
 from qnet.preprocess.normalisation import normalise
-from qnet.training.augment import augment
 from qnet.training.settings import Augmentation
 
+Paths = PathLike | Sequence[PathLike]
 Rows = IntArray
+Pixels = tuple[Float32Array, Float32Array]
 
 #: Rows of a file that are read together, in the order of the file, when they come from disk.
 RUN_LENGTH = 256
 
-_GIB = 2**30
+#: A gap of the augmentation is at most this fraction of the grid: about one camera of three.
+LONGEST_GAP = 0.35
+
+GIB = 2**30
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Spectra with their truth.
-
-    Attributes
-    ----------
-    paths : tuple of Path
-        Prepared data files.
-    grid : WavelengthGrid
-        Of all of them.
-    nread : tuple of int
-        Rows read of each file, those that were removed included.
-    file, row : ndarray of int64, shape (nspec,)
-        Which file, and which of its rows.
-    tids : ndarray of int64, shape (nspec,)
-        Ids.
-    Y, z, bal : ndarray
-        As `qnet.io.read_data` gives them.
-    removed : mapping of str to int
-        Spectra that are not here, by reason, and those that are BAD.
-    X : ndarray of float32, shape (nspec, npix), or None
-        Normalised spectra, where they are held in memory.
-    flux, ivar : ndarray of float32, shape (nspec, npix), or None
-        The spectra as they are, where these are.
-    """
+    """Spectra with their truth, as `qnet.io.read_data` gives it, and where they come from."""
 
     paths: tuple[Path, ...]
     grid: WavelengthGrid
-    nread: tuple[int, ...]
-    file: Rows
+    nread: tuple[int, ...]  # rows read of each file, the removed ones included
+    file: Rows  # index of the file, and row in it, of each spectrum
     row: Rows
     tids: Rows
     Y: FloatArray
     z: FloatArray
     bal: FloatArray
     removed: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    #: In memory: the normalised spectra, or flux and ivar; all are None where they stay on disk.
     X: Float32Array | None = None
     flux: Float32Array | None = None
     ivar: Float32Array | None = None
@@ -76,87 +59,105 @@ class TrainingData:
         """Whether the spectra are held in memory."""
         return self.X is not None or self.flux is not None
 
-    def held(self, rows: Rows) -> Held:
+    def take(self, rows: Rows) -> Loaded:
         """Spectra of some rows, from memory or read from disk."""
         if self.X is not None:
-            return Held(rows, X=self.X)
+            return Loaded(rows, X=self.X)
         if self.flux is not None and self.ivar is not None:
-            return Held(rows, pixels=(self.flux, self.ivar))
-        return Held(np.arange(len(rows)), pixels=self._read(rows))
+            return Loaded(rows, pixels=(self.flux, self.ivar))
+        return Loaded(np.arange(len(rows)), pixels=self._read(rows))
 
-    def _read(self, rows: Rows) -> tuple[Float32Array, Float32Array]:
+    def _read(self, rows: Rows) -> Pixels:
         """Flux and ivar of some rows, from disk: rows that lie together in one pass."""
         flux, ivar = np.empty((2, len(rows), self.grid.npix), np.float32)
         for index, path in enumerate(self.paths):
             here = np.flatnonzero(self.file[rows] == index)
-            wanted, place = np.unique(self.row[rows[here]], return_inverse=True)
+            wanted, which = np.unique(self.row[rows[here]], return_inverse=True)
             for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > RUN_LENGTH) + 1):
                 if not len(run):
                     continue
-                at = (wanted[place] >= run[0]) & (wanted[place] <= run[-1])
-                found = np.searchsorted(run, wanted[place][at])
+                at = (wanted[which] >= run[0]) & (wanted[which] <= run[-1])
+                found = np.searchsorted(run, wanted[which][at])
                 run_flux, run_ivar = read_pixels(path, run, self.grid.npix)
                 flux[here[at]], ivar[here[at]] = run_flux[found], run_ivar[found]
         return flux, ivar
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Held:
-    """Spectra that are in memory, and which of them are meant: normalised, or flux and ivar."""
+class Loaded:
+    """Spectra in memory and the indices of those that are meant; either X or flux and ivar."""
 
     index: Rows
     X: Float32Array | None = None
-    pixels: tuple[Float32Array, Float32Array] | None = None
+    pixels: Pixels | None = None
+
+    def __getitem__(self, part: slice) -> Loaded:
+        return dataclasses.replace(self, index=self.index[part])
+
+    def observed(self, augmentation: Augmentation, rng: np.random.Generator | None) -> Pixels:
+        """Flux and ivar, augmented where a generator is given."""
+        if self.pixels is None:
+            raise InputError("the spectra are held normalised, but flux and ivar are needed")
+        flux, ivar = (values[self.index] for values in self.pixels)
+        if rng is not None and augmentation:
+            return augment(flux, ivar, augmentation, rng)
+        return flux, ivar
 
     def normalised(
-        self, part: slice, augmentation: Augmentation, rng: np.random.Generator | None
+        self, augmentation: Augmentation, rng: np.random.Generator | None
     ) -> Float32Array:
-        """Normalised spectra of a part of the rows, augmented where a generator is given."""
-        rows = self.index[part]
-        if self.pixels is None:
-            return self.X[rows]  # type: ignore[index]  # one of the two is there
-        flux, ivar = (values[rows] for values in self.pixels)
-        if rng is not None and augmentation:
-            flux, ivar = augment(flux, ivar, augmentation, rng)
-        X = normalise(flux, ivar).astype(np.float32, copy=False)
+        """Normalised spectra, augmented where a generator is given."""
+        if self.X is not None:
+            return self.X[self.index]
+        X = normalise(*self.observed(augmentation, rng)).astype(np.float32, copy=False)
         # What is left of an augmented spectrum may have no scatter: it is flat then, not NaN.
         return np.nan_to_num(X, copy=False)
 
 
+def augment(
+    flux: Float32Array, ivar: Float32Array, options: Augmentation, rng: np.random.Generator
+) -> Pixels:
+    """Changed copies of flux and ivar (nspec, npix); 0 where there is no weight."""
+    nspec, npix = flux.shape
+    flux, ivar = flux.copy(), ivar.copy()
+    if options.tilt:
+        x = np.linspace(-1, 1, npix, dtype=np.float32)
+        terms = rng.normal(0, options.tilt, (nspec, 2)).astype(np.float32)
+        factor = np.exp(terms[:, :1] * x + terms[:, 1:] * (x**2 - np.float32(1 / 3)))
+        flux *= factor
+        ivar /= factor**2
+    if options.noise:
+        factor = rng.uniform(0, options.noise, (nspec, 1)).astype(np.float32)
+        sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
+        flux += factor * sigma * rng.standard_normal(flux.shape, dtype=np.float32)
+        ivar /= 1 + factor**2
+    if options.gap:
+        gap = _gaps(nspec, npix, options.gap, rng)
+        # A gap that would leave nothing is not made.
+        gap &= np.any((ivar > 0) & ~gap, axis=1, keepdims=True)
+        flux[gap], ivar[gap] = 0, 0
+    return flux, ivar
+
+
+def _gaps(nspec: int, npix: int, probability: float, rng: np.random.Generator) -> BoolArray:
+    """Runs of pixels without weight, each spectrum with one at some probability."""
+    length = rng.uniform(0, LONGEST_GAP, nspec) * npix
+    start = rng.uniform(0, 1, nspec) * (npix - length)
+    chosen = rng.uniform(size=nspec) < probability
+    pixel = np.arange(npix)
+    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
+    return np.asarray(inside & chosen[:, None])
+
+
 def load(
-    paths: PathLike | Sequence[PathLike],
+    paths: Paths,
     truth: Mapping[int, TruthRecord],
     *,
     memory: float,
     keep_pixels: bool,
     z_lim: float = 2.1,
 ) -> TrainingData:
-    """Read prepared data and its truth.
-
-    Parameters
-    ----------
-    paths : path or sequence of paths
-        Prepared data files on one grid.
-    truth : mapping of int to TruthRecord
-        From `qnet.io.read_truth`.
-    memory : float
-        Memory for the spectra [GiB]; larger sets stay on disk.
-    keep_pixels : bool
-        Whether flux and ivar are needed, not the normalised spectra only.
-    z_lim : float
-        Redshift that parts the classes QSO_LZ and QSO_HZ.
-
-    Returns
-    -------
-    TrainingData
-
-    Raises
-    ------
-    InputError
-        No spectrum is left to train on.
-    MissingFileError, FileError
-        A file cannot be read, or is on another grid.
-    """
+    """Training data of prepared data files; spectra that exceed memory [GiB] stay on disk."""
     files = as_paths(paths)
     if again := find_duplicates(files):
         raise InputError(f"data files are given twice: {', '.join(map(str, again))}")
@@ -189,7 +190,7 @@ def load(
 
 @dataclasses.dataclass
 class _Read:
-    """What was read: files and rows of each, blocks with the number of their file, what is gone."""
+    """Files that were read, rows of each, blocks with the index of their file, and the removed."""
 
     names: list[Path] = dataclasses.field(default_factory=list)
     nread: list[int] = dataclasses.field(default_factory=list)
@@ -217,7 +218,7 @@ def _read_blocks(
             read.names.append(block.path)
             read.nread.append(0)
         read.nread[-1] += block.nread
-        size += block.X.nbytes * (2 if keep_pixels else 1) / _GIB
+        size += block.X.nbytes * (2 if keep_pixels else 1) / GIB
         if size > memory and read.fits_in:
             read.fits_in = False
             read.blocks = [_without_spectra(old) for old in read.blocks]
@@ -228,11 +229,6 @@ def _read_blocks(
             read.blocks.append(dataclasses.replace(block, X=bare.X) if keep_pixels else block)
         read.file.append(len(read.names) - 1)
     return read
-
-
-def describe(removed: Mapping[str, int]) -> str:
-    """Reasons and their counts, as text."""
-    return ", ".join(f"{number} {reason}" for reason, number in removed.items() if number)
 
 
 def _without_spectra(block: Block) -> Block:
@@ -254,43 +250,29 @@ def _joined(blocks: list[Block], name: str) -> Float32Array:
     return joined
 
 
-def sources(data: TrainingData, truth: PathLike | Sequence[PathLike]) -> dict[str, Any]:
-    """Names, sizes and hashes of the files that a run was trained on."""
-    truths = as_paths(truth)
+def describe(removed: Mapping[str, int]) -> str:
+    """Reasons and their counts, as text."""
+    return ", ".join(f"{number} {reason}" for reason, number in removed.items() if number)
+
+
+def sources(data: TrainingData, truth: Paths) -> dict[str, Any]:
+    """Names, rows and SHA-256 of the files that a network is trained on."""
     return {
         "data": [
             {"name": path.name, "sha256": sha256(path), "rows": rows}
             for path, rows in zip(data.paths, data.nread, strict=True)
         ],
-        "truth": [{"name": Path(path).name, "sha256": sha256(path)} for path in truths],
+        "truth": [{"name": Path(path).name, "sha256": sha256(path)} for path in as_paths(truth)],
     }
 
 
-def split(data: TrainingData, share: float, seed: int) -> tuple[Rows, Rows]:
-    """Part the spectra into training and validation, all those of a TARGETID on one side.
-
-    Parameters
-    ----------
-    data : TrainingData
-    share : float
-        Of the TARGETIDs that go to validation.
-    seed : int
-
-    Returns
-    -------
-    train, validation : ndarray of int64
-        Indices of spectra, ascending.
-
-    Raises
-    ------
-    InputError
-        There are too few TARGETIDs to part.
-    """
+def split(data: TrainingData, fraction: float, seed: int) -> tuple[Rows, Rows]:
+    """Ascending rows for training and for validation, the latter a fraction of the TARGETIDs."""
     targets = np.unique(data.tids)
-    count = round(share * len(targets))
-    if share and not 1 <= count < len(targets):
+    count = round(fraction * len(targets))
+    if fraction and not 1 <= count < len(targets):
         raise InputError(
-            f"{len(targets)} TARGETIDs cannot be parted with a validation share of {share}: "
+            f"{len(targets)} TARGETIDs cannot be split with a validation fraction of {fraction}: "
             f"{count} would go to validation"
         )
     chosen = np.random.default_rng([seed, 0]).permutation(targets)[:count]
@@ -299,20 +281,7 @@ def split(data: TrainingData, share: float, seed: int) -> tuple[Rows, Rows]:
 
 
 def bootstrap(data: TrainingData, rows: Rows, seed: int) -> Rows:
-    """Draw as many TARGETIDs as there are, with replacement, and take all their spectra.
-
-    Parameters
-    ----------
-    data : TrainingData
-    rows : ndarray of int64
-        Spectra to draw from.
-    seed : int
-
-    Returns
-    -------
-    ndarray of int64
-        Indices of spectra, ascending, each as often as its TARGETID was drawn.
-    """
+    """Rows of as many TARGETIDs as there are, drawn with replacement: each as often as drawn."""
     targets, inverse = np.unique(data.tids[rows], return_inverse=True)
     drawn = np.random.default_rng([seed, 1]).integers(0, len(targets), len(targets))
     return np.repeat(rows, np.bincount(drawn, minlength=len(targets))[inverse])

@@ -17,30 +17,16 @@ _PROCESS, _PROCESSES = "KERAS_DISTRIBUTION_PROCESS_ID", "KERAS_DISTRIBUTION_NUM_
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """The part that this process has in a training.
+class Process:
+    """Which of the processes of a training this one is, and the devices of all of them."""
 
-    Attributes
-    ----------
-    process, processes : int
-        Which process this is, and of how many.
-    devices : int
-        Of all processes together.
-    """
-
-    process: int = 0
+    number: int = 0
     processes: int = 1
     devices: int = 1
 
 
 def check_backend(wanted: bool) -> None:
-    """Check that Keras's backend is one that shares a training: JAX alone is.
-
-    Raises
-    ------
-    InputError
-        It is another.
-    """
+    """Raise unless Keras's backend can share a training between devices: JAX alone can."""
     if not wanted:
         return
     import keras
@@ -53,26 +39,10 @@ def check_backend(wanted: bool) -> None:
 
 
 @contextlib.contextmanager
-def distribution(wanted: bool, batch_size: int) -> Iterator[Share]:
-    """Data parallelism over all devices that JAX shows, where it is wanted.
-
-    Parameters
-    ----------
-    wanted : bool
-    batch_size : int
-        Spectra per step, over all devices.
-
-    Yields
-    ------
-    Share
-
-    Raises
-    ------
-    InputError
-        The batch cannot be parted evenly.
-    """
+def distribution(wanted: bool, batch_size: int) -> Iterator[Process]:
+    """Data parallelism over all devices that JAX shows, where it is wanted."""
     if not wanted:
-        yield Share()
+        yield Process()
         return
     import keras
 
@@ -84,10 +54,10 @@ def distribution(wanted: bool, batch_size: int) -> Iterator[Share]:
         raise InputError(
             f"batch_size must be a multiple of the {devices} devices, not {batch_size}"
         )
-    # Each process makes its own part of every batch: Keras must not part it again.
+    # Each process makes its own part of every batch: Keras must not split it again.
     parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
     with parallel.scope():
-        yield Share(int(os.environ.get(_PROCESS, "0")), processes, devices)
+        yield Process(int(os.environ.get(_PROCESS, "0")), processes, devices)
 
 
 def is_first(wanted: bool) -> bool:
@@ -96,23 +66,12 @@ def is_first(wanted: bool) -> bool:
 
 
 @contextlib.contextmanager
-def own_folder(folder: Path, share: Share, *, resume: bool) -> Iterator[Path]:
-    """The run's folder for the first process; for others one that is thrown away.
+def own_folder(folder: Path, process: Process, *, resume: bool) -> Iterator[Path]:
+    """The run's folder for the first process; for others a copy (to resume) that is thrown away.
 
     All processes must do the same, writing included, or they wait for one another for ever.
-
-    Parameters
-    ----------
-    folder : Path
-    share : Share
-    resume : bool
-        Whether the others need what the folder holds.
-
-    Yields
-    ------
-    Path
     """
-    if share.process == 0:
+    if process.number == 0:
         yield folder
         return
     with tempfile.TemporaryDirectory() as temporary:

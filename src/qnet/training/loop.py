@@ -1,26 +1,61 @@
-"""What both stages' trainings share: Keras, which must be there, and its `fit` from a state on."""
+"""The training of a network of either stage. Keras is imported when it begins."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
-from qnet.training.batches import Batch, Batches
-from qnet.training.checkpoint import State
-from qnet.training.settings import Settings
+from qnet.training.batches import Batches
+from qnet.training.checkpoint import (
+    LAST,
+    STATE,
+    State,
+    best_of,
+    check_folder,
+    load_checkpoint,
+    open_folder,
+    save_checkpoint,
+    write_history,
+)
+from qnet.training.data import GIB
+from qnet.training.settings import Precision, Settings
 
 if TYPE_CHECKING:
     import keras
 
-_GIB = 2**30
+#: 'one-cycle': fraction of the run in which the rate rises, and the factor it rises by, as in
+#: Smith & Topin (2018, arXiv:1708.07120) and common implementations of it.
+RISE, RISE_FACTOR = 0.3, 25.0
+
+#: 'exponential': factor by which the rate falls over the run.
+FALL_FACTOR = 10.0
 
 
-def need_keras() -> None:
-    """Raise, in a sentence, where Keras or its backend is not installed."""
+def check_request(
+    folder: Path,
+    members: int,
+    inputs: Sequence[Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    first: bool = True,
+) -> None:
+    """Raise unless a run can be begun or resumed in a folder, which the first process looks at."""
+    if members < 1:
+        raise InputError(f"members must be at least 1, not {members!r}")
+    if resume and overwrite:
+        raise InputError("resume and overwrite contradict one another")
+    if overwrite:
+        _check_apart(folder, inputs)
+    if first:
+        check_folder(folder, members, resume=resume, overwrite=overwrite)
     try:
         import keras  # noqa: F401
     except ImportError as error:
@@ -29,76 +64,133 @@ def need_keras() -> None:
         ) from error
 
 
+def _check_apart(folder: Path, inputs: Sequence[Any]) -> None:
+    """Raise if an input lies in the folder whose run is to be replaced: it would go first."""
+    for given in inputs:
+        for path in given if isinstance(given, (list, tuple)) else [given]:
+            if not (isinstance(path, (str, os.PathLike)) and os.path.exists(path)):
+                continue
+            if folder.resolve() in Path(path).resolve().parents:
+                raise InputError(
+                    f"{path}: lies in {folder}, whose run is to be replaced: copy it elsewhere "
+                    "first"
+                )
+
+
 def group_size(settings: Settings, grid: WavelengthGrid) -> int:
     """Spectra of a grid that are read together from disk: as many as the memory holds."""
     pixels = 2 * grid.npix * np.dtype(np.float32).itemsize
-    return max(settings.batch_size, int(settings.memory * _GIB / pixels))
+    return max(settings.batch_size, int(settings.memory * GIB / pixels))
 
 
-def run_epochs(
-    network: keras.Model,
-    state: State,
-    batches: Batches,
-    judged: Batches,
-    settings: Settings,
-    *,
-    seed: int,
-    outputs: Mapping[str, str],
-    save: Callable[[State, bool], None],
-    saved: bool,
-    convert: Callable[[Batch], Any] = lambda batch: batch,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    progress: bool | None = None,
-) -> None:
-    """Train a network from a state to its end, with everything that happens after an epoch.
+def new_network(build: Callable[[], keras.Model], seed: int, precision: Precision) -> keras.Model:
+    """A new network whose weights follow from a seed; Keras's precision is put back afterwards."""
+    import keras
 
-    Parameters
-    ----------
-    network : keras.Model
-        Compiled.
-    state : State
-        Is kept up to date.
-    batches, judged : Batches
-        Of training and of validation; the latter may hold no spectra.
-    settings : Settings
-        Epochs and patience.
-    seed : int
-        Of what Keras draws.
-    outputs, save
-        As `qnet.training.callbacks.Recorder` takes them.
-    saved : bool
-        Whether `save` writes a checkpoint.
-    convert : callable
-        Makes of a batch what the network takes.
-    callbacks : sequence of keras.callbacks.Callback
-        Further callbacks. Where one of them looks at the ends of batches and does not say
-        ``async_safe``, Keras computes the loss of each batch before the next one begins.
-    progress : bool, optional
-        Whether to show a progress bar; None: on a terminal only.
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    Raises
-    ------
-    TrainingError
-        A loss or a weight is not a number.
-    """
-    from qnet.training.callbacks import Progress, Recorder, Reseed, StopOnNaN
-    from qnet.training.judged import Judged
+        # Its threads add in any order unless told otherwise; this holds for the process.
+        tf.config.experimental.enable_op_determinism()
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy(before)
 
-    validated = len(judged.rows) > 0
-    monitor = "val_loss" if validated else "loss"
-    network.fit(
-        (convert(batch) for batch in batches.endless(state.epoch)),
-        steps_per_epoch=batches.steps,
-        initial_epoch=state.epoch,
-        epochs=settings.epochs,
-        validation_data=Judged(judged, convert) if validated else None,
-        verbose=0,
-        shuffle=False,
-        callbacks=[
-            StopOnNaN(batches, judged if validated else None, saved=saved),
-            Reseed(seed),
-            Recorder(state, outputs, monitor, settings.patience, save),
-            Progress(settings.epochs, batches.steps, state.epoch, progress),
-            *callbacks,
-        ],
-    )
+
+def make_optimiser(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
+    """Adam with the schedule and weight decay of the settings, for so many batches per epoch."""
+    import keras
+
+    total = settings.epochs * steps
+    rate = settings.learning_rate
+    schedules = keras.optimizers.schedules
+    if settings.schedule == "exponential":
+        rate = schedules.ExponentialDecay(rate, total, 1 / FALL_FACTOR)
+    elif settings.schedule == "cosine":
+        rate = schedules.CosineDecay(rate, total)
+    elif settings.schedule == "one-cycle":
+        rise = max(1, round(RISE * total))
+        rate = schedules.CosineDecay(
+            rate / RISE_FACTOR,
+            max(1, total - rise),
+            warmup_target=rate,
+            warmup_steps=rise,
+        )
+    if settings.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay)
+    return keras.optimizers.Adam(rate)
+
+
+@dataclasses.dataclass
+class Run:
+    """The training of one network, from its beginning or its last checkpoint to its end."""
+
+    folder: Path
+    settings: Settings
+    seed: int  # of what Keras draws
+    plan: dict[str, Any]  # what must be the same for the run to be resumed
+    network: keras.Model  # new, not compiled
+    loss: Any  # a loss, or one for each output
+    batches: Batches
+    validation: Batches  # may hold no spectra
+    write: Callable[[Path, keras.Model, State], None]  # writes a weights file
+    outputs: Mapping[str, str] = dataclasses.field(default_factory=dict)  # names in the history
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    progress: bool | None = None
+
+    def go(self, *, resume: bool, overwrite: bool) -> State:
+        """Train to the end. A run that was killed before its first checkpoint begins anew."""
+        if resume and (self.folder / STATE).exists():
+            losses = self.loss if isinstance(self.loss, list) else [self.loss]
+            known = {loss.__name__: loss for loss in losses if callable(loss)}
+            self.network, state = load_checkpoint(self.folder, self.plan, known)
+        else:
+            open_folder(self.folder, overwrite=overwrite or resume)
+            state = State(self.plan)
+            optimiser = make_optimiser(self.settings, self.batches.steps)
+            self.network.compile(optimizer=optimiser, loss=self.loss)
+        if not state.is_done(self.settings):
+            self._fit(state)
+        return state
+
+    def _fit(self, state: State) -> None:
+        """Keras's fit, from the state on."""
+        from qnet.training.callbacks import (
+            Progress,
+            Recorder,
+            Reseed,
+            StopOnNaN,
+            ValidationData,
+            for_keras,
+        )
+
+        settings, batches, validation = self.settings, self.batches, self.validation
+        validated = len(validation.rows) > 0
+        monitor = "val_loss" if validated else "loss"
+        self.network.fit(
+            (for_keras(batch) for batch in batches.endless(state.epoch)),
+            steps_per_epoch=batches.steps,
+            initial_epoch=state.epoch,
+            epochs=settings.epochs,
+            validation_data=ValidationData(validation) if validated else None,
+            verbose=0,
+            shuffle=False,
+            callbacks=[
+                StopOnNaN(batches, validation),
+                Reseed(self.seed),
+                Recorder(state, self.outputs, monitor, settings.patience, self._save),
+                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
+                *self.callbacks,
+            ],
+        )
+
+    def _save(self, state: State, best: bool) -> None:
+        """Write weights, history and checkpoint after an epoch."""
+        for name in (LAST, best_of(state.epoch)) if best else (LAST,):
+            self.write(self.folder / name, self.network, state)
+        write_history(self.folder, state.history)
+        save_checkpoint(self.folder, self.network, state)

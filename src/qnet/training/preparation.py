@@ -1,4 +1,4 @@
-"""Prepared data from any spectra that qnet reads: what networks are trained on."""
+"""Prepared data for training, from any spectra that qnet reads."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ from qnet.io.training_data import not_inspected
 from qnet.io.truth import TruthRecord
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
+from qnet.training.data import describe
 
 logger = logging.getLogger(__name__)
 
-#: Columns that tell one observation of a target from another; those that an input has are used.
+#: Columns by which observations of a target differ; those that an input has are used.
 OBSERVATION_COLUMNS = (
     *("SURVEY", "PROGRAM", "HPXPIXEL", "TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
     *("PLATE", "FIELD", "OBS", "MJD", "FIBERID", "CATALOGID", "SDSS_ID"),
@@ -53,7 +54,14 @@ OBSERVATION_COLUMNS = (
 
 
 class Reason(StrEnum):
-    """Why a spectrum is left out, in the order in which the reasons are tried."""
+    """Reasons why `prepare` leaves out a spectrum, in the order in which they are tried.
+
+    Examples
+    --------
+    >>> from qnet.training import Reason
+    >>> str(Reason.NODATA), Reason("not in truth").name
+    ('NODATA', 'NOT_IN_TRUTH')
+    """
 
     NO_ID = "no id"
     SKY = "no target (sky)"
@@ -76,7 +84,7 @@ _Batch = tuple[Float32Array, Float32Array, dict[str, npt.NDArray[Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What came of a preparation.
+    """Result of `prepare`.
 
     Attributes
     ----------
@@ -90,6 +98,13 @@ class Prepared:
         Spectra that were read and not written, by the first reason that applies.
     failures : list of Failure
         Inputs that could not be read.
+
+    Examples
+    --------
+    >>> from qnet.training import Prepared
+    >>> done = Prepared(path=None, nread=0, nspec=0, removed={}, failures=[])
+    >>> done.nspec
+    0
     """
 
     path: Path | None
@@ -112,10 +127,11 @@ def prepare(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Prepared:
-    """Rebin the spectra of many files onto a network's grid and write them to one file.
+    """Rebin the spectra of many files onto a grid and write them to one prepared data file.
 
     Inputs are read one at a time, so that memory holds the largest of them and the ids of all.
-    Bad inputs are reported and the others written.
+    Inputs that cannot be read are reported, and the others written. Pixels that are NaN, masked or
+    of inverse variance 0 have no weight.
 
     Parameters
     ----------
@@ -133,7 +149,7 @@ def prepare(
     targetids : iterable of int, optional
         Take these ids only.
     coadd : {'none', 'target'}
-        'target' joins the exposures of each TARGETID of an input.
+        'target' adds the exposures of each TARGETID of an input.
     spall : path, mapping or tuple, optional
         As `qnet.classify` takes it.
     overwrite : bool
@@ -144,16 +160,14 @@ def prepare(
     Returns
     -------
     Prepared
-        With the spectra that were removed counted by `Reason`: no id (negative); no target (sky);
-        bad fibre; not a quasar target; not asked for; not in truth; not inspected (class and
-        confidence 0); beyond the range of float32; NODATA: no pixel with weight on the grid;
-        CONSTANT: no scatter.
+        With the removed spectra counted by `Reason`: a negative id; no target (sky); bad fibre; not
+        a quasar target; not asked for; not in truth; not inspected (class and confidence 0); beyond
+        the range of float32; NODATA: no pixel with weight on the grid; CONSTANT: no scatter.
 
     Raises
     ------
     InputError
-        An argument is not legal, a file is given twice, or no spectrum is left. Where a truth of
-        another survey is the reason, the message says so.
+        An argument is not legal, a file is given twice, or no spectrum is left.
     OutputExistsError, FileError
         The output cannot be written.
 
@@ -161,7 +175,19 @@ def prepare(
     -----
     QnetWarning
         A file has no ids, or an id that was asked for is in no input.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.simulation import write_simulation
+    >>> _ = write_simulation(qnet.simulate(20, seed=1), "spectra.fits", "truth.fits")
+    >>> grid = qnet.WavelengthGrid.log(3600.0, 9000.0, 1e-3)
+    >>> done = qnet.prepare(["spectra.fits"], "data.fits", grid=grid)
+    >>> done.nread, done.nspec, done.removed
+    (20, 20, {})
     """
+    from tqdm import tqdm
+
     asked = None if targetids is None else frozenset(int(number) for number in targetids)
     selection = Selection(targets=targets, targetids=asked, coadd=coadd)
     groups = group_frames(as_paths(paths))
@@ -177,7 +203,7 @@ def prepare(
     )
     try:
         with PreparedWriter(output, grid, overwrite=overwrite, cards=cards) as writer:
-            for group in _bar(groups, progress):
+            for group in tqdm(groups, unit="file", disable=None if progress else True):
                 names = tuple(map(str, group))
                 batch, messages = guarded_call(lambda: work.run(group), names[0], "prepared")  # noqa: B023
                 for message in messages:
@@ -190,7 +216,7 @@ def prepare(
             _check_left(writer.nspec, work)
     except _NothingRead:
         return Prepared(None, 0, 0, {}, failures)
-    removed = {str(reason): work.removed[reason] for reason in Reason if work.removed[reason]}
+    removed = _ordered(work.removed)
     for name, number in removed.items():
         logger.info("%d spectra removed: %s", number, name)
     return Prepared(Path(output), work.nread, writer.nspec, removed, failures)
@@ -201,7 +227,7 @@ class _NothingRead(Exception):
 
 
 class _Work:
-    """The work on one input after another, and what it found so far."""
+    """The work on one input after another, and its counts so far."""
 
     def __init__(
         self,
@@ -219,7 +245,7 @@ class _Work:
         self.removed: Counter[Reason] = Counter()
         self.examples: list[int] = []
         self._asked_seen: set[int] = set()
-        self._places: dict[bytes, tuple[str, int]] = {}
+        self._positions: dict[bytes, tuple[str, int]] = {}
         known = [] if truth is None else list(truth)
         self._known = np.array(known, dtype=np.int64)
         self._uninspected = np.array(
@@ -252,11 +278,11 @@ class _Work:
         return flux[good], ivar[good], ids
 
     def seen_ids(self) -> IntArray:
-        """Those of the ids asked for that were in an input."""
+        """The ids asked for that were in an input."""
         return np.array(sorted(self._asked_seen), dtype=np.int64)
 
     def _unwanted(self, spectra: Spectra) -> Iterator[tuple[Reason, BoolArray]]:
-        """Reasons to leave out spectra, and the rows that they hold for."""
+        """Reasons to leave out spectra, and the rows of each."""
         targetid = spectra.ids["TARGETID"]
         yield Reason.NO_ID, targetid < 0
         yield Reason.SKY, (spectra.flag & QNFlag.NOT_TARGET) != 0
@@ -272,9 +298,7 @@ class _Work:
     def _rebinned(self, spectra: Spectra) -> tuple[Float32Array, Float32Array]:
         """Flux and ivar on the grid; infinite where float32 ends."""
         if not len(spectra):
-            return np.zeros((0, self.grid.npix), np.float32), np.zeros(
-                (0, self.grid.npix), np.float32
-            )
+            return (np.zeros((0, self.grid.npix), np.float32),) * 2
         with np.errstate(over="ignore"):
             flux, ivar = rebin_cameras(spectra.cameras, self.grid)
             return flux.astype(np.float32), ivar.astype(np.float32)
@@ -282,24 +306,24 @@ class _Work:
     def _check_twice(
         self, ids: Mapping[str, npt.NDArray[Any]], rows: npt.NDArray[np.int32], path: str
     ) -> None:
-        """Raise if an observation was there before; else remember all of them."""
+        """Raise if an observation occurred before, and remember all of them."""
         columns = [ids[name] for name in ("TARGETID", *OBSERVATION_COLUMNS) if name in ids]
         new: dict[bytes, tuple[str, int]] = {}
         for row, *values in zip(
             rows.tolist(), *(column.tolist() for column in columns), strict=True
         ):
             key = hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
-            other = new.get(key) or self._places.get(key)
+            other = new.get(key) or self._positions.get(key)
             if other:
                 raise FileError(
                     f"{path}: row {row} (TARGETID {values[0]}) is the same observation as row "
                     f"{other[1]} of {other[0]}"
                 )
             new[key] = (path, row)
-        self._places |= new
+        self._positions |= new
 
     def _count(self, targetid: IntArray, removed: Counter[Reason]) -> None:
-        """Add to what was found."""
+        """Add to the counts, ids and examples."""
         self.nread += len(targetid)
         self.removed += removed
         self.in_truth += int(np.isin(targetid, self._known).sum())
@@ -309,7 +333,7 @@ class _Work:
 
 
 def _unusable(flux: Float32Array, ivar: Float32Array) -> Iterator[tuple[Reason, BoolArray]]:
-    """Reasons why rebinned spectra cannot be trained on, and the rows that they hold for."""
+    """Reasons why rebinned spectra cannot be trained on, and the rows of each."""
     infinite = ~(np.isfinite(flux) & np.isfinite(ivar)).all(axis=1)
     yield Reason.FLOAT32, np.asarray(infinite)
     yield Reason.NODATA, np.asarray(~(ivar > 0).any(axis=1))
@@ -328,7 +352,7 @@ def _check_paths(paths: Sequence[Path], output: PathLike) -> None:
 
 
 def _check_left(nspec: int, work: _Work) -> None:
-    """Raise if nothing is left to write, and say why."""
+    """Raise, with the reason, if nothing is left to write."""
     if nspec:
         return
     if not work.nread:
@@ -339,13 +363,12 @@ def _check_left(nspec: int, work: _Work) -> None:
             f"{_some(work.examples)}, the truth has {_some(work.truth)}; is it the truth of "
             "another survey?"
         )
-    raise InputError(f"no spectrum is left of {work.nread}: {describe_removed(work.removed)}")
+    raise InputError(f"no spectrum is left of {work.nread}: {describe(_ordered(work.removed))}")
 
 
-def describe_removed(removed: Mapping[str, int] | Mapping[Reason, int]) -> str:
-    """The reasons and their counts, as text, in the order in which the reasons are tried."""
-    counts = {str(reason): number for reason, number in removed.items()}
-    return ", ".join(f"{counts[reason]} {reason}" for reason in Reason if counts.get(reason))
+def _ordered(removed: Mapping[Reason, int]) -> dict[str, int]:
+    """The reasons that occurred and their counts, in the order in which the reasons are tried."""
+    return {str(reason): removed[reason] for reason in Reason if removed.get(reason)}
 
 
 def _some(ids: Iterable[int]) -> str:
@@ -353,11 +376,3 @@ def _some(ids: Iterable[int]) -> str:
     shown = list(islice(ids, _EXAMPLES + 1))
     more = ", ..." if len(shown) > _EXAMPLES else ""
     return (", ".join(map(str, shown[:_EXAMPLES])) or "none") + more
-
-
-def _bar(groups: Sequence[tuple[Path, ...]], progress: bool) -> Iterable[tuple[Path, ...]]:
-    """The groups, with a progress bar on a terminal only."""
-    from tqdm import tqdm
-
-    bar: Iterable[tuple[Path, ...]] = tqdm(groups, unit="file", disable=None if progress else True)
-    return bar

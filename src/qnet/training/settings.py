@@ -1,4 +1,4 @@
-"""What a training run is asked to do: plain values, checked on the way in."""
+"""Settings of a training run: plain values, checked when they are made."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ class Augmentation:
         Scatter of the logarithm of a smooth factor: a random quadratic in log wavelength.
     gap : float
         Probability that a run of pixels loses its weight, as behind a dead camera or a bad column.
+
+    Raises
+    ------
+    InputError
+        A value is negative or not finite, or a gap's probability above 1.
+
+    Examples
+    --------
+    >>> from qnet.training import Augmentation, Settings
+    >>> Settings(augmentation=Augmentation(noise=1.0, gap=0.1)).augmentation
+    Augmentation(noise=1.0, tilt=0.0, gap=0.1)
+    >>> bool(Augmentation())
+    False
     """
 
     noise: float = 0.0
@@ -53,7 +66,7 @@ class Augmentation:
 
 @dataclasses.dataclass(frozen=True)
 class NetworkOptions:
-    """The network that is trained, in the terms of `qnet.model.QuasarNET`.
+    """Options of the network that is trained, those of `qnet.model.QuasarNET`.
 
     Attributes
     ----------
@@ -66,6 +79,18 @@ class NetworkOptions:
         for each layer.
     redshifts : RedshiftBins, optional
         Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
+
+    Raises
+    ------
+    InputError
+        A line has no rest wavelength, or a size is not a positive whole number.
+
+    Examples
+    --------
+    >>> from qnet.training import NetworkOptions
+    >>> network = NetworkOptions(lines=("LYA", "MgII(2796)"), nlayers=3, filters=(8, 16, 16))
+    >>> network.rest
+    {'LYA': 1215.67, 'MgII(2796)': 2796.3511, 'CIV(1548)': 1548.2049}
     """
 
     lines: tuple[str, ...] = QUASARNET_LINES
@@ -142,7 +167,7 @@ class Settings:
         on processors and accelerators made for it, and keep weights, outputs and losses in single
         precision.
     validation : float
-        Share of the TARGETIDs that is kept out of training; 0 for none.
+        Fraction of the TARGETIDs that is kept out of training; 0 for none.
     patience : int or None
         Stop when the validation loss has not fallen for this many epochs.
     seed : int
@@ -155,6 +180,22 @@ class Settings:
         Redshift that parts the classes QSO_LZ and QSO_HZ; the network does not see it.
     name, version, licence : str
         Of the model.
+
+    Raises
+    ------
+    InputError
+        A value is not legal.
+
+    Examples
+    --------
+    >>> from qnet.training import Settings
+    >>> settings = Settings(epochs=30, schedule="one-cycle", patience=5, seed=1)
+    >>> settings.learning_rate
+    0.001
+    >>> Settings(validation=1.5)
+    Traceback (most recent call last):
+    ...
+    qnet.core.errors.InputError: validation must be in 0 .. 1, not 1.5
     """
 
     epochs: int = 20
@@ -207,10 +248,10 @@ class Settings:
 
 
 def resumable(settings: Mapping[str, Any], *, in_memory: bool) -> dict[str, Any]:
-    """Of settings as plain values those that must be the same for a run to be resumed.
+    """Those of the settings that must be the same for a run to be resumed.
 
-    A run may go on longer than was planned, where the rate does not depend on its length; and how
-    much is held in memory decides the order of the spectra where they are left on disk, only there.
+    A run may be longer than was planned where the rate does not depend on its length, and the
+    memory sets the order of the spectra only where they are left on disk.
     """
     free = {"patience"}
     if settings["schedule"] == "constant":

@@ -18,6 +18,9 @@ __all__ = ["box_offset", "objective"]
 #: Names of the columns of the class vector Y, in their order.
 CLASSES: tuple[str, ...] = ("STAR", "GALAXY", "QSO_LZ", "QSO_HZ", "BAD")
 
+#: Number of boxes per line in the published QuasarNET networks (Busca & Balland 2018, section 3).
+NBOXES = 13
+
 #: Columns of Y that are quasars.
 QSO_CLASSES: tuple[int, ...] = (CLASSES.index("QSO_LZ"), CLASSES.index("QSO_HZ"))
 
@@ -25,7 +28,7 @@ QSO_CLASSES: tuple[int, ...] = (CLASSES.index("QSO_LZ"), CLASSES.index("QSO_HZ")
 def box_offset(
     z: npt.ArrayLike,
     line: str = "LYA",
-    nboxes: int = 13,
+    nboxes: int = NBOXES,
     *,
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
@@ -89,7 +92,7 @@ def objective(
     bal: npt.ArrayLike,
     lines: Sequence[str] = ("LYA",),
     lines_bal: Sequence[str] = ("CIV(1548)",),
-    nboxes: int = 13,
+    nboxes: int = NBOXES,
     *,
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,

@@ -9,11 +9,7 @@ import numpy as np
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.errors import InputError, check_number, check_whole
 from qnet.model.model import Model
-from qnet.postprocess.decoding import Predictions
-
-#: QuasarNET's criterion in the tutorial and in DESI's pipeline: one line above one half.
-DEFAULT_C_THRESHOLD = 0.5
-DEFAULT_MIN_LINES = 1
+from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES, Predictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,8 +17,8 @@ class Criterion:
     """P_QSO above `p_threshold`, or, where that is None, QuasarNET's criterion of lines."""
 
     #: At least `min_lines` lines of confidence above this. Lines above it may DISAGREE.
-    c_threshold: float = DEFAULT_C_THRESHOLD
-    min_lines: int = DEFAULT_MIN_LINES
+    c_threshold: float = C_THRESHOLD
+    min_lines: int = MIN_LINES
     p_threshold: float | None = None
     #: Fraction of quasars that P_QSO is rescaled to; that of the model's class mix when None.
     prior_qso: float | None = None
@@ -82,8 +78,8 @@ def choose_criterion(
     elif p_threshold is None and not of_lines:
         p_threshold = model.calibration.p_threshold
     criterion = Criterion(
-        DEFAULT_C_THRESHOLD if c_threshold is None else c_threshold,
-        DEFAULT_MIN_LINES if min_lines is None else min_lines,
+        C_THRESHOLD if c_threshold is None else c_threshold,
+        MIN_LINES if min_lines is None else min_lines,
         p_threshold,
         prior_qso,
     )

@@ -18,12 +18,10 @@ from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.lines import QUASARNET_LINES, absorber_IGM
+from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-#: Threshold of the confidences, and number of lines, of catalogues that do not state their own.
-C_THRESHOLD, MIN_LINES = 0.5, 1
 
 #: PROB above which a candidate of SQUEzE is called a quasar here.
 PROB_THRESHOLD = 0.5

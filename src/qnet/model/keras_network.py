@@ -20,6 +20,7 @@ from qnet.core.grid import WavelengthGrid
 from qnet.model.architecture import Architecture
 from qnet.model.keras_config import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
 from qnet.model.layers import BATCH_NORM, by_layer
+from qnet.objective import NBOXES
 
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
 EPSILON = 1e-7
@@ -41,7 +42,7 @@ _OFFSETS: Mapping[str, tuple[str, bool]] = {
 
 def QuasarNET(
     input_shape: tuple[int, int],
-    boxes: int = 13,
+    boxes: int = NBOXES,
     nlines: int = 1,
     reg_conv: float = 0.0,
     reg_fc: float = 0.0,

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: QuasarNET's criterion, in its tutorial and in DESI's pipeline: number of lines that a quasar has
+#: above a confidence.
+C_THRESHOLD, MIN_LINES = 0.5, 1
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
@@ -78,7 +82,7 @@ class Predictions:
             self.z_line_bal[:, rows],
         )
 
-    def is_qso(self, c_threshold: float = 0.5, min_lines: int = 1) -> BoolArray:
+    def is_qso(self, c_threshold: float = C_THRESHOLD, min_lines: int = MIN_LINES) -> BoolArray:
         """Quasars by QuasarNET's criterion (Busca & Balland 2018, section 4).
 
         Parameters
@@ -96,7 +100,7 @@ class Predictions:
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)
 
-    def is_bal(self, c_threshold: float = 0.5) -> BoolArray:
+    def is_bal(self, c_threshold: float = C_THRESHOLD) -> BoolArray:
         """Rows with a BAL line of confidence above `c_threshold`; shape (nspec,)."""
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line_bal > c_threshold).any(axis=0))

@@ -14,7 +14,7 @@ from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths, find_duplicates, sha256
 from qnet.core.grid import WavelengthGrid
-from qnet.io.training_data import Block, iter_data, read_pixels
+from qnet.io.training_data import Z_LIM, Block, iter_data, read_pixels
 from qnet.io.truth import TruthRecord
 from qnet.preprocess.normalisation import normalise
 from qnet.training.settings import Augmentation
@@ -155,7 +155,7 @@ def load(
     *,
     memory: float,
     keep_pixels: bool,
-    z_lim: float = 2.1,
+    z_lim: float = Z_LIM,
 ) -> TrainingData:
     """Training data of prepared data files; spectra that exceed memory [GiB] stay on disk."""
     files = as_paths(paths)

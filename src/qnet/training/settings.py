@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args
 
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
+from qnet.io.training_data import Z_LIM
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
 from qnet.model.layers import by_layer
+from qnet.objective import NBOXES
 
 Schedule = Literal["constant", "exponential", "cosine", "one-cycle"]
 Loss = Literal["quasarnet", "cross-entropy"]
@@ -96,7 +98,7 @@ class NetworkOptions:
     lines: tuple[str, ...] = QUASARNET_LINES
     lines_bal: tuple[str, ...] = QUASARNET_LINES_BAL
     rest: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(VACUUM_REST))
-    boxes: int = 13
+    boxes: int = NBOXES
     nlayers: int = 4
     filters: int | tuple[int, ...] = 100
     width: int | tuple[int, ...] = 10
@@ -211,7 +213,7 @@ class Settings:
     memory: float = 4.0
     augmentation: Augmentation = Augmentation()
     network: NetworkOptions = dataclasses.field(default_factory=NetworkOptions)
-    z_lim: float = 2.1
+    z_lim: float = Z_LIM
     name: str = "quasarnet"
     version: str = "1"
     licence: str = ""

@@ -9,7 +9,7 @@ import sys
 def run(*arguments, **options):
     """The command, in an interpreter of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "qnet.cli", *map(str, arguments)],
+        [sys.executable, "-m", "qnet", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,

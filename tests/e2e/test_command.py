@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import glob
+import inspect
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +22,9 @@ import pytest
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
+from qnet.classification.criterion import DEFAULT_C_THRESHOLD, DEFAULT_MIN_LINES
+from qnet.cli import _parser, main
+from qnet.evaluation import Options
 
 LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
 
@@ -190,8 +198,13 @@ def test_rows_and_ranges_in_any_order(tmp_path, small_weights):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required"),
-        (["clasify"], "invalid choice"),
+        (["clasify"], "invalid choice: 'clasify': did you mean classify? (choose from"),
+        (["model", "inspct"], "invalid choice: 'inspct': did you mean inspect? (choose from list"),
+        (
+            ["classify", "a.fits", "--ouput", "b.fits"],
+            "unknown option --ouput: did you mean --outp",
+        ),
+        (["evaluate", "a.fits", "--nonesuch=1"], "unknown option --nonesuch\n"),
         (["classify", "a.fits"], "required: -o/--output"),
         (["classify", "a.fits", "-o", "b.txt", "--model", "W"], "must end in one of .fits, .fits"),
         (["classify", "a.fits", "-o", "no/b.fits", "--model", "W"], "its folder no does not exist"),
@@ -205,7 +218,6 @@ def test_rows_and_ranges_in_any_order(tmp_path, small_weights):
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--rows", ","], "no integer"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--targetids", "x"], "an integer"),
         (["classify", "a.fits", "-o", "b.fits", "--model", "W", "--workers", "0"], "at least 1"),
-        (["model"], "ACTION"),
     ],
 )
 def test_wrong_usage(tmp_path, small_weights, arguments, message):
@@ -300,10 +312,129 @@ def test_model_inspect_and_convert(tmp_path, small_weights):
 
 def test_version_and_help():
     assert run("--version").stdout == f"qnet {qnet.__version__}\n"
-    for words in ([], ["classify"], ["model"], ["model", "inspect"], ["model", "convert"]):
-        done = run(*words, "--help")
-        assert done.returncode == 0
-        assert "usage: qnet" in done.stdout
+    assert run().stdout == run("--help").stdout
+    assert run("model").stdout == run("model", "-h").stdout
+    done = subprocess.run([sys.executable, "-m", "qnet", "-h"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, run("-h").stdout)
+
+
+def parsers(parser=None):
+    """Each command's parser, with that of the whole command first."""
+    parser = parser or _parser()
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers(below)
+
+
+COMMANDS = [parser.prog for parser in parsers()]
+
+#: Examples that need what a test does not have: here they are only parsed.
+NOT_RUN = ("qnet train ", "qnet truth ", "qnet model convert ", "qnet model inspect quasarnet.h5")
+
+
+def help_of(command):
+    """The help of a command, and what there is to say of each option."""
+    (parser,) = (parser for parser in parsers() if parser.prog == command)
+    expand = parser._get_formatter()._expand_help
+    texts = {a: expand(a) for a in parser._actions if a.help is not None}
+    return parser.format_help(), texts
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_says_what_it_does_and_its_default(command):
+    text, options = help_of(command)
+    assert f"usage: {command} " in text
+    for action, meaning in options.items():
+        takes_value = action.option_strings and action.nargs != 0
+        assert len(meaning) > 5, action.option_strings
+        assert action.required or not takes_value or meaning.count("default: ") == 1, meaning
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_two_examples_and_the_page_of_the_documentation(command):
+    text, _ = help_of(command)
+    end = text.split("\nexamples:\n")[1]
+    examples = re.findall(r"^  (qnet .*)$", end, re.MULTILINE)
+    assert len(examples) == 2
+    assert all(example.startswith(command) or "qnet@1" in example for example in examples)
+    section = "" if command == "qnet" else f", section {command}"
+    assert text.endswith(f"\ndocumentation: docs/reference/cli.md{section}\n")
+    for example in examples:
+        arguments = _parser().parse_args(shlex.split(example)[1:])
+        assert callable(arguments.command)
+
+
+def test_the_defaults_in_the_texts_are_those_of_the_functions():
+    _, options = help_of("qnet evaluate")
+    texts = {a.dest: text for a, text in options.items()}
+    assert texts["dv_max"].endswith(f"(default: {Options().dv_max:g})")
+    assert texts["level"].endswith(f"(default: {Options().level:g})")
+    _, options = help_of("qnet classify")
+    texts = {a.dest: text for a, text in options.items()}
+    assert texts["c_threshold"].endswith(f"(default: {DEFAULT_C_THRESHOLD})")
+    assert texts["min_lines"].endswith(f"(default: {DEFAULT_MIN_LINES})")
+    _, options = help_of("qnet simulate")
+    (text,) = (text for a, text in options.items() if a.dest == "template_fraction")
+    fraction = inspect.signature(qnet.simulate).parameters["template_fraction"].default
+    assert text.endswith(f"(default: {fraction:g})")
+
+
+def test_examples_run(spectra, monkeypatch, capsys):
+    """The examples of the help, in an order in which each has its files."""
+    monkeypatch.chdir(spectra)
+    os.rename("spec-0.fits", "spec-7102-56666-0129.fits")
+    mock = ["simulate", "-n", "12", "--survey", "desi", "--format", "coadd"]
+    assert main([*mock, "-o", "coadd.fits", "--truth-out", "truth.fits"]) == 0
+    os.link("coadd.fits", "coadd-1.fits")
+    examples = [
+        example
+        for parser in parsers()
+        for example in re.findall(r"^  (qnet .*)$", parser.format_help(), re.MULTILINE)
+        if not example.startswith(NOT_RUN)
+    ]
+    examples.sort(key=lambda example: "evaluate" in example)  # what they evaluate is made first
+    assert len(examples) > 10
+    for example in dict.fromkeys(examples):
+        words = [sorted(glob.glob(w)) if "*" in w else [w] for w in shlex.split(example)[1:]]
+        assert main([word for each in words for word in each]) == 0, example
+    assert "Traceback" not in capsys.readouterr().err
+    made = {"catalogue.fits", "pure.csv", "old.fits", "out.json", "figs", "row.pdf", "mock.csv"}
+    assert made <= set(os.listdir())
+
+
+def test_quiet_and_verbose_stand_before_or_after_the_command(spectra, small_weights):
+    words = [*files(spectra), "-o", spectra / "cat.fits", "--model", small_weights, "--overwrite"]
+    for arguments in (["-q", "classify", *words], ["classify", *words, "-q"]):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (spectra / "bad.fits").write_text("nothing")
+    done = run("-q", "classify", spectra / "bad.fits", *words)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    for line, level in (("-v model list", 1), ("model -v list", 1), ("model list -vv", 2)):
+        assert _parser().parse_args(line.split()).verbose == level
+    loud = [run(*words) for words in (["-vv", "model", "list"], ["model", "list"])]
+    assert loud[0].stdout == loud[1].stdout
+
+
+def test_the_help_of_the_command_loads_nothing_heavy():
+    program = (
+        "import sys\n"
+        "from qnet.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    for arguments in (["--help"], ["classify", "--help"], ["evaluate", "-h"], ["clasify"], []):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
+        )
+        for name in ("numpy", "astropy", "fitsio", "keras", "matplotlib", "qnet.training"):
+            assert f"'{name}'" not in done.stderr, (arguments, name)
 
 
 def test_the_real_spectra_through_the_command(shared_data, four_layer, tmp_path):

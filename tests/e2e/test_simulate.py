@@ -55,7 +55,7 @@ def test_a_kind_has_one_share(tmp_path):
 
 
 def test_a_batch_system_that_ends_it_leaves_nothing_behind(tmp_path):
-    words = [sys.executable, "-m", "qnet.cli", "simulate", "-n", "100000", *NAMES]
+    words = [sys.executable, "-m", "qnet", "simulate", "-n", "100000", *NAMES]
     running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.iterdir()):
         assert running.poll() is None

@@ -67,7 +67,7 @@ def test_inspecting_sums_up_what_is_long(model):
     assert rows["trained redshifts"] == "0.05 to 3.5"
     assert rows["JOINT"] == "5760-5800, 7520-7620 Angstrom"
     assert rows["seed"] == "7"
-    assert rows["history"] == "500 entries (whole with --json)"
+    assert rows["history"] == "500 entries (all with --json)"
     assert "Trained with things of others." in done.stdout
     assert max(map(len, done.stdout.splitlines())) < 200
     whole = json.loads(run("model", "inspect", model, "--json").stdout)
@@ -96,7 +96,7 @@ def test_models_that_ship_are_listed(monkeypatch, capsys, tmp_path, two_stage_mo
 
     monkeypatch.setattr(shipped, "data_folder", lambda: tmp_path)
     assert main(["model", "list"]) == 0
-    assert capsys.readouterr().out == "no weights ship with this version of qnet\n"
+    assert capsys.readouterr().out == "this version of qnet has no models\n"
     for version in ("1", "2"):
         weights = dataclasses.replace(two_stage_model.weights, name="qnet", version=version)
         write_weights(tmp_path / f"qnet-{version}.safetensors", weights)

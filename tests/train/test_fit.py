@@ -356,7 +356,7 @@ def test_options_of_the_command_say_what_the_network_is():
 def train_in_a_process(survey, folder, **environment):
     """Run the installed command on JAX, in a process of its own; the history it leaves."""
     options = "--epochs 2 --filters 4 --units 8 --layers 3 --batch-size 32 --learning-rate 0.003"
-    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words = [sys.executable, "-m", "qnet", "train", *options.split()]
     words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o", str(folder)]
     words += ["--distribute"] if environment else []
     environment |= {"KERAS_BACKEND": "jax", "TF_CPP_MIN_LOG_LEVEL": "3"}

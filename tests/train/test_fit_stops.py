@@ -76,7 +76,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(survey, tmp_path, monkeyp
 def test_kill_9_of_the_command_and_resume(survey, tmp_path):
     """The signal that no process can catch, sent when the first epoch is on disk."""
     options = "--epochs 4 --filters 4 --units 8 --layers 3 --batch-size 8 --dropout 0.1 --noise 1"
-    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words = [sys.executable, "-m", "qnet", "train", *options.split()]
     words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.run([*words, "whole"], cwd=tmp_path, check=True, **quiet)
@@ -96,7 +96,7 @@ def test_kill_9_of_the_command_and_resume(survey, tmp_path):
 def test_sigterm_says_what_is_kept(survey, tmp_path):
     """Batch systems send it when the time is up."""
     options = "--epochs 1000 --filters 4 --units 8 --layers 3 --batch-size 8"
-    words = [sys.executable, "-m", "qnet.cli", "train", *options.split()]
+    words = [sys.executable, "-m", "qnet", "train", *options.split()]
     words += ["--data", str(survey[0]), "--truth", str(survey[1]), "-o", "run"]
     running = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while running.poll() is None and not (tmp_path / "run" / STATE).exists():

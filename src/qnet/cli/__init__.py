@@ -1,8 +1,10 @@
-"""The command ``qnet``. Each command's code is imported when it is called."""
+"""The command ``qnet``. Each command's module is imported when the command is used."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
 import io
 import logging
 import os
@@ -11,7 +13,6 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from qnet import __version__
-from qnet.cli import classify, evaluate, plot, prepare, simulate, train, truth, weights
 from qnet.cli.common import (
     FAILED,
     INTERRUPTED,
@@ -22,31 +23,39 @@ from qnet.cli.common import (
     show_warning,
     terminable,
 )
+from qnet.cli.parser import Parser, show_help
 from qnet.core.errors import FileError, QnetError, TrainingError
+
+#: Commands and what they do; each is a module of this package with a function `configure`.
+COMMANDS = {
+    "classify": "find the quasars in spectra and write a catalogue",
+    "prepare": "rebin spectra into one file, as training needs them",
+    "train": "train a network on prepared data and truth",
+    "model": "list, inspect or convert weights files",
+    "truth": "make a truth file from supersets and a quasar catalogue",
+    "plot": "draw a spectrum and the lines found in it",
+    "evaluate": "compare catalogues with truth: purity, completeness, redshift errors",
+    "simulate": "make a mock survey: spectra and truth",
+}
+
+#: Levels of the messages of the library, by the number of -v.
+_LEVELS = (logging.CRITICAL + 1, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line; the exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        Arguments; those of the process when None.
-
-    Returns
-    -------
-    int
-        Exit status: 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted),
-        143 (ended by SIGTERM).
+    It is 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted) or 143 (ended
+    by SIGTERM).
     """
     for stream in (sys.stdout, sys.stderr):
         # A file's name may hold what the terminal's encoding does not.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    arguments = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words).parse_args(words)
     logging.basicConfig(
-        level=logging.INFO if arguments.verbose else logging.CRITICAL + 1,
-        format="qnet: %(message)s",
+        level=_LEVELS[min(arguments.verbose, len(_LEVELS) - 1)], format="qnet: %(message)s"
     )
     command: Callable[[argparse.Namespace], int] = arguments.command
     with warnings.catch_warnings():
@@ -67,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             complain("ended by SIGTERM; no output was written")
             return TERMINATED
         except BrokenPipeError:
-            # The reader of the output went away: nothing is left to say, nor to flush at exit.
+            # The reader of the output is gone: nothing is left to print, nor to flush at exit.
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
             return FAILED
         except OSError as error:
@@ -75,25 +84,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             return FAILED
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser for which blank lines of an argument file are no arguments."""
-
-    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
-        """Argument of a line."""
-        return [arg_line.strip()] if arg_line.strip() else []
-
-
-def _parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = _Parser(
+def _parser(words: Sequence[str] | None = None) -> Parser:
+    """Parser of all commands; with the options only of the commands in `words`, if given."""
+    parser = Parser(
         prog="qnet",
         description="Find quasars and their redshifts in survey spectra.",
-        epilog="An argument @FILE is replaced by the lines of FILE.",
         fromfile_prefix_chars="@",
+        examples=(
+            "qnet classify coadd-*.fits -o catalogue.fits",
+            "qnet evaluate catalogue.fits --truth truth.fits",
+        ),
+        note="An argument @FILE is replaced by the lines of FILE.\n",
     )
     parser.add_argument("--version", action="version", version=f"qnet {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say what is being done")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in (classify, prepare, train, weights, truth, plot, evaluate, simulate):
-        module.add_commands(commands)
+    parser.set_defaults(verbose=0, quiet=False, command=show_help(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    used = set(COMMANDS).intersection(COMMANDS if words is None else words)
+    if not used and any(word.startswith("@") for word in words or ()):
+        used = set(COMMANDS)
+    for name, text in COMMANDS.items():
+        add_parser = functools.partial(commands.add_parser, name, help=text)
+        if name in used:
+            importlib.import_module(f"qnet.cli.{name}").configure(add_parser)
+        else:
+            add_parser()
     return parser

@@ -1,19 +1,20 @@
-"""What the commands share: exit statuses, messages, kinds of arguments."""
+"""Exit statuses, messages and checks that the commands share."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from qnet.core.errors import FileError, InputError
 
 if TYPE_CHECKING:
+    import argparse
+
     from qnet.core.errors import Failure
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
@@ -23,17 +24,13 @@ OK, FAILED, USAGE = 0, 1, 2
 INTERRUPTED, TERMINATED = 130, 143
 
 
-#: Rows that a range may name: more than any file has.
-_MOST_ROWS = 10_000_000
-
-
 class Terminated(BaseException):
-    """The process was asked to end (SIGTERM), as batch systems do: what is half written goes."""
+    """The process is to end (SIGTERM, as batch systems send): temporary files are removed."""
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Make SIGTERM an exception, so that temporary files are removed on the way out."""
+    """Make SIGTERM an exception, so that temporary files are removed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -54,50 +51,17 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
-def integers(text: str) -> list[int]:
-    """One integer or several joined by commas."""
-    return _joined(text, lambda part: [_integer(part)])
+def files_done(inputs: Sequence[str], failures: Sequence[Failure]) -> str:
+    """Numbers of files that were read and that failed, in words."""
+    failed = sum(len(failure.paths) for failure in failures)
+    words = count(len(inputs) - failed, "file")
+    return f"{words}, {count(failed, 'file')} failed" if failed else words
 
 
-def row_range(text: str) -> list[int]:
-    """A row, a range start:stop, or several joined by commas."""
-    return _joined(text, lambda part: _range(part) if ":" in part else [_integer(part)])
-
-
-def _joined(text: str, parse: Callable[[str], list[int]]) -> list[int]:
-    """What the parts of a text say that are joined by commas."""
-    numbers = [number for part in text.split(",") if part.strip() for number in parse(part)]
-    if not numbers:
-        raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
-    return numbers
-
-
-def _integer(text: str) -> int:
-    """An integer."""
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
-
-
-def _range(text: str) -> list[int]:
-    """The integers of start:stop."""
-    try:
-        start, stop = (int(part) for part in text.split(":"))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a range of rows: expected start:stop"
-        ) from error
-    if not 0 <= start < stop:
-        raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
-    if stop - start > _MOST_ROWS:
-        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_ROWS} rows")
-    return list(range(start, stop))
-
-
-def flat(lists: list[list[int]] | None, kind: Callable[[list[int]], Any]) -> Any:
-    """Lists of integers as one collection; None stays None."""
-    return None if lists is None else kind([value for part in lists for value in part])
+def summarise(arguments: argparse.Namespace, text: str) -> None:
+    """Print a line about what was done, unless --quiet is given."""
+    if not arguments.quiet:
+        print(f"qnet: {text}")
 
 
 def refuse_output(
@@ -120,12 +84,12 @@ def complain(message: object) -> None:
 
 
 def report_failures(
-    failures: Sequence[Failure], inputs: Sequence[str], anything: bool, done: str
+    failures: Sequence[Failure], inputs: Sequence[str], any_done: bool, done: str
 ) -> int:
-    """Say what failed, and if nothing is left of several inputs, that; the exit status."""
+    """Print the failures, and whether any of several inputs is left; the exit status."""
     for failure in failures:
         complain(failure.error)
-    if not anything and len(inputs) > 1:
+    if not any_done and len(inputs) > 1:
         complain(f"none of the {len(inputs)} inputs could be {done}")
     return FAILED if failures else OK
 
@@ -133,17 +97,3 @@ def report_failures(
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning, one line."""
     print(f"qnet: warning: {message}", file=sys.stderr)
-
-
-def add_criterion(group: Any) -> None:
-    """Options that say what is called a quasar."""
-    group.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO above P")
-    group.add_argument(
-        "--prior-qso", type=float, metavar="S", help="P_QSO for a share S of quasars in the input"
-    )
-    group.add_argument(
-        "--c-threshold", type=float, metavar="C", help="lines of confidence above C (default 0.5)"
-    )
-    group.add_argument(
-        "--min-lines", type=int, metavar="N", help="at least N such lines (default 1)"
-    )

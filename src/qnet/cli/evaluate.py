@@ -7,62 +7,43 @@ import os
 from pathlib import Path
 from typing import Any
 
+from qnet.cli import parser as shared
 from qnet.cli.common import OK, refuse_output, report_failures
 from qnet.core.errors import InputError
 
 
-def add_commands(commands: Any) -> None:
-    """The command ``qnet evaluate``."""
-    parser = commands.add_parser(
-        "evaluate",
-        help="catalogues against truth: purity, completeness, redshift errors",
-        description=(
-            "Measure one or several catalogues against truth: purity and completeness, redshift "
-            "errors, calibration, BAL quasars; every number with its interval and definition."
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command."""
+    parser = add_parser(
+        description="Compare one or several catalogues with truth: purity and completeness, "
+        "redshift errors, calibration, BAL quasars; every number with its interval and definition.",
+        parents=[
+            shared.model(" for --spectra"),
+            shared.criterion("the catalogue's own"),
+        ],
+        examples=(
+            "qnet evaluate catalogue.fits --truth truth.fits",
+            "qnet evaluate catalogue.fits pure.csv --truth truth.fits --json out.json --plots figs",
         ),
     )
-    parser.set_defaults(command=_evaluate)
-    parser.add_argument(
-        "catalogues",
-        nargs="*",
-        metavar="CATALOGUE",
-        help="catalogues of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE",
-    )
-    parser.add_argument(
-        "--truth", nargs="+", required=True, metavar="T", help="truth tables: FITS or CSV"
-    )
-    parser.add_argument(
-        "--spectra",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="spectra to classify first, and to measure beside the catalogues",
-    )
-    parser.add_argument("--model", metavar="M", help="model for --spectra (default: qnet's own)")
-    criterion = parser.add_argument_group(
-        "what is called a quasar (default: the catalogue's own rule)"
-    )
-    criterion.add_argument(
-        "--c-threshold", type=float, metavar="C", help="lines of confidence above C"
-    )
-    criterion.add_argument("--min-lines", type=int, metavar="N", help="at least N such lines")
-    criterion.add_argument("--p-threshold", type=float, metavar="P", help="P_QSO or PROB above P")
-    criterion.add_argument(
-        "--zwarn", action="store_true", help="redrock: a quasar needs ZWARN == 0 too"
-    )
-    parser.add_argument(
-        "--dv-max",
-        type=float,
-        metavar="V",
-        help="largest velocity error of a right redshift [km/s] (default 6000)",
-    )
-    parser.add_argument(
-        "--level", type=float, metavar="L", help="confidence level of the intervals (default 0.95)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default 0)")
-    parser.add_argument("--json", metavar="OUT", help="write all numbers as JSON")
-    parser.add_argument("--plots", metavar="DIR", help="draw figures (PNG) into this folder")
+    text = "catalogues of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE"
+    shared.add(parser, "catalogues", "CATALOGUE", text, nargs="*")
+    text = "truth tables: FITS or CSV"
+    shared.add(parser, "--truth", "T", text, nargs="+", required=True)
+    text = "spectra to classify first and to evaluate beside the catalogues (default: none)"
+    shared.add(parser, "--spectra", "FILE", text, [], nargs="+")
+    text = "quasars of redrock must have ZWARN == 0"
+    parser.add_argument("--zwarn", action="store_true", help=text)
+    text = "largest velocity error of a right redshift [km/s] (default: 6000)"
+    shared.add(parser, "--dv-max", "V", text, type=float)
+    text = "confidence level of the intervals (default: 0.95)"
+    shared.add(parser, "--level", "L", text, type=float)
+    shared.add(parser, "--seed", "S", "seed of the bootstrap", 0)
+    shared.add(parser, "--json", "OUT", "write all numbers to this JSON file (default: none)")
+    text = "draw figures (PNG) into this folder; needs matplotlib (default: none)"
+    shared.add(parser, "--plots", "DIR", text)
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    parser.set_defaults(command=_evaluate)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -74,13 +55,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     classified, status = _classified(arguments)
     if status != OK and not classified:
         return status
-    given = {"dv_max": arguments.dv_max, "level": arguments.level, "seed": arguments.seed}
+    names = ("c_threshold", "min_lines", "p_threshold", "dv_max", "level", "seed")
+    given = {name: getattr(arguments, name) for name in names}
     comparison = compare(
         [*arguments.catalogues, *classified],
         arguments.truth,
-        c_threshold=arguments.c_threshold,
-        min_lines=arguments.min_lines,
-        p_threshold=arguments.p_threshold,
         need_zwarn=arguments.zwarn,
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -96,7 +75,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
-    """The catalogue of the spectra, where there are any, and the exit status that is left."""
+    """The catalogue of the spectra, where there are any, and the exit status so far."""
     if not arguments.spectra:
         if not arguments.catalogues:
             raise InputError("nothing to measure: give catalogues, --spectra, or both")
@@ -106,7 +85,7 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
     from qnet.classification.files import classify_files
     from qnet.classification.options import Options
 
-    options = Options(arguments.model, progress=True)
+    options = Options(arguments.model, progress=not arguments.quiet)
     catalogue, failures = classify_files(arguments.spectra, options)
     classified = [catalogue.to_table()] if catalogue.columns else []
     status = report_failures(failures, arguments.spectra, bool(classified), "classified")

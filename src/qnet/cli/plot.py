@@ -5,78 +5,55 @@ from __future__ import annotations
 import argparse
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qnet.cli.common import OK, add_criterion, refuse_output
+from qnet.cli import parser as shared
+from qnet.cli.common import OK, refuse_output, summarise
 from qnet.core.errors import InputError, QnetWarning
 
 if TYPE_CHECKING:
     from qnet.core.spectra import Spectra
 
 
-def add_commands(commands: Any) -> None:
-    """The command ``qnet plot``."""
-    parser = commands.add_parser(
-        "plot",
-        help="a spectrum in, a figure with the lines found out",
-        description="Plot a spectrum with the lines that a network finds in it.",
-    )
-    parser.set_defaults(command=_plot)
-    parser.add_argument(
-        "inputs", nargs="+", metavar="FILE", help="file of spectra, or the frames of one exposure"
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command."""
+    parser = add_parser(
+        description="Draw a spectrum and the lines that a network finds in it. Needs matplotlib.",
+        parents=[
+            shared.spectra("FILE", "file of spectra, or the frames of one exposure"),
+            shared.output("figure to write: .png, .pdf or .svg"),
+            shared.model(),
+            shared.criterion(),
+        ],
+        examples=(
+            "qnet plot spec-7102-56666-0129.fits -o spectrum.png",
+            "qnet plot coadd.fits --row 3 -o row.pdf --c-threshold 0.8",
+        ),
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--row", type=int, metavar="N", help="the spectrum in this row, from 0")
-    which.add_argument("--targetid", type=int, metavar="T", help="the spectrum of this TARGETID")
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="figure to write: .png, .pdf or .svg"
-    )
-    parser.add_argument(
-        "--model",
-        metavar="M",
-        help="weights file, or name of a model that ships (default: the default one)",
-    )
-    add_criterion(parser)
-    parser.add_argument(
-        "--coadd",
-        choices=("none", "target"),
-        default="none",
-        help="target: join the exposures of each TARGETID first",
-    )
-    parser.add_argument(
-        "--spall", metavar="FILE", help="spAll file with the THING_IDs of spPlate, spCFrame files"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
+    text = "row of the spectrum, from 0 (default: the only one)"
+    shared.add(which, "--row", "N", text, type=int)
+    text = "TARGETID of the spectrum (default: see --row)"
+    shared.add(which, "--targetid", "T", text, type=int)
+    parser.set_defaults(command=_plot)
 
 
 def _plot(arguments: argparse.Namespace) -> int:
     """Run ``qnet plot``."""
-    from qnet.model.model import load_model
-    from qnet.plotting import plot_spectrum
-    from qnet.plotting.figure import check_figure_name, new_axes, require_matplotlib, save_figure
+    from qnet.model import load_model
+    from qnet.plotting import new_axes, plot_spectrum, save_figure
+    from qnet.plotting.figure import check_figure_name, require_matplotlib
 
     check_figure_name(arguments.output)
-    refuse_output(
-        arguments.output,
-        arguments.overwrite,
-        [*arguments.inputs, arguments.spall, arguments.model],
-        "figure",
-    )
+    inputs = [*arguments.inputs, arguments.spall, arguments.model]
+    refuse_output(arguments.output, arguments.overwrite, inputs, "figure")
     require_matplotlib()
     model = load_model(arguments.model)
     spectra = _read(arguments)
-    axes = plot_spectrum(
-        spectra,
-        model,
-        _row(spectra, arguments),
-        p_threshold=arguments.p_threshold,
-        prior_qso=arguments.prior_qso,
-        c_threshold=arguments.c_threshold,
-        min_lines=arguments.min_lines,
-        ax=new_axes(),
-    )
+    row, criterion = _row(spectra, arguments), shared.criterion_options(arguments)
+    axes = plot_spectrum(spectra, model, row, **criterion, ax=new_axes())
     save_figure(axes, arguments.output, overwrite=arguments.overwrite)
-    print(f"qnet: {axes.get_title()} -> {arguments.output}")
+    summarise(arguments, f"{axes.get_title()} -> {arguments.output}")
     return OK
 
 

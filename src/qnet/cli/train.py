@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from qnet.cli.common import INTERRUPTED, OK, TERMINATED, Terminated, complain, count
+from qnet.cli import parser as shared
+from qnet.cli.common import INTERRUPTED, OK, TERMINATED, Terminated, complain, count, summarise
 from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,132 +37,86 @@ _PLAIN = (
 _SHAPE = ("boxes", "strides", "padding", "units", "dropout")
 
 
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Defaults in the help, as they would be typed, where there are any."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        if (
-            action.default is None
-            or action.default is False
-            or action.default in ("", argparse.SUPPRESS)
-        ):
-            return action.help
-        if isinstance(action.default, tuple):
-            return f"{action.help} (default: {' '.join(map(str, action.default))})"
-        return super()._get_help_string(action)
-
-
-def add_commands(commands: Any) -> None:
-    """Add ``qnet train``."""
-    parser = commands.add_parser(
-        "train",
-        help="train a network on prepared data and truth",
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command."""
+    parser = add_parser(
         description="Train a network on prepared data and truth. The folder OUT gets the weights "
         "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint.",
-        formatter_class=_Formatter,
+        parents=[shared.output("folder of the run", "replace the run in OUT")],
+        examples=(
+            "qnet train --data data.fits --truth truth.fits -o run1",
+            "qnet train --data sim.fits --truth sim_truth.fits -o run2 --epochs 50 --patience 5",
+        ),
     )
-    parser.set_defaults(command=_train)
-    parser.add_argument(
-        "--data", nargs="+", required=True, metavar="FILE", help="prepared data files"
-    )
-    parser.add_argument("--truth", nargs="+", required=True, metavar="FILE", help="truth tables")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="folder of the run")
-    parser.add_argument("--init", metavar="MODEL", help="weights file to start from")
-    parser.add_argument(
-        "--ensemble", type=int, default=1, metavar="N", help="networks, on bootstrap samples"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in OUT")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run in OUT")
-    parser.add_argument(
-        "--distribute", action="store_true", help="use all devices of JAX (KERAS_BACKEND=jax)"
-    )
+    shared.add(parser, "--data", "FILE", "prepared data files", nargs="+", required=True)
+    shared.add(parser, "--truth", "FILE", "truth tables", nargs="+", required=True)
+    shared.add(parser, "--init", "MODEL", "weights file to start from (default: random weights)")
+    text = "number of networks; several are trained on a bootstrap sample each"
+    shared.add(parser, "--ensemble", "N", text, 1)
+    for option, text in (
+        ("--resume", "go on with the run in OUT"),
+        ("--distribute", "use all devices of JAX (KERAS_BACKEND=jax)"),
+    ):
+        parser.add_argument(option, action="store_true", help=text)
     _add_training(parser.add_argument_group("training"))
     _add_network(parser.add_argument_group("network (not with --init)"))
-    _add_naming(parser.add_argument_group("what the weights file says"))
+    _add_naming(parser.add_argument_group("description in the weights file"))
+    parser.set_defaults(command=_train)
 
 
 def _add_training(group: Any) -> None:
     """The options of a run."""
     from qnet.training.settings import Augmentation, Loss, Precision, Schedule, Settings
 
-    plain, change = Settings(), Augmentation()
-    _number(group, "--epochs", plain.epochs, "passes over the data")
-    _number(group, "--batch-size", plain.batch_size, "spectra per step")
-    _number(group, "--learning-rate", plain.learning_rate, "of Adam")
-    group.add_argument(
-        "--schedule", choices=get_args(Schedule), default=plain.schedule, help="of the rate"
-    )
-    _number(group, "--weight-decay", plain.weight_decay, "decoupled, as in AdamW")
-    group.add_argument("--loss", choices=get_args(Loss), default=plain.loss, help="loss")
-    group.add_argument(
-        "--precision", choices=get_args(Precision), default=plain.precision, help="of the layers"
-    )
-    _number(group, "--validation", plain.validation, "share of the TARGETIDs kept for validation")
-    group.add_argument(
-        "--patience", type=int, metavar="N", help="stop after N epochs without a better one"
-    )
-    _number(group, "--seed", plain.seed, "seed of weights, split, order and augmentation")
-    _number(group, "--memory", plain.memory, "memory for the spectra [GiB]")
-    _number(group, "--noise", change.noise, "augmentation: noise added, in units of a pixel's own")
-    _number(group, "--tilt", change.tilt, "augmentation: scatter of a smooth factor")
-    _number(group, "--gap", change.gap, "augmentation: probability of a run of dead pixels")
+    plain, change, add = Settings(), Augmentation(), functools.partial(shared.add, group)
+    add("--epochs", "N", "passes over the data", plain.epochs)
+    add("--batch-size", "N", "spectra per step", plain.batch_size)
+    add("--learning-rate", "X", "learning rate of Adam", plain.learning_rate)
+    add("--schedule", get_args(Schedule), "schedule of the learning rate", plain.schedule)
+    add("--weight-decay", "X", "weight decay, decoupled as in AdamW", plain.weight_decay)
+    add("--loss", get_args(Loss), "loss function", plain.loss)
+    add("--precision", get_args(Precision), "precision of the layers", plain.precision)
+    add("--validation", "X", "fraction of the TARGETIDs for validation", plain.validation)
+    add("--patience", "N", "stop after N epochs without a lower loss (default: never)", type=int)
+    add("--seed", "N", "seed of weights, split, order and augmentation", plain.seed)
+    add("--memory", "X", "memory for the spectra [GiB]", plain.memory)
+    add("--noise", "X", "augmentation: noise added, in units of a pixel's own", change.noise)
+    add("--tilt", "X", "augmentation: scatter of a smooth factor", change.tilt)
+    add("--gap", "X", "augmentation: probability of a run of dead pixels", change.gap)
 
 
 def _add_network(group: Any) -> None:
     """The options of the network."""
     from qnet.training.settings import NetworkOptions
 
-    network = NetworkOptions()
-    group.add_argument("--lines", nargs="+", default=network.lines, metavar="LINE", help="lines")
-    group.add_argument(
-        "--lines-bal", nargs="*", default=network.lines_bal, metavar="LINE", help="BAL lines"
-    )
-    _number(group, "--boxes", network.boxes, "boxes per line")
-    _number(group, "--layers", network.nlayers, "convolutions")
-    for option, value, text in (
-        ("--filters", network.filters, "filters of each"),
-        ("--width", network.width, "width of each [pixels]"),
-    ):
-        group.add_argument(
-            option,
-            type=int,
-            nargs="+",
-            default=(value,),
-            metavar="N",
-            help=f"{text}: one number, or one for each",
-        )
-    _number(group, "--strides", network.strides, "step of each [pixels]")
-    group.add_argument(
-        "--padding", choices=("valid", "same"), default=network.padding, help="padding of each"
-    )
-    _number(group, "--units", network.units, "width of the dense layer")
-    _number(group, "--dropout", network.dropout, "share dropped after each convolution")
-    _number(group, "--redshift-bins", 0, "bins of a redshift head beside the lines; 0 for none")
-    group.add_argument(
-        "--redshift-range",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="redshifts of the first and the last bin (default: those of simulated quasars)",
-    )
+    network, add = NetworkOptions(), functools.partial(shared.add, group)
+    add("--lines", "LINE", "emission lines", network.lines, nargs="+")
+    add("--lines-bal", "LINE", "lines of broad absorption", network.lines_bal, nargs="*")
+    add("--boxes", "N", "boxes per line", network.boxes)
+    add("--layers", "N", "number of convolutions", network.nlayers)
+    text = "filters of each convolution: one number, or one for each"
+    add("--filters", "N", text, (network.filters,), nargs="+", type=int)
+    text = "width of each convolution [pixels]: one number, or one for each"
+    add("--width", "N", text, (network.width,), nargs="+", type=int)
+    add("--strides", "N", "step of each convolution [pixels]", network.strides)
+    add("--padding", ("valid", "same"), "padding of each convolution", network.padding)
+    add("--units", "N", "width of the dense layer", network.units)
+    add("--dropout", "X", "fraction dropped after each convolution", network.dropout)
+    add("--redshift-bins", "N", "bins of a redshift head beside the lines; 0 for none", 0)
+    text = "redshifts of the first and the last bin (default: those of simulated quasars)"
+    group.add_argument("--redshift-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text)
 
 
 def _add_naming(group: Any) -> None:
-    """What the weights are called."""
+    """The description of the weights."""
     from qnet.training.settings import Settings
 
     plain = Settings()
-    group.add_argument("--name", default=plain.name, help="name of the model")
-    group.add_argument(
-        "--model-version", default=plain.version, metavar="V", help="version of the model"
+    shared.add(group, "--name", "NAME", "name of the model", plain.name)
+    shared.add(group, "--model-version", "V", "version of the model", plain.version)
+    shared.add(
+        group, "--licence", "LICENCE", "licence of the weights (default: none)", plain.licence
     )
-    group.add_argument("--licence", default=plain.licence, help="licence of the weights")
-
-
-def _number(group: Any, option: str, default: float, text: str) -> None:
-    """An option that takes a number of the default's kind."""
-    metavar = "N" if isinstance(default, int) else "X"
-    group.add_argument(option, type=type(default), default=default, metavar=metavar, help=text)
 
 
 def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
@@ -206,7 +162,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _train(arguments: argparse.Namespace) -> int:
     """Run ``qnet train``."""
-    from qnet.training import train
+    from qnet import train
 
     try:
         models = train(
@@ -230,23 +186,23 @@ def _train(arguments: argparse.Namespace) -> int:
             else f"{what} before an epoch was done"
         )
         return TERMINATED if terminated else INTERRUPTED
-    _report(models, Path(arguments.output))
+    _report(models, arguments)
     return OK
 
 
-def _report(models: Sequence[Model], folder: Path) -> None:
-    """Say what was left out, and how well each network does."""
+def _report(models: Sequence[Model], arguments: argparse.Namespace) -> None:
+    """Print what was left out, and the losses of each network."""
     from qnet.training.checkpoint import member_folder
     from qnet.training.data import describe
 
     if removed := models[0].weights.provenance.get("removed"):
-        print(f"qnet: of the spectra, {describe(removed)}")
+        summarise(arguments, f"of the spectra, {describe(removed)}")
     for number, model in enumerate(models, start=1):
         made = model.weights.provenance
         row = made["history"][made["epoch"] - 1]
         losses = ", ".join(f"{key} {row[key]:.4g}" for key in ("loss", "val_loss") if key in row)
         spectra = count(made["nspec_train"], "spectrum")
-        print(
-            f"qnet: {model.name}: epoch {made['epoch']}, {losses}, {spectra} -> "
-            f"{member_folder(folder, number, len(models))}"
+        folder = member_folder(Path(arguments.output), number, len(models))
+        summarise(
+            arguments, f"{model.name}: epoch {made['epoch']}, {losses}, {spectra} -> {folder}"
         )

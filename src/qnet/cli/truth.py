@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from qnet.cli.common import OK, count, refuse_output
+from qnet.cli import parser as shared
+from qnet.cli.common import OK, count, refuse_output, summarise
 
 
-def add_commands(commands: Any) -> None:
-    """The command ``qnet truth``."""
-    parser = commands.add_parser(
-        "truth",
-        help="superset and quasar catalogue in, truth file out",
-        description="Build a truth file from supersets of visually inspected targets and the "
-        "quasar catalogue (DRQ) that has their BAL columns.",
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command."""
+    parser = add_parser(
+        description="Make a truth file from supersets of visually inspected targets and the quasar "
+        "catalogue (DRQ) that has their BAL columns.",
+        parents=[shared.output("truth file to write: .fits, .fits.gz or .csv")],
+        examples=(
+            "qnet truth --superset Superset_DR12Q.fits --drq DR12Q.fits -o truth.fits",
+            "qnet truth --superset Superset_DR12Q.fits -o truth.csv",
+        ),
     )
+    supersets = "supersets of BOSS or eBOSS"
+    shared.add(parser, "--superset", "S", supersets, nargs="+", required=True)
+    text = "quasar catalogue with THING_ID, BI_CIV, and BAL_FLAG_VI or BAL_PROB (default: none)"
+    shared.add(parser, "--drq", "D", text)
     parser.set_defaults(command=_truth)
-    parser.add_argument(
-        "--superset", nargs="+", required=True, metavar="S", help="BOSS or eBOSS supersets"
-    )
-    parser.add_argument(
-        "--drq", metavar="D", help="quasar catalogue with THING_ID, BAL_FLAG_VI and BI_CIV"
-    )
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="truth file to write: .fits or .csv"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
 
 
 def _truth(arguments: argparse.Namespace) -> int:
@@ -37,12 +34,9 @@ def _truth(arguments: argparse.Namespace) -> int:
     refuse_output(arguments.output, arguments.overwrite, [*arguments.superset, arguments.drq])
     truth = build_truth(arguments.superset, arguments.drq)
     write_truth(truth, arguments.output, overwrite=arguments.overwrite)
-    print(
-        f"qnet: {count(len(truth), 'object')}"
-        + ("" if arguments.drq is None else f", {truth.joined} of them in the DRQ")
-        + f" -> {arguments.output}"
-    )
+    joined = "" if arguments.drq is None else f", {truth.joined} of them in the DRQ"
+    summarise(arguments, f"{count(len(truth), 'object')}{joined} -> {arguments.output}")
     if truth.removed:
         left_out = ", ".join(f"{number} {reason}" for reason, number in truth.removed.items())
-        print(f"qnet: rows left out: {left_out}")
+        summarise(arguments, f"rows left out: {left_out}")
     return OK

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qnet.cli.common import OK, refuse_output
+from qnet.cli import parser as shared
+from qnet.cli.common import OK, refuse_output, summarise
 from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,40 +17,57 @@ if TYPE_CHECKING:
     from qnet.model.layers import ConvLayer
     from qnet.model.model import Model
 
-#: Lists and mappings whose text is longer than this are summed up.
+#: Lists and mappings whose text is longer than this are summarised.
 _LONGEST = 200
 
 
-def add_commands(commands: Any) -> None:
-    """The commands ``qnet model list``, ``qnet model inspect`` and ``qnet model convert``."""
-    model = commands.add_parser("model", help="look at or convert weights files")
-    actions = model.add_subparsers(title="actions", required=True, metavar="ACTION")
-    listed = actions.add_parser("list", help="print the models that ship with qnet")
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command and its three actions."""
+    model = add_parser(
+        description="List, inspect or convert weights files.",
+        examples=("qnet model list", "qnet model inspect qnet"),
+    )
+    model.set_defaults(command=shared.show_help(model))
+    actions: Any = model.add_subparsers(title="actions", metavar="ACTION")
+    text = "Print the names of the models of qnet"
+    examples = ("qnet model list", "qnet classify coadd-*.fits -o old.fits --model qnet@1")
+    listed = actions.add_parser("list", help=text, description=f"{text}.", examples=examples)
     listed.set_defaults(command=_list)
-    inspect = actions.add_parser("inspect", help="print what a weights file holds")
+
+    source = argparse.ArgumentParser(add_help=False)
+    source.add_argument("model", metavar="MODEL", help="weights file, or name of a model of qnet")
+    for option, nargs, outputs in (("--lines", "+", "emission"), ("--lines-bal", "*", "BAL")):
+        text = f"{outputs} lines of the outputs of a .h5 file (default: QuasarNET's)"
+        shared.add(source, option, "LINE", text, nargs=nargs)
+    text = "Print what a weights file holds"
+    inspect = actions.add_parser(
+        "inspect",
+        help=text,
+        description=f"{text}: stages, lines, calibration, a summary of its training.",
+        parents=[source],
+        examples=("qnet model inspect qnet", "qnet model inspect quasarnet.h5 --json"),
+    )
+    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
     inspect.set_defaults(command=_inspect)
-    inspect.add_argument("--json", action="store_true", help="print JSON")
+
+    text = "Write QuasarNET's .h5 as a .safetensors file"
     convert = actions.add_parser(
-        "convert", help="write QuasarNET's .h5 as a self-describing .safetensors file"
+        "convert",
+        help=text,
+        description=f"{text}, which holds its own lines, rest wavelengths and grid.",
+        parents=[source, shared.output("weights file to write: .safetensors")],
+        examples=(
+            "qnet model convert quasarnet.h5 -o quasarnet.safetensors",
+            "qnet model convert quasarnet.h5 -o mine.safetensors --name mine --model-version 2",
+        ),
     )
+    for option, metavar, part in (
+        ("--name", "NAME", "name of the model"),
+        ("--model-version", "V", "version of the model"),
+        ("--licence", "LICENCE", "licence of the weights"),
+    ):
+        shared.add(convert, option, metavar, f"{part} (default: the file's)")
     convert.set_defaults(command=_convert)
-    convert.add_argument(
-        "-o", "--output", required=True, metavar="OUT", help="file to write, .safetensors"
-    )
-    convert.add_argument("--name", help="name of the model (default: the file's)")
-    convert.add_argument("--model-version", metavar="V", help="version of the model")
-    convert.add_argument("--licence", help="licence of the weights")
-    convert.add_argument("--overwrite", action="store_true", help="replace an existing OUT")
-    for parser in (inspect, convert):
-        parser.add_argument(
-            "model", metavar="MODEL", help="weights file, or name of a model that ships with qnet"
-        )
-        parser.add_argument(
-            "--lines", nargs="+", metavar="LINE", help="emission lines of a .h5 file's outputs"
-        )
-        parser.add_argument(
-            "--lines-bal", nargs="*", metavar="LINE", help="BAL lines of a .h5 file's outputs"
-        )
 
 
 def _list(_arguments: argparse.Namespace) -> int:
@@ -60,13 +78,13 @@ def _list(_arguments: argparse.Namespace) -> int:
     for model in models:
         print(model.label + ("  (default)" if model.label == DEFAULT_MODEL else ""))
     if not models:
-        print("no weights ship with this version of qnet")
+        print("this version of qnet has no models")
     return OK
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
     """Run ``qnet model inspect``."""
-    from qnet.model.model import load_model
+    from qnet.model import load_model
 
     model = load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
     weights = model.weights
@@ -92,7 +110,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         rows |= dict(_describe_refine(weights.refine))
     if weights.calibration is not None:
         rows |= dict(_describe_calibration(weights.calibration))
-    rows |= dict(_summarise(weights.provenance))
+    rows |= dict(_describe_making(weights.provenance))
     width = max(map(len, rows))
     for key, value in rows.items():
         print(f"{_printable(key):<{width}}  {_printable(value)}")
@@ -102,12 +120,12 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _printable(text: str) -> str:
-    """Text without what would steer a terminal: a file may hold anything."""
+    """Text without control characters, which a file may hold."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:
-    """What ``qnet model inspect`` prints of a model and its first stage."""
+    """Rows that describe a model and its first stage."""
     architecture, weights = model.architecture, model.weights
     rescale = f"{architecture.offset_shift:g} + {architecture.offset_scale:g} x"
     plain = architecture.offset_scale == 1 and architecture.offset_shift == 0
@@ -129,7 +147,7 @@ def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
-    """What it prints of the second stage."""
+    """Rows that describe the second stage."""
     window = refine.window
     yield "refine: grid", str(window.grid)
     yield (
@@ -139,17 +157,23 @@ def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     )
     yield "refine: convolutions", _convolutions(refine.convs)
     yield "refine: dense", str(refine.units)
-    yield "refine: passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the guess"
+    yield (
+        "refine: passes",
+        f"{refine.passes}, at most {refine.max_dv:g} km/s from the redshift given",
+    )
     yield "refine: scores candidates", "yes" if refine.scores else "no"
     yield "refine: broad absorption", "yes" if refine.bal else "no"
     yield "refine: parameters", str(refine.nparameters)
 
 
 def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]:
-    """What it prints of the calibration."""
+    """Rows that describe the calibration."""
     low, high = calibration.z_range
     yield "P_QSO", f"of {', '.join(calibration.p_qso.names)}"
-    yield "class mix", ", ".join(f"{name} {share:g}" for name, share in calibration.mix.items())
+    yield (
+        "class mix",
+        ", ".join(f"{name} {fraction:g}" for name, fraction in calibration.mix.items()),
+    )
     yield "IS_QSO", f"P_QSO > {calibration.p_threshold:g}"
     if calibration.p_bal is not None:
         yield "P_BAL", f"of {', '.join(calibration.p_bal.names)}"
@@ -158,8 +182,8 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
     if calibration.p_candidate is not None:
         yield (
             "candidates",
-            f"at most {calibration.candidates}, of share >= {calibration.candidate_floor:g}, by "
-            f"score + {calibration.fraction_exponent:g} log(share)",
+            f"at most {calibration.candidates}, of fraction >= {calibration.candidate_floor:g}, by "
+            f"score + {calibration.fraction_exponent:g} log(fraction)",
         )
         yield "P_QSO then", f"of {', '.join(calibration.p_candidate.names)}"
     yield "trained redshifts", f"{low:g} to {high:g}"
@@ -172,13 +196,13 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
             yield name, f"{spans} Angstrom"
 
 
-def _summarise(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What it prints of what made the weights: short values whole, of long ones how many."""
+def _describe_making(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Rows that describe the making of the weights; of long values their number."""
     for key, value in provenance.items():
         text = str(value)
         if isinstance(value, (list, dict)) and len(text) > _LONGEST:
             kind = "entries" if isinstance(value, list) else "keys"
-            text = f"{len(value)} {kind} (whole with --json)"
+            text = f"{len(value)} {kind} (all with --json)"
         if value:
             yield key, text
 
@@ -187,7 +211,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     """Run ``qnet model convert``."""
     import dataclasses
 
-    from qnet.model.model import load_model
+    from qnet.model import load_model
     from qnet.model.weights import write_weights
 
     refuse_output(arguments.output, arguments.overwrite, [arguments.model], "weights file")
@@ -203,7 +227,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         model.weights, **{key: value for key, value in given.items() if value is not None}
     )
     write_weights(arguments.output, weights, overwrite=arguments.overwrite)
-    print(f"qnet: {weights.name}@{weights.version} -> {arguments.output}")
+    summarise(arguments, f"{weights.name}@{weights.version} -> {arguments.output}")
     return OK
 
 

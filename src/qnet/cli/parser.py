@@ -1,0 +1,218 @@
+"""Parser of the command line, and the options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from qnet.cli.common import OK
+
+#: Page of the documentation that describes the commands.
+DOCUMENTATION = "docs/reference/cli.md"
+
+#: Rows that a range may name: more than any file has.
+_MOST_ROWS = 10_000_000
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with defaults as they are typed, where there are any, and lines of examples kept."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.nargs == 0 or action.default in (None, "", [], argparse.SUPPRESS):
+            return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(map(str, action.default))})"
+        return super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that suggests what a mistyped command or option may mean."""
+
+    def __init__(
+        self,
+        *,
+        parents: Sequence[argparse.ArgumentParser] = (),
+        examples: Sequence[str] = (),
+        note: str = "",
+        **options: Any,
+    ) -> None:
+        super().__init__(formatter_class=Formatter, parents=[*parents, verbosity()], **options)
+        section = "" if self.prog == "qnet" else f", section {self.prog}"
+        shown = "".join(f"  {line}\n" for line in examples)
+        self.epilog = f"examples:\n{shown}\n{note}documentation: {DOCUMENTATION}{section}"
+
+    def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
+        """Argument of a line of an argument file; blank lines are none."""
+        return [arg_line.strip()] if arg_line.strip() else []
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments of a command, whose options must all be known."""
+        if self._subparsers is None:
+            known = [*self._option_string_actions]
+            for word in itertools.takewhile(lambda word: word != "--", args or ()):
+                name = word.partition("=")[0]
+                if name.startswith("--") and not any(option.startswith(name) for option in known):
+                    self.error(f"unknown option {name}{_suggestion(name, known)}")
+        return super().parse_known_args(args, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a value that is not among the choices, and suggest one of them."""
+        if action.choices is not None and value not in action.choices:
+            hint = _suggestion(str(value), map(str, action.choices))
+            choices = ", ".join(map(str, action.choices))
+            raise argparse.ArgumentError(
+                action, f"invalid choice: {value!r}{hint} (choose from {choices})"
+            )
+
+
+#: Makes the parser of a command, whose name and line of help are known already.
+AddParser = Callable[..., Parser]
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    """The nearest of the known words, as the end of a message."""
+    nearest = difflib.get_close_matches(word, list(known), n=1)
+    return f": did you mean {nearest[0]}?" if nearest else ""
+
+
+def show_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    """What is run when no command is named: print the help."""
+
+    def run(_: argparse.Namespace) -> int:
+        parser.print_help()
+        return OK
+
+    return run
+
+
+def add(group: Any, option: str, values: Any, text: str, default: Any = None, **more: Any) -> None:
+    """Add an option whose values are named by a metavar, or are a tuple of choices."""
+    more["choices" if isinstance(values, tuple) else "metavar"] = values
+    if isinstance(default, (int, float)):
+        more["type"] = type(default)
+    group.add_argument(option, help=text, default=default, **more)
+
+
+def verbosity() -> argparse.ArgumentParser:
+    """-v and -q, of ``qnet`` and of each command."""
+    parent = argparse.ArgumentParser(add_help=False)
+    # SUPPRESS: where a command has no -v, one before the command stays.
+    for names, action, text in (
+        (("-v", "--verbose"), "count", "print what is being done; twice: tracebacks of errors too"),
+        (("-q", "--quiet"), "store_true", "print warnings and errors only"),
+    ):
+        parent.add_argument(*names, action=action, default=argparse.SUPPRESS, help=text)
+    return parent
+
+
+def spectra(metavar: str = "INPUT", text: str = "FITS files of spectra") -> argparse.ArgumentParser:
+    """Files of spectra, and how they are read."""
+    parent = argparse.ArgumentParser(add_help=False)
+    add(parent, "inputs", metavar, text, nargs="+")
+    text = "target: join the exposures of each TARGETID of a file into one spectrum"
+    add(parent, "--coadd", ("none", "target"), text, "none")
+    text = "spAll file with the THING_IDs of spPlate and spCFrame files (default: none)"
+    add(parent, "--spall", "FILE", text)
+    return parent
+
+
+def output(text: str, overwrite: str = "replace an existing OUT") -> argparse.ArgumentParser:
+    """The output, and whether it may be replaced."""
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument("-o", "--output", required=True, metavar="OUT", help=text)
+    parent.add_argument("--overwrite", action="store_true", help=overwrite)
+    return parent
+
+
+def model(purpose: str = "") -> argparse.ArgumentParser:
+    """The model."""
+    parent = argparse.ArgumentParser(add_help=False)
+    text = f"weights file, or NAME or NAME@VERSION of a model of qnet{purpose}"
+    add(parent, "--model", "M", f"{text} (default: as marked by qnet model list)")
+    return parent
+
+
+def criterion(own: str = "the model's") -> argparse.ArgumentParser:
+    """The criterion of a quasar, for a model or for catalogues that have their own."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group("criterion of a quasar")
+    if own == "the model's":
+        add(group, "--p-threshold", "P", f"P_QSO is above P (default: {own})", type=float)
+        text = "P_QSO for a fraction F of quasars in the input (default: that of the calibration)"
+        add(group, "--prior-qso", "F", text, type=float)
+        c_threshold, min_lines = "0.5", "1"
+    else:
+        text = f"P_QSO, or PROB of SQUEzE, is above P (default: {own})"
+        add(group, "--p-threshold", "P", text, type=float)
+        c_threshold = min_lines = own
+    text = f"in place of P_QSO: lines of confidence above C (default: {c_threshold})"
+    add(group, "--c-threshold", "C", text, type=float)
+    add(group, "--min-lines", "N", f"at least N such lines (default: {min_lines})", type=int)
+    return parent
+
+
+def criterion_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Values of the options of the criterion, as functions take them."""
+    names = ("p_threshold", "prior_qso", "c_threshold", "min_lines")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def rows(title: str) -> tuple[argparse.ArgumentParser, Any]:
+    """Rows of the input that are used, and the group for further options of this kind."""
+    parent = argparse.ArgumentParser(add_help=False)
+    group = parent.add_argument_group(title)
+    add(group, "--targets", ("all", "qso"), "all, or the quasar targets", "all")
+    text = "these TARGETIDs (--targetids=-1,2 where the first is negative; default: all)"
+    add(group, "--targetids", "T", text, nargs="+", type=integers)
+    return parent, group
+
+
+def integers(text: str) -> list[int]:
+    """One integer or several joined by commas."""
+    return _joined(text, lambda part: [_integer(part)])
+
+
+def row_range(text: str) -> list[int]:
+    """A row, a range start:stop, or several joined by commas."""
+    return _joined(text, lambda part: _range(part) if ":" in part else [_integer(part)])
+
+
+def _joined(text: str, parse: Callable[[str], list[int]]) -> list[int]:
+    """Numbers of the parts of a text that are joined by commas."""
+    numbers = [number for part in text.split(",") if part.strip() for number in parse(part)]
+    if not numbers:
+        raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
+    return numbers
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+
+
+def _range(text: str) -> list[int]:
+    """The integers of start:stop."""
+    try:
+        start, stop = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a range of rows: expected start:stop"
+        ) from error
+    if not 0 <= start < stop:
+        raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
+    if stop - start > _MOST_ROWS:
+        raise argparse.ArgumentTypeError(f"{text!r} is more than {_MOST_ROWS} rows")
+    return list(range(start, stop))
+
+
+def flat(lists: list[list[int]] | None, kind: Callable[[list[int]], Any]) -> Any:
+    """Lists of integers as one collection; None stays None."""
+    return None if lists is None else kind([value for part in lists for value in part])

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table, vstack
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
@@ -381,13 +382,18 @@ def test_the_defaults_in_the_texts_are_those_of_the_functions():
     assert text.endswith(f"(default: {fraction:g})")
 
 
-def test_examples_run(spectra, monkeypatch, capsys):
+def test_examples_run(tmp_path, monkeypatch, capsys):
     """The examples of the help, in an order in which each has its files."""
-    monkeypatch.chdir(spectra)
-    os.rename("spec-0.fits", "spec-7102-56666-0129.fits")
-    mock = ["simulate", "-n", "12", "--survey", "desi", "--format", "coadd"]
-    assert main([*mock, "-o", "coadd.fits", "--truth-out", "truth.fits"]) == 0
+    monkeypatch.chdir(tmp_path)
+    for survey, layout, output in (("desi", "coadd", "coadd.fits"), ("boss", "spec", "specs")):
+        how = ["-n", "12", "--survey", survey, "--format", layout, "-o", output]
+        assert main(["simulate", *how, "--truth-out", f"{survey}.fits"]) == 0
+    truth = [Table.read(f"{survey}.fits", hdu=1) for survey in ("desi", "boss")]
+    vstack(truth, join_type="inner", metadata_conflicts="silent").write("truth.fits")
     os.link("coadd.fits", "coadd-1.fits")
+    for path in (tmp_path / "specs").iterdir():
+        path.rename(tmp_path / path.name)
+    os.rename(min(glob.glob("spec-*.fits")), "spec-7102-56666-0129.fits")
     examples = [
         example
         for parser in parsers()

@@ -304,7 +304,7 @@ def small_calibration(**options):
         "mix": {"QSO": 0.4, "STAR": 0.25, "GALAXY": 0.25, "SKY": 0.1},
         "z_range": (0.05, 3.5),
         "p_threshold": 0.6,
-        "zerr": Table((-1.0, 0.0, 1.0), (0.0, 8.0), ((2.0,), (0.5,))),
+        "zerr": Table((-1.0, 0.0, 1.0), (0.0, 1.0, 3.0), ((2.0, 1.5), (0.5, 0.8))),
         "zerr_lines": {"LYA": Table((-14.0, 14.0), (-2.0, 2.0), ((500.0,),))},
         "ambiguous": 0.9995,
         "outlier_threshold": 6.0,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -11,9 +13,11 @@ import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
 from qnet.classification.columns import COLUMNS, compute_columns
 from qnet.classification.criterion import choose_criterion
+from qnet.classification.files import _run
 from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.flags import QNFlag
+from qnet.io.reader import read_blocks
 from qnet.lines import SPEED_OF_LIGHT
 
 WAVE = np.arange(3700.0, 9500.0, 4.0)
@@ -301,6 +305,49 @@ def test_several_processes_give_the_same(tmp_path, small_model):
     for name in one.colnames:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
     assert one.meta == two.meta
+
+
+def test_a_file_in_blocks_of_rows_is_that_file(coadd, small_model, monkeypatch):
+    whole = qnet.classify(coadd, model=small_model)
+    blocks = functools.partial(read_blocks, nrows=2)
+    monkeypatch.setattr("qnet.classification.files.read_blocks", blocks)
+    table = qnet.classify(coadd, model=small_model)
+    assert table.meta == whole.meta
+    assert "desispec" in table.meta.values()
+    for name in ("TARGETID", "OBJTYPE", "INPUT_ROW", "QN_FLAG", "IS_QSO"):
+        np.testing.assert_array_equal(table[name], whole[name], err_msg=name)
+    np.testing.assert_allclose(table["C_LINES"], whole["C_LINES"], atol=2e-6)
+
+
+class Pool:
+    """An executor that works in this process, and counts the files of each task."""
+
+    tasks: list[int] = []
+
+    def __init__(self, workers, **_):
+        self.workers = workers
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, function, work, chunk):
+        self.tasks.append(len(chunk))
+        future = Future()
+        future.set_result(function(work, chunk))
+        return future
+
+
+@pytest.mark.parametrize(("nfiles", "largest"), [(9, 1), (40, 5), (2000, 64)])
+def test_each_worker_gets_several_tasks_of_few_files(monkeypatch, nfiles, largest):
+    monkeypatch.setattr(Pool, "tasks", [])
+    monkeypatch.setattr("qnet.classification.files.ProcessPoolExecutor", Pool)
+    groups = [(number,) for number in range(nfiles)]
+    assert list(_run(lambda group: group, groups, 2, False)) == groups
+    assert max(Pool.tasks) == largest
+    assert sum(Pool.tasks) == nfiles
 
 
 def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):

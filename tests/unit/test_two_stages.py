@@ -198,6 +198,23 @@ def test_flags_follow_the_calibration(spectra, small_model):
         assert rows.any() or flag is QNFlag.NOREFINE, flag
 
 
+def test_the_best_line_is_one_that_agrees_with_the_redshift(spectra, small_model):
+    """ZBEST may come from another line than the most confident one: the flags follow ZBEST."""
+    model = verifying_model(small_model)
+    columns = columns_of(spectra, model)
+    c, z_line, zbest = columns["C_LINES"], columns["Z_LINES"], columns["ZBEST"][:, None]
+    rest = np.array([model.rest[line] for line in model.lines])
+    agrees = SPEED_OF_LIGHT * np.abs(z_line - zbest) / (1 + zbest) <= 6000
+    best = np.where(agrees.any(axis=1), np.where(agrees, c, 0).argmax(axis=1), c.argmax(axis=1))
+    other = best != c.argmax(axis=1)
+    assert 0 < other.sum() < NSPEC
+    wave = rest[best] * (1 + zbest[:, 0])
+    joints = tuple((float(x) - 1, float(x) + 1) for x in wave[other])
+    flagged = columns_of(spectra, verifying_model(small_model, calibration={"joints": joints}))
+    expected = [any(low <= x <= high for low, high in joints) for x in wave]
+    np.testing.assert_array_equal(has(flagged, QNFlag.JOINT), expected)
+
+
 def test_the_distance_is_that_of_mahalanobis(small_model, spectra):
     model = full_model(small_model)
     rng = np.random.default_rng(0)
@@ -481,6 +498,20 @@ def test_without_a_second_stage_the_redshift_is_that_of_the_line(spectra, verify
     model = qnet.Model(dataclasses.replace(weights, arrays=head, refine=None, calibration=None))
     found = model.decode(model.predict(model.preprocess(spectra).X))
     np.testing.assert_array_equal(columns_of(spectra, model)["ZBEST"], found.zbest)
+
+
+def test_without_a_candidate_the_redshift_is_that_of_the_line(spectra, verifying):
+    """Where the posterior of all redshifts is 0 in floating-point numbers."""
+    arrays = dict(verifying.weights.arrays)
+    bias = arrays["fc_redshift.bias"].copy()
+    bias[-1] += 1000
+    weights = dataclasses.replace(verifying.weights, arrays=arrays | {"fc_redshift.bias": bias})
+    model = qnet.Model(weights)
+    output = model.forward(model.preprocess(spectra).X)
+    assert (output.posterior[:, : model.architecture.redshifts.nbins] == 0).all()
+    columns = columns_of(spectra, model)
+    np.testing.assert_array_equal(columns["ZBEST"], model.decode(output.preds).zbest)
+    assert not columns["IS_QSO"].any()
 
 
 def test_a_spectrum_without_data_has_no_candidates(spectra, verifying):

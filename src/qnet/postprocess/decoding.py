@@ -208,10 +208,8 @@ def process_preds(
 
     Parameters
     ----------
-    preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
-        Output of ``model.predict``.
-    lines, lines_bal : sequence of str
-        Names of the emission and BAL lines, in the order of `preds`.
+    preds, lines, lines_bal
+        As in `qnet.postprocess.decode`.
     verbose : bool
         Whether to log, at level INFO, the numbers of spectra and boxes and the grid.
     wave : array_like of shape (npix,) or WavelengthGrid, optional

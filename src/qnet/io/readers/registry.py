@@ -68,13 +68,11 @@ class Reader:
     --------
     >>> from qnet.io.readers import READERS
     >>> for reader in READERS:
-    ...     print(reader.survey, "|", reader.name, "|", reader.targetid)
-    DESI | DESI cframe files | FIBERMAP, else the row number
-    DESI | DESI coadd or spectra file | FIBERMAP, else the row number
-     | prepared data file | HDU 1
-    SDSS | SDSS spCFrame files | THING_ID of the spAll file, else -1
-    SDSS | SDSS spec file | THING_ID, in SDSS-V CATALOGID, else -1
-    SDSS | SDSS spPlate file | THING_ID of the spAll file, else -1
+    ...     if reader.survey == "SDSS":
+    ...         print(reader.name, "|", reader.targetid)
+    SDSS spCFrame files | THING_ID of the spAll file, else -1
+    SDSS spec file | THING_ID, in SDSS-V CATALOGID, else -1
+    SDSS spPlate file | THING_ID of the spAll file, else -1
     """
 
     name: str

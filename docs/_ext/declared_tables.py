@@ -84,7 +84,7 @@ def command(*names: str) -> Table:
     for group in parser._action_groups:
         actions = [a for a in group._group_actions if not isinstance(a, _NO_OPTIONS)]
         if actions and group.title not in ("positional arguments", "options"):
-            rows.append((f"*{group.title}*", ""))
+            rows.append((f"*{plain(group.title)}*", ""))
         rows += [(_option(action), plain(expand(action))) for action in actions]
     return ("option", "meaning"), rows
 

@@ -135,8 +135,10 @@ class Simulation:
         instrument = make_instrument(self.survey)
         for start in range(0, self.n, CHUNK):
             number = start // CHUNK
-            objects = self._objects(np.random.default_rng(_sequence(self.seed, number, 0)))
-            rng = np.random.default_rng(_sequence(self.noise_seed, number, 1))
+            # Random numbers of a chunk, independent of those of all others.
+            drawn = np.random.SeedSequence(self.seed, spawn_key=(number, 0))
+            noise = np.random.SeedSequence(self.noise_seed, spawn_key=(number, 1))
+            objects, rng = self._objects(np.random.default_rng(drawn)), np.random.default_rng(noise)
             cameras, signals = observe(objects.flux, instrument, rng, self.errors)
             yield self._batch(start, objects.truth, cameras, signals)
 
@@ -153,15 +155,11 @@ class Simulation:
             )
             for part in parts
         )
-        ids = {
-            name: np.concatenate([batch.spectra.ids[name] for batch in batches])
-            for name in first.ids
-        }
-        signals = tuple(
-            map(np.concatenate, zip(*(batch.signals for batch in batches), strict=True))
-        )
+        ids = join([batch.spectra.ids for batch in batches])
         spectra = Spectra(cameras, ids, survey=first.survey, layout=first.layout)
-        return Batch(spectra, join_truth([batch.truth for batch in batches]), signals)
+        signals = zip(*(batch.signals for batch in batches), strict=True)
+        truth = join([batch.truth for batch in batches])
+        return Batch(spectra, truth, tuple(np.concatenate(part) for part in signals))
 
     def provenance(self) -> list[tuple[str, str | int | float, str]]:
         """Header cards of version, seeds, survey and mix: key, value, comment."""
@@ -217,12 +215,8 @@ class Simulation:
         signals = [signal[rows] for signal in signals]
         snr = median_snr(cameras, signals)
         columns = {name: column[rows] for name, column in truth.items()}
-        spectra = Spectra(
-            tuple(cameras),
-            ids,
-            survey="DESI" if self.survey == "desi" else "SDSS",
-            layout="simulated spectra",
-        )
+        survey = "DESI" if self.survey == "desi" else "SDSS"
+        spectra = Spectra(tuple(cameras), ids, survey=survey, layout="simulated spectra")
         pixel = pixel_snr(cameras, signals)
         whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr, "SN_MEDIAN_ALL": pixel}
         first = [name for name in _FIRST_COLUMNS if name in whole]
@@ -337,8 +331,8 @@ def pixel_snr(cameras: Sequence[Camera], signals: Sequence[Float32Array]) -> Flo
     return median_seen(values, ivar > 0).astype(np.float32)
 
 
-def join_truth(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
-    """The truth of several batches as one."""
+def join(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
+    """Columns of several batches, one after the other."""
     lengths = [len(part["TARGETID"]) for part in parts]
     starts = np.cumsum([0, *lengths])
     objects = [
@@ -360,11 +354,6 @@ def _ids(survey: str, seed: int, index: IntArray) -> dict[str, npt.NDArray[Any]]
         "MJD": np.full(len(index), MJD, np.int32),
         "FIBERID": (1 + index % FIBERS).astype(np.int32),
     }
-
-
-def _sequence(seed: int, *key: int) -> np.random.SeedSequence:
-    """Random numbers of a chunk, independent of those of all others."""
-    return np.random.SeedSequence(seed, spawn_key=key)
 
 
 def _integer(value: Any, name: str, low: int, high: int) -> int:

@@ -162,9 +162,8 @@ def _on_grid(
     native = np.concatenate([[wave[0]], 0.5 * (wave[1:] + wave[:-1]), [wave[-1]]])
     sums = np.concatenate([np.zeros((len(data), 1)), np.cumsum(data * np.diff(native), axis=1)], 1)
     integral = np.stack([np.interp(edges, native, row) for row in sums])
-    return float(low + 0.5 * LOGLAM_STEP), (np.diff(integral, axis=1) / np.diff(edges)).astype(
-        np.float32
-    )
+    means = np.diff(integral, axis=1) / np.diff(edges)
+    return float(low + 0.5 * LOGLAM_STEP), means.astype(np.float32)
 
 
 def _filled(row: FloatArray) -> FloatArray:

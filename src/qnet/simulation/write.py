@@ -6,11 +6,11 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import Columns, FloatArray
+from qnet.core.arrays import Columns
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
@@ -20,11 +20,9 @@ from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
-from qnet.simulation.survey import UNITS, Batch, Simulation, join_truth
+from qnet.simulation.survey import UNITS, Batch, Simulation, join
 
-Format = Literal["prepared", "coadd", "spec"]
-
-#: Surveys that have files of each format.
+#: Surveys by the formats that their files have.
 _SURVEYS = {"prepared": ("sdss", "boss", "desi"), "coadd": ("desi",), "spec": ("sdss", "boss")}
 
 #: Name of the table of the truth.
@@ -93,7 +91,7 @@ def write_simulation(
         for batch in _with_progress(simulation, progress):
             write(batch)
             truth.append(batch.truth)
-        whole = join_truth(truth)
+        whole = join(truth)
         # Before the spectra get their name: they never exist without their truth.
         write_table(
             table_path,
@@ -110,8 +108,8 @@ def check_outputs(
     survey: str, path: Path, truth_path: Path, *, format: str, overwrite: bool
 ) -> None:
     """Check, before anything is computed, that both outputs can be written."""
-    if format not in get_args(Format):
-        raise InputError(f"format must be one of {', '.join(get_args(Format))}, not {format!r}")
+    if format not in _SURVEYS:
+        raise InputError(f"format must be one of {', '.join(_SURVEYS)}, not {format!r}")
     if survey not in _SURVEYS[format]:
         raise InputError(
             f"the format {format} is of the survey {' or '.join(_SURVEYS[format])}, not of {survey}"
@@ -156,16 +154,11 @@ def _writer(
             batch.spectra, batch.truth["TRUESPECTYPE"], batch.truth["RMAG"]
         )
     folder = stack.enter_context(SpecFolder(path, overwrite=overwrite, cards=cards))
-    wdisp = _wdisp(simulation.survey)
+    (detector,) = make_instrument(simulation.survey).detectors
+    wdisp = detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP)
     return lambda batch: folder.write(
         batch.spectra, batch.truth["TRUESPECTYPE"], batch.signals[0], wdisp
     )
-
-
-def _wdisp(survey: str) -> FloatArray:
-    """Line spread function of BOSS or SDSS in pixels of 1e-4 dex."""
-    (detector,) = make_instrument(survey).detectors
-    return np.asarray(detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP))
 
 
 def _with_progress(simulation: Simulation, progress: bool) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT, absorber_IGM
-from qnet.simulation.absorption.forest import LYMAN_SERIES, lowest_redshift
+from qnet.simulation.absorption.forest import LOWEST_REDSHIFT, LYMAN_SERIES
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
 from qnet.simulation.profiles import Gaussians, gaussians
 
@@ -115,7 +115,7 @@ def _columns() -> tuple[FloatArray, FloatArray, float]:
 def draw_damped(rng: np.random.Generator, z: FloatArray) -> tuple[Systems, FloatArray]:
     """Draw damped and sub-damped systems in view, and their log10 N_HI [1/cm2]."""
     log_n, number, excess = _columns()
-    systems = draw_systems(rng, z, lowest_redshift(), DLA_DENSITY * excess, DLA_EVOLUTION)
+    systems = draw_systems(rng, z, LOWEST_REDSHIFT, DLA_DENSITY * excess, DLA_EVOLUTION)
     return systems, np.interp(rng.random(len(systems.row)), number, log_n)
 
 

@@ -146,30 +146,28 @@ def outflow_velocity() -> FloatArray:
     return np.asarray(SPEED_OF_LIGHT * (1 - ratio2) / (1 + ratio2), dtype=np.float64)
 
 
+def _seen(troughs: Troughs, z: FloatArray, rest: float, power: float) -> FloatArray:
+    """Light that an ion lets through, by ascending velocity; NaN out of `BAND`."""
+    wave = rest * 10 ** (LOGLAM_STEP * (np.arange(_BLUE + _RED) - _BLUE))
+    observed = wave * (1 + z[troughs.row])[:, None]
+    inside = (observed >= BAND[0]) & (observed <= BAND[1])
+    return np.where(inside, troughs.transmission**power, np.nan)[:, ::-1]
+
+
 def indices(troughs: Troughs, z: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Balnicity and absorption index [km/s] of CIV in the part of the troughs that spectra hold."""
-    # Ascending velocity.
-    light = np.where(_in_band(_CIV, troughs, z), troughs.transmission, np.nan)[:, ::-1]
-    velocity = outflow_velocity()[::-1]
+    velocity, light = outflow_velocity()[::-1], _seen(troughs, z, _CIV, 1.0)
     ai = balnicity(velocity, light, limits=AI_RANGE, width=AI_WIDTH)
     return balnicity(velocity, light), ai
 
 
-def _in_band(rest: float, troughs: Troughs, z: FloatArray) -> BoolArray:
-    """Pixels of the troughs of an ion that are in `BAND`, shape (nbal, npix)."""
-    wave = rest * 10 ** (LOGLAM_STEP * (np.arange(_BLUE + _RED) - _BLUE))
-    observed = wave * (1 + z[troughs.row])[:, None]
-    return (observed >= BAND[0]) & (observed <= BAND[1])
-
-
 def visible(troughs: Troughs, z: FloatArray) -> BoolArray:
     """Whether the eye sees a trough: of CIV, or of the ions of low energy, in the band."""
-    velocity = outflow_velocity()[::-1]
-    seen = np.zeros(len(troughs.row), dtype=bool)
-    for rest, power in ((_CIV, 1.0), *LOW_IONS):
-        light = np.where(_in_band(rest, troughs, z), troughs.transmission**power, np.nan)
-        index = balnicity(velocity, light[:, ::-1], limits=AI_RANGE, width=AI_WIDTH)
-        seen |= (index > AI_VISIBLE) & (troughs.low_ion | (rest == _CIV))
+    seen = indices(troughs, z)[1] > AI_VISIBLE
+    for rest, power in LOW_IONS:
+        light = _seen(troughs, z, rest, power)
+        index = balnicity(outflow_velocity()[::-1], light, limits=AI_RANGE, width=AI_WIDTH)
+        seen |= troughs.low_ion & (index > AI_VISIBLE)
     return seen
 
 

@@ -18,6 +18,9 @@ LYMAN_SERIES = (
     (937.8035, 0.007799), (930.7483, 0.004814), (926.2257, 0.003183), (923.1504, 0.002216),
 )  # fmt: skip
 
+#: Redshift at which Lyman alpha is at the first pixel of the frame.
+LOWEST_REDSHIFT = float(10**FRAME.start / LYMAN_SERIES[0][0] - 1)
+
 #: Lyman limit of hydrogen [Angstrom].
 LYMAN_LIMIT = 911.7535
 
@@ -48,11 +51,6 @@ FIELD_Z_END = 4.0
 PROXIMITY, PROXIMITY_SCATTER = 1200.0, 0.2
 
 _NFFT = 5000
-
-
-def lowest_redshift() -> float:
-    """Redshift at which Lyman alpha is at the first pixel of the frame."""
-    return float(10**FRAME.start / LYMAN_SERIES[0][0] - 1)
 
 
 def effective_depth(z: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ def draw(
 ) -> tuple[Float32Array, FloatArray, FloatArray]:
     """Optical depth on `FRAME`; log10 N_HI [1/cm2] and z of the strongest damped system, or 0."""
     tau = np.zeros((len(z), NPIX), dtype=np.float32)
-    hydrogen = np.flatnonzero(z > forest.lowest_redshift())
+    hydrogen = np.flatnonzero(z > forest.LOWEST_REDSHIFT)
     if hydrogen.size:
         tau[hydrogen] = forest.forest_depth(rng, z[hydrogen], log_l1700[hydrogen])
         tau[hydrogen] += forest.limit_depth(rng, z[hydrogen])

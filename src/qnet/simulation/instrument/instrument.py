@@ -154,21 +154,11 @@ def _boss(survey: str, first: float, last: float) -> Detector:
     # As the survey stores it: spec files are read back with the same wavelengths.
     loglam = np.round(np.arange(first, last + 5e-5, LOGLAM_STEP), 4).astype(np.float32)
     wave = 10 ** loglam.astype(np.float64)
-    gain, floor = _curve(wave, curves.BOSS)
     red = 1 / (1 + np.exp(-np.log(wave / DICHROIC[survey]) / DICHROIC_WIDTH))
     sigma = np.interp(wave, *np.array(curves.BOSS_LSF).T) * np.log(10) * LOGLAM_STEP * wave
-    return Detector(
-        name="coadd",
-        wave=wave,
-        sigma=sigma,
-        gain=gain,
-        floor=floor,
-        white=np.interp(wave, *np.array(curves.BOSS_WHITE).T),
-        taps=np.array(curves.BOSS_TAPS),
-        arms=np.stack([1 - red, red]),
-        sky=1.0,
-        resample=_resample(wave, sigma),
-    )
+    white = np.interp(wave, *np.array(curves.BOSS_WHITE).T)
+    arms = np.stack([1 - red, red])
+    return _detector("coadd", wave, sigma, curves.BOSS, white, np.array(curves.BOSS_TAPS), arms)
 
 
 def _sdss() -> Detector:
@@ -181,26 +171,23 @@ def _sdss() -> Detector:
 def _desi(name: str, start: float, npix: int, knots: curves.Knots) -> Detector:
     """One camera of DESI."""
     wave = np.round(start + 0.8 * np.arange(npix), 1)
-    gain, floor = _curve(wave, knots)
-    sigma = np.full(npix, DESI_LSF[name])
-    return Detector(
-        name=name,
-        wave=wave,
-        sigma=sigma,
-        gain=gain,
-        floor=floor,
-        white=np.full(npix, DESI_WHITE),
-        taps=np.ones(1),
-        arms=np.ones((1, npix)),
-        sky=1.0,
-        resample=_resample(wave, sigma),
-    )
+    sigma, white = np.full(npix, DESI_LSF[name]), np.full(npix, DESI_WHITE)
+    return _detector(name, wave, sigma, knots, white, np.ones(1), np.ones((1, npix)))
 
 
-def _curve(wave: FloatArray, knots: curves.Knots) -> tuple[FloatArray, FloatArray]:
-    """Gain and floor at wavelengths, interpolated in their logarithms."""
-    nodes, gain, floor = np.array(knots).T
-    return tuple(np.exp(np.interp(wave, nodes, np.log(values))) for values in (gain, floor))
+def _detector(
+    name: str,
+    wave: FloatArray,
+    sigma: FloatArray,
+    knots: curves.Knots,
+    white: FloatArray,
+    taps: FloatArray,
+    arms: FloatArray,
+) -> Detector:
+    """A detector with gain and floor interpolated in their logarithms."""
+    nodes, *values = np.array(knots).T
+    gain, floor = (np.exp(np.interp(wave, nodes, np.log(value))) for value in values)
+    return Detector(name, wave, sigma, gain, floor, white, taps, arms, 1.0, _resample(wave, sigma))
 
 
 def _resample(wave: FloatArray, sigma: FloatArray) -> Any:

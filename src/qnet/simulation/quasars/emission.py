@@ -232,19 +232,18 @@ def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) ->
 def narrow_profiles(rng: np.random.Generator, objects: Emitters) -> tuple[Gaussians, FloatArray]:
     """Profiles of the narrow lines, and the equivalent width of [OIII] 5008 [rest Angstrom]."""
     nspec = len(objects.z)
-    rest = np.array([line[1] for line in NARROW_LINES])
-    spread = np.array([line[3] for line in NARROW_LINES])
-    high = np.array([line[4] == "o3" for line in NARROW_LINES])
+    names, rest, median, spread, families = map(np.array, zip(*NARROW_LINES, strict=True))
+    high = families == "o3"
     x = np.clip(objects.log_l5100 - PIVOT_5100, -2.0, 1.5)
     random = rng.standard_normal((4, nspec))
     o3 = OIII_BALDWIN * x + OIII_SPREAD * (0.8 * random[0] - 0.6 * objects.eigen)
     # Low ions follow [OIII] loosely: the ratio spreads by 0.25 dex (Kewley et al. 2006, MNRAS 372,
     # 961, fig. 4).
     o2 = 0.6 * o3 + 0.20 * random[1]
-    nitrogen = np.array(["[NII]" in line[0] for line in NARROW_LINES])
+    nitrogen = np.array(["[NII]" in name for name in names])
     dex = np.where(high, o3[:, None], o2[:, None]) + nitrogen * 0.15 * random[3][:, None]
     dex = dex + spread * rng.standard_normal((nspec, len(rest)))
-    width = np.array([line[2] for line in NARROW_LINES]) * 10**dex
+    width = median * 10**dex
     fwhm = np.clip(OIII_FWHM * 10 ** (OIII_FWHM_SCATTER * random[2]), 150.0, 950.0)
     fwhm = fwhm[:, None] * np.where(high, 1.0, 0.85)
     # Peaks against systemic scatter by 50 km/s (Shen et al. 2016, table 3: 46 and 56).
@@ -264,4 +263,4 @@ def narrow_profiles(rng: np.random.Generator, objects: Emitters) -> tuple[Gaussi
         np.stack([fwhm, wide]) / FWHM_OVER_SIGMA,
         np.stack([area * (1 - wing), area * wing]),
     )
-    return profiles, width[:, [line[0] for line in NARROW_LINES].index("[OIII] 5008")]
+    return profiles, width[:, names.tolist().index("[OIII] 5008")]

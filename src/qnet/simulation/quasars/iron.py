@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import scipy.ndimage
 
-from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import air_to_vacuum
 from qnet.simulation.frame import (
     FWHM_OVER_SIGMA,
@@ -120,12 +120,6 @@ def _balmer() -> Float32Array:
     return _smoothed(shape).astype(np.float32)
 
 
-def nearest_width(fwhm: FloatArray) -> IntArray:
-    """Index into `WIDTHS` of the width nearest in the log to a FWHM [km/s]."""
-    distance = np.abs(np.log(np.asarray(fwhm))[:, None] - np.log(WIDTHS))
-    return np.asarray(np.argmin(distance, axis=1), dtype=np.int64)
-
-
 def pseudo_continuum(
     z: FloatArray, fwhm: FloatArray, uv: FloatArray, optical: FloatArray, balmer: FloatArray
 ) -> Float32Array:
@@ -134,7 +128,8 @@ def pseudo_continuum(
     Of gas of `fwhm` [km/s]; `uv` and `optical` are equivalent widths [Angstrom] in `UV_BAND` and
     `OPTICAL_BAND`, `balmer` the height of the Balmer continuum at its edge.
     """
-    which = nearest_width(fwhm)
+    # The width nearest in the log.
+    which = np.argmin(np.abs(np.log(np.asarray(fwhm))[:, None] - np.log(WIDTHS)), axis=1)
     ratio = see_at(_uv(), which, z) * np.asarray(uv, dtype=np.float32)[:, None]
     ratio += see_at(_optical(), which, z) * np.asarray(optical, dtype=np.float32)[:, None]
     ratio += see_at(_balmer(), which, z) * np.asarray(balmer, dtype=np.float32)[:, None]

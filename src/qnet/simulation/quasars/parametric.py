@@ -177,15 +177,8 @@ def _draw(
     low, high = NLS1_FWHM
     fwhm = np.where(narrow, low + (high - low) * rng.random(nspec), fwhm)
     factor = WEAK_FACTOR * 10 ** (WEAK_SCATTER * rng.standard_normal(nspec))
-    emitters = emission.Emitters(
-        z=z,
-        fwhm=fwhm,
-        log_l1700=log_l1700,
-        log_l5100=log_l5100,
-        eigen=eigen,
-        broad=np.where(weak, factor, 1.0),
-        disk=double,
-    )
+    broad = np.where(weak, factor, 1.0)
+    emitters = emission.Emitters(z, fwhm, log_l1700, log_l5100, eigen, broad, double)
     return _Kinds(weak, double, narrow, ebv, emitters, of_host)
 
 

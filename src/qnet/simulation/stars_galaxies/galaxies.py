@@ -179,15 +179,15 @@ def assemble(
     width = _draw(rng, subtype, "fwhm")
     flux *= _gas_transmission(rng, subtype, z, gas_dust)
     hbeta = np.exp(_draw(rng, subtype, "hbeta", lognormal=True))
-    ratios = _ratios(rng, subtype)
-    fluxes = _emission(rng, ratios, subtype, gas_dust)
+    nitrogen, oxygen = _ratios(rng, subtype)
+    fluxes = _emission(rng, nitrogen, oxygen, subtype, gas_dust)
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
     truth = {
         **common_truth("GALAXY", subtype, z, rmag),
         "FWHM_EMISSION": width,
         "EW_HBETA": hbeta,
-        "LOG_N2": ratios.nitrogen,
-        "LOG_O3": ratios.oxygen,
+        "LOG_N2": nitrogen,
+        "LOG_O3": oxygen,
     }
     return Objects(scale_to_r(positive(flux), rmag), truth)
 
@@ -210,8 +210,10 @@ def _draw(
     return np.asarray(first + (second - first) * rng.uniform(size=len(first)), dtype=np.float64)
 
 
-def _ratios(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> nebular.Ratios:
-    """Line ratios of the galaxies, by kind."""
+def _ratios(
+    rng: np.random.Generator, subtype: npt.NDArray[np.str_]
+) -> tuple[FloatArray, FloatArray]:
+    """log10 [NII] / Halpha and [OIII] / Hbeta of the galaxies, by kind."""
     nitrogen = _draw(rng, subtype, "nitrogen")
     oxygen = np.empty(len(subtype))
     for names, draw in (
@@ -223,19 +225,21 @@ def _ratios(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> nebular.
         (("LINER", "PASSIVE", "E+A"), nebular.liner),
     ):
         rows = np.isin(subtype, names)
-        oxygen[rows] = draw(rng, nitrogen[rows]).oxygen
-    return nebular.Ratios(nitrogen, oxygen)
+        oxygen[rows] = draw(rng, nitrogen[rows])
+    return nitrogen, oxygen
 
 
 def _emission(
     rng: np.random.Generator,
-    ratios: nebular.Ratios,
+    nitrogen: FloatArray,
+    oxygen: FloatArray,
     subtype: npt.NDArray[np.str_],
     gas_dust: FloatArray,
 ) -> FloatArray:
     """Line fluxes against Hbeta behind dust, shape (nspec, nlines), order of WAVELENGTHS."""
     liners = np.isin(subtype, ("LINER", "PASSIVE", "E+A"))
-    fluxes = nebular.line_fluxes(rng, ratios, liners | (subtype == "SEYFERT2"), liners)
+    active = liners | (subtype == "SEYFERT2")
+    fluxes = nebular.line_fluxes(rng, nitrogen, oxygen, active, liners)
     rest = np.array(list(nebular.WAVELENGTHS.values()))
     curve = starburst_extinction(rest)
     hbeta = starburst_extinction(np.array([nebular.WAVELENGTHS["HBETA"]]))

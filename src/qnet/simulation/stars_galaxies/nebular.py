@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -55,11 +54,8 @@ _FIXED = {
 }
 
 
-class Ratios(NamedTuple):
-    """Ratios of the diagram of Baldwin, Phillips & Terlevich (1981, PASP 93, 5), log10."""
-
-    nitrogen: FloatArray  # [NII] 6585 / Halpha
-    oxygen: FloatArray  # [OIII] 5008 / Hbeta
+# Ratios are those of the diagram of Baldwin, Phillips & Terlevich (1981, PASP 93, 5): log10 of
+# [NII] 6585 / Halpha, `nitrogen`, and of [OIII] 5008 / Hbeta, `oxygen`.
 
 
 def kauffmann(nitrogen: FloatArray) -> FloatArray:
@@ -77,39 +73,40 @@ def seyfert_liner(nitrogen: FloatArray) -> FloatArray:
     return np.asarray(1.05 * nitrogen + 0.45, dtype=np.float64)
 
 
-def star_forming(rng: np.random.Generator, nitrogen: FloatArray) -> Ratios:
-    """Galaxies along the star-forming sequence.
+def star_forming(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+    """[OIII]/Hbeta of galaxies along the star-forming sequence.
 
     The middle of the sequence of nearby galaxies is that of Kewley et al. (2013, ApJ 774, 100),
     0.61 / (log [NII]/Halpha + 0.08) + 1.1, with a scatter of 0.1 dex, kept under `kauffmann`.
     """
     middle = 0.61 / (np.minimum(nitrogen, -0.15) + 0.08) + 1.1
     oxygen = middle + 0.1 * rng.standard_normal(len(nitrogen))
-    return Ratios(nitrogen, np.clip(oxygen, -1.3, kauffmann(nitrogen) - 0.03))
+    return np.asarray(np.clip(oxygen, -1.3, kauffmann(nitrogen) - 0.03))
 
 
-def composite(rng: np.random.Generator, nitrogen: FloatArray) -> Ratios:
-    """Galaxies between `kauffmann` and `kewley`."""
+def composite(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+    """[OIII]/Hbeta of galaxies between `kauffmann` and `kewley`."""
     low, high = np.maximum(kauffmann(nitrogen), -0.6), kewley(nitrogen)
-    return Ratios(nitrogen, low + (high - low) * rng.uniform(0.1, 0.9, len(nitrogen)))
+    return np.asarray(low + (high - low) * rng.uniform(0.1, 0.9, len(nitrogen)))
 
 
-def seyfert(rng: np.random.Generator, nitrogen: FloatArray) -> Ratios:
-    """Type-2 Seyferts, above `kewley` and `seyfert_liner`, to [OIII]/Hbeta = 16."""
+def seyfert(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+    """[OIII]/Hbeta of type-2 Seyferts, above `kewley` and `seyfert_liner`, to [OIII]/Hbeta = 16."""
     low = np.maximum(np.maximum(kewley(nitrogen), seyfert_liner(nitrogen)), 0.45) + 0.02
-    return Ratios(nitrogen, low + (1.2 - low) * rng.beta(1.6, 1.6, len(nitrogen)))
+    return np.asarray(low + (1.2 - low) * rng.beta(1.6, 1.6, len(nitrogen)))
 
 
-def liner(rng: np.random.Generator, nitrogen: FloatArray) -> Ratios:
-    """LINERs, above `kewley` and under `seyfert_liner`."""
+def liner(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+    """[OIII]/Hbeta of LINERs, above `kewley` and under `seyfert_liner`."""
     high = seyfert_liner(nitrogen) - 0.02
     low = np.minimum(np.maximum(kewley(nitrogen), -0.1) + 0.02, high - 0.02)
-    return Ratios(nitrogen, low + (high - low) * rng.uniform(size=len(nitrogen)))
+    return np.asarray(low + (high - low) * rng.uniform(size=len(nitrogen)))
 
 
 def line_fluxes(
     rng: np.random.Generator,
-    ratios: Ratios,
+    nitrogen: FloatArray,
+    oxygen: FloatArray,
     active: BoolArray,
     liners: BoolArray,
 ) -> dict[str, FloatArray]:
@@ -128,7 +125,6 @@ def line_fluxes(
         middle = np.where(liners, low, np.where(active, seyferts, stars))
         return np.asarray(10 ** (middle + sigma * rng.standard_normal(count)), dtype=np.float64)
 
-    oxygen, nitrogen = ratios.oxygen, ratios.nitrogen
     halpha = np.where(active, BALMER_DECREMENT_ACTIVE, BALMER_DECREMENT)
     flux = {name: np.full(count, ratio) for name, ratio in CASE_B.items()}
     flux |= {"HBETA": np.ones(count), "HALPHA": halpha}

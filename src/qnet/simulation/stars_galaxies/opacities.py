@@ -106,13 +106,11 @@ def band(
     return opacity
 
 
-def lines(
-    wave: FloatArray, table: tuple[tuple[float, float], ...], gamma: float, *, air: bool = True
-) -> FloatArray:
+def lines(wave: FloatArray, table: tuple[tuple[float, float], ...], gamma: float) -> FloatArray:
     """Opacity of lines with damping wings of half width `gamma` [A]: 1 / (1 + (offset/gamma)^2)."""
     opacity = np.zeros_like(wave)
     for rest, strength in table:
-        centre = float(air_to_vacuum(rest)) if air else rest
+        centre = float(air_to_vacuum(rest))
         near = slice(*np.searchsorted(wave, [centre - 60 * gamma, centre + 60 * gamma]))
         opacity[near] += strength / (1.0 + ((wave[near] - centre) / gamma) ** 2)
     return opacity

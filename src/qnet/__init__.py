@@ -6,7 +6,7 @@ A rebuild of QuasarNET (Busca & Balland 2018, arXiv:1808.09955) as a library::
 
     table = qnet.classify("coadd-main-dark-10016.fits")
 
-The names below are imported when they are first used: importing qnet costs nothing.
+Names are imported at their first use, so that `import qnet` takes little time.
 """
 
 import logging

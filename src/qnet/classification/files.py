@@ -16,10 +16,10 @@ from qnet.classification.options import Options
 from qnet.core.errors import (
     Failure,
     FileError,
+    Guarded,
     InputError,
     QnetError,
     QnetWarning,
-    Result,
     guarded_call,
     with_source,
 )
@@ -83,11 +83,11 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
 
 
 def _run(
-    work: functools.partial[Result[Part]],
+    work: functools.partial[Guarded[Part]],
     groups: Sequence[tuple[Path, ...]],
     workers: int,
     progress: bool,
-) -> Iterator[Result[Part]]:
+) -> Iterator[Guarded[Part]]:
     """Results in the order of the groups, from this process or several."""
     from tqdm import tqdm
 
@@ -114,17 +114,17 @@ def _run(
 
 
 def _classify_chunk(
-    work: functools.partial[Result[Part]], groups: Sequence[tuple[Path, ...]]
-) -> list[Result[Part]]:
+    work: functools.partial[Guarded[Part]], groups: Sequence[tuple[Path, ...]]
+) -> list[Guarded[Part]]:
     """What a worker process is handed at a time."""
     return [work(group) for group in groups]
 
 
 def _gather(
-    work: functools.partial[Result[Part]],
+    work: functools.partial[Guarded[Part]],
     chunks: Sequence[Sequence[tuple[Path, ...]]],
-    futures: Sequence[Future[list[Result[Part]]]],
-) -> Iterator[Result[Part]]:
+    futures: Sequence[Future[list[Guarded[Part]]]],
+) -> Iterator[Guarded[Part]]:
     """Results in their order; inputs whose worker died are tried again, one by one."""
     for chunk, future in zip(chunks, futures, strict=True):
         try:
@@ -133,7 +133,9 @@ def _gather(
             yield from (_classify_alone(work, paths) for paths in chunk)
 
 
-def _classify_alone(work: functools.partial[Result[Part]], paths: tuple[Path, ...]) -> Result[Part]:
+def _classify_alone(
+    work: functools.partial[Guarded[Part]], paths: tuple[Path, ...]
+) -> Guarded[Part]:
     """One input in a process of its own: a failure if that dies."""
     import multiprocessing
 
@@ -149,7 +151,7 @@ def _classify_alone(work: functools.partial[Result[Part]], paths: tuple[Path, ..
         return FileError(message), []
 
 
-def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Result[Part]:
+def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Part]:
     """Columns of one input, or why there are none; and the warnings that came up."""
 
     def work() -> Part:

@@ -1,1 +1,1 @@
-"""What everything else stands on: spectra, grids, flags, errors, files, threads."""
+"""Foundations of the other packages: spectra, grids, flags, errors, files, threads."""

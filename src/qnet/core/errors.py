@@ -174,7 +174,7 @@ class Failure:
 
 
 #: What a guarded call returns: a result or the error, and the messages of the warnings.
-Result = tuple[T | QnetError, list[str]]
+Guarded = tuple[T | QnetError, list[str]]
 
 
 def with_source(error: Exception, source: str) -> str:
@@ -195,10 +195,10 @@ def check_whole(name: str, value: object) -> None:
         raise InputError(f"{name} must be a whole number, not {value!r}")
 
 
-def guarded_call(work: Callable[[], T], path: str, done: str) -> Result[T]:
+def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:
     """Result of `work` on a file, or the error why it failed; and the messages of its warnings.
 
-    Errors of other kinds become a FileError that says what could not be `done` (a participle).
+    Errors of other kinds become a FileError: the file cannot be `done` (a participle, as 'read').
     """
     result: T | QnetError
     with warnings.catch_warnings(record=True) as caught:

@@ -142,7 +142,7 @@ FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingPro
     }
 )
 
-#: Features that need a redshift head, a second stage that verifies, and one that looks for BALs.
+#: Names of the features that need each of the stages.
 HEAD_FEATURES, CANDIDATE_FEATURES, ABSORPTION_FEATURES = (
     frozenset(name for name, (_, needed) in FEATURES.items() if needed == stage)
     for stage in _STAGES

@@ -82,6 +82,7 @@ def from_arrays(
     Examples
     --------
     >>> import numpy as np
+    >>> import qnet
     >>> from qnet.io import from_arrays
     >>> wave = np.linspace(3600, 9800, 4000)
     >>> flux, ivar = np.ones((2, 4000)), np.full((2, 4000), 4.0)

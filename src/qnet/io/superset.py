@@ -55,7 +55,11 @@ class BuiltTruth:
 
     Examples
     --------
-    See `build_truth`, which makes it.
+    >>> import numpy as np
+    >>> from qnet.io import BuiltTruth
+    >>> truth = BuiltTruth({"THING_ID": np.array([7, 8])}, {"THING_ID -1": 3}, joined=1)
+    >>> len(truth), truth.removed
+    (2, {'THING_ID -1': 3})
     """
 
     columns: Mapping[str, npt.NDArray[Any]]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ IDS_EXTNAME = "IDS"
 _BATCHES = 256
 
 
-class PreparedWriter:
+class PreparedWriter(FitsWriter):
     """Write a prepared data file batch by batch; `read_spectra` is the inverse.
 
     A context manager. The file is written under a temporary name in the same folder; on leaving
@@ -76,42 +75,24 @@ class PreparedWriter:
         overwrite: bool = False,
         cards: Sequence[Card] = (),
     ) -> None:
-        self.path = as_path(path, "path")
-        check_prepared_name(self.path)
-        check_output(self.path, overwrite)
-        self.grid = grid
+        file = as_path(path, "path")
+        check_prepared_name(file)
+        check_output(file, overwrite)
         header = (
             Card("NPIX", grid.npix, "pixels of the grid: flux, then ivar"),
             Card(GRID_CARDS["spacing"], grid.spacing, "what is constant in the grid"),
             Card(GRID_CARDS["start"], float(grid.start), "left edge of pixel 0"),
             Card(GRID_CARDS["step"], float(grid.step), "constant step"),
         )
-        self._file = FitsWriter(
-            self.path,
-            overwrite=overwrite,
-            cards=[*header, *cards],
-            width=2 * grid.npix,
-            finish=self._write_ids,
-        )
+        super().__init__(file, overwrite=overwrite, cards=[*header, *cards], width=2 * grid.npix)
+        self.grid = grid
         self._ids: list[Mapping[str, npt.NDArray[Any]]] = []
         self._recent: list[Mapping[str, npt.NDArray[Any]]] = []
 
     @property
     def nspec(self) -> int:
         """Spectra written so far."""
-        return self._file.nrows
-
-    def __enter__(self) -> Self:
-        self._file.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.__exit__(kind, error, trace)
+        return self.nrows
 
     def write(
         self,
@@ -140,7 +121,7 @@ class PreparedWriter:
         data = self._checked(np.asarray(flux), np.asarray(ivar), columns)
         if not len(data):
             return
-        self._file.append(data)
+        self.append(data)
         self._recent.append(columns)
         if len(self._recent) >= _BATCHES:
             self._merge()
@@ -184,11 +165,11 @@ class PreparedWriter:
             self._ids.append(concatenate(self._recent))
             self._recent = []
 
-    def _write_ids(self, file: FitsWriter) -> None:
-        """Write the table of ids, the last HDU."""
+    def finish(self) -> None:
+        """Write the table of ids, the last HDU; called on leaving without an error."""
         self._merge()
         ids = concatenate(self._ids) if self._ids else {"TARGETID": np.zeros(0, np.int64)}
-        file.table(IDS_EXTNAME, ids)
+        self.table(IDS_EXTNAME, ids)
 
 
 def check_prepared_name(path: Path) -> None:

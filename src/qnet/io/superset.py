@@ -17,7 +17,7 @@ from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, float_column, integer_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import write_table
-from qnet.io.truth import TruthRecord, bal_columns, essence, superset_rows
+from qnet.io.truth import TruthRecord, bal_columns, essence, read_rows
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     removed: Counter[str] = Counter()
     found: dict[int, tuple[TruthRecord, str]] = {}
     for path in paths:
-        thing_ids, records = superset_rows(path)
+        thing_ids, records = read_rows(Path(path), ["superset"])
         for row, (thing_id, record) in enumerate(zip(thing_ids.tolist(), records, strict=True)):
             if thing_id == NO_ID:
                 removed["THING_ID -1"] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, as_paths, check_input
-from qnet.io.columns import filled, float_column, integer_column, text_column
+from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
 
@@ -110,10 +110,14 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
     >>> truth[7].z_vi, truth[7].class_person, truth[8].class_person
     (2.1, 3, 1)
     """
-    paths = as_paths(files)
     truth: dict[int, TruthRecord] = {}
-    for path in paths:
-        for targetid, record in _read_table(Path(path)):
+    for path in as_paths(files):
+        ids, records = read_rows(Path(path))
+        if without := int((ids == NO_ID).sum()):
+            logger.info("%s: %d rows without an id are left out", path, without)
+        for targetid, record in zip(ids.tolist(), records, strict=True):
+            if targetid == NO_ID:
+                continue
             known = truth.setdefault(targetid, record)
             if essence(known) != essence(record):
                 raise FileError(
@@ -166,40 +170,25 @@ def essence(record: TruthRecord) -> str:
     return f"{record.z_vi} {record.class_person} {record.z_conf_person}"
 
 
-def _read_table(path: Path) -> Iterable[tuple[int, TruthRecord]]:
-    """Ids and records of one file."""
+def read_rows(path: Path, kinds: Sequence[str] = ()) -> tuple[IntArray, list[TruthRecord]]:
+    """Ids (-1: none) and records of a truth table, row by row; of some kinds, or of any."""
     columns = _read_columns(path)
-    for id_name, needed, reader in _LAYOUTS:
-        if id_name in columns and all(any(n in columns for n in names) for names in needed):
-            targetid = integer_column(columns[id_name], id_name, path)
-            records = reader(columns, path)
-            kept = targetid != -1
-            if not kept.all():
-                logger.info("%s: %d rows without an id are left out", path, (~kept).sum())
-            return (
-                (int(number), record)
-                for number, record, keep in zip(targetid, records, kept, strict=True)
-                if keep
-            )
-    raise FileError(f"{path}: is no truth table that qnet knows: {_lacking(columns)}")
-
-
-def _lacking(columns: Columns) -> str:
-    """What a table lacks of the layout that it is nearest to, and what the layouts are."""
-    groups = [((id_name,), *needed) for id_name, needed, _ in _LAYOUTS]
-    absent = [[names for names in each if not {*names} & {*columns}] for each in groups]
-    fewest = min(range(len(groups)), key=lambda at: len(absent[at]) / len(groups[at]))
+    layouts = [layout for layout in _LAYOUTS if not kinds or layout.kind in kinds]
+    for layout in layouts:
+        if not layout.lacking(columns):
+            ids = integer_column(columns[layout.groups[0][0]], layout.groups[0][0], path)
+            return ids, layout.read(columns, path)
+    nearest = min(layouts, key=lambda layout: len(layout.lacking(columns)) / len(layout.groups))
     lacks = ""
-    if len(absent[fewest]) < len(groups[fewest]):
-        names = ", ".join(" or ".join(names) for names in absent[fewest])
-        lacks = f"it lacks {names} of the nearest layout; "
-    layouts = "; ".join(
-        f"{id_name} with {', '.join('/'.join(names) for names in needed)}"
-        for id_name, needed, _ in _LAYOUTS
-    )
-    return (
-        f"{lacks}it has the columns {sorted(columns)[:20]}, but one of these sets was expected: "
-        f"{layouts}"
+    if len(nearest.lacking(columns)) < len(nearest.groups):
+        lacks = f"it lacks {', '.join(nearest.lacking(columns))} of a {nearest.kind}; "
+    raise FileError(
+        f"{path}: is no truth table that qnet knows: {lacks}it has the columns "
+        f"{sorted(columns)[:20]}, but one of these sets was expected: "
+        + "; ".join(
+            f"{layout.kind}: {', '.join('/'.join(names) for names in layout.groups)}"
+            for layout in layouts
+        )
     )
 
 
@@ -224,20 +213,6 @@ def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:
         return integer_column(columns["BAL_FLAG_VI"], "BAL_FLAG_VI", path) != 0, bi_civ
     probability = _floats(columns, "BAL_PROB", path, default=-1.0)
     return probability > BAL_PROBABILITY, np.where(probability < 0, np.nan, bi_civ)
-
-
-def superset_rows(path: PathLike) -> tuple[IntArray, list[TruthRecord]]:
-    """Ids (-1: none) and records of a BOSS or eBOSS superset, row by row."""
-    file = Path(path)
-    columns = _read_columns(file)
-    id_name, needed, reader = _LAYOUTS[0]
-    lacking = [" or ".join(names) for names in ((id_name,), *needed) if not {*names} & {*columns}]
-    if lacking:
-        raise FileError(
-            f"{file}: lacks the column(s) {', '.join(lacking)} of a superset; it has "
-            f"{', '.join(sorted(columns)[:20])}"
-        )
-    return integer_column(columns[id_name], id_name, file), reader(columns, file)
 
 
 def _boss(columns: Columns, path: Path) -> list[TruthRecord]:
@@ -291,17 +266,35 @@ def _simulated(columns: Columns, path: Path) -> list[TruthRecord]:
     )
 
 
-#: Id column, columns that must be there (one of each group), and reader, of each layout.
+class _Layout(NamedTuple):
+    """A layout of truth tables: columns that must be there, one of each group, the id first."""
+
+    kind: str
+    groups: tuple[tuple[str, ...], ...]
+    read: Callable[[Columns, Path], list[TruthRecord]]
+
+    def lacking(self, columns: Columns) -> list[str]:
+        """Groups of which no column is there."""
+        return [" or ".join(names) for names in self.groups if not {*names} & {*columns}]
+
+
 _LAYOUTS = (
-    ("THING_ID", (("Z_VI",), ("CLASS_PERSON",), ("Z_CONF_PERSON", "Z_CONF")), _boss),
-    ("TARGETID", (("VI_Z",), ("VI_QUALITY",), ("VI_SPECTYPE", "VI_CLASS")), _desi),
-    ("TARGETID", (("TRUEZ",), ("TRUESPECTYPE",)), _simulated),
+    _Layout(
+        "superset",
+        (("THING_ID",), ("Z_VI",), ("CLASS_PERSON",), ("Z_CONF_PERSON", "Z_CONF")),
+        _boss,
+    ),
+    _Layout(
+        "DESI inspection",
+        (("TARGETID",), ("VI_Z",), ("VI_QUALITY",), ("VI_SPECTYPE", "VI_CLASS")),
+        _desi,
+    ),
+    _Layout("simulation", (("TARGETID",), ("TRUEZ",), ("TRUESPECTYPE",)), _simulated),
 )
 
 #: All columns that any layout uses.
 _EVERY_COLUMN = frozenset(
-    {id_name for id_name, _, _ in _LAYOUTS}
-    | {name for _, needed, _ in _LAYOUTS for names in needed for name in names}
+    {name for layout in _LAYOUTS for names in layout.groups for name in names}
     | {"BAL_FLAG_VI", "BAL_PROB", "BI_CIV", "PLATE", "MJD", "FIBERID"}
     | {"REDROCK_Z", "REDROCK_SPECTYPE"}
     | {*_EXTRA_COLUMNS, "PSFMAG"}
@@ -338,16 +331,11 @@ def _floats(columns: Columns, name: str, path: Path, default: float) -> FloatArr
     """A column as float64; the default where the table lacks it."""
     if name in columns:
         return float_column(columns[name], name, path)
-    return np.full(_length(columns), default)
+    return np.full(max(map(len, columns.values())), default)
 
 
 def _integers(columns: Columns, name: str, path: Path) -> IntArray:
     """A column as int64; -1 where the table lacks it."""
     if name in columns:
         return integer_column(columns[name], name, path)
-    return np.full(_length(columns), -1, dtype=np.int64)
-
-
-def _length(columns: Columns) -> int:
-    """Number of rows."""
-    return max(len(column) for column in columns.values())
+    return np.full(max(map(len, columns.values())), NO_ID, dtype=np.int64)

@@ -30,7 +30,7 @@ _FLUX_UNIT = "10**-17 erg/(s cm2 Angstrom)"
 _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
 
 
-class CoaddWriter:
+class CoaddWriter(FitsWriter):
     """A DESI coadd file of `nspec` spectra, written batch by batch; a context manager.
 
     HDUs: for each camera WAVELENGTH, FLUX, IVAR, MASK; FIBERMAP. `cards` are added to the header of
@@ -40,30 +40,14 @@ class CoaddWriter:
     def __init__(
         self, path: PathLike, nspec: int, *, overwrite: bool = False, cards: Sequence[Card] = ()
     ) -> None:
-        self.path = as_path(path, "path")
-        if self.path.suffix.lower() != ".fits":
-            raise InputError(f"{self.path}: the name of a coadd file must end in .fits")
-        check_output(self.path, overwrite)
+        file = as_path(path, "path")
+        if file.suffix.lower() != ".fits":
+            raise InputError(f"{file}: the name of a coadd file must end in .fits")
+        check_output(file, overwrite)
+        cards = [Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *cards]
+        super().__init__(file, overwrite=overwrite, cards=cards)
         self.nspec, self.row = nspec, 0
         self._fibermap: list[dict[str, npt.NDArray[Any]]] = []
-        self._file = FitsWriter(
-            self.path,
-            overwrite=overwrite,
-            cards=[Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *cards],
-            finish=self._write_fibermap,
-        )
-
-    def __enter__(self) -> Self:
-        self._file.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.__exit__(kind, error, trace)
 
     def write(self, spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any]) -> None:
         """Append spectra on the same wavelengths in every batch; pixels of ivar 0 are masked.
@@ -80,22 +64,22 @@ class CoaddWriter:
                 ("IVAR", camera.ivar.astype(np.float32)),
                 ("MASK", mask),
             ):
-                self._file.fill(f"{camera.name}_{part}", data, self.row)
+                self.fill(f"{camera.name}_{part}", data, self.row)
         self._fibermap.append(_fibermap(spectra, spectype, rmag, self.row))
         self.row += len(spectra)
 
     def _start(self, camera: Camera) -> None:
         """Empty images of a camera, with its wavelengths."""
-        self._file.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
+        self.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
         shape = self.nspec, camera.flux.shape[1]
         for part, dtype, unit in (
             ("FLUX", "f4", _FLUX_UNIT),
             ("IVAR", "f4", _IVAR_UNIT),
             ("MASK", "i4", ""),
         ):
-            self._file.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
+            self.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
 
-    def _write_fibermap(self, file: FitsWriter) -> None:
+    def finish(self) -> None:
         """Write the FIBERMAP, the last HDU."""
         if self.row != self.nspec:
             raise InputError(f"{self.path}: {self.nspec} spectra were announced, not {self.row}")
@@ -103,7 +87,7 @@ class CoaddWriter:
             name: np.concatenate([part[name] for part in self._fibermap])
             for name in self._fibermap[0]
         }
-        file.table("FIBERMAP", columns)
+        self.table("FIBERMAP", columns)
 
 
 class SpecFolder:

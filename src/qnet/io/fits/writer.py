@@ -7,7 +7,7 @@ import dataclasses
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -53,7 +53,7 @@ class FitsWriter:
 
     `cards` are the header of the first HDU, an image of `width` float32 columns that `append`
     fills, or none. With `atomic` the file has a temporary name until it is whole (`atomic_write`).
-    `finish` is called with the writer at the end, if there was no error.
+    `finish` of a subclass is called at the end, if there was no error.
     """
 
     def __init__(
@@ -64,11 +64,10 @@ class FitsWriter:
         atomic: bool = True,
         cards: Sequence[Card] = (),
         width: int | None = None,
-        finish: Callable[[FitsWriter], None] | None = None,
     ) -> None:
         self.path = Path(path)
         self.nrows = 0
-        self._overwrite, self._atomic, self._finish = overwrite, atomic, finish
+        self._overwrite, self._atomic = overwrite, atomic
         self._cards, self._width = tuple(cards), width
         self._open = contextlib.ExitStack()
         self._fits: Any = None
@@ -96,10 +95,12 @@ class FitsWriter:
             self._open.__exit__(kind, error, trace)
             return
         with self._open:
-            if self._finish is not None:
-                self._finish(self)
+            self.finish()
             if self._width is not None:
                 self._fits[0].write_checksum()
+
+    def finish(self) -> None:
+        """Write what comes last."""
 
     def append(self, rows: npt.NDArray[np.float32]) -> None:
         """Append rows to the image of the first HDU."""

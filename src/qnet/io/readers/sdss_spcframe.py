@@ -9,53 +9,42 @@ from qnet.core.errors import FileError
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.file import FitsFile
+from qnet.io.readers import sdss
 from qnet.io.readers.frames import Frame, check_set
 from qnet.io.readers.registry import Reader, Request, register
-from qnet.io.readers.sdss import (
-    PLATE_DECLARED,
-    count_fibers,
-    has_loglam,
-    is_plate,
-    plate_arrays,
-    plate_fibers,
-    plate_ids,
-    reduction_cards,
-    sky_flag,
-    to_wave,
-)
 
 
 def _detect(fits: FitsFile) -> bool:
     """Whether there are images with an image of loglam."""
-    return is_plate(fits) and has_loglam(fits)
+    return sdss.is_plate(fits) and sdss.has_loglam(fits)
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     """Read the spCFrames of one exposure and spectrograph: one set of spectra."""
-    ids = plate_ids(files[0], request)
+    ids = sdss.plate_ids(files[0], request)
     frames = [_frame(fits) for fits in files]
     check_set(frames)
     cameras = []
     for fits, frame in zip(files, frames, strict=True):
-        flux, ivar = plate_arrays(fits, request.rows)
+        flux, ivar = sdss.plate_arrays(fits, request.rows)
         loglam = fits.image(3, request.rows)
         if loglam.shape != flux.shape:
             raise FileError(
                 f"{fits.path}: HDU 3 (loglam) has shape {loglam.shape}, but HDU 0 has {flux.shape}"
             )
-        cameras.append(Camera(frame.camera[:1], to_wave(loglam), flux, ivar))
-    flag = sky_flag(ids)
+        cameras.append(Camera(frame.camera[:1], sdss.to_wave(loglam), flux, ivar))
+    flag = sdss.sky_flag(ids)
     if {camera.name for camera in cameras} != {"b", "r"}:
         flag |= QNFlag.CAMERA_MISSING
-    return Spectra(cameras=tuple(cameras), ids=ids, flag=flag, cards=reduction_cards(files[0]))
+    return Spectra(cameras=tuple(cameras), ids=ids, flag=flag, cards=sdss.reduction_cards(files[0]))
 
 
 def _frame(fits: FitsFile) -> Frame:
     """Exposure, camera and fibres of an spCFrame."""
     header = fits.header(0)
     camera = str(header.get("CAMERAS", "?")).strip().lower()
-    fibers = plate_fibers(fits).tolist()
-    return Frame(fits.path, header.get("EXPOSURE"), camera, count_fibers(fits), fibers)
+    fibers = sdss.plate_fibers(fits).tolist()
+    return Frame(fits.path, header.get("EXPOSURE"), camera, sdss.count_fibers(fits), fibers)
 
 
 register(
@@ -65,11 +54,11 @@ register(
         wavelengths="vacuum, centres, of each fibre its own",
         no_weight="bit 25 (COMBINEREJ) of mask",
         detect=_detect,
-        count=count_fibers,
+        count=sdss.count_fibers,
         read=_read,
         whole=True,
         frames=re.compile(r"spCFrame-[br](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
-        fibers=plate_fibers,
-        **PLATE_DECLARED,
+        fibers=sdss.plate_fibers,
+        **sdss.PLATE_DECLARED,
     )
 )

@@ -12,16 +12,8 @@ from qnet.core.errors import FileError
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, register
-from qnet.io.readers.sdss import (
-    QSO_TARGETS,
-    TARGET_COLUMNS,
-    reduction_cards,
-    sky_flag,
-    to_wave,
-    warn_no_id,
-    without_rejected,
-)
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _IDS: Mapping[str, tuple[str, ...]] = {
@@ -62,13 +54,13 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     if masked:
         if data["AND_MASK"].dtype.kind not in "iu":
             raise FileError(f"{fits.path}: column AND_MASK holds no integers")
-        ivar = without_rejected(ivar, data["AND_MASK"])
+        ivar = sdss.without_rejected(ivar, data["AND_MASK"])
     ids = _read_ids(fits)
     spectra = Spectra(
-        cameras=(Camera("coadd", to_wave(loglam), data["FLUX"][None], ivar[None]),),
+        cameras=(Camera("coadd", sdss.to_wave(loglam), data["FLUX"][None], ivar[None]),),
         ids=ids,
-        flag=sky_flag(ids),
-        cards=reduction_cards(fits),
+        flag=sdss.sky_flag(ids),
+        cards=sdss.reduction_cards(fits),
     )
     return spectra if request.rows is None else spectra.select(request.rows)
 
@@ -95,14 +87,14 @@ def _read_ids(fits: FitsFile) -> dict[str, npt.NDArray[Any]]:
             card = next((card for card in cards if header.get(card) is not None), None)
             if card is not None:
                 values[name] = np.array([header[card]])
-    columns |= {name: name for name in TARGET_COLUMNS if name in have}
+    columns |= {name: name for name in sdss.TARGET_COLUMNS if name in have}
     if row is not None and columns:
         found = fits.table(row, list(columns.values()))
         values |= {name: found[column] for name, column in columns.items()}
     ids = {name: id_column(value, name, fits.path) for name, value in values.items()}
     source = "CATALOGID" if sdss5 else "THING_ID"
     if source not in ids:
-        warn_no_id(fits, source)
+        sdss.warn_no_id(fits, source)
         ids[source] = np.full(1, NO_ID, dtype=np.int64)
     return {"TARGETID": ids[source].astype(np.int64), **ids}
 
@@ -120,6 +112,6 @@ register(
         read=_read,
         whole=True,
         ids=(*_IDS, "target bits"),
-        qso_targets=QSO_TARGETS,
+        qso_targets=sdss.QSO_TARGETS,
     )
 )

@@ -9,41 +9,30 @@ import numpy as np
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import float_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, register
-from qnet.io.readers.sdss import (
-    PLATE_DECLARED,
-    count_fibers,
-    has_loglam,
-    is_plate,
-    plate_arrays,
-    plate_fibers,
-    plate_ids,
-    reduction_cards,
-    sky_flag,
-    to_wave,
-)
 
 
 def _detect(fits: FitsFile) -> bool:
     """Whether there are images on one wavelength solution."""
-    return is_plate(fits) and "COEFF0" in fits.header(0) and not has_loglam(fits)
+    return sdss.is_plate(fits) and "COEFF0" in fits.header(0) and not sdss.has_loglam(fits)
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     """Read an spPlate file."""
     (fits,) = files
-    ids = plate_ids(fits, request)
+    ids = sdss.plate_ids(fits, request)
     start, step = (
         float(float_column(np.array([fits.header(0).get(card)]), card, fits.path)[0])
         for card in ("COEFF0", "COEFF1")
     )
-    flux, ivar = plate_arrays(fits, request.rows)
-    wave = to_wave(start + step * np.arange(flux.shape[1]))
+    flux, ivar = sdss.plate_arrays(fits, request.rows)
+    wave = sdss.to_wave(start + step * np.arange(flux.shape[1]))
     return Spectra(
         cameras=(Camera("coadd", wave, flux, ivar),),
         ids=ids,
-        flag=sky_flag(ids),
-        cards=reduction_cards(fits),
+        flag=sdss.sky_flag(ids),
+        cards=sdss.reduction_cards(fits),
     )
 
 
@@ -54,10 +43,10 @@ register(
         wavelengths="vacuum, centres: 10**(COEFF0 + COEFF1 i)",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
         detect=_detect,
-        count=count_fibers,
+        count=sdss.count_fibers,
         read=_read,
         whole=True,
-        fibers=plate_fibers,
-        **PLATE_DECLARED,
+        fibers=sdss.plate_fibers,
+        **sdss.PLATE_DECLARED,
     )
 )

@@ -211,7 +211,7 @@ def test_workers_get_one_thread_unless_told_otherwise(
     seen = []
     monkeypatch.setattr(
         "qnet.classification.files._run",
-        lambda work, *rest: seen.append(work.keywords["options"].network.threads) or [],
+        lambda work, *rest: seen.append(work.keywords["options"].model.threads) or [],
     )
     with pytest.raises(ValueError, match="zip"):
         qnet.classify([coadd], model=small_model, **options)

@@ -141,7 +141,7 @@ def classify(
         progress=progress,
     )
     if paths is None:
-        grid = options.network.grid
+        grid = options.model.grid
         spectra = as_spectra(source, flux, ivar, air=air, edges=edges, grid=grid)
         return classify_memory(spectra, options).to_table()
     if air:

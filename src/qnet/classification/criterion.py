@@ -26,17 +26,16 @@ class Criterion:
     def __post_init__(self) -> None:
         for name in ("c_threshold", "p_threshold", "prior_qso"):
             value = getattr(self, name)
-            if value is not None:
-                check_number(name, value)
+            if value is None:
+                continue
+            check_number(name, value)
+            if name != "prior_qso" and not 0 <= value <= 1:
+                raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+            if name == "prior_qso" and not 0 < value < 1:
+                raise InputError(f"{name} must be between 0 and 1, not {value!r}")
         check_whole("min_lines", self.min_lines)
-        if not 0 <= self.c_threshold <= 1:
-            raise InputError(f"c_threshold must be in 0 .. 1, not {self.c_threshold!r}")
         if self.min_lines < 1:
             raise InputError(f"min_lines must be at least 1, not {self.min_lines!r}")
-        if self.p_threshold is not None and not 0 <= self.p_threshold <= 1:
-            raise InputError(f"p_threshold must be in 0 .. 1, not {self.p_threshold!r}")
-        if self.prior_qso is not None and not 0 < self.prior_qso < 1:
-            raise InputError(f"prior_qso must be between 0 and 1, not {self.prior_qso!r}")
 
     def __str__(self) -> str:
         if self.p_threshold is not None:
@@ -66,15 +65,13 @@ def choose_criterion(
             "p_threshold cannot be given with c_threshold or min_lines: choose a criterion"
         )
     if model.calibration is None:
-        if p_threshold is not None:
-            raise InputError(
-                f"p_threshold needs a model with a calibrated P_QSO, which {model.name} does not "
-                "have: give c_threshold and min_lines"
-            )
-        if prior_qso is not None:
-            raise InputError(
-                f"prior_qso needs a model with a calibrated P_QSO, which {model.name} does not have"
-            )
+        hints = {"p_threshold": ": give c_threshold and min_lines", "prior_qso": ""}
+        for name, value in (("p_threshold", p_threshold), ("prior_qso", prior_qso)):
+            if value is not None:
+                raise InputError(
+                    f"{name} needs a model with a calibrated P_QSO, which {model.name} does not "
+                    f"have{hints[name]}"
+                )
     elif p_threshold is None and not of_lines:
         p_threshold = model.calibration.p_threshold
     criterion = Criterion(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -37,6 +38,9 @@ _NAMED = 5
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
 
+#: Fresh interpreters: a fork of a process with threads may hang.
+_SPAWN = multiprocessing.get_context("spawn")
+
 
 def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
     """Catalogue of the files that can be read, without columns when none can; and the failures.
@@ -49,15 +53,15 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
     _warn_of_duplicates([path for group in groups for path in group])
     work = functools.partial(_classify_group, options=options)
     parts: list[Part] = []
-    names: list[list[str]] = []
+    names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
     results = _run(work, groups, options.workers, options.progress)
     for group, (result, messages) in zip(groups, results, strict=True):
-        group_names = [str(path) for path in group]
+        group_names = tuple(map(str, group))
         for message in messages:
             warnings.warn(message, QnetWarning, stacklevel=2)
         if isinstance(result, QnetError):
-            failures.append(Failure(tuple(group_names), result))
+            failures.append(Failure(group_names, result))
             continue
         logger.info("%s: %d spectra", ", ".join(group_names), len(result))
         parts.append(result)
@@ -92,19 +96,14 @@ def _run(
     from tqdm import tqdm
 
     # None: a bar on a terminal only.
-    bar = functools.partial(
-        tqdm, total=len(groups), unit="file", disable=None if progress else True
-    )
+    disable = None if progress else True
+    bar = functools.partial(tqdm, total=len(groups), unit="file", disable=disable)
     if workers == 1 or len(groups) == 1:
         yield from bar(map(work, groups))
         return
-    import multiprocessing
-
     size = max(1, min(_LARGEST_CHUNK, len(groups) // (4 * workers)))
     chunks = [groups[start : start + size] for start in range(0, len(groups), size)]
-    # Fresh interpreters: a fork of a process with threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_SPAWN) as pool:
         futures = [pool.submit(_classify_chunk, work, chunk) for chunk in chunks]
         try:
             yield from bar(_gather(work, chunks, futures))
@@ -137,11 +136,8 @@ def _classify_alone(
     work: functools.partial[Guarded[Part]], paths: tuple[Path, ...]
 ) -> Guarded[Part]:
     """One input in a process of its own: a failure if that dies."""
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
+        with ProcessPoolExecutor(1, mp_context=_SPAWN) as pool:
             return pool.submit(work, paths).result()
     except BrokenProcessPool:
         message = (
@@ -157,7 +153,7 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
     def work() -> Part:
         # Rows are counted, and targets joined, over the whole input.
         whole = options.selection.rows is not None or options.selection.coadd == "target"
-        spall = options.thing_ids
+        spall = options.spall
         blocks = [read_spectra(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
         return join_parts([_classify_spectra(block, options) for block in blocks])
 
@@ -174,7 +170,7 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
         raise InputError(with_source(error, source)) from error
     try:
         with one_blas_thread():
-            columns = compute_columns(batch, options.network, options.criterion, asked)
+            columns = compute_columns(batch, options.model, options.criterion, asked)
     except InputError as error:
         # What is wrong with the spectra is the file's fault, where they came from one.
         kind = FileError if source else InputError
@@ -193,6 +189,6 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
 
 def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:
     """The catalogue, with a warning of TARGETIDs that were asked for and are in no input."""
-    catalogue = assemble(parts, names, options.network, options.criterion)
+    catalogue = assemble(parts, names, options.model, options.criterion)
     options.selection.warn_missing(catalogue.columns["TARGETID"])
     return catalogue

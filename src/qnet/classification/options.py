@@ -3,65 +3,60 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.classification.criterion import Criterion, choose_criterion
+from qnet.classification.criterion import choose_criterion
 from qnet.core.errors import InputError, check_whole
 from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
 from qnet.io.selection import Selection
-from qnet.io.spall import SpAll, SpAllLike, as_spall
+from qnet.io.spall import SpAllLike, as_spall
 from qnet.model.model import Model, load_model
 
 
-@dataclasses.dataclass(eq=False)
 class Options:
-    """Keywords of `qnet.classify`, checked when they are given, and what follows from them."""
+    """Keywords of `qnet.classify`, checked, and what follows from them."""
 
-    model: dataclasses.InitVar[Model | PathLike | None] = None
-    p_threshold: float | None = None
-    c_threshold: float | None = None
-    min_lines: int | None = None
-    prior_qso: float | None = None
-    targets: Literal["all", "qso"] = "all"
-    targetids: Iterable[int] | None = None
-    rows: Iterable[int] | Iterable[bool] | None = None
-    coadd: Literal["none", "target"] = "none"
-    spall: dataclasses.InitVar[SpAllLike | None] = None
-    workers: int = 1
-    threads: int | None = None
-    progress: bool = False
-
-    #: The model, loaded, with its number of threads settled before BLAS is held to one.
-    network: Model = dataclasses.field(init=False)
-    criterion: Criterion = dataclasses.field(init=False)
-    selection: Selection = dataclasses.field(init=False)
-    thing_ids: SpAll | None = dataclasses.field(init=False)
-
-    def __post_init__(self, model: Model | PathLike | None, spall: SpAllLike | None) -> None:
-        self.network = copy.copy(model if isinstance(model, Model) else load_model(model))
+    def __init__(
+        self,
+        model: Model | PathLike | None = None,
+        *,
+        p_threshold: float | None = None,
+        c_threshold: float | None = None,
+        min_lines: int | None = None,
+        prior_qso: float | None = None,
+        targets: Literal["all", "qso"] = "all",
+        targetids: Iterable[int] | None = None,
+        rows: Iterable[int] | Iterable[bool] | None = None,
+        coadd: Literal["none", "target"] = "none",
+        spall: SpAllLike | None = None,
+        workers: int = 1,
+        threads: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.model = copy.copy(model if isinstance(model, Model) else load_model(model))
         self.criterion = choose_criterion(
-            self.network,
-            p_threshold=self.p_threshold,
-            c_threshold=self.c_threshold,
-            min_lines=self.min_lines,
-            prior_qso=self.prior_qso,
+            self.model,
+            p_threshold=p_threshold,
+            c_threshold=c_threshold,
+            min_lines=min_lines,
+            prior_qso=prior_qso,
         )
-        self.selection = _select(self.targets, self.targetids, self.rows, self.coadd)
-        check_whole("workers", self.workers)
-        if self.workers < 1:
-            raise InputError(f"workers must be at least 1, not {self.workers!r}")
-        threads = self.threads
+        self.selection = _select(targets, targetids, rows, coadd)
+        check_whole("workers", workers)
+        if workers < 1:
+            raise InputError(f"workers must be at least 1, not {workers!r}")
         if threads is None:
             # Workers share the processor among them already.
-            threads = self.network.threads if self.workers == 1 else 1
-        self.network.threads = choose_threads(threads)
-        self.thing_ids = as_spall(spall)
+            threads = self.model.threads if workers == 1 else 1
+        # Settled here, before BLAS is held to one thread.
+        self.model.threads = choose_threads(threads)
+        self.spall = as_spall(spall)
+        self.workers, self.progress = workers, progress
 
 
 def _select(

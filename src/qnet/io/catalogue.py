@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,38 +194,40 @@ def read_catalogue(path: PathLike) -> Table:
     if kind != "parquet":
         _join_lines(table, Path(path))
     for name in set(table.colnames) & set(BY_NAME):
-        table[name].format = BY_NAME[name].format or None
-        table[name].description = BY_NAME[name].description
-        table[name].unit = table[name].unit or BY_NAME[name].unit or None
+        known, column = BY_NAME[name], table[name]
+        column.format, column.description = known.format or None, known.description
+        column.unit = column.unit or known.unit or None
     return table
 
 
 def _read_fits(path: PathLike) -> Table:
-    """The catalogue of a FITS file."""
+    """The catalogue of a FITS file, its columns as the header describes them."""
     with FitsFile(path) as fits:
         hdu = catalogue_hdu(fits)
         if hdu is None:
             raise FileError(
                 f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds {fits.describe()}"
             )
-        columns = fits.table(hdu, fits.columns(hdu))
-        header = fits.header(hdu)
-    cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
-    info = {}
-    for number, (name, column) in enumerate(columns.items(), start=1):
-        if column.dtype.kind in "SU":
-            columns[name] = text_column(column, name, Path(path))
+        data, header = fits.table(hdu, fits.columns(hdu)), fits.header(hdu)
+    columns, info = {}, {}
+    for number, (name, values) in enumerate(data.items(), start=1):
+        if values.dtype.kind in "SU":
+            values = text_column(values, name, Path(path))
         elif header.get(f"TDIM{number}") == "(1)":
-            columns[name] = column.reshape(len(column), 1)
+            values = values.reshape(len(values), 1)
+        # In the letters' case of the file.
+        written = str(header.get(f"TTYPE{number}", name))
+        name = written if written.upper() == name else name
+        columns[name], known = values, known_column(name)
         shown = re.fullmatch(r"([EFG])\d+\.(\d+)", str(header.get(f"TDISP{number}", "")))
         info[name] = dataclasses.replace(
-            known_column(name),
-            description=str(header.get(f"TCOMM{number}", known_column(name).description)),
-            format=f".{shown[2]}{shown[1].lower()}" if shown else known_column(name).format,
+            known,
+            unit=str(header.get(f"TUNIT{number}", known.unit)),
+            description=str(header.get(f"TCOMM{number}", known.description)),
+            format=f".{shown[2]}{shown[1].lower()}" if shown else known.format,
         )
-    table = Catalogue(columns, cards, info).to_table()
-    _restore(table, header)
-    return table
+    cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
+    return Catalogue(columns, cards, info).to_table()
 
 
 def catalogue_hdu(fits: FitsFile) -> str | int | None:
@@ -237,21 +239,10 @@ def catalogue_hdu(fits: FitsFile) -> str | int | None:
     )
 
 
-def _restore(table: Table, header: Mapping[str, Any]) -> None:
-    """Give the columns the units and the letters' case that they have in the file."""
-    from astropy.units import Unit
-
-    for number, name in enumerate(table.colnames, start=1):
-        unit, written = header.get(f"TUNIT{number}"), str(header.get(f"TTYPE{number}", name))
-        if unit:
-            table[name].unit = Unit(unit, parse_strict="silent")
-        if written != name and written.upper() == name:
-            table.rename_column(name, written)
-
-
 def _from_table(table: Table) -> Catalogue:
     """Catalogue of a table; masked values become what `missing_value` says."""
-    cards = tuple(_meta_cards(table.meta))
+    meta = table.meta.items()
+    cards = tuple(Card(key, x) for key, x in meta if isinstance(x, (str, int, float, bool)))
     columns = {name: filled(table[name], name) for name in table.colnames}
     info = {}
     for name in table.colnames:
@@ -320,19 +311,9 @@ def _parts(table: Table, prefix: str) -> dict[str, str]:
 def _typed(values: npt.NDArray[Any], column: Column, path: Path) -> npt.NDArray[Any]:
     """A column of a .csv file with the type that it has in the catalogue."""
     dtype = np.dtype(column.dtype)
-    if dtype.kind == "b":
-        return bool_column(values, column.name, path)
-    if dtype.kind == "U":
-        return text_column(values, column.name, path)
-    if dtype.kind == "f":
-        return float_column(values, column.name, path).astype(dtype)
-    return integer_column(values, column.name, path).astype(dtype)
-
-
-def _meta_cards(meta: Mapping[str, Any]) -> Iterator[Card]:
-    for key, value in meta.items():
-        if isinstance(value, (str, int, float, bool)):
-            yield Card(key, value)
+    convert = {"b": bool_column, "U": text_column, "f": float_column, "i": integer_column}
+    values = convert[dtype.kind](values, column.name, path)
+    return values if dtype.kind == "U" else values.astype(dtype)
 
 
 def _is_structural(key: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from logistic_fit import fit_logistic
 from tqdm import tqdm
 
 from qnet.classification.refinement import Candidates, refine_candidates
@@ -198,7 +199,7 @@ def fit_bal(
     rows = known & chosen.ok & bal_known & inside & sample.is_right(chosen.z)
     label = sample.truth["BI_CIV"][rows] > 0
     given = sample.features(P_BAL, chosen)[rows]
-    law = Logistic.fit(given, label, names=P_BAL)
+    law = fit_logistic(given, label, names=P_BAL)
     return law, float(np.quantile(law.probability(given)[~label], BAL_REJECTION))
 
 
@@ -217,12 +218,12 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     """Calibration, and the arrays that say what the training data look like."""
     first = sample.features(P_QSO)
     known = np.isfinite(first).all(axis=1)
-    p_qso = Logistic.fit(first[known], sample.quasar[known], names=P_QSO)
+    p_qso = fit_logistic(first[known], sample.quasar[known], names=P_QSO)
     exponent = choose_exponent(sample)
     chosen = sample.refined.choose(exponent)
     judged = known.copy()
     judged[known] = p_qso.probability(first[known]) > REFINE_FLOOR
-    p_candidate = Logistic.fit(
+    p_candidate = fit_logistic(
         sample.features(P_VERIFIED, chosen)[judged], sample.quasar[judged], names=P_VERIFIED
     )
     mix = {str(kind): float(np.mean(sample.kind == kind)) for kind in np.unique(sample.kind)}

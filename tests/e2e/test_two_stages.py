@@ -10,6 +10,7 @@ import pytest
 
 import qnet
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
+from qnet.core.files import sha256
 from qnet.model.weights import write_weights
 from shell import errors, run
 
@@ -95,11 +96,11 @@ def test_models_that_ship_are_listed(monkeypatch, capsys, tmp_path, two_stage_mo
     from qnet.model import shipped
 
     monkeypatch.setattr(shipped, "data_folder", lambda: tmp_path)
-    assert main(["model", "list"]) == 0
-    assert capsys.readouterr().out == "this version of qnet has no models\n"
+    monkeypatch.setattr(shipped, "SHIPPED", {})
     for version in ("1", "2"):
         weights = dataclasses.replace(two_stage_model.weights, name="qnet", version=version)
-        write_weights(tmp_path / f"qnet-{version}.safetensors", weights)
+        path = write_weights(tmp_path / f"qnet-{version}.safetensors", weights)
+        shipped.SHIPPED[f"qnet@{version}"] = path.name, sha256(path)
     monkeypatch.setattr(shipped, "DEFAULT_MODEL", "qnet@1")
     assert main(["model", "list"]) == 0
     assert capsys.readouterr().out == "qnet@1  (default)\nqnet@2\n"

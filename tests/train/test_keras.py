@@ -254,7 +254,7 @@ def test_lines_and_grid_travel_with_a_trained_model(keras):
 def test_networks_that_keras_cannot_have(keras, tmp_path):
     with pytest.raises(InputError, match="must be one of rescaled_sigmoid, sigmoid, linear, not"):
         small(qnet.model, offset_activation_function="relu")
-    with pytest.raises(InputError, match="40 pixels are too few for 4 convolutions of width 10"):
+    with pytest.raises(InputError, match="40 input pixels are too few for convolution 3 of 4"):
         qnet.model.QuasarNET((40, 1), nlines=1)
     with pytest.raises(InputError, match="lines must differ from one another"):
         qnet.training.NetworkOptions(lines=("LYA", "LYA"))

@@ -14,13 +14,6 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, SPEED_OF_LIGHT, absorber_IGM
 from qnet.model import Model
 from qnet.model.architecture import Architecture, RefineArchitecture
-from qnet.model.keras_refiner import (
-    BAL_WEIGHT,
-    SCORE_WEIGHT,
-    build_refiner,
-    refine_loss,
-    take_refiner,
-)
 from qnet.model.layers import ConvLayer
 from qnet.model.refiner import Refiner
 from qnet.model.weights import WeightsFile
@@ -51,6 +44,13 @@ def survey(tmp_path_factory):
     return paths
 
 
+def twin():
+    """The networks in Keras, which is imported when a test needs it."""
+    from qnet.model import keras_network
+
+    return keras_network
+
+
 def with_statistics(network, seed=0):
     """Batch norms with moving statistics other than zero and one."""
     rng = np.random.default_rng(seed)
@@ -64,8 +64,8 @@ def with_statistics(network, seed=0):
 @pytest.mark.parametrize("arch", [ARCH, VERIFYING, LOOKING])
 def test_the_twin_gives_the_same_answers(keras, arch):
     keras.utils.set_random_seed(1)
-    network = with_statistics(build_refiner(arch, dropout=0.3))
-    arrays = take_refiner(network, arch)
+    network = with_statistics(twin().build_refiner(arch, dropout=0.3))
+    arrays = twin().take_arrays(network, arch.shapes())
     assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
     X = np.random.default_rng(2).normal(size=(20, arch.window.npooled, 2)).astype(np.float32)
     found = [values for values in Refiner(arch, arrays).predict(X) if values is not None]
@@ -75,7 +75,7 @@ def test_the_twin_gives_the_same_answers(keras, arch):
 
 def loss_of(keras, true, pred):
     tensors = (keras.ops.convert_to_tensor(np.asarray(x, np.float32)) for x in (true, pred))
-    return keras.ops.convert_to_numpy(refine_loss(*tensors))
+    return keras.ops.convert_to_numpy(twin().refine_loss(*tensors))
 
 
 def test_the_loss_is_that_of_a_laplace_density_where_the_frame_is_right(keras):
@@ -94,7 +94,7 @@ def test_the_verdict_adds_its_cross_entropy(keras):
     true[:, 1] = np.arange(50) % 2
     p = 1 / (1 + np.exp(-pred[:, 2]))
     entropy = -np.where(true[:, 1] == 1, np.log(p), np.log(1 - p))
-    expected = loss_of(keras, true, pred[:, :2]) + SCORE_WEIGHT * entropy
+    expected = loss_of(keras, true, pred[:, :2]) + twin().SCORE_WEIGHT * entropy
     np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -105,7 +105,7 @@ def test_absorption_counts_where_it_is_known(keras):
     p = 1 / (1 + np.exp(-pred[:, 3]))
     entropy = -np.where(true[:, 2] == 1, np.log(p), np.log(1 - p))
     expected = loss_of(keras, true[:, :2], pred[:, :3])
-    expected = expected + BAL_WEIGHT * np.where(true[:, 3] == 1, entropy, 0.0)
+    expected = expected + twin().BAL_WEIGHT * np.where(true[:, 3] == 1, entropy, 0.0)
     np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -162,8 +162,8 @@ def test_every_validation_sees_the_same_spectra(survey):
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:200]
     batches = Batches(data, rows, 32, RefineMaker(ARCH, Augmentation()), 64)
-    network = build_refiner(ARCH)
-    network.compile(optimizer=keras.optimizers.SGD(0.0), loss=refine_loss)
+    network = twin().build_refiner(ARCH)
+    network.compile(optimizer=keras.optimizers.SGD(0.0), loss=twin().refine_loss)
     for name in ("refine_bn_1", "refine_bn_2", "refine_bn_3", "refine_bn_fc"):
         network.get_layer(name).momentum = 1.0  # nothing changes from epoch to epoch
     validation = ValidationData(batches)

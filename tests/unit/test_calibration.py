@@ -18,70 +18,6 @@ from qnet.postprocess.features import log_snr, logit
 SHARES = st.floats(0.01, 0.99)
 
 
-def sample(nspec=20000, seed=0):
-    """Features, and labels drawn from a known logistic law of their monomials."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal([1.0, -2.0], [2.0, 0.5], (nspec, 2))
-    a, b = (x[:, 0] - 1) / 2, (x[:, 1] + 2) / 0.5
-    p = 1 / (1 + np.exp(-(0.3 + a - 0.5 * b + 0.4 * a * b)))
-    return x, (rng.uniform(size=nspec) < p).astype(float), p
-
-
-def test_a_fit_finds_the_law_that_made_the_labels():
-    x, label, p = sample()
-    fit = Logistic.fit(x, label, names=("a", "b"))
-    assert np.abs(fit.probability(x) - p).mean() < 0.01
-    assert fit.monomials == [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
-    np.testing.assert_allclose(fit.coefficients, [0.3, 1, -0.5, 0, 0.4, 0], atol=0.1)
-    # A constant that is not penalised makes the mean of the probabilities that of the labels.
-    assert fit.probability(x).mean() == pytest.approx(label.mean(), abs=1e-7)
-
-
-def test_a_weight_is_a_number_of_rows():
-    x, label, _ = sample(300)
-    weight = np.random.default_rng(1).integers(0, 4, 300)
-    once = Logistic.fit(x, label, weight, names=("a", "b"))
-    repeated = Logistic.fit(
-        np.repeat(x, weight, axis=0), np.repeat(label, weight), names=("a", "b")
-    )
-    np.testing.assert_allclose(once.coefficients, repeated.coefficients, rtol=1e-5, atol=1e-8)
-
-
-def test_the_penalty_shrinks_and_separable_data_need_it():
-    x, label = np.linspace(-1, 1, 40)[:, None], np.arange(40) >= 20
-    weak, strong = (Logistic.fit(x, label, names=["a"], degree=1, l2=l2) for l2 in (0.1, 10.0))
-    assert weak.coefficients[1] > 2 * strong.coefficients[1] > 0
-
-
-def test_nothing_is_extrapolated():
-    x, label, _ = sample(500)
-    fit = Logistic.fit(x, label, names=("a", "b"))
-    far = fit.probability([[1e6, -1e6], [-1e6, 1e6]])
-    ends = fit.probability([[x[:, 0].max(), x[:, 1].min()], [x[:, 0].min(), x[:, 1].max()]])
-    np.testing.assert_array_equal(far, ends)
-    assert np.isnan(fit.probability([[np.nan, 1.0]])).all()
-    assert fit.probability(np.empty((0, 2))).shape == (0,)
-
-
-@pytest.mark.parametrize(
-    ("features", "label", "options", "message"),
-    [
-        (np.ones((3, 2)), [0, 1], {}, "must have the shapes"),
-        (np.ones((2, 2)), [0, 2], {}, "label 0 or 1"),
-        ([[np.nan], [1]], [0, 1], {}, "must be finite"),
-        ([[0], [1]], [1, 1], {}, "rows of both labels"),
-        ([[0], [1]], [0, 1], {"weight": [1, -1]}, "must not be negative"),
-        ([[0], [1]], [0, 1], {"l2": -1}, "must not be negative"),
-        ([[0], [1]], [0, 1], {"degree": 3}, "degree must be 1 or 2"),
-        ([[0], [1]], [0, 1], {"names": ["a", "b"]}, "for 2 features|need"),
-    ],
-)
-def test_fits_that_are_refused(features, label, options, message):
-    names = ["a", "b"][: np.shape(features)[1]]
-    with pytest.raises(InputError, match=message):
-        Logistic.fit(features, label, **{"names": names, **options})
-
-
 def test_a_probability_is_the_formula():
     law = Logistic(("a", "b"), (1, 2), (2, 4), (-9, -9), (9, 9), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
     a, b = (3.0 - 1) / 2, (-2.0 - 2) / 4
@@ -89,6 +25,11 @@ def test_a_probability_is_the_formula():
     assert law.probability([[3.0, -2.0]])[0] == pytest.approx(1 / (1 + np.exp(-eta)))
     with pytest.raises(InputError, match=r"features have shape \(1, 3\)"):
         law.probability([[1, 2, 3]])
+    # Nothing is extrapolated, and NaN has no probability.
+    far, ends = law.probability([[1e6, -1e6], [-1e6, 1e6]]), law.probability([[9, -9], [-9, 9]])
+    np.testing.assert_array_equal(far, ends)
+    assert np.isnan(law.probability([[np.nan, 1.0]])).all()
+    assert law.probability(np.empty((0, 2))).shape == (0,)
 
 
 @given(p=st.floats(0, 1), prior=SHARES, mix=SHARES)
@@ -162,7 +103,7 @@ def test_a_calibration_survives_json():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"mix": {"STAR": 1.0}}, "must give QSO a share"),
+        ({"mix": {"STAR": 1.0}}, "must give QSO a fraction"),
         ({"mix": {"QSO": 0.5, "STAR": 0.4}}, "must add up to 1"),
         ({"p_threshold": 1.5}, r"p_threshold must be in 0 \.\. 1"),
         ({"refine_floor": float("nan")}, "refine_floor must be in"),

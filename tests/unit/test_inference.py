@@ -12,7 +12,7 @@ from networks import random_weights
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, rest_wavelengths
 from qnet.model.architecture import Architecture, RefineArchitecture
-from qnet.model.layers import ConvLayer
+from qnet.model.layers import ConvLayer, DenseLayer, Layer, LayerList
 from qnet.model.network import CHUNK_SIZE, ConvStack, Network
 from qnet.model.refiner import Refiner
 from qnet.preprocess.restframe import Window
@@ -58,22 +58,6 @@ def naive_stack(convs, weights, X):
     return norm_relu(flat @ weights["d.kernel"].astype(np.float64) + weights["d.bias"], "dn")
 
 
-def stack_weights(convs, npix, channels, units=3):
-    shapes, norms = {}, []
-    for number, conv in enumerate(convs):
-        shapes[f"c{number}.kernel"] = (conv.width, channels, conv.filters)
-        shapes[f"c{number}.bias"] = (conv.filters,)
-        norms.append((f"n{number}", conv.filters))
-        npix, channels = conv.output_length(npix), conv.filters
-    shapes |= {"d.kernel": (npix * channels, units), "d.bias": (units,)}
-    for name, size in [*norms, ("dn", units)]:
-        shapes |= {
-            f"{name}.{part}": (size,)
-            for part in ("gamma", "beta", "moving_mean", "moving_variance")
-        }
-    return random_weights(shapes)
-
-
 layers = st.builds(
     ConvLayer,
     filters=st.integers(1, 3),
@@ -96,10 +80,15 @@ def test_any_stack_of_convolutions_equals_plain_loops(convs, npix, channels, nsp
         length = conv.output_length(length)
         if length < 1:
             return
-    weights = stack_weights(convs, npix, channels)
-    names = [(f"c{number}", f"n{number}") for number in range(len(convs))]
+    listed = LayerList(
+        (npix, channels),
+        tuple(Layer(f"c{number}", conv, f"n{number}") for number, conv in enumerate(convs)),
+        Layer("d", DenseLayer(3), "dn"),
+        (),
+    )
+    weights = random_weights(listed.shapes())
     X = np.random.default_rng(0).normal(size=(nspec, npix, channels))
-    found = ConvStack(convs, [*names, ("d", "dn")], 1e-3, weights, np.dtype(np.float64))(X)
+    found = ConvStack(listed, weights, np.dtype(np.float64))(X)
     # The deviations of the norms are rounded to the precision of the weights.
     np.testing.assert_allclose(found, naive_stack(convs, weights, X), rtol=1e-5, atol=1e-5)
 

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pickle
+import struct
 
 import h5py
 import numpy as np
@@ -147,6 +148,21 @@ def test_hostile_lambdas_are_data(tmp_path, honest):
     assert not os.path.exists(trace)
 
 
+@pytest.mark.parametrize("present", [(-0.1,), (1.2,), (-0.1, 1.0), (0.1, 1.2), ()])
+def test_a_lambda_needs_both_constants(tmp_path, present):
+    code = b"\xe3code" + b"g".join(struct.pack("<d", value) for value in present)
+    path = write_legacy(tmp_path / "model.h5", lambda_code=code)
+    with pytest.raises(WeightsError, match="lambda_0 is a Lambda other than QuasarNET's rescale"):
+        qnet.load_model(path)
+
+
+@pytest.mark.parametrize("present", [(-0.1, 1.2), (1.2, -0.1)])
+def test_a_lambda_of_both_constants_is_the_rescale(tmp_path, present):
+    code = b"g".join(struct.pack("<d", value) for value in present)
+    architecture = qnet.load_model(write_legacy(tmp_path / "a.h5", lambda_code=code)).architecture
+    assert (architecture.offset_shift, architecture.offset_scale) == (-0.1, 1.2)
+
+
 def edit(path, change):
     """Change the JSON of a .h5 file."""
     with h5py.File(path, "r+") as stream:
@@ -164,8 +180,32 @@ def _loop(layers, config):
     layers["conv_2"]["inbound_nodes"] = [[["input_1", 0, 0, {}]]]
 
 
+def _fed_by(layer, *sources):
+    nodes = [[[source, 0, 0, {}] for source in sources]]
+    return lambda layers, config: layers[layer].update(inbound_nodes=nodes)
+
+
+def _swap_names(layers, config):
+    text = json.dumps(config).replace('"conv_1"', '"x"').replace('"conv_2"', '"conv_1"')
+    config.update(json.loads(text.replace('"x"', '"conv_2"')))
+
+
 FOREIGN = {
-    "another activation": (_set("activation_1", activation="elu"), "expected convolutions, each"),
+    "a head that leaves early": (_fed_by("fc_box_3", "flatten"), "expected convolutions conv_1"),
+    "offsets before boxes": (
+        _fed_by("conc_box_2", "fc_offset_2", "fc_box_2"),
+        "conc_box_2 is not the concatenation of the dense fc_box_2 and fc_offset_2",
+    ),
+    "the offsets of another line": (
+        _fed_by("lambda_2", "fc_offset_1"),
+        "conc_box_2 is not the concatenation",
+    ),
+    "a way past a layer": (_fed_by("flatten", "dropout_3", "conv_1"), "expected convolutions"),
+    "names in another order": (_swap_names, "expected convolutions conv_1, conv_2"),
+    "another activation": (
+        _set("activation_1", activation="elu"),
+        "expected convolutions conv_1, conv_2",
+    ),
     "an activated convolution": (_set("conv_2", activation="relu"), "expected convolutions"),
     "dilation": (_set("conv_2", dilation_rate=[2]), r"conv_2 has dilation_rate 2, but only 1"),
     "channels first": (_set("conv_1", data_format="channels_first"), "data_format 'channels_fi"),
@@ -182,7 +222,7 @@ FOREIGN = {
     "a circle": (_loop, "expected convolutions|run in a circle|inputs"),
     "an output of one layer": (
         lambda layers, config: config["config"].update(output_layers=[["fc_box_0", 0, 0]]),
-        "output fc_box_0 is a Dense, but the concatenation",
+        r"outputs conc_box_0, conc_box_1, ... were expected, not \['fc_box_0'\]",
     ),
     "another sum of pixels": (_set("input_1", batch_input_shape=[None, 12, 1]), "too few|pixels"),
     "an infinite number": (_set("conv_1", filters=float("inf")), "not that of a QuasarNET network"),
@@ -253,7 +293,10 @@ def _linked_layer(stream):
 
 def _path_in_a_name(stream):
     stream["model_weights/away"] = h5py.ExternalLink(stream.filename, "/model_weights")
-    stream.attrs["model_config"] = stream.attrs["model_config"].replace('"conv_2"', '"away/conv_2"')
+    name = "batch_normalization_2"
+    stream.attrs["model_config"] = stream.attrs["model_config"].replace(
+        f'"{name}"', f'"away/{name}"'
+    )
 
 
 def _large_chunks(stream):
@@ -303,7 +346,7 @@ DAMAGES = [
     (_external, "conv_2/kernel lies outside of the file"),
     (_linked, "model_weights is missing, or a link out of the file"),
     (_linked_layer, "conv_2 is missing, or a link out of the file"),
-    (_path_in_a_name, "model_weights lacks the layer away/conv_2"),
+    (_path_in_a_name, "model_weights lacks the layer away/batch_normalization_2"),
     (_large_chunks, "fc_box_1/bias is stored in chunks or filters larger than it needs"),
     (_filter_upon_filter, "fc_box_1/bias is stored in chunks or filters larger than it needs"),
     (_external_grid, "array model_grid lies outside of the file"),

@@ -1,4 +1,4 @@
-"""The models that ship with qnet, from a folder made for the test."""
+"""Models that ship with qnet, by name."""
 
 from __future__ import annotations
 
@@ -8,56 +8,36 @@ import pytest
 
 import qnet
 from qnet.core.errors import InputError, WeightsError
+from qnet.core.files import sha256
 from qnet.model import shipped
 from qnet.model.weights import write_weights
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The folder of shipped weights, empty."""
-    data = tmp_path / "data"
-    data.mkdir()
-    monkeypatch.setattr(shipped, "data_folder", lambda: data)
-    return data
-
-
-@pytest.fixture
-def ship(folder, two_stage_model):
-    """Puts a model into it."""
+def ship(tmp_path, monkeypatch, two_stage_model):
+    """Puts a model into a folder of shipped weights."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setattr(shipped, "data_folder", lambda: folder)
+    monkeypatch.setattr(shipped, "SHIPPED", {})
 
     def put(name, version):
         weights = dataclasses.replace(two_stage_model.weights, name=name, version=version)
-        return write_weights(folder / f"{name}-{version}.safetensors", weights)
+        path = write_weights(folder / f"{name}-{version}.safetensors", weights)
+        shipped.SHIPPED[f"{name}@{version}"] = path.name, sha256(path)
+        return path
 
     return put
 
 
 @pytest.fixture
 def several(ship):
-    for name, version in (("deep", "2"), ("deep", "10"), ("deep", "9.5"), ("small-net", "1")):
+    for name, version in (("deep", "2"), ("deep", "9.5"), ("deep", "10"), ("small-net", "1")):
         ship(name, version)
-
-
-@pytest.mark.usefixtures("folder")
-def test_nothing_ships():
-    assert shipped.shipped_models() == []
-    with pytest.raises(
-        InputError, match="no weights ship with this version of qnet: give the path"
-    ):
-        qnet.load_model()
-    with pytest.raises(InputError, match=r"model 'deep': no such file, .*\(which has: none\)"):
-        qnet.load_model("deep")
-
-
-def test_a_folder_that_is_not_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "data_folder", lambda: tmp_path / "none")
-    assert shipped.shipped_models() == []
 
 
 @pytest.mark.usefixtures("several")
 def test_the_default_is_pinned(ship, monkeypatch):
-    with pytest.raises(InputError, match="no weights ship"):
-        qnet.load_model()
     monkeypatch.setattr(shipped, "DEFAULT_MODEL", "deep@2")
     assert qnet.load_model().name == "deep@2"
     ship("deep", "11")
@@ -67,11 +47,11 @@ def test_the_default_is_pinned(ship, monkeypatch):
 
 @pytest.mark.usefixtures("several")
 def test_models_by_name():
-    labels = [model.label for model in shipped.shipped_models()]
-    assert labels == ["deep@2", "deep@9.5", "deep@10", "small-net@1"]
-    for label in labels:
-        model = qnet.load_model(label)
-        assert (model.name, len(model.sha256)) == (label, 64)
+    names = shipped.shipped_models()
+    assert names == ["deep@2", "deep@9.5", "deep@10", "small-net@1"]
+    for name in names:
+        model = qnet.load_model(name)
+        assert (model.name, len(model.sha256)) == (name, 64)
     assert qnet.load_model("deep").name == "deep@10"
     assert qnet.load_model("small-net").name == "small-net@1"
 
@@ -87,8 +67,7 @@ def test_names_that_none_has(name):
 def test_paths_are_paths(tmp_path, monkeypatch, two_stage_model):
     monkeypatch.chdir(tmp_path)
     two_stage_model.save("mine.safetensors")
-    (tmp_path / "mine.safetensors").rename("deep")
-    (tmp_path / "deep").rename("other")
+    (tmp_path / "mine.safetensors").rename("other")
     two_stage_model.save("mine.safetensors")
     assert qnet.load_model("other").name == "full@1.2"
     assert qnet.load_model("mine.safetensors").name == "full@1.2"
@@ -106,20 +85,21 @@ def test_shipped_models_hold_their_own_lines():
         qnet.load_model("deep", lines=["LYA"])
 
 
-def test_a_file_that_holds_another_model(folder, ship):
-    ship("deep", "2").rename(folder / "deep-3.safetensors")
-    with pytest.raises(WeightsError, match="holds the model deep@2, but is called deep@3"):
-        qnet.load_model("deep")
+def test_another_file_in_the_place_of_a_model(ship):
+    path = ship("deep", "2")
+    ship("deep", "3").rename(path)
+    with pytest.raises(WeightsError, match=r"deep-2\.safetensors: is not the file of deep@2 that"):
+        qnet.load_model("deep@2")
 
 
-def test_other_files_are_no_models(folder):
-    for name in ("README.md", "NOTICE", "deep.safetensors", "-1.safetensors", "a-b.safetensors"):
-        (folder / name).write_text("x")
-    assert shipped.shipped_models() == []
-
-
-def test_the_package_holds_its_folder():
-    """What is installed has the folder, and each of its models can be read."""
-    assert shipped.data_folder().is_dir()
-    for model in shipped.shipped_models():
-        assert model.read().calibration is not None
+def test_the_package_holds_its_models():
+    """What is installed has the files, and each of them is that of its row."""
+    assert shipped.DEFAULT_MODEL in shipped.SHIPPED
+    assert all(name.count("@") == 1 for name in shipped.SHIPPED)
+    files = {file.name for file in shipped.data_folder().iterdir()}
+    assert {name for name in files if name.endswith(".safetensors")} == {
+        file for file, _ in shipped.SHIPPED.values()
+    }
+    for name in shipped.shipped_models():
+        weights = shipped.read_shipped(name)
+        assert (f"{weights.name}@{weights.version}", weights.calibration is None) == (name, False)

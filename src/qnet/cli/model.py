@@ -74,11 +74,8 @@ def _list(_arguments: argparse.Namespace) -> int:
     """Run ``qnet model list``."""
     from qnet.model.shipped import DEFAULT_MODEL, shipped_models
 
-    models = shipped_models()
-    for model in models:
-        print(model.label + ("  (default)" if model.label == DEFAULT_MODEL else ""))
-    if not models:
-        print("this version of qnet has no models")
+    for name in shipped_models():
+        print(name + ("  (default)" if name == DEFAULT_MODEL else ""))
     return OK
 
 

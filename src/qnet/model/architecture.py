@@ -1,10 +1,11 @@
-"""What a network is made of: plain data that comes with the weights, checked on the way in."""
+"""Architectures of the two stages: plain data that comes with the weights, and lists of layers."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qnet.core.bins import RedshiftBins
@@ -13,27 +14,52 @@ from qnet.core.grid import WavelengthGrid
 from qnet.lines import rest_wavelengths
 from qnet.model.layers import (
     ConvLayer,
+    DenseLayer,
+    Layer,
+    LayerList,
+    Shape,
     check_epsilon,
-    check_network,
-    dense_shapes,
-    flat_length,
-    renamed,
-    stack_shapes,
+    count_parameters,
+    stack,
 )
+from qnet.model.plain import check_keys, reading, renamed
 from qnet.preprocess.restframe import Window
 
 #: A second stage is applied no more often than this.
 MAX_PASSES = 20
 
 
+class Stage(ABC):
+    """A stage of a model: a network that is a list of layers."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> LayerList:
+        """The layers, with the names that their arrays have in a weights file."""
+
+    @property
+    def nparameters(self) -> int:
+        """Number of values in the weights, moving means and variances included."""
+        return count_parameters(self.shapes())
+
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every array of the weights, by its name in the weights file."""
+        return self.layers.shapes()
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The architecture as plain values, for JSON; `from_dict` is the inverse."""
+
+
 @dataclasses.dataclass(frozen=True)
-class Architecture:
-    """A QuasarNET network (Busca & Balland 2018, section 3), and what its outputs mean.
+class Architecture(Stage):
+    """Architecture of the first stage, a QuasarNET network, and the meaning of its outputs.
 
-    Convolutions, flatten, a dense layer with batch normalisation and ReLU, then per line two dense
-    layers of nboxes: confidences (sigmoid) and offsets.
+    Convolutions, flatten, a dense layer, each with batch normalisation and ReLU; then per line two
+    dense layers of nboxes: confidences (sigmoid) and offsets (Busca & Balland 2018,
+    arXiv:1808.09955, section 3).
 
-    Attributes
+    Parameters
     ----------
     grid : WavelengthGrid
         Grid of the input.
@@ -48,14 +74,29 @@ class Architecture:
     units : int
         Width of the dense layer.
     epsilon : float
-        Of the dense layer's batch normalisation.
+        Added to the variance in the dense layer's batch normalisation.
     offset_activation : {'sigmoid', 'linear'}
         Activation of the offsets.
     offset_scale, offset_shift : float
         The offset is shift + scale * activation: 1.2 and -0.1 in QuasarNET's later networks.
     redshifts : RedshiftBins, optional
-        One dense layer more beside those of the lines: a softmax over the redshifts of a quasar
-        and other classes. None, as in QuasarNET, without it.
+        Classes of a further dense layer with a softmax: the redshifts of a quasar, and other
+        kinds of objects. None, as in QuasarNET, without it.
+
+    Raises
+    ------
+    InputError
+        A line is unknown, a value is out of range, or the network has no pixels left or more than
+        2e8 parameters.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> architecture = qnet.load_model().architecture
+    >>> architecture.nparameters, architecture.nboxes
+    (686288, 13)
+    >>> architecture.shapes()["conv_1.kernel"]
+    (10, 1, 24)
     """
 
     grid: WavelengthGrid
@@ -90,7 +131,7 @@ class Architecture:
         if min(self.nboxes, self.units, len(self.convs)) < 1:
             raise InputError("a network needs at least one box, one unit and one convolution")
         check_epsilon(self.epsilon)
-        check_network(self, self.grid.npix)
+        self.layers.check()
 
     @property
     def nlines(self) -> int:
@@ -98,27 +139,17 @@ class Architecture:
         return len(self.lines) + len(self.lines_bal)
 
     @property
-    def flat_length(self) -> int:
-        """Number of values that reach the dense layer."""
-        return flat_length(self.convs, self.grid.npix)
-
-    @property
-    def nparameters(self) -> int:
-        """Number of values in the weights, moving means and variances included."""
-        return sum(math.prod(shape) for shape in self.shapes().values())
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every array of the weights, by its name in the weights file."""
-        shapes = stack_shapes(self.convs, 1, "conv", "bn")
-        shapes |= dense_shapes("fc_common", "bn_common", self.flat_length, self.units)
-        for line in range(self.nlines):
-            for part in ("box", "offset"):
-                shapes[f"fc_{part}_{line}.kernel"] = (self.units, self.nboxes)
-                shapes[f"fc_{part}_{line}.bias"] = (self.nboxes,)
-        if self.redshifts is not None:
-            shapes["fc_redshift.kernel"] = (self.units, self.redshifts.noutputs)
-            shapes["fc_redshift.bias"] = (self.redshifts.noutputs,)
-        return shapes
+    def layers(self) -> LayerList:
+        """The layers: QuasarNET's, and perhaps a redshift head."""
+        return quasarnet_layers(
+            self.grid.npix,
+            self.convs,
+            DenseLayer(self.units, self.epsilon),
+            self.nlines,
+            self.nboxes,
+            (self.offset_activation, self.offset_scale, self.offset_shift),
+            0 if self.redshifts is None else self.redshifts.noutputs,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The architecture as plain values, for JSON; `from_dict` is the inverse."""
@@ -126,14 +157,8 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
-        """Architecture from the plain values of `to_dict`.
-
-        Raises
-        ------
-        InputError
-            A key is missing, unknown or of the wrong kind, or the network is not legal.
-        """
-        try:
+        """Architecture from the plain values of `to_dict`; InputError for any other."""
+        with reading("a network's architecture"):
             redshifts = values.get("redshifts")
             return cls(
                 grid=WavelengthGrid.from_dict(values["grid"]),
@@ -149,27 +174,41 @@ class Architecture:
                 offset_shift=float(values["offset_shift"]),
                 redshifts=None if redshifts is None else RedshiftBins.from_dict(redshifts),
             )
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a network's architecture: {error!r}") from error
 
 
-#: Keys of the weights files that are called differently from the attributes.
+def quasarnet_layers(
+    npix: int,
+    convs: Sequence[ConvLayer],
+    common: DenseLayer,
+    nlines: int,
+    nboxes: int,
+    offset: tuple[str, float, float],
+    noutputs: int = 0,
+) -> LayerList:
+    """QuasarNET's layers; `offset` is activation, scale and shift, `noutputs` a redshift head's."""
+    activation, scale, shift = offset
+    box = DenseLayer(nboxes, activation="sigmoid")
+    kinds = {"box": box, "offset": DenseLayer(nboxes, 1e-3, activation, scale, shift)}
+    heads = [Layer(f"fc_{part}_{i}", kind) for i in range(nlines) for part, kind in kinds.items()]
+    if noutputs:
+        heads.append(Layer("fc_redshift", DenseLayer(noutputs, activation="softmax")))
+    return LayerList((npix, 1), stack(convs), Layer("fc_common", common, "bn_common"), tuple(heads))
+
+
+#: Keys of the weights files that differ from the attributes of `RefineArchitecture`.
 FILE_KEYS = {"scores": "verify", "min_fraction": "min_share"}
 
 
 @dataclasses.dataclass(frozen=True)
-class RefineArchitecture:
-    """The second stage: a precise redshift from the spectrum in the rest frame of a first guess.
+class RefineArchitecture(Stage):
+    """Architecture of the second stage: a redshift from the rest frame of a first guess.
 
     The observed spectrum, on a fine log grid, is shifted by whole pixels, cut to a window of rest
-    wavelengths, and pooled (`qnet.preprocess.rest_frame`). Convolutions, flatten, a dense
-    layer with batch normalisation and ReLU, then a linear layer: the velocity of the guess, the
-    logarithm of its error and, where it verifies, the logit of being a quasar near the guess and,
-    where it looks for it, that of broad absorption.
+    wavelengths, and pooled (`qnet.preprocess.rest_frame`). Convolutions, flatten, a dense layer,
+    each with batch normalisation and ReLU, then a linear layer: the velocity of the object in the
+    frame, the logarithm of its error and, as far as the stage has them, two logits.
 
-    Attributes
+    Parameters
     ----------
     window : Window
         Geometry of the input.
@@ -178,25 +217,40 @@ class RefineArchitecture:
     units : int
         Width of the dense layer.
     epsilon : float
-        Of the dense layer's batch normalisation.
+        Added to the variance in the dense layer's batch normalisation.
     dv_scale : float
         Unit of the outputs [km/s].
     passes : int
-        How often the stage is applied: each time in the frame of the last redshift.
+        Number of times that the stage is applied, each time in the frame of the last redshift.
     max_dv : float
         A redshift that ends further than this [km/s] from the first guess is given up.
     min_fraction : float
-        A redshift whose window has weight in a smaller share of its pixels is given up.
+        A redshift is given up where a smaller fraction of the window's pixels has weight.
     scores : bool
         Whether there is a third output: the logit of the probability that the spectrum is that of
         a quasar within ``max_dv`` of the guess.
     bal : bool
         Whether there is a fourth: the logit of the probability that such a quasar has broad
-        absorption. Only a stage that verifies can have it.
+        absorption. Only a stage that scores can have it.
+
+    Raises
+    ------
+    InputError
+        A value is out of range, or the network has no pixels left or more than 2e8 parameters.
 
     Notes
     -----
     The defaults are choices of this package; those of a network come with its weights.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.model import ConvLayer, RefineArchitecture
+    >>> from qnet.preprocess import Window
+    >>> grid = qnet.WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
+    >>> convs = (ConvLayer(filters=8, width=9, stride=2, padding="valid"),) * 4
+    >>> RefineArchitecture(Window(grid), convs, units=16).nparameters
+    7522
     """
 
     window: Window
@@ -231,7 +285,7 @@ class RefineArchitecture:
         check_epsilon(self.epsilon)
         if self.passes > MAX_PASSES:
             raise InputError(f"passes must be at most {MAX_PASSES}, not {self.passes}")
-        check_network(self, self.window.npooled)
+        self.layers.check()
 
     @property
     def noutputs(self) -> int:
@@ -239,22 +293,14 @@ class RefineArchitecture:
         return 2 + self.scores + self.bal
 
     @property
-    def flat_length(self) -> int:
-        """Number of values that reach the dense layer."""
-        return flat_length(self.convs, self.window.npooled)
-
-    @property
-    def nparameters(self) -> int:
-        """Number of values in the weights, moving means and variances included."""
-        return sum(math.prod(shape) for shape in self.shapes().values())
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every array of the weights, by its name in the weights file."""
-        shapes = stack_shapes(self.convs, 2, "refine_conv", "refine_bn")
-        shapes |= dense_shapes("refine_fc", "refine_bn_fc", self.flat_length, self.units)
-        shapes["refine_out.kernel"] = (self.units, self.noutputs)
-        shapes["refine_out.bias"] = (self.noutputs,)
-        return shapes
+    def layers(self) -> LayerList:
+        """The layers, with one head for all outputs."""
+        return LayerList(
+            (self.window.npooled, 2),
+            stack(self.convs, "refine_"),
+            Layer("refine_fc", DenseLayer(self.units, self.epsilon), "refine_bn_fc"),
+            (Layer("refine_out", DenseLayer(self.noutputs)),),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The architecture as plain values, for JSON; `from_dict` is the inverse."""
@@ -264,26 +310,15 @@ class RefineArchitecture:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RefineArchitecture:
-        """Architecture from the plain values of `to_dict`.
-
-        Raises
-        ------
-        InputError
-            A key is missing, unknown or of the wrong kind, or the network is not legal.
-        """
-        try:
+        """Architecture from the plain values of `to_dict`; InputError for any other."""
+        with reading("a second stage's architecture"):
             plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
-            # Older files do not say that their stage verifies nothing, or looks for no absorption.
+            # Files of format version 2 have neither.
             plain = {"scores": False, "bal": False} | plain
             geometry = [field.name for field in dataclasses.fields(Window)]
             own = {field.name for field in dataclasses.fields(cls)} - {"window"}
-            if missing := own.union(geometry) - set(plain):
-                raise InputError(f"the second stage's architecture lacks {sorted(missing)}")
+            check_keys(plain, own.union(geometry), "the second stage's architecture")
             plain["grid"] = WavelengthGrid.from_dict(plain["grid"])
             plain["convs"] = tuple(ConvLayer(**layer) for layer in plain["convs"])
             window = Window(**{name: plain.pop(name) for name in geometry})
             return cls(window=window, **plain)
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a second stage's architecture: {error!r}") from error

@@ -1,4 +1,4 @@
-"""From a network's numbers to probabilities and errors that mean what they say."""
+"""Calibration of a model: probabilities, errors, and the thresholds of flags."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
-from qnet.model.layers import renamed
-from qnet.model.logistic import Logistic, as_floats
+from qnet.model.logistic import Logistic
+from qnet.model.plain import as_floats, check_keys, reading, renamed
 
-#: The class of a mix that P_QSO is the probability of.
+#: The class whose probability is P_QSO.
 QUASAR_CLASS = "QSO"
 
 
 def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
-    """A probability for another class mix.
+    """Probability of a class, for another fraction of the class among the spectra.
 
     p r / (p r + 1 - p), with r the ratio of the odds prior / (1 - prior) and mix / (1 - mix):
     Bayes's theorem where the spectra of each class stay what they were (Saerens, Latinne &
@@ -32,9 +32,9 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     p : array_like of float
         Probabilities. NaN stays NaN.
     prior : float
-        Share of the class wanted, between 0 and 1.
+        Fraction of the class wanted, between 0 and 1.
     mix : float
-        Share of the class that `p` assumes, between 0 and 1.
+        Fraction of the class that `p` assumes, between 0 and 1.
 
     Returns
     -------
@@ -43,11 +43,17 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     Raises
     ------
     InputError
-        A share is not between 0 and 1.
+        A fraction is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from qnet.model import rescale
+    >>> rescale([0.1, 0.5, 0.9], prior=0.1, mix=0.5).round(3)
+    array([0.012, 0.1  , 0.5  ])
     """
-    for name, share in (("prior", prior), ("mix", mix)):
-        if not 0 < share < 1:
-            raise InputError(f"{name} must be between 0 and 1, not {share!r}")
+    for name, fraction in (("prior", prior), ("mix", mix)):
+        if not 0 < fraction < 1:
+            raise InputError(f"{name} must be between 0 and 1, not {fraction!r}")
     probability = np.asarray(p, dtype=np.float64)
     ratio = prior / (1 - prior) * (1 - mix) / mix
     return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
@@ -55,15 +61,10 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table of positive numbers over one axis or two, interpolated and clipped at its ends.
+    """A table of positive numbers over bins of x and y.
 
-    Attributes
-    ----------
-    x, y : tuple of float
-        Edges of the bins, increasing: one more than there are bins.
-    values : tuple of tuple of float
-        The number of each bin, ``values[i][j]`` at bin i of x and j of y; positive. Between the
-        middles of the bins it is interpolated bilinearly.
+    ``values[i][j]`` is the number of bin i of x and j of y, whose edges increase; it is
+    interpolated bilinearly between the middles of the bins, and constant beyond the outer ones.
     """
 
     x: tuple[float, ...]
@@ -84,20 +85,10 @@ class Table:
             raise InputError("values of a table must be positive")
 
     def __call__(self, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
-        """The numbers at some places.
-
-        Parameters
-        ----------
-        x, y : array_like of float, of shapes that broadcast
-            NaN gives NaN.
-
-        Returns
-        -------
-        ndarray of float64
-        """
+        """The numbers at x and y, of shapes that broadcast; NaN gives NaN."""
         values = np.array(self.values)
         xs, ys = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-        (i, next_i, fx), (j, next_j, fy) = _place(xs, self.x), _place(ys, self.y)
+        (i, next_i, fx), (j, next_j, fy) = _position(xs, self.x), _position(ys, self.y)
         first = values[i, j] * (1 - fy) + values[i, next_j] * fy
         second = values[next_i, j] * (1 - fy) + values[next_i, next_j] * fy
         return np.asarray(first * (1 - fx) + second * fx)
@@ -106,36 +97,37 @@ class Table:
 #: More candidates of a spectrum than this are an error of a file.
 MAX_CANDIDATES = 100
 
-#: Fields that files older than format version 3 lack: their defaults are what such files mean.
+#: Fields that files of format version 2 lack.
 SINCE_3 = frozenset({"p_candidate", "candidates", "candidate_floor", "fraction_exponent"})
 
 
-#: Keys of the weights files that are called differently from the attributes.
+#: Keys of the weights files that differ from the attributes of `Calibration`.
 FILE_KEYS = {"p_candidate": "p_verified", "fraction_exponent": "share_exponent"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What turns a network's numbers into the catalogue's answers. Plain values, in the weights.
+    """Calibration stored with a model: plain values that give the catalogue's columns.
 
-    Attributes
+    Parameters
     ----------
     p_qso : Logistic
-        P_QSO from the features it names (`qnet.postprocess.features.compute_features`).
+        P_QSO of the first stage, from the features that it names (`qnet.postprocess.features`).
     mix : mapping of str to float
-        Share of each class in the sample that P_QSO assumes; 'QSO' is one, the sum is 1.
+        Fraction of each class in the sample that P_QSO assumes; 'QSO' is one, the sum is 1.
     z_range : tuple of float
-        Redshifts the model was trained on.
+        Redshifts that the model was trained on.
     p_threshold : float
-        A quasar has P_QSO above this, unless the user says otherwise.
+        A quasar has P_QSO above this, unless the user gives another threshold.
     refine_floor : float
         The second stage is run on rows with P_QSO above this.
     p_bal : Logistic, optional
-        P_BAL from the features it names, for quasars.
+        P_BAL of quasars, from the features that it names.
     p_bal_threshold : float
         A BAL quasar has P_BAL above this.
     zerr : Table, optional
-        Factor on the second stage's error, by log10 S/N (`log_snr`) and redshift. 1 when None.
+        Factor on the second stage's error, by log10 S/N (clipped to 0.05 .. 100) and redshift. 1
+        when None.
     zerr_lines : mapping of str to Table
         Error [km/s] of the redshift of each line alone, by the logit of its confidence and log10
         S/N. Lines without a table have no error.
@@ -146,18 +138,33 @@ class Calibration:
         OUTLIER; the arrays ``outlier_mean`` and ``outlier_scale`` are in the weights. No row is
         one when None.
     joints, skylines : tuple of (float, float)
-        Wavelengths [Angstrom, observed] of camera joints and strong sky lines in the training
-        data, first and last.
+        First and last wavelength [Angstrom, observed] of camera joints and strong sky lines in the
+        training data.
     p_candidate : Logistic, optional
-        P_QSO of the rows that the second stage has judged, from the features it names; the others,
-        and all when None, keep that of `p_qso`.
+        P_QSO of the rows whose candidates the second stage has scored, from the features that it
+        names; the others, and all when None, keep that of `p_qso`.
     candidates : int
-        Redshifts of a spectrum that the second stage judges at most.
+        Largest number of candidates of a spectrum that the second stage scores.
     candidate_floor : float
-        Candidates after the first are judged where their share of the posterior is at least this.
+        Candidates after the first are scored where their probability is at least this.
     fraction_exponent : float
-        Weight of the first stage's opinion in the choice among them
-        (`qnet.classification.refinement.Candidates.choose`).
+        The best candidate has the largest score + fraction_exponent * log(probability).
+
+    Raises
+    ------
+    InputError
+        A value is not legal.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> calibration = qnet.load_model().calibration
+    >>> calibration.p_threshold, calibration.z_range
+    (0.5, (0.05, 6.8))
+    >>> round(calibration.quasar_fraction, 2)
+    0.54
+    >>> calibration.p_qso.names
+    ('logit_quasar', 'logit_c1', 'logit_c2', 'logit_agree', 'log_snr')
     """
 
     p_qso: Logistic
@@ -184,11 +191,11 @@ class Calibration:
         if not all(name.isascii() and name.isprintable() for name in self.mix):
             raise InputError(f"names of classes must be plain text, not {list(self.mix)}")
         if not 0 < self.mix.get(QUASAR_CLASS, 0.0) < 1:
-            raise InputError(f"the mix {self.mix} must give {QUASAR_CLASS} a share in 0 .. 1")
+            raise InputError(f"the mix {self.mix} must give {QUASAR_CLASS} a fraction in 0 .. 1")
         if min(self.mix.values()) < 0 or not math.isclose(sum(self.mix.values()), 1, abs_tol=1e-3):
-            raise InputError(f"the shares of the mix {self.mix} must add up to 1")
-        shares = ("p_threshold", "refine_floor", "p_bal_threshold", "ambiguous", "candidate_floor")
-        for name in shares:
+            raise InputError(f"the fractions of the mix {self.mix} must add up to 1")
+        limits = ("p_threshold", "refine_floor", "p_bal_threshold", "ambiguous", "candidate_floor")
+        for name in limits:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
@@ -207,7 +214,7 @@ class Calibration:
 
     @property
     def quasar_fraction(self) -> float:
-        """Share of quasars in the mix that P_QSO assumes."""
+        """Fraction of quasars in the mix that P_QSO assumes."""
         return self.mix[QUASAR_CLASS]
 
     def to_dict(self) -> dict[str, Any]:
@@ -216,18 +223,11 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """Calibration from the plain values of `to_dict`.
-
-        Raises
-        ------
-        InputError
-            A key is missing, unknown or of the wrong kind, or a value is not legal.
-        """
-        try:
+        """Calibration from the plain values of `to_dict`; InputError for any other."""
+        with reading("a calibration"):
             plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
-            missing = {field.name for field in dataclasses.fields(cls)} - set(plain) - SINCE_3
-            if missing:
-                raise InputError(f"the calibration lacks {sorted(missing)}")
+            expected = {field.name for field in dataclasses.fields(cls)} - SINCE_3
+            check_keys(plain, expected, "the calibration")
             for name in ("p_qso", "p_bal", "p_candidate"):
                 if plain.get(name) is not None:
                     plain[name] = Logistic(**plain[name])
@@ -236,14 +236,10 @@ class Calibration:
             plain["zerr_lines"] = {
                 str(line): Table(**table) for line, table in plain["zerr_lines"].items()
             }
-            plain["mix"] = {str(name): float(share) for name, share in plain["mix"].items()}
+            plain["mix"] = {str(name): float(value) for name, value in plain["mix"].items()}
             if not isinstance(plain["p_qso"], Logistic):
                 raise InputError("the calibration has no p_qso")
             return cls(**plain)
-        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a calibration: {error!r}") from error
 
 
 def in_ranges(values: npt.ArrayLike, ranges: tuple[tuple[float, float], ...]) -> BoolArray:
@@ -263,11 +259,13 @@ def _range(values: Any, name: str) -> tuple[float, float]:
     return pair[0], pair[1]
 
 
-def _place(values: FloatArray, edges: tuple[float, ...]) -> tuple[IntArray, IntArray, FloatArray]:
-    """Bins whose middles are on either side of each value, and how far it is from the first."""
+def _position(
+    values: FloatArray, edges: tuple[float, ...]
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Bins whose middles are on either side of each value, and its distance from the first."""
     middle = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
     last = len(middle) - 1
-    # Clipped at the ends; NaN, which has no place, keeps its NaN in the share.
+    # Clipped at the ends; NaN keeps its NaN in the fraction.
     position = np.interp(values, middle, np.arange(last + 1.0))
     first = np.clip(np.nan_to_num(position, nan=0.0), 0, max(last - 1, 0)).astype(np.int64)
     return first, np.minimum(first + 1, last), np.asarray(position - first)

@@ -16,7 +16,6 @@ from qnet.core.files import PathLike, sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.model.architecture import Architecture
 from qnet.model.keras_config import KerasNetwork
-from qnet.model.layers import BATCH_NORM
 from qnet.model.network import check_weights
 from qnet.model.weights import WeightsFile, check_weights_path
 
@@ -43,30 +42,12 @@ def read_legacy(
     lines_bal: Sequence[str] | None = None,
     grid: WavelengthGrid | None = None,
 ) -> WeightsFile:
-    """Read a QuasarNET network that Keras saved as .h5.
+    """Read a QuasarNET network that Keras saved as .h5; arguments as of `qnet.load_model`.
 
     The architecture comes from the JSON in the attribute ``model_config``, the arrays by the names
-    of its layers. A Lambda layer between the offsets and the output is the rescale -0.1 + 1.2 x if
-    its stored bytes hold these two doubles; its bytecode is never run.
-
-    Parameters
-    ----------
-    path : str or path
-    lines, lines_bal : sequence of str, optional
-        Names of the outputs, which such files do not hold. QuasarNET's six lines and one BAL line
-        when None.
-    grid : WavelengthGrid, optional
-        Grid of the input. When None the dataset ``model_grid`` if the file has one, else
-        QuasarNET's log or linear grid, whichever has the input's length.
-
-    Returns
-    -------
-    WeightsFile
-
-    Raises
-    ------
-    MissingFileError, WeightsError
-        The file is not there, damaged, or another kind of network; or lines or grid do not fit it.
+    of its layers, the grid from the dataset ``model_grid``, where the file has one. A Lambda layer
+    between the offsets and the output is the rescale -0.1 + 1.2 x if its stored bytes hold these
+    two doubles; its bytecode is never run.
     """
     import h5py
 
@@ -78,7 +59,7 @@ def read_legacy(
             model_grid = None if grid is not None else _model_grid(stream, network.npix)
             architecture = network.architecture(lines, lines_bal, grid or model_grid)
             arrays = _arrays(stream, network, architecture)
-        check_weights(architecture, arrays)
+        check_weights(architecture.shapes(), arrays)
     except InputError as error:
         raise WeightsError(f"{file}: {error}") from error
     except _NOT_QUASARNET as error:
@@ -169,21 +150,21 @@ def _arrays(
     """The arrays of the architecture, by qnet's names."""
     import h5py
 
-    shapes = architecture.shapes()
     group = _own_item(stream, "model_weights", h5py.Group)
+    found: dict[str, dict[str, Any]] = {}
     arrays: dict[str, npt.NDArray[Any]] = {}
-    for ours, theirs in network.array_layers():
-        found = _layer_arrays(group, theirs)
-        parts = BATCH_NORM if ours.startswith("bn_") else ("kernel", "bias")
-        for part in parts:
-            name = f"{ours}.{part}"
-            if part in found:
-                arrays[name] = _read_array(found[part], f"{theirs}/{part}", shapes[name])
-            elif part == "bias" or part in ("gamma", "beta"):
-                # Layers saved without bias, centre or scale.
-                arrays[name] = np.full(shapes[name], part == "gamma", dtype=np.float32)
-            else:
-                raise InputError(f"layer {theirs} lacks the array {part}")
+    for name, shape in architecture.shapes().items():
+        ours, part = name.split(".")
+        layer = network.names.get(ours, ours)
+        if layer not in found:
+            found[layer] = _layer_arrays(group, layer)
+        if part in found[layer]:
+            arrays[name] = _read_array(found[layer][part], f"{layer}/{part}", shape)
+        elif part in ("bias", "beta", "gamma"):
+            # Layers saved without bias, centre or scale.
+            arrays[name] = np.full(shape, part == "gamma", dtype=np.float32)
+        else:
+            raise InputError(f"layer {layer} lacks the array {part}")
     return arrays
 
 

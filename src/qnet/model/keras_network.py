@@ -1,4 +1,4 @@
-"""The network and its loss in Keras 3, for training. Importing this module imports Keras.
+"""Both networks and their losses in Keras 3, for training. Importing this module imports Keras.
 
 Written with ``keras.ops``, so that it runs on the TensorFlow, JAX and torch backends.
 """
@@ -17,9 +17,17 @@ from keras import layers, ops
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
-from qnet.model.architecture import Architecture
-from qnet.model.keras_config import REDSHIFT_LAYER, RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
-from qnet.model.layers import BATCH_NORM, by_layer
+from qnet.model.architecture import Architecture, RefineArchitecture, quasarnet_layers
+from qnet.model.keras_config import RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
+from qnet.model.layers import (
+    PRECISE,
+    ConvLayer,
+    DenseLayer,
+    LayerList,
+    Shape,
+    Weights,
+    by_layer,
+)
 from qnet.objective import NBOXES
 
 #: Added to counts and clipped from logarithms in the loss (QuasarNET's code; Keras's epsilon).
@@ -29,14 +37,15 @@ EPSILON = 1e-7
 #: chosen on simulated spectra.
 OFFSET_WEIGHT, OFFSET_SCALE = 4.0, 0.02
 
-#: Precision of the last layers and the losses, also where the rest is computed in a lower one.
-_PRECISE = "float32"
+#: Weights of the score and of broad absorption against the redshift in `refine_loss`: chosen on
+#: simulated spectra.
+SCORE_WEIGHT, BAL_WEIGHT = 2.0, 1.0
 
-#: Offset activations by QuasarNET's names: Keras activation, and whether it is rescaled.
-_OFFSETS: Mapping[str, tuple[str, bool]] = {
-    "rescaled_sigmoid": ("sigmoid", True),
-    "sigmoid": ("sigmoid", False),
-    "linear": ("linear", False),
+#: Offsets by QuasarNET's names: activation, scale and shift.
+_OFFSETS: Mapping[str, tuple[str, float, float]] = {
+    "rescaled_sigmoid": ("sigmoid", RESCALE_SCALE, RESCALE_SHIFT),
+    "sigmoid": ("sigmoid", 1.0, 0.0),
+    "linear": ("linear", 1.0, 0.0),
 }
 
 
@@ -57,7 +66,7 @@ def QuasarNET(
     dropout: float = 0.0,
     redshift_outputs: int = 0,
 ) -> keras.Model:
-    """The network of Busca & Balland (2018, section 3), untrained.
+    """The network of Busca & Balland (2018, arXiv:1808.09955, section 3) in Keras, untrained.
 
     Parameters
     ----------
@@ -82,7 +91,7 @@ def QuasarNET(
     units : int
         Width of the common dense layer.
     dropout : float
-        Share of the activations dropped after each convolution, in training.
+        Fraction of the activations dropped after each convolution, in training.
     redshift_outputs : int
         Classes of a softmax beside the lines, over redshift bins and other objects
         (`qnet.core.bins.RedshiftBins.noutputs`), as a last output; 0, as in QuasarNET, for none.
@@ -100,193 +109,96 @@ def QuasarNET(
     InputError
         The activation is unknown, the input too short for the convolutions, or the numbers of
         filters or the widths are not one for each.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> network = qnet.model.QuasarNET((443, 1), nlines=7)
+    >>> network.count_params()
+    521882
+    >>> len(network.outputs), network.output_shape[0]
+    (7, (None, 26))
     """
     if offset_activation_function not in _OFFSETS:
         raise InputError(
             f"offset_activation_function must be one of {', '.join(_OFFSETS)}, not "
             f"{offset_activation_function!r}"
         )
-    activation, rescaled = _OFFSETS[offset_activation_function]
     sizes, widths = by_layer("filters", filters, nlayers), by_layer("width", width, nlayers)
-    inputs = keras.Input(shape=input_shape)
-    x = inputs
-    for index, (size, span) in enumerate(zip(sizes, widths, strict=True), start=1):
-        if padding == "valid" and x.shape[1] < span:
-            raise InputError(
-                f"{input_shape[0]} pixels are too few for {nlayers} convolutions of width {width}, "
-                f"stride {strides} and padding 'valid': the input of number {index} is "
-                f"{x.shape[1]} long"
-            )
-        x = layers.Conv1D(
-            size,
-            span,
-            strides=strides,
-            padding=padding,
-            kernel_initializer="glorot_uniform",
-            kernel_regularizer=keras.regularizers.L2(reg_conv),
-            name=f"conv_{index}",
-        )(x)
-        x = layers.BatchNormalization(name=f"batch_normalization_{index}")(x)
-        x = layers.Activation("relu", name=f"activation_{index}")(x)
-        if dropout:
-            x = layers.Dropout(dropout, name=f"dropout_{index}")(x)
-    x = layers.Flatten(name="flatten")(x)
-    x = _dense(units, "linear", "fc_common", reg_fc)(x)
-    x = layers.BatchNormalization(name=f"batch_normalization_{nlayers + 1}")(x)
-    x = layers.Activation("relu", name="fc_activation")(x)
-    outputs = []
-    for line in range(nlines):
-        box = _dense(boxes, "sigmoid", f"fc_box_{line}", reg_fc)(x)
-        offset = _dense(boxes, activation, f"fc_offset_{line}", reg_fc)(x)
-        if rescaled:
-            offset = layers.Rescaling(
-                RESCALE_SCALE, RESCALE_SHIFT, name=f"rescale_{line}", dtype=_PRECISE
-            )(offset)
-        outputs.append(layers.Concatenate(name=f"conc_box_{line}", dtype=_PRECISE)([box, offset]))
-    if redshift_outputs:
-        outputs.append(_dense(redshift_outputs, "softmax", REDSHIFT_LAYER, reg_fc)(x))
-    return keras.Model(inputs, outputs, name="QuasarNET")
-
-
-def _dense(size: int, activation: str, name: str, l2: float) -> Any:
-    """A dense layer; what ends in a loss is computed in single precision, whatever the policy."""
-    return layers.Dense(
-        size,
-        activation=activation,
-        kernel_regularizer=keras.regularizers.L2(l2),
-        name=name,
-        dtype=None if activation == "linear" and name == "fc_common" else _PRECISE,
+    convs = [
+        ConvLayer(size, span, strides, padding)  # type: ignore[arg-type]
+        for size, span in zip(sizes, widths, strict=True)
+    ]
+    offset = _OFFSETS[offset_activation_function]
+    network = quasarnet_layers(
+        input_shape[0], convs, DenseLayer(units), nlines, boxes, offset, redshift_outputs
     )
+    network.check()
+    return _quasarnet(network, dropout, reg_conv, reg_fc)
 
 
-@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
-def custom_loss(y_true: Any, y_pred: Any) -> Any:
-    """QuasarNET's loss of one line (Busca & Balland 2018, section 4; QuasarNET's code).
+def _quasarnet(
+    network: LayerList, dropout: float = 0.0, reg_conv: float = 0.0, reg_fc: float = 0.0
+) -> keras.Model:
+    """QuasarNET's layers in Keras, boxes and offsets of each line side by side."""
+    rates = {layer.name: dropout for layer in network.convs}
+    regularizers = keras.regularizers.L2(reg_conv), keras.regularizers.L2(reg_fc)
+    inputs, heads = _build(network, rates, _norms(network), regularizers)
+    pairs, redshift = heads[: len(heads) // 2 * 2], heads[len(heads) // 2 * 2 :]
+    outputs = [
+        layers.Concatenate(name=f"conc_box_{line}", dtype=PRECISE)(pairs[2 * line : 2 * line + 2])
+        for line in range(len(pairs) // 2)
+    ]
+    return keras.Model(inputs, outputs + redshift, name="QuasarNET")
 
-    Cross-entropy of the boxes that hold the line and of those that do not, each divided by its
-    count, plus the squared error of the offset in the box of the line.
 
-    Parameters
-    ----------
-    y_true, y_pred : tensor, shape (nspec, 2 * nboxes)
-        Boxes, then offsets, as `qnet.objective.objective` and the network give them.
+def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Model:
+    """The second stage in Keras, untrained: (nspec, npooled, 2) to (nspec, arch.noutputs).
 
-    Returns
-    -------
-    tensor, shape (nspec,)
-        Of each spectrum; Keras weights and averages them.
+    `dropout` is the fraction of the activations dropped before the dense layer, in training.
     """
-    nboxes = y_pred.shape[-1] // 2
-    y_true = ops.cast(y_true, y_pred.dtype)
-    box, offset = y_true[:, :nboxes], y_true[:, nboxes:]
-    found, place = y_pred[:, :nboxes], y_pred[:, nboxes:]
-    inside = ops.sum(box, axis=-1) + EPSILON
-    outside = ops.sum(1 - box, axis=-1) + EPSILON
-    log_yes = ops.log(ops.clip(found, EPSILON, 1 - EPSILON))
-    log_no = ops.log(ops.clip(1 - found, EPSILON, 1 - EPSILON))
-    loss = -ops.sum(box * log_yes, axis=-1) / inside
-    loss = loss - ops.sum((1 - box) * log_no, axis=-1) / outside
-    return loss + ops.sum(box * ops.square(offset - place), axis=-1) / inside
+    inputs, (output,) = _build(arch.layers, {arch.layers.common.name: dropout})
+    return keras.Model(inputs, output, name="Refiner")
 
 
-@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
-def cross_entropy_loss(y_true: Any, y_pred: Any) -> Any:
-    """A loss of one line whose confidences are probabilities.
+def _build(
+    network: LayerList,
+    dropout: Mapping[str, float],
+    norms: Mapping[str, str] | None = None,
+    regularizers: tuple[Any, Any] = (None, None),
+) -> tuple[Any, list[Any]]:
+    """Input and heads of a network; dropout by layer, regularizers of convolutions and of others.
 
-    Binary cross-entropy summed over the boxes, so that a confidence tends to the share of spectra
-    that have the line in that box (`custom_loss` divides each half by its count, which puts 0.5
-    elsewhere), plus ``OFFSET_WEIGHT`` times the smooth-L1 error of the offset in the box of the
-    line (Girshick 2015, arXiv:1504.08083, eq. 3): quadratic below ``OFFSET_SCALE`` boxes, linear
-    above.
-
-    Parameters
-    ----------
-    y_true, y_pred : tensor, shape (nspec, 2 * nboxes)
-        As for `custom_loss`.
-
-    Returns
-    -------
-    tensor, shape (nspec,)
-        Of each spectrum; Keras weights and averages them.
+    `norms` are the names of batch norms in Keras, by those in the weights file.
     """
-    nboxes = y_pred.shape[-1] // 2
-    y_true = ops.cast(y_true, y_pred.dtype)
-    box, offset = y_true[:, :nboxes], y_true[:, nboxes:]
-    found, place = y_pred[:, :nboxes], y_pred[:, nboxes:]
-    log_yes = ops.log(ops.clip(found, EPSILON, 1 - EPSILON))
-    log_no = ops.log(ops.clip(1 - found, EPSILON, 1 - EPSILON))
-    miss = ops.abs(offset - place)
-    smooth = ops.where(
-        miss < OFFSET_SCALE, ops.square(miss) / (2 * OFFSET_SCALE), miss - OFFSET_SCALE / 2
-    )
-    loss = -box * log_yes - (1 - box) * log_no + OFFSET_WEIGHT * box * smooth
-    return ops.sum(loss, axis=-1)
-
-
-#: The losses, by the names of `qnet.training.Settings`.
-LOSSES = {"quasarnet": custom_loss, "cross-entropy": cross_entropy_loss}
-
-#: The loss of the redshift head: cross-entropy of the class that is stated by its number.
-REDSHIFT_LOSS = "sparse_categorical_crossentropy"
-
-
-def build(architecture: Architecture, arrays: Mapping[str, npt.NDArray[Any]]) -> keras.Model:
-    """A Keras model with an architecture and its weights; `take` is the inverse.
-
-    Parameters
-    ----------
-    architecture : Architecture
-    arrays : mapping of str to ndarray
-        The arrays of `Architecture.shapes`.
-
-    Returns
-    -------
-    keras.Model
-
-    Raises
-    ------
-    InputError
-        The convolutions differ in stride or padding, or the offsets are rescaled in another way.
-    """
-    first = architecture.convs[0]
-    if any(
-        (conv.stride, conv.padding) != (first.stride, first.padding) for conv in architecture.convs
-    ):
-        raise InputError(
-            "a network whose convolutions differ in stride or padding cannot be built in Keras by "
-            "qnet"
+    x = inputs = keras.Input(shape=network.inputs)
+    names = norms or {}
+    for layer in network.trunk:
+        x = layer.build(
+            layers,
+            x,
+            norm=names.get(layer.norm, layer.norm),
+            dropout=dropout.get(layer.name, 0.0),
+            regularizer=regularizers[isinstance(layer.kind, DenseLayer)],
         )
-    rescale = (architecture.offset_scale, architecture.offset_shift)
-    kinds = {
-        ("sigmoid", (RESCALE_SCALE, RESCALE_SHIFT)): "rescaled_sigmoid",
-        ("sigmoid", (1.0, 0.0)): "sigmoid",
-        ("linear", (1.0, 0.0)): "linear",
-    }
-    kind = kinds.get((architecture.offset_activation, rescale))
-    if kind is None:
-        raise InputError(
-            f"offsets of {rescale[1]:g} + {rescale[0]:g} {architecture.offset_activation} cannot "
-            "be built in Keras by qnet"
-        )
-    model = QuasarNET(
-        (architecture.grid.npix, 1),
-        architecture.nboxes,
-        architecture.nlines,
-        offset_activation_function=kind,
-        nlayers=len(architecture.convs),
-        filters=[conv.filters for conv in architecture.convs],
-        width=[conv.width for conv in architecture.convs],
-        strides=first.stride,
-        padding=first.padding,
-        units=architecture.units,
-        redshift_outputs=0 if architecture.redshifts is None else architecture.redshifts.noutputs,
-    )
-    network = KerasNetwork(json.loads(model.to_json()))
-    epsilons = [*(conv.epsilon for conv in architecture.convs), architecture.epsilon]
-    for name, epsilon in zip((*network.conv_norms, network.common_norm), epsilons, strict=True):
-        model.get_layer(name).epsilon = epsilon
-    for ours, theirs in network.array_layers():
-        model.get_layer(theirs).set_weights([arrays[f"{ours}.{part}"] for part in _parts(ours)])
+    return inputs, [layer.build(layers, x, regularizer=regularizers[1]) for layer in network.heads]
+
+
+def _norms(network: LayerList) -> dict[str, str]:
+    """QuasarNET's names of the batch norms, counted from 1, by those in the weights file."""
+    names = [layer.norm for layer in network.trunk]
+    return {name: f"batch_normalization_{number}" for number, name in enumerate(names, start=1)}
+
+
+def build(architecture: Architecture, arrays: Weights) -> keras.Model:
+    """A Keras model with an architecture and its weights; `take` is the inverse."""
+    network = architecture.layers
+    model, names = _quasarnet(network), _norms(network)
+    parts: dict[str, list[npt.NDArray[Any]]] = {}
+    for name in network.shapes():
+        parts.setdefault(name.split(".")[0], []).append(arrays[name])
+    for ours, values in parts.items():
+        model.get_layer(names.get(ours, ours)).set_weights(values)
     return model
 
 
@@ -299,43 +211,123 @@ def take(
     rest: Mapping[str, float] | None = None,
     redshifts: RedshiftBins | None = None,
 ) -> tuple[Architecture, dict[str, npt.NDArray[Any]]]:
-    """Architecture and weights of a Keras model; `build` is the inverse.
-
-    Parameters
-    ----------
-    model : keras.Model
-        As `QuasarNET` makes it.
-    lines, lines_bal : sequence of str, optional
-        Names of the outputs. QuasarNET's when None.
-    grid : WavelengthGrid, optional
-        Grid of the input. QuasarNET's of the input's length when None.
-    rest : mapping of str to float, optional
-        Rest wavelengths [Angstrom]. QuasarNET's when None.
-    redshifts : RedshiftBins, optional
-        What the outputs of a redshift head mean; needed where there is one.
-
-    Returns
-    -------
-    architecture : Architecture
-    arrays : dict of str to ndarray
-
-    Raises
-    ------
-    InputError
-        The model is no QuasarNET network, or lines or grid do not fit it.
-    """
+    """Architecture and weights of a Keras model (`qnet.Model.from_keras`)."""
     try:
         network = KerasNetwork(json.loads(model.to_json()))
         architecture = network.architecture(lines, lines_bal, grid, rest, redshifts)
+        return architecture, take_arrays(model, architecture.shapes(), network.names)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise InputError(f"the Keras model is no QuasarNET network ({error!r})") from error
+
+
+def take_arrays(
+    model: keras.Model, shapes: Mapping[str, Shape], names: Mapping[str, str] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Arrays of a Keras model by their names in a weights file; `names` as `KerasNetwork.names`."""
     arrays = {}
-    for ours, theirs in network.array_layers():
-        for part, values in zip(_parts(ours), model.get_layer(theirs).get_weights(), strict=True):
-            arrays[f"{ours}.{part}"] = np.asarray(values)
-    return architecture, arrays
+    for name, shape in shapes.items():
+        layer, part = name.split(".")
+        variables = model.get_layer((names or {}).get(layer, layer)).variables
+        values = {variable.name: np.asarray(variable) for variable in variables}
+        arrays[name] = values[part].reshape(shape)
+    return arrays
 
 
-def _parts(layer: str) -> tuple[str, ...]:
-    """Arrays of a layer, in Keras's order."""
-    return BATCH_NORM if layer.startswith("bn_") else ("kernel", "bias")
+@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
+def custom_loss(y_true: Any, y_pred: Any) -> Any:
+    """QuasarNET's loss of one line (Busca & Balland 2018, arXiv:1808.09955, section 4; its code).
+
+    Cross-entropy of the boxes that hold the line and of those that do not, each divided by its
+    count, plus the squared error of the offset in the box of the line.
+
+    Parameters
+    ----------
+    y_true, y_pred : tensor, shape (nspec, 2 * nboxes)
+        Boxes, then offsets, as `qnet.objective.objective` and the network give them.
+
+    Returns
+    -------
+    tensor, shape (nspec,)
+        Loss of each spectrum; Keras weights and averages them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> truth = np.array([[0.0, 1.0, 0.0, 0.4]], "f4")  # two boxes, then their offsets
+    >>> pred = np.array([[0.1, 0.9, 0.0, 0.5]], "f4")
+    >>> loss = qnet.model.custom_loss(truth, pred)
+    >>> float(np.asarray(loss)[0]).__round__(4)
+    0.2207
+    """
+    box, offset, place, log_yes, log_no = _parts(y_true, y_pred)
+    inside = ops.sum(box, axis=-1) + EPSILON
+    outside = ops.sum(1 - box, axis=-1) + EPSILON
+    loss = -ops.sum(box * log_yes, axis=-1) / inside
+    loss = loss - ops.sum((1 - box) * log_no, axis=-1) / outside
+    return loss + ops.sum(box * ops.square(offset - place), axis=-1) / inside
+
+
+@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
+def cross_entropy_loss(y_true: Any, y_pred: Any) -> Any:
+    """A loss of one line whose confidences are probabilities; shapes as of `custom_loss`.
+
+    Binary cross-entropy summed over the boxes, so that a confidence tends to the fraction of
+    spectra that have the line in that box (`custom_loss` divides each half by its count, which puts
+    0.5 elsewhere), plus ``OFFSET_WEIGHT`` times the smooth-L1 error of the offset in the box of the
+    line (Girshick 2015, arXiv:1504.08083, eq. 3): quadratic below ``OFFSET_SCALE`` boxes, linear
+    above.
+    """
+    box, offset, place, log_yes, log_no = _parts(y_true, y_pred)
+    miss = ops.abs(offset - place)
+    smooth = ops.where(
+        miss < OFFSET_SCALE, ops.square(miss) / (2 * OFFSET_SCALE), miss - OFFSET_SCALE / 2
+    )
+    loss = -box * log_yes - (1 - box) * log_no + OFFSET_WEIGHT * box * smooth
+    return ops.sum(loss, axis=-1)
+
+
+def _parts(y_true: Any, y_pred: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """True boxes and offsets, predicted offsets, logarithms of the confidences and of 1 - these."""
+    nboxes = y_pred.shape[-1] // 2
+    y_true = ops.cast(y_true, y_pred.dtype)
+    box, offset = y_true[:, :nboxes], y_true[:, nboxes:]
+    found, place = y_pred[:, :nboxes], y_pred[:, nboxes:]
+    log_yes = ops.log(ops.clip(found, EPSILON, 1 - EPSILON))
+    log_no = ops.log(ops.clip(1 - found, EPSILON, 1 - EPSILON))
+    return box, offset, place, log_yes, log_no
+
+
+@keras.saving.register_keras_serializable(package="qnet")  # type: ignore[untyped-decorator]
+def refine_loss(y_true: Any, y_pred: Any) -> Any:
+    """Loss of the second stage, shape (nspec,): of its redshift, and of the logits that it has.
+
+    The redshift's is the negative logarithm of a Laplace density of the velocity, but for a
+    constant: |y - mu| / b + log b, of the predicted mu and log b, in frames that are right. The
+    error that is learned is a typical one, which outliers do not drive. The score's is the
+    cross-entropy of whether the frame is right, times ``SCORE_WEIGHT``; that of broad absorption
+    the same, of frames that are right and quasars of which it is known.
+
+    `y_true` (nspec, 2 or 4): velocity; 1 where the frame is that of a quasar, else 0; 1 where there
+    is broad absorption; 1 where that is known and the frame right. `y_pred` (nspec, 2 to 4):
+    velocity, logarithm of its error, score, logit of broad absorption.
+    """
+    right = y_true[:, 1]
+    log_b = ops.clip(y_pred[:, 1], -6.0, 6.0)
+    loss = right * (ops.abs(y_true[:, 0] - y_pred[:, 0]) * ops.exp(-log_b) + log_b)
+    if y_pred.shape[-1] == 2:
+        return loss
+    logit = y_pred[:, 2]
+    # -log sigmoid(x) = softplus(-x), -log(1 - sigmoid(x)) = softplus(x).
+    loss = loss + SCORE_WEIGHT * (ops.softplus(logit) - right * logit)
+    if y_pred.shape[-1] == 3:
+        return loss
+    absorbed, known, logit = y_true[:, 2], y_true[:, 3], y_pred[:, 3]
+    return loss + BAL_WEIGHT * known * (ops.softplus(logit) - absorbed * logit)
+
+
+#: The losses, by the names of `qnet.training.Settings`.
+LOSSES = {"quasarnet": custom_loss, "cross-entropy": cross_entropy_loss}
+
+#: The loss of the redshift head: cross-entropy of the class that is given by its number.
+REDSHIFT_LOSS = "sparse_categorical_crossentropy"

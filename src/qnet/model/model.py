@@ -1,7 +1,4 @@
-"""Models: what `load_model` returns; and the names QuasarNET and custom_loss, for training.
-
-The latter two are of `qnet.model.keras_network`: Keras is imported when they are asked for.
-"""
+"""A model, ready to classify: networks, weights, calibration; and how it is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from qnet.model.calibration import Calibration
 from qnet.model.keras_h5 import read_legacy
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
-from qnet.model.shipped import resolve
+from qnet.model.shipped import read_shipped, resolve
 from qnet.model.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
 from qnet.postprocess.decoding import Predictions, decode
 from qnet.preprocess.normalisation import Preprocessed, preprocess
@@ -32,31 +29,37 @@ from qnet.preprocess.normalisation import Preprocessed, preprocess
 if TYPE_CHECKING:
     import keras
 
-    from qnet.model.keras_network import QuasarNET, custom_loss
-
-__all__ = ["Model", "QuasarNET", "custom_loss", "load_model"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("QuasarNET", "custom_loss"):
-        from qnet.model import keras_network
-
-        return getattr(keras_network, name)
-    raise AttributeError(f"module 'qnet.model.model' has no attribute {name!r}")
-
 
 class Model:
-    """A trained network, its grid, lines and rest wavelengths. Made by `load_model`.
+    """A trained model: its networks, grid, lines, rest wavelengths and calibration.
 
     Parameters
     ----------
     weights : WeightsFile
-        The weights and what describes them.
+        The weights and what describes them. `qnet.load_model` reads them.
+
+    Attributes
+    ----------
+    threads : int or None
+        Threads that share the rows; None: as many as BLAS would take.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> model = qnet.load_model()
+    >>> model.name, model.grid.npix, model.nboxes
+    ('qnet@4', 443, 13)
+    >>> X = np.random.default_rng(0).normal(size=(3, 443))  # normalised spectra
+    >>> preds = model.predict(X)
+    >>> len(preds), preds[0].shape
+    (7, (3, 26))
+    >>> model.decode(preds).zbest.shape
+    (3,)
     """
 
     def __init__(self, weights: WeightsFile) -> None:
         self.weights = weights
-        #: Threads that share the rows; None: as many as BLAS would take.
         self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
         # A list, so that copies of the model share it: it is made once.
@@ -64,7 +67,7 @@ class Model:
 
     @property
     def architecture(self) -> Architecture:
-        """What the network is made of."""
+        """Architecture of the first stage."""
         return self.weights.architecture
 
     @property
@@ -109,7 +112,7 @@ class Model:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What turns the network's numbers into P_QSO and the like; None without any."""
+        """Calibration of the outputs: P_QSO, errors, flags; None without any."""
         return self.weights.calibration
 
     @property
@@ -129,7 +132,7 @@ class Model:
         Returns
         -------
         Preprocessed
-            Its `X` is what `predict` takes; rows that cannot be normalised are NaN.
+            Its `X` is the input of `predict`; rows that cannot be normalised are NaN.
 
         Raises
         ------
@@ -153,7 +156,7 @@ class Model:
         ----------
         X : array_like, shape (nspec, npix) or (nspec, npix, 1)
             Spectra on the model's grid, as `preprocess` makes them. A row that holds NaN or
-            infinity gives a row of NaN, and touches no other.
+            infinity gives a row of NaN, and changes no other.
         batch_size : int, optional
             Spectra held in memory at a time, as activations, by each thread.
         verbose : int
@@ -179,37 +182,38 @@ class Model:
         if size < 1:
             raise InputError(f"batch_size must be at least 1, not {batch_size!r}")
         network = self._network(np.dtype(dtype))
-        share = choose_threads(self.threads if threads is None else threads)
+        workers = choose_threads(self.threads if threads is None else threads)
         if not verbose:
-            return list(network.predict(spectra, size, share))
+            return list(network.predict(spectra, size, workers))
         from tqdm import tqdm
 
-        step, parts = size * share, [network.predict(spectra[:0])]
+        step, parts = size * workers, [network.predict(spectra[:0])]
         with tqdm(total=-(-len(spectra) // size), unit="batch") as bar:
             for start in range(0, len(spectra), step):
-                parts.append(network.predict(spectra[start : start + step], size, share))
-                bar.update(min(share, bar.total - bar.n))
+                parts.append(network.predict(spectra[start : start + step], size, workers))
+                bar.update(min(workers, bar.total - bar.n))
         return list(np.concatenate(parts, axis=1))
 
     def forward(self, X: npt.ArrayLike) -> NetworkOutput:
-        """Run the network, and keep all that it says.
+        """Run the first stage, in single precision, and keep all of its output.
 
         Parameters
         ----------
-        X : array_like, shape (nspec, npix)
-            As `predict` takes it.
+        X : array_like, shape (nspec, npix) or (nspec, npix, 1)
+            As in `predict`.
 
         Returns
         -------
-        Look
+        NetworkOutput
 
         Raises
         ------
         InputError
             X is not of that shape.
         """
-        network, share = self._network(np.dtype(np.float32)), choose_threads(self.threads)
-        preds, common = network.run(self._check_input(X), threads=share)
+        network = self._network(np.dtype(np.float32))
+        spectra, workers = self._check_input(X), choose_threads(self.threads)
+        preds, common = network.run(spectra, threads=workers)
         arrays, distance = self.weights.arrays, np.full(len(common), np.nan)
         if "outlier_mean" in arrays:
             away = common.astype(np.float64) - arrays["outlier_mean"]
@@ -222,7 +226,7 @@ class Model:
         return self.predict(X)
 
     def decode(self, preds: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> Predictions:
-        """Decode what `predict` returned, with the model's own grid, lines and rest wavelengths.
+        """Decode the output of `predict` with the model's grid, lines and rest wavelengths.
 
         Parameters
         ----------
@@ -240,7 +244,7 @@ class Model:
         return decode(preds, self.lines, self.lines_bal, self.grid, self.rest)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
-        """Write the model as a qnet weights file; `load_model` is the inverse.
+        """Write the model as a qnet weights file; `qnet.load_model` is the inverse.
 
         Parameters
         ----------
@@ -261,17 +265,13 @@ class Model:
         return write_weights(path, self.weights, overwrite=overwrite)
 
     def to_keras(self) -> keras.Model:
-        """The model in Keras, with its weights, ready to be trained further.
+        """The first stage in Keras, with its weights, ready to be trained further.
 
         Returns
         -------
         keras.Model
-            Its predictions are those of `predict`. `from_keras` is the inverse.
-
-        Raises
-        ------
-        InputError
-            The network is none that `qnet.model.keras_network.QuasarNET` can build.
+            Its predictions are those of `predict`, to the rounding of single precision.
+            `from_keras` is the inverse.
         """
         from qnet.model.keras_network import build
 
@@ -290,14 +290,14 @@ class Model:
         rest: Mapping[str, float] | None = None,
         redshifts: RedshiftBins | None = None,
     ) -> Model:
-        """A model that was made, and perhaps trained, in Keras.
+        """A model from a network that was made, and perhaps trained, in Keras.
 
         Parameters
         ----------
         model : keras.Model
-            As `qnet.model.keras_network.QuasarNET` makes it.
+            As `qnet.model.QuasarNET` makes it.
         name, version : str
-            What the model is called.
+            Name and version of the model.
         lines, lines_bal : sequence of str, optional
             Names of the outputs. QuasarNET's when None.
         grid : array_like of shape (npix,) or WavelengthGrid, optional
@@ -305,7 +305,7 @@ class Model:
         rest : mapping of str to float, optional
             Rest wavelengths [Angstrom] that the targets were made with. QuasarNET's when None.
         redshifts : RedshiftBins, optional
-            What the outputs of a redshift head mean; needed where there is one.
+            Classes of the outputs of a redshift head; needed where there is one.
 
         Returns
         -------
@@ -363,8 +363,8 @@ def load_model(
     path : str or path, optional
         A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
         nothing is executed; or a model that ships with qnet, as ``name@version``, or by its name
-        alone, which stands for its newest version. A file that is called like a shipped model is
-        loaded as ``./name``. The default of this version of qnet when None.
+        alone, which means its newest version. A file that has the name of a shipped model is
+        loaded as ``./name``. The default model of this version of qnet when None.
     lines, lines_bal : sequence of str, optional
         For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
     grid : array_like of shape (npix,) or WavelengthGrid, optional
@@ -378,17 +378,25 @@ def load_model(
     Raises
     ------
     InputError
-        None was given and no weights ship with this version, no shipped model has that name, or
-        lines or grid for a file that holds its own.
+        No shipped model has that name, or lines or grid are given for a file that holds its own.
     MissingFileError, WeightsError
         The file is not there, damaged, or another kind of network.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> model = qnet.load_model()
+    >>> model
+    <Model qnet@4: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
+    >>> qnet.load_model("qnet@1").name
+    'qnet@1'
     """
     overridden = lines is not None or lines_bal is not None or grid is not None
     shipped = resolve(path)
     if shipped is not None:
         if overridden:
-            raise InputError(f"{shipped.label}: holds its own lines and grid, as all that ship do")
-        return Model(shipped.read())
+            raise InputError(f"{shipped}: holds its own lines and grid, as all that ship do")
+        return Model(read_shipped(shipped))
     file = check_weights_path(as_path(path, "model"))
     if is_hdf5(file):
         chosen = None if grid is None else as_grid(grid)

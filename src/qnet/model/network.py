@@ -1,10 +1,10 @@
-"""The forward pass in NumPy: no TensorFlow, no Keras."""
+"""The forward pass in NumPy, without Keras."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,7 @@ from qnet.core.bins import softmax
 from qnet.core.errors import InputError
 from qnet.core.threads import one_blas_thread, share_work
 from qnet.model.architecture import Architecture
-from qnet.model.layers import BATCH_NORM, ConvLayer
-
-Weights = Mapping[str, npt.NDArray[Any]]
-
-
-class Shaped(Protocol):
-    """What knows the shapes of the arrays it needs."""
-
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of every array, by name."""
-
+from qnet.model.layers import ConvLayer, LayerList, Shape, Weights
 
 #: Spectra per chunk: products this wide are fast, and the activations stay in the cache.
 CHUNK_SIZE = 64
@@ -45,6 +35,15 @@ class NetworkOutput:
         for a row of NaN, and in all rows for a model without the two arrays.
     posterior : ndarray, shape (nspec, noutputs), or None
         Probability of each class of ``architecture.redshifts``; None for a network without them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> X = np.random.default_rng(0).normal(size=(3, 443))
+    >>> output = qnet.load_model().forward(X)
+    >>> output.common.shape, output.posterior.shape
+    ((3, 256), (3, 162))
     """
 
     preds: list[npt.NDArray[Any]]
@@ -54,42 +53,23 @@ class NetworkOutput:
 
 
 class ConvStack:
-    """Convolutions, flatten and a dense layer, each with its batch norm folded in, and ReLU.
+    """Convolutions, flatten and a dense layer, each with its batch norm folded in, and ReLU."""
 
-    Parameters
-    ----------
-    convs : sequence of ConvLayer
-    layers : sequence of (str, str)
-        Names of the arrays of each convolution and its batch norm, then of the dense layer and its
-        own.
-    epsilon : float
-        Of the dense layer's batch norm.
-    weights : mapping of str to ndarray
-        Holds their arrays, checked.
-    dtype : dtype
-        Precision of the computation.
-    """
-
-    def __init__(
-        self,
-        convs: Sequence[ConvLayer],
-        layers: Sequence[tuple[str, str]],
-        epsilon: float,
-        weights: Weights,
-        dtype: np.dtype[Any],
-    ) -> None:
-        folded = [
-            (conv, *_fold(weights, layer, norm, conv.epsilon, dtype))
-            for conv, (layer, norm) in zip(convs, layers[:-1], strict=True)
-        ]
+    def __init__(self, layers: LayerList, weights: Weights, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        folded = [(layer.kind, *layer.fold(weights, dtype)) for layer in layers.convs]
         self._layers = [
             (conv, np.ascontiguousarray(kernel.T), bias) for conv, kernel, bias in folded
         ]
-        self._dense = _fold(weights, *layers[-1], epsilon, dtype)
+        self._dense = layers.common.fold(weights, dtype)
         self._plans: dict[int, list[_Plan]] = {}
 
-    def __call__(self, activation: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Run (nspec, npix, channels) to (nspec, units)."""
+    def __call__(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run (nspec, npix, channels) to (nspec, units); a row that is not finite gives NaN."""
+        activation = np.array(X, dtype=self._dtype)
+        # A network may leave out pixels at an end: the whole row counts, not what it reads.
+        bad = ~np.isfinite(activation).all(axis=(1, 2))
+        activation[bad] = 0
         nspec, npix, channels = activation.shape
         if npix not in self._plans:
             self._plans[npix] = _plan([conv for conv, _, _ in self._layers], npix)
@@ -111,84 +91,41 @@ class ConvStack:
         kernel, bias = self._dense
         common = np.asarray(flat.reshape(-1, nspec).T @ kernel)
         _add_and_clip(common, bias)
+        common[bad] = np.nan
         return common
 
 
 class Network:
-    """A network ready to run: batch norms folded into the layers, all heads in one product.
-
-    Parameters
-    ----------
-    architecture : Architecture
-        What the network is made of.
-    weights : mapping of str to ndarray
-        Every array of `Architecture.shapes`.
-    dtype : dtype
-        Precision of the computation: float32 or float64.
-
-    Raises
-    ------
-    InputError
-        An array is missing or of another shape.
-    """
+    """The first stage, ready to run: batch norms folded in, all heads of lines in one product."""
 
     def __init__(
         self, architecture: Architecture, weights: Weights, dtype: npt.DTypeLike = np.float32
     ) -> None:
-        check_weights(architecture, weights)
+        check_weights(architecture.shapes(), weights)
         self.architecture = architecture
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        layers = [
-            (f"conv_{index + 1}", f"bn_{index + 1}") for index in range(len(architecture.convs))
-        ]
-        layers.append(("fc_common", "bn_common"))
-        self._stack = ConvStack(
-            architecture.convs, layers, architecture.epsilon, weights, self.dtype
-        )
-        self._heads = self._join_heads(weights)
-        if architecture.redshifts is not None:
-            self._redshift = tuple(
-                weights[f"fc_redshift.{name}"].astype(self.dtype) for name in ("kernel", "bias")
-            )
+        layers = architecture.layers
+        self._stack = ConvStack(layers, weights, self.dtype)
+        heads = [layer.fold(weights, self.dtype) for layer in layers.heads]
+        # Side by side, in the order (box or offset, line, nboxes).
+        nlines = architecture.nlines
+        kernels, biases = zip(*heads[0 : 2 * nlines : 2], *heads[1 : 2 * nlines : 2], strict=True)
+        self._heads = np.concatenate(kernels, axis=1), np.concatenate(biases)
+        self._redshift = heads[2 * nlines :]
 
     def predict(
         self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE, threads: int = 1
     ) -> npt.NDArray[Any]:
-        """Run the network.
-
-        Parameters
-        ----------
-        X : ndarray, shape (nspec, npix)
-            Normalised spectra. A row that holds NaN or infinity gives a row of NaN, and touches no
-            other.
-        chunk_size : int
-            Spectra held in memory at a time, as activations, by each thread.
-        threads : int
-            Threads that share the chunks; the results do not depend on it.
-
-        Returns
-        -------
-        ndarray, shape (nlines + nlines_bal, nspec, 2 * nboxes)
-            Confidences, then offsets, of each line.
-        """
+        """Confidences, then offsets, of each line: (nlines + nlines_bal, nspec, 2 * nboxes)."""
         return self.run(X, chunk_size, threads)[0]
 
     def run(
         self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE, threads: int = 1
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Run the network, as `predict`, and keep the activations of its common layer.
+        """What `predict` gives, and the activations (nspec, units) of the common layer.
 
-        Parameters
-        ----------
-        X, chunk_size, threads
-            As in `predict`.
-
-        Returns
-        -------
-        predictions : ndarray, shape (nlines + nlines_bal, nspec, 2 * nboxes)
-            What `predict` returns.
-        common : ndarray, shape (nspec, units)
-            Activations of the dense layer that all lines share, after ReLU.
+        X is (nspec, npix); a row that holds NaN or infinity gives NaN, and changes no other.
+        Each thread holds `chunk_size` spectra at a time; results do not depend on the threads.
         """
         arch = self.architecture
         out = np.empty((arch.nlines, len(X), 2 * arch.nboxes), dtype=self.dtype)
@@ -196,41 +133,21 @@ class Network:
 
         def work(start: int) -> None:
             rows = slice(start, start + chunk_size)
-            self._run_chunk(X[rows], out[:, rows], common[rows])
+            common[rows] = self._stack(X[rows, :, None])
+            self._run_heads(common[rows], out[:, rows])
 
         with one_blas_thread():
             share_work(work, range(0, len(X), chunk_size), threads)
         return out, common
 
     def posterior(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Shares of the redshift bins and other classes; of networks that have them alone.
+        """Probabilities (nspec, redshifts.noutputs) of the redshift head, from common activations.
 
-        Parameters
-        ----------
-        common : ndarray, shape (nspec, units)
-            What `run` returns.
-
-        Returns
-        -------
-        ndarray, shape (nspec, redshifts.noutputs)
-            Each row adds up to 1; a row of NaN gives a row of NaN.
+        Of networks that have the head alone. A row of NaN gives a row of NaN.
         """
-        kernel, bias = self._redshift
+        ((kernel, bias),) = self._redshift
         with one_blas_thread():
             return softmax(common @ kernel + bias)
-
-    def _run_chunk(
-        self, X: npt.NDArray[Any], out: npt.NDArray[Any], common: npt.NDArray[Any]
-    ) -> None:
-        """Fill predictions and common activations of one chunk."""
-        chunk = np.array(X, dtype=self.dtype)
-        # A network may leave out pixels at an end: the whole row counts, not what it reads.
-        bad = ~np.isfinite(chunk).all(axis=1)
-        chunk[bad] = 0
-        common[:] = self._stack(chunk[:, :, None])
-        self._run_heads(common, out)
-        out[:, bad] = np.nan
-        common[bad] = np.nan
 
     def _run_heads(self, common: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
         """One chunk through all heads, into an array (line, nspec, 2 * nboxes)."""
@@ -250,33 +167,10 @@ class Network:
         ):
             out[:, :, place] = part.reshape(shape).transpose(1, 0, 2)
 
-    def _join_heads(self, weights: Weights) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """Kernel and bias of all heads side by side, in the order (box or offset, line, nboxes)."""
-        names = [
-            f"fc_{part}_{line}"
-            for part in ("box", "offset")
-            for line in range(self.architecture.nlines)
-        ]
-        kernel = np.concatenate([weights[f"{name}.kernel"] for name in names], axis=1)
-        bias = np.concatenate([weights[f"{name}.bias"] for name in names])
-        return kernel.astype(self.dtype), bias.astype(self.dtype)
 
-
-def check_weights(architecture: Shaped, weights: Weights) -> None:
-    """Check that the arrays are those of an architecture.
-
-    Parameters
-    ----------
-    architecture : Architecture or RefineArchitecture
-    weights : mapping of str to ndarray
-
-    Raises
-    ------
-    InputError
-        An array is missing, of another shape, not of floats, or not finite; or a variance is
-        negative.
-    """
-    for name, shape in architecture.shapes().items():
+def check_weights(shapes: Mapping[str, Shape], weights: Weights) -> None:
+    """Raise unless the arrays are there, of these shapes, of finite floats, variances positive."""
+    for name, shape in shapes.items():
         if name not in weights:
             raise InputError(f"the weights lack the array {name}")
         array = weights[name]
@@ -288,21 +182,6 @@ def check_weights(architecture: Shaped, weights: Weights) -> None:
             raise InputError(f"array {name} must hold float64 or less, not {array.dtype}")
         if name.endswith("moving_variance") and (array < 0).any():
             raise InputError(f"array {name} holds a negative variance")
-
-
-def _fold(
-    weights: Weights, layer: str, norm: str, epsilon: float, dtype: np.dtype[Any]
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Kernel (inputs, outputs) and bias of a layer with its batch norm folded in."""
-    gamma, beta, mean, variance = (weights[f"{norm}.{name}"] for name in BATCH_NORM)
-    # The deviation in the arrays' own precision, as TensorFlow and QuasarNP compute it: the
-    # network was trained with these rounded values.
-    deviation = np.sqrt(variance + variance.dtype.type(epsilon)).astype(np.float64)
-    scale = gamma / deviation
-    kernel = weights[f"{layer}.kernel"] * scale
-    bias = (weights[f"{layer}.bias"].astype(np.float64) - mean) * scale + beta
-    kernel = kernel.reshape(-1, kernel.shape[-1])
-    return kernel.astype(dtype), bias.astype(dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The second stage: a precise redshift in the rest frame of a guess, its error, its verdict."""
+"""The second stage, ready to run: redshift, error and scores in the rest frame of a guess."""
 
 from __future__ import annotations
 
@@ -10,25 +10,18 @@ import numpy.typing as npt
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
-from qnet.model.network import CHUNK_SIZE, ConvStack, Weights, check_weights
+from qnet.model.layers import Weights
+from qnet.model.network import CHUNK_SIZE, ConvStack, check_weights
 from qnet.preprocess.restframe import rest_frame
 
 
 class Outputs(NamedTuple):
-    """What the network of the second stage says of some spectra, each in its frame.
+    """Output of the second stage for some spectra, each in its frame; arrays of shape (nspec,).
 
-    Attributes
-    ----------
-    dv : ndarray, shape (nspec,)
-        Velocity of the object in the frame, in units of ``arch.dv_scale``:
-        dv = c (z - z_frame) / (1 + z_frame).
-    log_sigma : ndarray, shape (nspec,)
-        Natural logarithm of its error, in the same units.
-    score : ndarray, shape (nspec,), or None
-        Logit of being a quasar within ``arch.max_dv`` of the frame; None where the stage does not
-        verify.
-    bal : ndarray, shape (nspec,), or None
-        Logit of broad absorption, if it is such a quasar; None where the stage does not look.
+    `dv` = c (z - z_frame) / (1 + z_frame) in units of ``arch.dv_scale``; `log_sigma` is the natural
+    logarithm of its error in the same units; `score` the logit of being a quasar within
+    ``arch.max_dv`` of the frame; `bal` that of broad absorption, of such a quasar. The latter two
+    are None where the stage lacks them.
     """
 
     dv: npt.NDArray[Any]
@@ -38,21 +31,7 @@ class Outputs(NamedTuple):
 
 
 class Refined(NamedTuple):
-    """Redshifts of the second stage.
-
-    Attributes
-    ----------
-    z : ndarray of float64, shape (nspec,)
-        z_frame + dv/c (1 + z_frame) of the last pass; the guess where ``ok`` is false.
-    zerr : ndarray of float64, shape (nspec,)
-        sigma/c (1 + z); NaN where ``ok`` is false.
-    ok : ndarray of bool, shape (nspec,)
-        False where the window has too little weight (``arch.min_fraction``), or the redshift is
-        not finite or has moved from the guess by more than ``arch.max_dv``.
-    score, bal : ndarray of float64, shape (nspec,)
-        The logits of the last pass (`Outputs`); NaN where ``ok`` is false or the stage
-        has none.
-    """
+    """Refined redshifts, as `Refiner.refine` gives them; arrays of shape (nspec,)."""
 
     z: FloatArray
     zerr: FloatArray
@@ -62,7 +41,7 @@ class Refined(NamedTuple):
 
 
 class Refiner:
-    """The second stage, ready to run.
+    """The second stage of a model, ready to run.
 
     Parameters
     ----------
@@ -75,25 +54,29 @@ class Refiner:
     Raises
     ------
     InputError
-        An array is missing or of another shape.
+        An array is missing, of another shape, or not of finite floats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qnet
+    >>> refiner = qnet.load_model().refiner
+    >>> grid = refiner.arch.window.grid
+    >>> line = 5 * np.exp(-0.5 * ((grid.wave - 1215.67 * 3.5) / 30) ** 2)
+    >>> flux, ivar = line[None] + 1, np.full((1, grid.npix), 25.0)
+    >>> z, zerr, ok, score, bal = refiner.refine(flux, ivar, [2.49])
+    >>> z.shape, ok
+    ((1,), array([ True]))
     """
 
     def __init__(
         self, arch: RefineArchitecture, weights: Weights, dtype: npt.DTypeLike = np.float32
     ) -> None:
-        check_weights(arch, weights)
+        check_weights(arch.shapes(), weights)
         self.arch = arch
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        names = [
-            (f"refine_conv_{number}", f"refine_bn_{number}")
-            for number in range(1, len(arch.convs) + 1)
-        ]
-        self._stack = ConvStack(
-            arch.convs, [*names, ("refine_fc", "refine_bn_fc")], arch.epsilon, weights, self.dtype
-        )
-        self._out = tuple(
-            weights[f"refine_out.{name}"].astype(self.dtype) for name in ("kernel", "bias")
-        )
+        self._stack = ConvStack(arch.layers, weights, self.dtype)
+        (self._head,) = (layer.fold(weights, self.dtype) for layer in arch.layers.heads)
 
     def predict(self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE) -> Outputs:
         """Run the network once.
@@ -101,23 +84,29 @@ class Refiner:
         Parameters
         ----------
         X : ndarray, shape (nspec, npooled, 2)
-            What `rest_frame` makes. A row that is not finite gives NaN, and touches no other.
+            Spectra in a rest frame (`qnet.preprocess.rest_frame`). A row that is not finite gives
+            NaN, and touches no other.
         chunk_size : int
             Spectra held in memory at a time, as activations.
 
         Returns
         -------
-        Outputs
+        dv : ndarray, shape (nspec,)
+            Velocity of the object in the frame, c (z - z_frame) / (1 + z_frame), in units of
+            ``arch.dv_scale``.
+        log_sigma : ndarray, shape (nspec,)
+            Natural logarithm of its error, in the same units.
+        score : ndarray, shape (nspec,), or None
+            Logit of being a quasar within ``arch.max_dv`` of the frame; None where the stage
+            scores no candidates.
+        bal : ndarray, shape (nspec,), or None
+            Logit of broad absorption, for such a quasar; None where the stage does not look for it.
         """
         out = np.empty((len(X), self.arch.noutputs), dtype=self.dtype)
-        kernel, bias = self._out
+        kernel, bias = self._head
         for start in range(0, len(X), chunk_size):
-            chunk = np.array(X[start : start + chunk_size], dtype=self.dtype)
-            bad = ~np.isfinite(chunk).all(axis=(1, 2))
-            chunk[bad] = 0
-            result = self._stack(chunk) @ kernel + bias
-            result[bad] = np.nan
-            out[start : start + chunk_size] = result
+            rows = slice(start, start + chunk_size)
+            out[rows] = self._stack(X[rows]) @ kernel + bias
         score = out[:, 2] if self.arch.scores else None
         return Outputs(out[:, 0], out[:, 1], score, out[:, 3] if self.arch.bal else None)
 
@@ -127,13 +116,22 @@ class Refiner:
         Parameters
         ----------
         flux, ivar : array_like, shape (nspec, npix)
-            Spectra on ``arch.window.grid``, as `qnet.preprocess.rebin` gives them.
+            Spectra on ``arch.window.grid``, as `qnet.preprocess.rebin` gives them; a pixel of ivar
+            0 has no weight.
         z : array_like of float, shape (nspec,)
-            The guess.
+            The guess; NaN gives a row that is not ok.
 
         Returns
         -------
-        Refined
+        z : ndarray of float64, shape (nspec,)
+            z_frame + dv/c (1 + z_frame) of the last pass; the guess where `ok` is false.
+        zerr : ndarray of float64, shape (nspec,)
+            sigma/c (1 + z); NaN where `ok` is false.
+        ok : ndarray of bool, shape (nspec,)
+            False where the window has too little weight (``arch.min_fraction``), or the redshift
+            is not finite or has moved from the guess by more than ``arch.max_dv``.
+        score, bal : ndarray of float64, shape (nspec,)
+            The logits of the last pass; NaN where `ok` is false or the stage has none.
 
         Raises
         ------

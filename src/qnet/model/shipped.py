@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,57 +11,41 @@ from qnet.core.errors import InputError, WeightsError
 from qnet.core.files import PathLike
 from qnet.model.weights import WeightsFile, read_weights
 
-#: The model that is loaded when none is named: a new default is a new version, and never removes
-#: one that a release had.
+#: File and SHA-256 of each model by name@version, of each name from the oldest version to the
+#: newest. A new model is a new row, and no row that a release had is ever removed.
+SHIPPED = {
+    "qnet@1": (
+        "qnet-1.safetensors",
+        "b03903339f7109315c9c64ddc2d3126705600f8f7592470e7981c44c95889454",
+    ),
+    "qnet@4": (
+        "qnet-4.safetensors",
+        "8bec3668f8b9c715f48a6d868dd22a17f1feeee90d0f3ddcb889342de07cf59a",
+    ),
+}
+
+#: The model that is loaded when none is named.
 DEFAULT_MODEL = "qnet@4"
 
-#: Suffix of the files.
-_SUFFIX = ".safetensors"
-
-#: A name, or name@version. A version begins with a digit, so that in the name of a file, which has
-#: a hyphen where this has an @, it can be told from the name.
-_NAME = re.compile(r"(?P<name>[A-Za-z][\w-]*)(@(?P<version>\d[\w.]*))?")
+#: A name, or name@version.
+_NAME = re.compile(r"[A-Za-z][\w-]*(@\d[\w.]*)?")
 
 
-@dataclasses.dataclass(frozen=True)
-class Shipped:
-    """A model that ships with qnet.
+def shipped_models() -> list[str]:
+    """The models that ship with this version of qnet.
 
-    Attributes
-    ----------
-    name, version : str
-    file : Traversable
-        Its weights.
+    Returns
+    -------
+    list of str
+        Names as ``name@version``, of each name from the oldest version to the newest.
+
+    Examples
+    --------
+    >>> from qnet.model import shipped_models
+    >>> shipped_models()
+    ['qnet@1', 'qnet@4']
     """
-
-    name: str
-    version: str
-    file: Traversable
-
-    @property
-    def label(self) -> str:
-        """``name@version``."""
-        return f"{self.name}@{self.version}"
-
-    @property
-    def order(self) -> tuple[str, tuple[int, ...], str]:
-        """Sorts models by name, then from the oldest version to the newest: 2 before 10."""
-        return self.name, tuple(map(int, re.findall(r"\d+", self.version))), self.version
-
-    def read(self) -> WeightsFile:
-        """The weights.
-
-        Raises
-        ------
-        WeightsError
-            The file is damaged, or holds another model than its name says.
-        """
-        with resources.as_file(self.file) as path:
-            weights = read_weights(path)
-        found = f"{weights.name}@{weights.version}"
-        if found != self.label:
-            raise WeightsError(f"{self.file}: holds the model {found}, but is called {self.label}")
-        return weights
+    return list(SHIPPED)
 
 
 def data_folder() -> Traversable:
@@ -70,94 +53,32 @@ def data_folder() -> Traversable:
     return resources.files("qnet.model") / "data"
 
 
-def shipped_models() -> list[Shipped]:
-    """The models that ship with this version of qnet.
-
-    Returns
-    -------
-    list of Shipped
-        By name, then from the oldest version to the newest.
-    """
-    folder, found = data_folder(), []
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if not file.name.endswith(_SUFFIX):
-            continue
-        name, _, version = file.name.removesuffix(_SUFFIX).rpartition("-")
-        if _NAME.fullmatch(f"{name}@{version}"):
-            found.append(Shipped(name, version, file))
-    return sorted(found, key=lambda model: model.order)
+def read_shipped(name: str) -> WeightsFile:
+    """The weights of a shipped model, by name@version; WeightsError if the file is another one."""
+    file, digest = SHIPPED[name]
+    with resources.as_file(data_folder() / file) as path:
+        weights = read_weights(path)
+        if weights.sha256 != digest:
+            raise WeightsError(f"{path}: is not the file of {name} that this version of qnet has")
+    return weights
 
 
-def default_model() -> Shipped:
-    """The model that is loaded when none is named.
+def resolve(path: PathLike | None) -> str | None:
+    """Name@version of the shipped model that `qnet.load_model` is asked for; None for a file.
 
-    Raises
-    ------
-    InputError
-        No weights ship with this version.
-    """
-    for model in shipped_models():
-        if model.label == DEFAULT_MODEL:
-            return model
-    raise InputError(
-        "no weights ship with this version of qnet: give the path of a weights file (qnet's "
-        ".safetensors or QuasarNET's .h5)"
-    )
-
-
-def find_shipped(text: str) -> Shipped | None:
-    """A shipped model by its name.
-
-    Parameters
-    ----------
-    text : str
-        ``name@version``, or a name, which stands for its newest version.
-
-    Returns
-    -------
-    Shipped or None
-        None where none is called so.
-    """
-    match = _NAME.fullmatch(text)
-    if match is None:
-        return None
-    name, version = match["name"], match["version"]
-    models = [
-        model
-        for model in shipped_models()
-        if model.name == name and version in (None, model.version)
-    ]
-    return models[-1] if models else None
-
-
-def resolve(path: PathLike | None) -> Shipped | None:
-    """The shipped model that `qnet.load_model` is asked for.
-
-    Parameters
-    ----------
-    path : str, path or None
-        The default when None.
-
-    Returns
-    -------
-    Shipped or None
-        None where it is the path of a file.
-
-    Raises
-    ------
-    InputError
-        It looks like a name, but there is neither a file nor a shipped model of that name; or none
-        was given and none ships.
+    The newest version is that of a name alone. InputError where what looks like a name is neither
+    that of a shipped model nor a file.
     """
     if path is None:
-        return default_model()
+        return DEFAULT_MODEL
     if not isinstance(path, str):
         return None
-    found = find_shipped(path)
-    if found is None and _NAME.fullmatch(path) and not Path(path).exists():
-        labels = ", ".join(model.label for model in shipped_models()) or "none"
+    found = [name for name in SHIPPED if path in (name, name.partition("@")[0])]
+    if found:
+        return found[-1]
+    if _NAME.fullmatch(path) and not Path(path).exists():
         raise InputError(
             f"model {path!r}: no such file, and no model of that name ships with this version of "
-            f"qnet (which has: {labels})"
+            f"qnet (which has: {', '.join(SHIPPED)})"
         )
-    return found
+    return None

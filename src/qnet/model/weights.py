@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from qnet.core.errors import FileError, InputError, WeightsError
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
-from qnet.model.architecture import Architecture, RefineArchitecture
-from qnet.model.calibration import FILE_KEYS, SINCE_3, Calibration
+from qnet.model.architecture import Architecture, RefineArchitecture, Stage
+from qnet.model.calibration import Calibration
+from qnet.model.layers import Shape
 from qnet.model.network import check_weights
 from qnet.postprocess.features import (
     ABSORPTION_FEATURES,
@@ -26,17 +27,14 @@ from qnet.postprocess.features import (
 #: What the JSON header says it is.
 FORMAT = "qnet-weights"
 
-#: The newest layout of the header that this version reads and writes. Version 1 knows the stage
-#: 'lines' alone; version 2 adds the stage 'refine', the calibration and the arrays of outliers;
-#: version 3 a redshift head, a second stage that verifies, and a calibration of both. A file is
-#: written in the oldest version that can hold it.
-FORMAT_VERSION = 3
+#: The layouts of the header that are read; the last one is written. Version 2 has no redshift
+#: head, and no second stage that scores candidates.
+FORMAT_VERSIONS = (2, 3)
 
-#: The stages that each version knows.
-_STAGES: Mapping[int, frozenset[str]] = {
-    1: frozenset({"lines"}),
-    2: frozenset({"lines", "refine"}),
-    3: frozenset({"lines", "refine"}),
+#: The stages by their names in a file: the attribute of `WeightsFile`, and its class.
+STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] = {
+    "lines": ("architecture", Architecture),
+    "refine": ("refine", RefineArchitecture),
 }
 
 #: The key under which safetensors' string metadata holds the JSON header.
@@ -47,29 +45,39 @@ _EXPECTED = "a weights file (qnet's .safetensors or QuasarNET's .h5)"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """What a weights file holds.
+    """Content of a weights file: the networks, their weights and what describes them.
 
-    Attributes
+    Parameters
     ----------
     architecture : Architecture
-        The network, its grid, lines and rest wavelengths.
+        The first stage, its grid, lines and rest wavelengths.
     arrays : mapping of str to ndarray
         The arrays of ``shapes()``.
     name, version : str
-        Of the model; together they identify it.
+        Name and version of the model; together they identify it.
     licence : str
         Licence of the weights; '' where unknown.
     notices : tuple of str
         Notices that must travel with the weights.
     provenance : mapping
-        What made the weights: plain values.
+        Record of the training: plain values.
     sha256 : str
-        Of the file; '' for weights that were never in one.
+        SHA-256 of the file; '' for weights that were never in one.
     refine : RefineArchitecture, optional
         The second stage; its arrays are among ``arrays``.
     calibration : Calibration, optional
-        What the answers mean. Where it has an outlier threshold, ``outlier_mean`` and
+        Calibration of the outputs. Where it has an outlier threshold, ``outlier_mean`` and
         ``outlier_scale`` are among ``arrays``.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> import qnet
+    >>> weights = qnet.load_model().weights
+    >>> weights.name, weights.stages
+    ('qnet', ('lines', 'refine'))
+    >>> dataclasses.replace(weights, refine=None, calibration=None).stages
+    ('lines',)
     """
 
     architecture: Architecture
@@ -84,73 +92,50 @@ class WeightsFile:
     calibration: Calibration | None = None
 
     @property
+    def networks(self) -> dict[str, Stage]:
+        """The stages that there are, by their names."""
+        found = {name: getattr(self, attribute) for name, (attribute, _) in STAGES.items()}
+        return {name: network for name, network in found.items() if network is not None}
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages: 'lines', and 'refine' where there is a second one."""
-        return ("lines",) if self.refine is None else ("lines", "refine")
+        return tuple(self.networks)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, Shape]:
         """Shape of every array, by name: those of each stage, and of the outliers."""
-        shapes = self.architecture.shapes()
-        if self.refine is not None:
-            shapes |= self.refine.shapes()
+        shapes: dict[str, Shape] = {}
+        for network in self.networks.values():
+            shapes |= network.shapes()
         if self.calibration is not None and self.calibration.outlier_threshold is not None:
             units = self.architecture.units
             shapes |= {"outlier_mean": (units,), "outlier_scale": (units, units)}
         return shapes
 
     def check(self) -> None:
-        """Check that arrays, stages and calibration fit together.
-
-        Raises
-        ------
-        InputError
-            They do not.
-        """
+        """Raise InputError unless arrays, stages and calibration fit together."""
         if self.calibration is not None:
-            self._check_features(self.calibration)
-            unknown = sorted(set(self.calibration.zerr_lines) - set(self.architecture.lines))
-            if unknown:
-                raise InputError(f"the calibration has errors of lines it has not: {unknown}")
-        check_weights(self, self.arrays)
+            self._check_calibration(self.calibration)
+        check_weights(self.shapes(), self.arrays)
 
-    def _check_features(self, calibration: Calibration) -> None:
-        """Raise unless each probability's features are known where it is made."""
-        headless: frozenset[str] = frozenset()
-        if self.architecture.redshifts is None:
-            headless = HEAD_FEATURES
-        later = CANDIDATE_FEATURES | ABSORPTION_FEATURES
-        check_features(calibration.p_qso.names, without=headless | later)
-        if calibration.p_bal is not None:
-            looks = self.refine is not None and self.refine.bal
-            lacking = CANDIDATE_FEATURES if looks else later
-            check_features(calibration.p_bal.names, without=HEAD_FEATURES | lacking)
-        if calibration.p_candidate is not None:
-            if self.refine is None or not self.refine.scores:
-                raise InputError("the calibration has p_verified, but no stage scores candidates")
-            check_features(calibration.p_candidate.names, without=headless | ABSORPTION_FEATURES)
-
-    def describe(self) -> dict[str, Any]:
-        """Stages and calibration as the header has them: older layouts lack what came with 3."""
-        lines, refine, calibration = (
-            None if part is None else part.to_dict()
-            for part in (self.architecture, self.refine, self.calibration)
-        )
-        if self.format_version < FORMAT_VERSION:
-            new = {"redshifts", "verify", "bal", *(FILE_KEYS.get(name, name) for name in SINCE_3)}
-            lines, refine, calibration = (
-                None if part is None else {k: v for k, v in part.items() if k not in new}
-                for part in (lines, refine, calibration)
-            )
-        stages = {"lines": lines} if refine is None else {"lines": lines, "refine": refine}
-        return {"stages": stages} | ({} if calibration is None else {"calibration": calibration})
-
-    @property
-    def format_version(self) -> int:
-        """The oldest layout of the header that can hold the weights."""
-        calibration, refine = self.calibration, self.refine
-        if self.architecture.redshifts is not None or (refine is not None and refine.scores):
-            return FORMAT_VERSION
-        return 1 if refine is None and calibration is None else 2
+    def _check_calibration(self, calibration: Calibration) -> None:
+        """Raise unless each probability's features are known where it is computed."""
+        nothing: frozenset[str] = frozenset()
+        head = nothing if self.architecture.redshifts is None else HEAD_FEATURES
+        absorption = ABSORPTION_FEATURES if self.refine and self.refine.bal else nothing
+        if calibration.p_candidate is not None and not (self.refine and self.refine.scores):
+            raise InputError("the calibration has p_verified, but no stage scores candidates")
+        later = HEAD_FEATURES | CANDIDATE_FEATURES | ABSORPTION_FEATURES
+        for law, known in (
+            (calibration.p_qso, head),
+            (calibration.p_bal, absorption),
+            (calibration.p_candidate, head | CANDIDATE_FEATURES),
+        ):
+            if law is not None:
+                check_features(law.names, without=later - known)
+        unknown = sorted(set(calibration.zerr_lines) - set(self.architecture.lines))
+        if unknown:
+            raise InputError(f"the calibration has errors of lines it has not: {unknown}")
 
 
 def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = False) -> Path:
@@ -175,6 +160,17 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
         The suffix is another one, or arrays and architecture disagree.
     OutputExistsError, FileError
         The file may not be written.
+
+    Examples
+    --------
+    >>> import dataclasses
+    >>> import qnet
+    >>> from qnet.model import read_weights, write_weights
+    >>> weights = dataclasses.replace(qnet.load_model().weights, name="mine", version="2")
+    >>> path = write_weights("mine.safetensors", weights)
+    >>> found = read_weights(path)
+    >>> found.name, found.version, len(found.sha256)
+    ('mine', '2', 64)
     """
     from safetensors import SafetensorError
     from safetensors.numpy import save
@@ -184,14 +180,16 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     weights.check()
     header = {
         "format": FORMAT,
-        "format_version": weights.format_version,
+        "format_version": FORMAT_VERSIONS[-1],
         "name": weights.name,
         "version": weights.version,
         "licence": weights.licence,
         "notices": list(weights.notices),
         "provenance": dict(weights.provenance),
-        **weights.describe(),
+        "stages": {name: network.to_dict() for name, network in weights.networks.items()},
     }
+    if weights.calibration is not None:
+        header["calibration"] = weights.calibration.to_dict()
     arrays = {name: np.ascontiguousarray(weights.arrays[name]) for name in weights.shapes()}
     with atomic_write(path, overwrite=overwrite) as partial:
         try:
@@ -215,7 +213,15 @@ def read_weights(path: PathLike) -> WeightsFile:
     Raises
     ------
     MissingFileError, WeightsError
-        The file is not there, damaged, of another kind or of a newer format.
+        The file is not there, damaged, of another kind or of an unknown format version.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from qnet.model import read_weights
+    >>> path = qnet.load_model().save("model.safetensors")
+    >>> read_weights(path).architecture.lines
+    ('LYA', 'CIV(1548)', 'CIII(1909)', 'MgII(2796)', 'Hbeta', 'Halpha')
     """
     from safetensors import SafetensorError, safe_open
 
@@ -244,18 +250,12 @@ def is_hdf5(path: PathLike) -> bool:
 
 
 def check_weights_path(path: PathLike) -> Path:
-    """The path of a weights file that exists and is not empty.
-
-    Raises
-    ------
-    MissingFileError, FileError
-        It is not.
-    """
+    """The path of a weights file that exists and is not empty; FileError for any other."""
     return check_input(path, _EXPECTED)
 
 
 def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
-    """The JSON header, checked for what it says it is."""
+    """The JSON header, of a known format."""
     if text is None:
         raise WeightsError(
             f"{file}: is a safetensors file without qnet's header; weights written by qnet were "
@@ -268,16 +268,16 @@ def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise WeightsError(f"{file}: its header is not that of {FORMAT}")
     version = header.get("format_version")
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or version not in FORMAT_VERSIONS:
         raise WeightsError(
-            f"{file}: its format version is {version!r}, but this version of qnet reads up to "
-            f"{FORMAT_VERSION}"
+            f"{file}: its format version is {version!r}, but this version of qnet reads "
+            f"{FORMAT_VERSIONS[0]} to {FORMAT_VERSIONS[-1]}"
         )
     return header
 
 
 def _read_arrays(stream: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of these shapes, each looked at before it is read: nothing else is allocated."""
+    """The arrays of these shapes, each checked before it is read: nothing else is allocated."""
     names = set(stream.keys())
     if unnamed := sorted(names - set(shapes)):
         raise InputError(f"holds arrays that its architecture does not have: {unnamed}")
@@ -291,12 +291,11 @@ def _read_arrays(stream: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
 
 
 def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
-    """All that a header says, checked; without the arrays."""
-    stages, version = header["stages"], header["format_version"]
-    if not isinstance(stages, dict) or not {"lines"} <= set(stages) <= _STAGES[version]:
-        known = ", ".join(repr(name) for name in sorted(_STAGES[version]))
+    """All that a header holds, checked; without the arrays."""
+    stages, calibration = header["stages"], header.get("calibration")
+    if not isinstance(stages, dict) or not {"lines"} <= set(stages) <= set(STAGES):
         raise InputError(
-            f"has the stages {sorted(stages)}, of which format version {version} knows {known}"
+            f"has the stages {sorted(stages)}, but 'lines', and perhaps 'refine', were expected"
         )
     described = {
         "name": header.get("name", file.stem),
@@ -313,21 +312,15 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
     for text in (*texts, *described["notices"]):
         if not isinstance(text, str) or not all(map(_is_plain, text)):
             raise InputError(f"its header holds {text!r} where plain text was expected")
-    refine, calibration = stages.get("refine"), header.get("calibration")
-    if version == 1 and calibration is not None:
-        raise InputError("has a calibration, which format version 1 does not know")
-    weights = WeightsFile(
-        Architecture.from_dict(stages["lines"]),
-        {},
+    networks: dict[str, Any] = {
+        STAGES[name][0]: STAGES[name][1].from_dict(values) for name, values in stages.items()
+    }
+    return WeightsFile(
+        arrays={},
+        **networks,
         **described,
-        refine=None if refine is None else RefineArchitecture.from_dict(refine),
         calibration=None if calibration is None else Calibration.from_dict(calibration),
     )
-    if weights.format_version > version:
-        raise InputError(
-            f"has what format version {weights.format_version} brought, but says it is {version}"
-        )
-    return weights
 
 
 def _is_plain(character: str) -> bool:

@@ -18,7 +18,6 @@ from qnet.core.spectra import Camera
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
-from qnet.model.keras_refiner import build_refiner, refine_loss, take_refiner
 from qnet.model.model import Model
 from qnet.model.network import check_weights
 from qnet.objective import CLASSES, QSO_CLASSES
@@ -207,6 +206,8 @@ def train_refiner(
     if finder is not None:
         _bins_of(finder)
     check_request(folder, 1, (data, truth), resume=resume, overwrite=overwrite)
+    from qnet.model.keras_network import build_refiner, refine_loss, take_arrays
+
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     grid = architecture.window.grid
     if spectra.grid != grid:
@@ -214,7 +215,7 @@ def train_refiner(
 
     def write(path: Path, network: keras.Model, state: State) -> None:
         with atomic_write(path, overwrite=True) as partial:
-            save_file(take_refiner(network, architecture), partial)
+            save_file(take_arrays(network, architecture.shapes()), partial)
 
     batches, validation = _batches(spectra, architecture, settings, finder)
     run = Run(
@@ -266,7 +267,7 @@ def _read_arrays(path: Path, arch: RefineArchitecture) -> Columns:
     except (OSError, SafetensorError) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
     try:
-        check_weights(arch, arrays)
+        check_weights(arch.shapes(), arrays)
     except InputError as error:
         raise FileError(f"{path}: {error}") from error
     return arrays

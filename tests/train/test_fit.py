@@ -267,7 +267,7 @@ def test_a_folder_that_is_taken_is_refused_before_data_are_read(run, survey, tmp
 def test_a_network_that_cannot_be_leaves_the_old_run(run, survey, tmp_path):
     deep = dataclasses.replace(QUICK, network=dataclasses.replace(SMALL, nlayers=12))
     before = left_in(run[0])
-    with pytest.raises(InputError, match="443 pixels are too few for 12 convolutions of width 10"):
+    with pytest.raises(InputError, match="443 input pixels are too few for convolution 6 of 12"):
         train(*survey, run[0], deep, overwrite=True)
     assert left_in(run[0]) == before
 

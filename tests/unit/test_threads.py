@@ -47,16 +47,16 @@ def test_results_do_not_depend_on_the_number_of_threads(small_model, X, dtype):
 
 
 def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkeypatch):
-    seen, run = [], network.Network._run_chunk
+    seen, run = [], network.Network._run_heads
     meeting = threading.Barrier(2, timeout=60)
 
-    def watch(self, rows, out, common):
-        seen.append((threading.current_thread(), len(rows), max(blas_threads())))
+    def watch(self, common, out):
+        seen.append((threading.current_thread(), len(common), max(blas_threads())))
         if len(seen) <= 2:
             meeting.wait()  # The second thread has work while the first is busy.
-        run(self, rows, out, common)
+        run(self, common, out)
 
-    monkeypatch.setattr(network.Network, "_run_chunk", watch)
+    monkeypatch.setattr(network.Network, "_run_heads", watch)
     small_model.predict(X, batch_size=50, threads=2)
     assert sorted(rows for _, rows, _ in seen) == [50, 50, 50]
     assert len({thread for thread, _, _ in seen}) == 2
@@ -64,10 +64,10 @@ def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkey
 
 
 def test_an_error_in_a_thread_is_raised(small_model, X, monkeypatch):
-    def fail(self, rows, out, common):
+    def fail(self, common, out):
         raise MemoryError("no memory for a chunk")
 
-    monkeypatch.setattr(network.Network, "_run_chunk", fail)
+    monkeypatch.setattr(network.Network, "_run_heads", fail)
     with pytest.raises(MemoryError, match="no memory for a chunk"):
         small_model.predict(X, threads=2)
 

@@ -15,7 +15,7 @@ PathLike = str | os.PathLike[str]
 
 
 def check_input(path: PathLike, expected: str) -> Path:
-    """The path of a file with something in it; the error says what was `expected`."""
+    """The path of a file with something in it; the error names what was `expected`."""
     file = Path(path)
     with _file_errors(file, "read"):
         if file.is_dir():
@@ -65,7 +65,7 @@ def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
     On any error, an interrupt included, it is removed.
     """
     final = check_output(path, overwrite)
-    # A name of plain characters, which libraries do not interpret; the suffix says the format.
+    # A name of plain characters, which libraries do not interpret; the suffix is the format's.
     partial = final.with_name(f".qnet-{secrets.token_hex(8)}.partial{final.suffix}")
     try:
         yield partial

@@ -17,7 +17,7 @@ NO_ID = -1
 
 
 def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
-    """An id column (nrows,) or (nrows, 1), checked to hold what its name in a catalogue says."""
+    """An id column (nrows,) or (nrows, 1), checked to hold what its name in a catalogue means."""
     dtype = known_column(name).dtype
     if dtype == "str":
         return text_column(values, name, path)
@@ -50,7 +50,7 @@ def filled(values: Any, name: str) -> npt.NDArray[Any]:
     data = np.asarray(bare.data if isinstance(bare, np.ma.MaskedArray) else bare)
     if not isinstance(mask, (np.ndarray, np.bool_)) or not np.any(mask):
         return data
-    if data.dtype.kind == "u":  # has no place for -1
+    if data.dtype.kind == "u":  # cannot hold -1
         data = data.astype(np.int64)
     return np.where(mask, missing_value(name, data.dtype), data)
 

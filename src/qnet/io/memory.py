@@ -275,7 +275,7 @@ def _mask(table: Any, found: Mapping[str, str | None]) -> BoolArray | None:
 
 
 def row_number_ids(nspec: int) -> IntArray:
-    """Row numbers in place of ids, with a warning for more than one row."""
+    """Row numbers instead of ids, with a warning for more than one row."""
     if nspec > 1:
         warnings.warn(
             "the arrays come without ids: TARGETID is the row number", QnetWarning, stacklevel=5

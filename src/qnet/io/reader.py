@@ -1,4 +1,4 @@
-"""Any spectra into one container: files by the register of readers, objects by what they are."""
+"""Spectra of files, through the register of readers, and of objects in memory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_spectra(
     rows : array_like of int or of bool, optional
         Rows to read; all when None.
     fibers : sequence of int, optional
-        FIBERIDs to read from an spPlate or spCFrame, in place of `rows`.
+        FIBERIDs to read from an spPlate or spCFrame, instead of `rows`.
     spall : path, mapping or tuple, optional
         For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
         `qnet.io.read_spall` returns of it.
@@ -89,7 +89,7 @@ def read_spectra(
     if not paths:
         raise InputError("path is empty: at least one file was expected")
     if rows is not None and fibers is not None:
-        raise InputError("rows and fibers cannot both be given: each says which spectra to read")
+        raise InputError("rows and fibers cannot both be given: each selects the spectra to read")
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FitsFile(name)) for name in paths]
         reader = _find_reader(files)
@@ -158,7 +158,7 @@ def _find_reader(files: Sequence[FitsFile]) -> Reader:
 
 
 def _read(reader: Reader, files: Sequence[FitsFile], request: Request) -> Spectra:
-    """Read some rows; what is wrong with the spectra is an error of the file."""
+    """Read some rows; errors name the file."""
     try:
         spectra = reader.read(files, request)
         return dataclasses.replace(

@@ -42,7 +42,7 @@ _UNITS = {"BI_CIV": "km/s"}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BuiltTruth:
-    """A truth table and what was left out of it.
+    """A truth table, and the rows that were left out of it.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     -------
     BuiltTruth
         One row for an object, in the order of the supersets. Rows of THING_ID -1 leave, and so do
-        further rows that say the same of an object; both are counted.
+        further rows with the same truth of an object; both are counted.
 
     Raises
     ------

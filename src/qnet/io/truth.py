@@ -193,7 +193,7 @@ def read_rows(path: Path, kinds: Sequence[str] = ()) -> tuple[IntArray, list[Tru
 
 
 def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """All columns of a table, by their names in upper case: FITS, where the name says no other."""
+    """Columns of a table by their names in upper case; FITS, unless the suffix is another's."""
     kind = next((kind for end, kind in FORMATS.items() if path.name.lower().endswith(end)), "fits")
     if kind in ("ecsv", "parquet"):
         table = read_astropy(path, check_format(path, "a truth table"), "a truth table")
@@ -235,7 +235,7 @@ def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
     spectype = np.char.upper(text_column(columns[name], name, path))
     redshift = text_column(columns["VI_Z"], "VI_Z", path)
     quality = _empty_to(columns["VI_QUALITY"], "VI_QUALITY", "-1", path)
-    # prospect leaves empty what the inspector agreed with redrock in.
+    # prospect leaves a field empty where the inspector agreed with redrock.
     if "REDROCK_SPECTYPE" in columns:
         redrock = np.char.upper(text_column(columns["REDROCK_SPECTYPE"], "REDROCK_SPECTYPE", path))
         spectype = np.where(spectype == "", redrock, spectype)
@@ -254,7 +254,7 @@ def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
 def _simulated(columns: Columns, path: Path) -> list[TruthRecord]:
     """Rows of a simulation's truth."""
     spectype = np.char.upper(text_column(columns["TRUESPECTYPE"], "TRUESPECTYPE", path))
-    # A sky fibre is no quasar for sure. The classes have no place for it: it goes with the stars.
+    # A sky fibre is no quasar for sure. There is no class for it: it is counted as a star.
     spectype = np.where(spectype == "SKY", "STAR", spectype)
     z = float_column(columns["TRUEZ"], "TRUEZ", path)
     return _records(

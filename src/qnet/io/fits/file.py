@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import fitsio
@@ -37,7 +36,7 @@ _FITS_FAULTS = (
     getattr(fitsio, "FITSFormatError", OSError),
 )
 
-#: Cards of the empty first HDU that stands before a compressed primary image.
+#: Cards of the empty first HDU that precedes a compressed primary image.
 _SHELL_CARDS = frozenset(
     ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
 )
@@ -81,12 +80,7 @@ class FitsFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -293,7 +287,7 @@ class FitsFile:
 
     @contextlib.contextmanager
     def _faults(self, key: str | int) -> Iterator[None]:
-        """Turn what fitsio raises into an error that names the file and the HDU."""
+        """Turn errors of fitsio into one that names the file and the HDU."""
         try:
             yield
         except _FITS_FAULTS as error:
@@ -333,6 +327,6 @@ def _shorten(names: list[str], most: int = 12) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    """First line of what the C library says."""
+    """First line of an error of the C library."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

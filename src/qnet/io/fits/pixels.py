@@ -45,21 +45,21 @@ class PlainImage:
         if image is None or image.dtype != native:
             image = np.empty((high - low, *self.shape[1:]), dtype=native)
         flat = image.reshape(-1)
-        for place, piece in self._pieces(low, high):
-            flat[place] = piece
+        for part, piece in self._pieces(low, high):
+            flat[part] = piece
         return image
 
     def clear(self, low: int, high: int, values: npt.NDArray[Any]) -> None:
         """Set contiguous values to 0 where rows low .. high - 1, of integers, are not 0."""
         flat = values.reshape(-1)
-        for place, piece in self._pieces(low, high):
+        for part, piece in self._pieces(low, high):
             # Whether any bit is set does not depend on the byte order.
             bits = piece.view(f"u{piece.itemsize}")
             if bits.max():
-                flat[place][bits != 0] = 0
+                flat[part][bits != 0] = 0
 
     def _pieces(self, low: int, high: int) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
-        """Pixels of some rows as they are stored, and their places; each valid until the next."""
+        """Pixels of some rows as stored, and their positions; each valid until the next."""
         pixels, itemsize = math.prod(self.shape[1:]), self.stored.itemsize
         total = (high - low) * pixels
         buffer = np.empty(_PIECE // itemsize, dtype=self.stored)

@@ -17,7 +17,7 @@ Cards = Mapping[str, Any]
 _SIGNEDNESS = {"B": -128, "I": 2**15, "J": 2**31, "K": 2**63}
 
 
-#: Cards that scale a column, and what they mean where they are not there.
+#: Cards that scale a column, with their defaults.
 _SCALING = (("TSCAL", 1), ("TZERO", 0))
 
 

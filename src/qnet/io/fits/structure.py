@@ -26,7 +26,7 @@ _BLOCK, _CARD = 2880, 80
 #: No file is larger than this.
 _LARGEST = 1 << 60
 
-#: Cards that say how large an HDU is; the C library stops early, divides by zero or asks for
+#: Cards of the size of an HDU; the C library stops early, divides by zero or asks for
 #: gigabytes where they are wrong. With the smallest and largest legal value.
 _SIZES: Mapping[str, tuple[int, int]] = {
     "BITPIX": (-64, 64),
@@ -66,17 +66,17 @@ def _walk(stream: _Stream, path: Path) -> int:
             raise FileError(f"{path}: cannot be read as FITS: it does not begin as FITS files do")
         cards = _read_cards(stream, block, number, path)
         data = _data_size(cards, number, path)
-        place = stream.tell() + -(-data // _BLOCK) * _BLOCK
-        if data and (place > _LARGEST or _ended(stream, place)):
+        end = stream.tell() + -(-data // _BLOCK) * _BLOCK
+        if data and (end > _LARGEST or _ended(stream, end)):
             name = cards.get("EXTNAME", f"number {number}")
-            raise FileError(f"{path}: is cut short: HDU {name} should end at byte {place}")
+            raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
         number += 1
 
 
-def _ended(stream: _Stream, place: int) -> bool:
-    """Whether a stream ends before a place to which it was moved."""
+def _ended(stream: _Stream, end: int) -> bool:
+    """Whether a stream ends before the byte `end`."""
     try:
-        stream.seek(place - 1)
+        stream.seek(end - 1)
     except OSError:  # beyond what the file system can hold
         return True
     return len(stream.read(1)) != 1

@@ -1,4 +1,4 @@
-"""New FITS files, written HDU by HDU: the one place where FITS is written."""
+"""New FITS files, written HDU by HDU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import fitsio
@@ -85,14 +84,9 @@ class FitsWriter:
             self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._open.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is not None:
+            self._open.__exit__(*error)
             return
         with self._open:
             self.finish()
@@ -100,7 +94,7 @@ class FitsWriter:
                 self._fits[0].write_checksum()
 
     def finish(self) -> None:
-        """Write what comes last."""
+        """Write the last HDUs; called on leaving without an error."""
 
     def append(self, rows: npt.NDArray[np.float32]) -> None:
         """Append rows to the image of the first HDU."""
@@ -163,7 +157,7 @@ class FitsWriter:
                 ]
             if column in (formats or {}):
                 own.append({"name": f"TDISP{number}", "value": (formats or {})[column]})
-            # Columns of one line (one BAL line, say) stay two-dimensional: astropy honours it.
+            # Columns of one line stay two-dimensional: astropy honours it.
             if data[column].shape[1:] == (1,):
                 own.append({"name": f"TDIM{number}", "value": "(1)"})
         try:
@@ -182,7 +176,7 @@ class FitsWriter:
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
-        """Turn what fitsio raises into an error that names the file."""
+        """Turn errors of fitsio into one that names the file."""
         if self._fits is None:
             raise InputError(f"{self.path}: is not open: use the writer in a with statement")
         try:

@@ -1,4 +1,4 @@
-"""What the layouts of DESI share: columns of the FIBERMAP, cards, flags, cameras."""
+"""Common parts of the layouts of DESI: columns of the FIBERMAP, cards, flags, cameras."""
 
 from __future__ import annotations
 

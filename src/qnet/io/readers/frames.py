@@ -10,7 +10,7 @@ from qnet.core.errors import FileError
 
 
 class Frame(NamedTuple):
-    """What the header of a frame says: exposure, camera and spectrograph ('b1'), targets by row."""
+    """Exposure, camera and spectrograph ('b1') and targets by row of a frame, from its HDUs."""
 
     path: Path
     exposure: Any

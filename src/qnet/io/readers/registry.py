@@ -1,4 +1,4 @@
-"""The register of readers: what a layout of files declares."""
+"""The register of readers of files of spectra."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Reader:
     no_weight : str
         Pixels that get ivar 0, in words; '' for none.
     detect : callable
-        Whether an open `FitsFile` has the layout. No two readers may say so of one file.
+        Whether an open `FitsFile` has the layout. At most one reader may recognise a file.
     count : callable
         Number of spectra of an open file.
     read : callable

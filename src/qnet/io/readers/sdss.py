@@ -1,4 +1,4 @@
-"""What the layouts of SDSS, BOSS, eBOSS and SDSS-V share: masks, wavelengths, ids of a plate."""
+"""Common parts of the layouts of SDSS to SDSS-V: masks, wavelengths, ids of a plate."""
 
 from __future__ import annotations
 

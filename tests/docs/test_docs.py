@@ -11,15 +11,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import qnet
 import qnet.cli
 import qnet.evaluation
-from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
+from makers import BOSS_LOGLAM, boss_spec, image, make_spectra, primary, table, write
 from qnet.evaluation.metric import DEFINITIONS
+from qnet.io.readers import READERS
 
 DOCS = Path(__file__).parents[2] / "docs"
+CONTRIBUTING = DOCS.parent / "CONTRIBUTING.md"
 
 pytestmark = pytest.mark.skipif(
     not DOCS.is_dir(), reason=f"the documentation is not here: {DOCS} does not exist"
@@ -158,6 +161,32 @@ def commands(parser: argparse.ArgumentParser, name: str = "") -> list[str]:
     if not below:
         return [name]
     return [c for key, value in below[0].items() for c in commands(value, f"{name} {key}".strip())]
+
+
+def test_the_reader_of_contributing_reads(tmp_path, small_model):
+    """The worked example of a reader, as it is written."""
+    if not CONTRIBUTING.is_file():
+        pytest.skip(f"no {CONTRIBUTING}")
+    text = CONTRIBUTING.read_text().split("### A reader")[1]
+    flux, ivar = make_spectra(10**BOSS_LOGLAM, [1.0, 2.0])
+    path = write(
+        tmp_path / "stack.fits",
+        [
+            primary(),
+            image(flux, "STACK_FLUX"),
+            image(ivar, "STACK_IVAR"),
+            image(10**BOSS_LOGLAM, "STACK_WAVE"),
+            table({"TARGETID": np.array([7, 8])}, "TARGETS"),
+        ],
+    )
+    before = list(READERS)
+    try:
+        exec(_FENCE.search(text)[2], {"__name__": "mysurvey"})
+        catalogue = qnet.classify(path, model=small_model, rows=[1])
+    finally:
+        READERS[:] = before
+    assert catalogue["TARGETID"].tolist() == [7, 8]
+    assert np.isfinite(catalogue["ZBEST"]).tolist() == [False, True]
 
 
 def run_page(name: str, folder: Path, setup: str = "") -> None:

@@ -112,17 +112,21 @@ def classify(
 
     Examples
     --------
-    Spectra of a simulated survey; of files, ``qnet.classify("coadd.fits")``:
+    Simulated spectra; the path of a file in their place classifies the file:
 
     >>> import qnet
-    >>> simulated = qnet.simulate(4, seed=1, mix={"quasar": 1})
-    >>> table = qnet.classify(simulated.spectra)
-    >>> table.colnames[:5]
-    ['TARGETID', 'IS_QSO', 'P_QSO', 'ZBEST', 'ZERR']
-    >>> len(table), str(table["P_QSO"].description)
-    (4, 'probability that it is a quasar')
-    >>> qnet.flag_names(table["QN_FLAG"][0])
-    []
+    >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()
+    >>> table = qnet.classify(batch.spectra)
+    >>> table.colnames[:6]
+    ['TARGETID', 'IS_QSO', 'P_QSO', 'ZBEST', 'ZERR', 'QN_FLAG']
+    >>> print(table["P_QSO"].description)
+    probability that it is a quasar
+
+    Only two of them:
+
+    >>> table = qnet.classify(batch.spectra, rows=[0, 3])
+    >>> [qnet.flag_names(value) for value in table["QN_FLAG"][1:3]]
+    [['NOT_TARGET'], ['NOT_TARGET']]
     """
     paths = _as_paths(source) if flux is None and ivar is None else None
     options = Options(

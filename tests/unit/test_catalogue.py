@@ -15,6 +15,7 @@ from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.columns import missing_value
+from qnet.io.readers import READERS
 from qnet.io.tables import Card
 
 COLUMNS = {
@@ -252,6 +253,12 @@ def test_the_table_of_the_columns():
         np.testing.assert_array_equal(np.full(2, column.empty, dtype), [column.empty] * 2)
         if column.survey:
             np.testing.assert_equal(missing_value(column.name, dtype), column.empty)
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_the_ids_of_each_survey_are_in_the_table(reader):
+    names = {name for name in reader.ids if name.isupper()} | set(reader.qso_targets)
+    assert names <= set(BY_NAME)
 
 
 def test_parquet_without_its_packages_is_refused_before_any_work(tmp_path, catalogue, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import multiprocessing
@@ -12,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from qnet.classification.columns import compute_columns
-from qnet.classification.header import Part, assemble, join_parts
+from qnet.classification.header import Part, assemble
 from qnet.classification.options import Options
 from qnet.core.errors import (
     Failure,
@@ -27,7 +28,7 @@ from qnet.core.errors import (
 from qnet.core.files import PathLike, find_duplicates
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
-from qnet.io.catalogue import Catalogue
+from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.reader import group_frames, read_blocks, read_spectra
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,11 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
         whole = options.selection.rows is not None or options.selection.coadd == "target"
         spall = options.spall
         blocks = [read_spectra(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
-        return join_parts([_classify_spectra(block, options) for block in blocks])
+        parts = [_classify_spectra(block, options) for block in blocks]
+        if len(parts) == 1:
+            return parts[0]
+        columns = concatenate([part.columns for part in parts])
+        return dataclasses.replace(parts[0], columns=columns)
 
     return guarded_call(work, str(paths[0]), "classified")
 
@@ -184,7 +189,7 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
             stacklevel=2,
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
-    return Part({**ids, "INPUT_ROW": batch.row}, columns, spectra.cards, spectra.units)
+    return Part({**ids, **columns, "INPUT_ROW": batch.row}, spectra.cards, spectra.units)
 
 
 def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:

@@ -14,7 +14,7 @@ import numpy as np
 from qnet import __version__
 from qnet.classification.criterion import Criterion
 from qnet.core.arrays import Columns
-from qnet.core.columns import known_column
+from qnet.core.columns import MODEL_COLUMNS, known_column
 from qnet.core.errors import QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io.catalogue import Catalogue, concatenate
@@ -24,30 +24,21 @@ from qnet.model.model import Model
 #: Packages whose versions are in the header, beside qnet, Python and NumPy.
 _PACKAGES = ("scipy", "astropy", "fitsio", "h5py", "safetensors")
 
-#: Columns that come after the others.
-_LAST_COLUMNS = ("INPUT_INDEX", "INPUT_ROW")
+#: Columns that come before and after those of the survey.
+_FIRST = ("TARGETID", *(column.name for column in MODEL_COLUMNS))
+_LAST = ("INPUT_INDEX", "INPUT_ROW")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """Columns of one input."""
+    """Columns of one input, and what its file says of them."""
 
-    ids: Columns  # the survey's, and INPUT_ROW
-    columns: Columns  # the model's
-    cards: tuple[tuple[str, str], ...]  # versions that the input carries
+    columns: Columns
+    cards: tuple[tuple[str, str], ...] = ()  # versions that the input carries
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the survey's columns
 
     def __len__(self) -> int:
-        return len(self.ids["INPUT_ROW"])
-
-
-def join_parts(parts: Sequence[Part]) -> Part:
-    """One part of the blocks of an input."""
-    if len(parts) == 1:
-        return parts[0]
-    ids = concatenate([part.ids for part in parts])
-    columns = concatenate([part.columns for part in parts])
-    return Part(ids, columns, parts[0].cards, parts[0].units)
+        return len(self.columns["INPUT_ROW"])
 
 
 def assemble(
@@ -55,26 +46,18 @@ def assemble(
 ) -> Catalogue:
     """One catalogue of all inputs; `names` are the files of each, which INPUT_INDEX counts."""
     first_file = np.cumsum([0, *(len(group) for group in names)])[:-1]
-    ids = concatenate(
+    columns = concatenate(
         [
-            {**part.ids, "INPUT_INDEX": np.full(len(part), first, dtype=np.int32)}
+            part.columns | {"INPUT_INDEX": np.full(len(part), first, dtype=np.int32)}
             for part, first in zip(parts, first_file, strict=True)
         ]
     )
-    columns = concatenate([part.columns for part in parts])
-    survey = [name for name in ids if name not in ("TARGETID", *_LAST_COLUMNS)]
-    units = {name: unit for part in parts for name, unit in part.units.items() if name in part.ids}
+    survey = [name for name in columns if name not in (*_FIRST, *_LAST)]
+    units = {name: unit for part in parts for name, unit in part.units.items() if name in survey}
+    inputs = [name for group in names for name in group]
     return Catalogue(
-        {"TARGETID": ids["TARGETID"], **columns}
-        | {name: ids[name] for name in (*survey, *_LAST_COLUMNS)},
-        tuple(
-            _header(
-                model,
-                criterion,
-                [name for group in names for name in group],
-                [part.cards for part in parts],
-            )
-        ),
+        {name: columns[name] for name in (*_FIRST, *survey, *_LAST)},
+        tuple(_header(model, criterion, inputs, [part.cards for part in parts])),
         {name: dataclasses.replace(known_column(name), unit=units[name]) for name in units},
     )
 

@@ -31,8 +31,8 @@ FORMATS: Mapping[str, str] = {
     ".parquet": "parquet",
 }
 
-#: Formats by astropy's names, where they differ.
-ASTROPY_FORMATS: Mapping[str, str] = {"csv": "ascii.csv", "ecsv": "ascii.ecsv"}
+#: The same by astropy's names.
+_ASTROPY_FORMATS = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "parquet": "parquet"}
 
 
 def check_format(path: PathLike, what: str = "a table") -> str:
@@ -139,7 +139,7 @@ def write_astropy(path: Path, table: Table, kind: str) -> None:
                 list(parts.values()), [whole.colnames.index(name)] * len(parts), list(parts)
             )
             whole.remove_column(name)
-    whole.write(path, format=ASTROPY_FORMATS.get(kind, kind))
+    whole.write(path, format=_ASTROPY_FORMATS[kind])
 
 
 def read_astropy(path: PathLike, kind: str, what: str) -> Table:
@@ -148,7 +148,7 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
 
     file = check_input(path, what)
     try:
-        table = Table.read(file, format=ASTROPY_FORMATS.get(kind, kind))
+        table = Table.read(file, format=_ASTROPY_FORMATS[kind])
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise FileError(f"{path}: cannot be read as {what} in {kind} ({error})") from error
     # Empty text comes back masked.

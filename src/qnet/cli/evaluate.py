@@ -17,10 +17,7 @@ def configure(add_parser: shared.AddParser) -> None:
     parser = add_parser(
         description="Compare one or several catalogues with truth: purity and completeness, "
         "redshift errors, calibration, BAL quasars; every number with its interval and definition.",
-        parents=[
-            shared.model(" for --spectra"),
-            shared.criterion("the catalogue's own"),
-        ],
+        parents=[shared.model(" for --spectra"), shared.criterion("the catalogue's own")],
         examples=(
             "qnet evaluate catalogue.fits --truth truth.fits",
             "qnet evaluate catalogue.fits pure.csv --truth truth.fits --json out.json --plots figs",

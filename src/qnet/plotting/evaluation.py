@@ -75,14 +75,13 @@ def plot_purity_completeness(
             label = title if single else f"{name}: {title}"
             ax.plot(scan.thresholds, values, line, color=colour, label=label, lw=1.8)
             ax.fill_between(scan.thresholds, low, high, color=colour, alpha=0.1, lw=0)
-            lowest.append(_lowest(low[scan.thresholds >= 0.1]))
+            lowest += low[(scan.thresholds >= 0.1) & np.isfinite(low)].tolist()
     for number, each in enumerate(level, start=len(drawn)):
         for attribute, title, line in _CURVES:
             value = each.metric(attribute).value
             colour = CYCLE[number % len(CYCLE)]
-            ax.axhline(
-                value, color=colour, ls=line, lw=1, label=f"{each.name}: {title}, no threshold"
-            )
+            label = f"{each.name}: {title}, no threshold"
+            ax.axhline(value, color=colour, ls=line, lw=1, label=label)
             lowest.append(value if np.isfinite(value) else 1.0)
     labels = dict.fromkeys(scan.label for _, scan in drawn)
     ax.set_xlabel(f"threshold on {' or '.join(labels)}" if labels else "threshold")
@@ -126,38 +125,29 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     ['8', '2', '·', '9']
     """
     ax = new_axes(width=5.5, height=4.2, shown=True) if ax is None else ax
+    centre: dict[str, Any] = {"ha": "center", "va": "center"}
+    ax.set_title(title, fontsize=10)
     if not table.counts.any():
-        style: dict[str, Any] = {"ha": "center", "va": "center", "color": GREY}
-        ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, **style)
+        ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, color=GREY, **centre)
         ax.set_axis_off()
-        ax.set_title(title, fontsize=10)
         return ax
     square = table.rows == table.columns
     total = table.counts.max() if square else table.counts.sum(axis=1, keepdims=True)
     shade = np.divide(table.counts, total, out=np.zeros(table.counts.shape), where=total > 0)
     ax.imshow(shade, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
     for (row, column), count in np.ndenumerate(table.counts):
-        light = shade[row, column] > 0.6
-        ax.text(
-            column,
-            row,
-            str(count) if count else "·",
-            ha="center",
-            va="center",
-            fontsize=9,
-            color="white" if light else BLACK,
-        )
+        colour = "white" if shade[row, column] > 0.6 else BLACK
+        ax.text(column, row, str(count) if count else "·", fontsize=9, color=colour, **centre)
     turn: dict[str, Any] = (
         {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if square else {}
     )
-    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=9, **turn)
+    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=9, **(turn if square else {}))
     ax.set_yticks(range(len(table.rows)), table.rows, fontsize=9)
     ax.set_xlabel("line that it was taken for" if square else "called")
     ax.set_ylabel("line that was there" if square else "true class")
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title(title, fontsize=10)
     return ax
 
 
@@ -198,17 +188,9 @@ def plot_calibration(
         label = f"{each.name}: {curve.score_name}, error {error:.3f}, n = {curve.n.sum()}"
         low = np.maximum(curve.fraction - curve.low, 0)[some]
         high = np.maximum(curve.high - curve.fraction, 0)[some]
-        ax.errorbar(
-            curve.mean[some],
-            curve.fraction[some],
-            yerr=(low, high),
-            fmt="o-",
-            ms=5,
-            lw=1.2,
-            capsize=2,
-            color=CYCLE[number % len(CYCLE)],
-            label=label,
-        )
+        look: dict[str, Any] = {"fmt": "o-", "ms": 5, "lw": 1.2, "capsize": 2, "label": label}
+        colour, points = CYCLE[number % len(CYCLE)], (curve.mean[some], curve.fraction[some])
+        ax.errorbar(*points, yerr=(low, high), color=colour, **look)
         ax.set_ylabel(f"fraction of true quasars, with {100 * each.options.level:g} % intervals")
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
@@ -275,12 +257,6 @@ def _band(level: float) -> Any:
     from matplotlib.patches import Patch
 
     return Patch(color=GREY, alpha=0.2, lw=0, label=f"{100 * level:g} % interval")
-
-
-def _lowest(values: Any) -> float:
-    """The smallest finite value; 1 where there is none."""
-    finite = values[np.isfinite(values)]
-    return float(finite.min()) if len(finite) else 1.0
 
 
 def _without_empty(table: Confusion) -> Confusion:

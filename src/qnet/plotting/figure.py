@@ -70,6 +70,24 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
     return axes
 
 
+def annotate(
+    ax: Axes,
+    text: str,
+    x: float,
+    y: float,
+    *,
+    side: str = "right",
+    gap: float = 3,
+    size: float = 8,
+    coords: tuple[str, str] = ("data", "axes fraction"),
+    **look: Any,
+) -> None:
+    """Write a text beside a point, to its right or left, at a gap [points]."""
+    style: dict[str, Any] = {"ha": "left" if side == "right" else "right", "va": "center"} | look
+    style |= {"xytext": (gap if side == "right" else -gap, 0), "textcoords": "offset points"}
+    ax.annotate(text, (x, y), xycoords=coords, fontsize=size, **style)
+
+
 def check_figure_name(path: PathLike) -> None:
     """Raise InputError unless a figure can be written under this suffix."""
     if Path(path).suffix.lower() not in FIGURE_FORMATS:

@@ -10,7 +10,7 @@ import numpy as np
 from qnet.core.errors import InputError
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
-from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, new_axes
+from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, annotate, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,10 +29,7 @@ _DV_BIN = 200.0
 
 
 def plot_dv(
-    evaluations: Evaluation | Sequence[Evaluation],
-    *,
-    limit: float = 3000.0,
-    ax: Axes | None = None,
+    evaluations: Evaluation | Sequence[Evaluation], *, limit: float = 3000.0, ax: Axes | None = None
 ) -> Axes:
     """Plot histograms of the velocity errors of the true quasars called quasars.
 
@@ -186,16 +183,7 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
             }
             ax.text((1 + height) / ratio - 1, height, name, fontsize=6.5, color=GREY, **style)
     for position, name in _joined(sorted(right), 0.04 * ends[1]):
-        ax.annotate(
-            name,
-            (1, position),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 0),
-            textcoords="offset points",
-            fontsize=6.5,
-            color=GREY,
-            va="center",
-        )
+        annotate(ax, name, 1, position, size=6.5, coords=("axes fraction", "data"), color=GREY)
 
 
 def _joined(labels: list[tuple[float, str]], distance: float) -> list[tuple[float, str]]:

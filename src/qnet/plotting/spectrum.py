@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
 from qnet.model.model import Model, load_model
-from qnet.plotting.figure import (
-    BLUE,
-    GREEN,
-    GREY,
-    LIGHT_GREY,
-    VERMILLION,
-    new_axes,
-    require_matplotlib,
-)
+from qnet.plotting import figure
 from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras
 
@@ -32,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
-_LINE, _BAL, _EXPECTED = VERMILLION, BLUE, GREEN
+_LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
 
 #: Lines of less confidence are not labelled.
 _LABEL_CONFIDENCE = 0.1
@@ -109,12 +100,11 @@ def plot_spectrum(
         c_threshold=c_threshold,
         min_lines=min_lines,
     )
-    classified = {
-        name: column[0] for name, column in compute_columns(one, model, criterion).items()
-    }
+    columns = compute_columns(one, model, criterion)
+    classified = {name: column[0] for name, column in columns.items()}
     found = model.decode(model.predict(data.X))
-    require_matplotlib()
-    ax = new_axes(shown=True) if ax is None else ax
+    figure.require_matplotlib()
+    ax = figure.new_axes(shown=True) if ax is None else ax
     flux = np.where(data.observed[0], data.X[0], np.nan)
     _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
     levels = _draw_lines(ax, model, found, criterion.c_threshold)
@@ -156,17 +146,9 @@ def _noise(one: Spectra, model: Model, X: Float32Array) -> FloatArray:
 
 def _draw_flux(ax: Axes, model: Model, flux: npt.NDArray[Any], noise: FloatArray) -> None:
     """The spectrum over the band of its noise."""
-    ax.fill_between(
-        model.wave,
-        flux - noise,
-        flux + noise,
-        step="post",
-        color=LIGHT_GREY,
-        lw=0,
-        alpha=0.7,
-        label="1 sigma of the noise",
-    )
-    ax.step(model.wave, flux, where="post", color=GREY, lw=0.8, label="spectrum")
+    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.7}
+    ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="1 sigma of the noise")
+    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.8, label="spectrum")
     ax.set_xlim(model.wave[0], model.wave[-1])
 
 
@@ -191,16 +173,29 @@ def _smooth(flux: npt.NDArray[Any], width: int = 3) -> FloatArray:
 
 
 def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) -> int:
-    """The emission lines, and the BAL lines above the threshold; labels below one another."""
-    labels = _Labels(ax)
-    for line, c, z in zip(model.lines, found.c_line[:, 0], found.z_line[:, 0], strict=True):
-        labels.mark(line, model.rest[line] * (1 + z), c, z, c_threshold, _LINE)
-    for line, c, z in zip(
-        model.lines_bal, found.c_line_bal[:, 0], found.z_line_bal[:, 0], strict=True
-    ):
-        if c > c_threshold:
-            labels.mark(f"BAL {line}", model.rest[line] * (1 + z), c, z, c_threshold, _BAL)
-    return max((level + 1 for _, level in labels.drawn), default=0)
+    """The emission lines, and the BAL lines above the threshold; the levels of their labels."""
+    lines = zip(model.lines, found.c_line[:, 0], found.z_line[:, 0], strict=True)
+    bals = zip(model.lines_bal, found.c_line_bal[:, 0], found.z_line_bal[:, 0], strict=True)
+    marks = [(line, line, c, z, _LINE) for line, c, z in lines]
+    marks += [(f"BAL {line}", line, c, z, _BAL) for line, c, z in bals if c > c_threshold]
+    left, right = ax.get_xlim()
+    width = _LABEL_WIDTH * (right - left)
+    drawn: list[tuple[float, int]] = []  # left end [Angstrom] and level of each label
+    for name, line, c, z, colour in marks:
+        wave, alpha = model.rest[line] * (1 + z), 0.05 + 0.95 * float(c)
+        style = "-" if c > c_threshold else "--"
+        ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
+        if c < _LABEL_CONFIDENCE or not left <= wave <= right:
+            continue
+        flip = wave > right - width
+        start = wave - width if flip else wave
+        near = {level for other, level in drawn if abs(other - start) < width}
+        level = next(level for level in range(len(near) + 1) if level not in near)
+        drawn.append((start, level))
+        text, height = f"{name}\nc = {c:.2f}, z = {z:.3f}", 0.985 - _LABEL_HEIGHT * level
+        look: dict[str, Any] = {"color": colour, "alpha": max(alpha, 0.6), "va": "top"}
+        figure.annotate(ax, text, wave, height, side="left" if flip else "right", **look)
+    return max((level + 1 for _, level in drawn), default=0)
 
 
 def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
@@ -212,27 +207,12 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
             ax.axvline(position, ymax=0.05, color=_EXPECTED, lw=2.5)
             # To the left of the mark, but where the axes end there.
             flip = position < left + _LABEL_WIDTH * (right - left)
-            ax.annotate(
-                line,
-                (position, 0.02),
-                xycoords=("data", "axes fraction"),
-                xytext=(4 if flip else -4, 0),
-                textcoords="offset points",
-                ha="left" if flip else "right",
-                va="center",
-                fontsize=7,
-                color=_EXPECTED,
-            )
+            side = "right" if flip else "left"
+            figure.annotate(ax, line, position, 0.02, side=side, gap=4, size=7, color=_EXPECTED)
 
-    def to_rest(wave: Any) -> Any:
-        return wave / (1 + z)
-
-    def to_observed(wave: Any) -> Any:
-        return wave * (1 + z)
-
-    ax.secondary_xaxis("top", functions=(to_rest, to_observed)).set_xlabel(
-        r"rest wavelength [$\mathrm{\AA}$]"
-    )
+    functions = (lambda wave: wave / (1 + z), lambda wave: wave * (1 + z))
+    axis = ax.secondary_xaxis("top", functions=functions)
+    axis.set_xlabel(r"rest wavelength [$\mathrm{\AA}$]")
 
 
 def _draw_legend(ax: Axes) -> None:
@@ -247,50 +227,5 @@ def _draw_legend(ax: Axes) -> None:
         (_EXPECTED, "-", "where lines are at ZBEST"),
     ):
         handles.append(Line2D([], [], color=colour, ls=style, label=label))
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.14),
-        ncols=len(handles),
-        frameon=False,
-        fontsize=8,
-        handlelength=1.5,
-    )
-
-
-@dataclasses.dataclass
-class _Labels:
-    """Vertical lines at wavelengths, labelled above the spectrum clear of earlier labels."""
-
-    ax: Axes
-    #: Left end [Angstrom] and level of each label.
-    drawn: list[tuple[float, int]] = dataclasses.field(default_factory=list)
-
-    def mark(
-        self, name: str, wave: float, confidence: float, z: float, threshold: float, colour: str
-    ) -> None:
-        """Draw one."""
-        alpha = 0.05 + 0.95 * float(confidence)
-        style = "-" if confidence > threshold else "--"
-        self.ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
-        left, right = self.ax.get_xlim()
-        span = right - left
-        if confidence < _LABEL_CONFIDENCE or not left <= wave <= right:
-            return
-        flip = wave > right - _LABEL_WIDTH * span
-        start = wave - _LABEL_WIDTH * span if flip else wave
-        near = {level for other, level in self.drawn if abs(other - start) < _LABEL_WIDTH * span}
-        level = next(level for level in range(len(near) + 1) if level not in near)
-        self.drawn.append((start, level))
-        self.ax.annotate(
-            f"{name}\nc = {confidence:.2f}, z = {z:.3f}",
-            (wave, 0.985 - _LABEL_HEIGHT * level),
-            xycoords=("data", "axes fraction"),
-            ha="right" if flip else "left",
-            va="top",
-            fontsize=8,
-            color=colour,
-            alpha=max(alpha, 0.6),
-            xytext=(-3 if flip else 3, 0),
-            textcoords="offset points",
-        )
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": len(handles)}
+    ax.legend(handles=handles, **below, frameon=False, fontsize=8, handlelength=1.5)

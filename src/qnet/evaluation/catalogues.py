@@ -257,12 +257,12 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     z, score = (float_column(columns[key], key, fits.path) for key in ("Z_TRY", "PROB"))
     is_qso, criterion = score > PROB_THRESHOLD, f"PROB > {PROB_THRESHOLD:g}"
     result = _foreign("squeze", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
-    result = dataclasses.replace(result, score=score, score_name="PROB")
-    if not has_duplicated:
-        return dataclasses.replace(result, left_out={"DUPLICATED": 0})
-    duplicated = bool_column(columns["DUPLICATED"], "DUPLICATED", fits.path)
-    result = dataclasses.replace(result, left_out={"DUPLICATED": int(duplicated.sum())})
-    return result.select(~duplicated)
+    again = np.zeros(len(score), dtype=bool)
+    if has_duplicated:
+        again = bool_column(columns["DUPLICATED"], "DUPLICATED", fits.path)
+    left_out = {"DUPLICATED": int(again.sum())}
+    result = dataclasses.replace(result, score=score, score_name="PROB", left_out=left_out)
+    return result.select(~again)
 
 
 def _read_quasarnet(fits: FitsFile, name: str) -> Result:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,69 +14,44 @@ from qnet.evaluation.options import TUTORIAL_SPEED_OF_LIGHT, Options
 
 #: Definitions by name, as text, JSON and documentation have them; the braces are filled from the
 #: options.
-DEFINITIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "purity": (
-            "of the rows called quasars whose truth is not BAD, the fraction with a right redshift "
-            "(|ZBEST - z| < {dv_max:g}/{c:g} (1 + z) and z > 0), whatever the true class"
-        ),
-        "strict_purity": (
-            "of the rows called quasars whose truth is not BAD, the fraction that are true quasars "
-            "with a right redshift"
-        ),
-        "completeness": (
-            "of the true quasars, the fraction that are called quasars with a right redshift"
-        ),
-        "found": "of the true quasars, the fraction that are called quasars, whatever the redshift",
-        "contamination": (
-            "of the rows called quasars whose truth is not BAD, the fraction that are stars or "
-            "galaxies, whatever the redshift"
-        ),
-        "called_qso": "of the rows of this true class, the fraction that are called quasars",
-        "wrong_redshift": (
-            "of the true quasars called quasars, the fraction whose redshift is not right"
-        ),
-        "line_confusion": (
-            "of the true quasars called quasars, the fraction whose redshift is not right because "
-            "one line was taken for another: (1 + ZBEST)/(1 + z) is the ratio of two lines' rest "
-            "wavelengths within {dv_max:g} km/s"
-        ),
-        "dv_median": (
-            "median of dv = c (ZBEST - z)/(1 + z), c = 299792.458 km/s, of the true quasars called "
-            "quasars; for a line, its redshift in place of ZBEST, of the true quasars where the "
-            "line's confidence is above the threshold"
-        ),
-        "dv_abs_median": "median of |dv|, same sample",
-        "dv_nmad": "1.4826 median |dv - median(dv)|, same sample, outliers included",
-        "outliers_3000": "fraction with |dv| > 3000 km/s, same sample",
-        "outliers_6000": "fraction with |dv| > 6000 km/s, same sample",
-        "mean_score": (
-            "mean score of the rows in the bin whose truth is not BAD; the score is P_QSO or PROB, "
-            "else the largest line confidence"
-        ),
-        "true_fraction": "of the same rows, the fraction that are true quasars",
-        "calibration_error": (
-            "expected calibration error: mean over the rows of |mean_score - true_fraction| of "
-            "their bin, 10 equal bins of the score"
-        ),
-        "bal_found": "of the true BAL quasars, the fraction that are called quasars",
-        "bal_recall": (
-            "of the true BAL quasars that are called quasars, the fraction that are called BAL"
-        ),
-        "bal_rejection": (
-            "of the true non-BAL quasars that are called quasars, the fraction that are not called "
-            "BAL"
-        ),
-        "bal_recall_all": (
-            "of all true BAL quasars, called quasars or not, the fraction called BAL: the accuracy "
-            "for recognising BALs of Busca & Balland (2018)"
-        ),
-        "bal_rejection_all": (
-            "of all true non-BAL quasars, called quasars or not, the fraction not called BAL: the "
-            "accuracy for rejecting non-BAL quasars of Busca & Balland (2018)"
-        ),
-    }
-)
+DEFINITIONS: Mapping[str, str] = {
+    "purity": "of the rows called quasars whose truth is not BAD, the fraction with a right "
+    "redshift (|ZBEST - z| < {dv_max:g}/{c:g} (1 + z) and z > 0), whatever the true class",
+    "strict_purity": "of the rows called quasars whose truth is not BAD, the fraction that are "
+    "true quasars with a right redshift",
+    "completeness": "of the true quasars, the fraction that are called quasars with a right "
+    "redshift",
+    "found": "of the true quasars, the fraction that are called quasars, whatever the redshift",
+    "contamination": "of the rows called quasars whose truth is not BAD, the fraction that are "
+    "stars or galaxies, whatever the redshift",
+    "called_qso": "of the rows of this true class, the fraction that are called quasars",
+    "wrong_redshift": "of the true quasars called quasars, the fraction whose redshift is not "
+    "right",
+    "line_confusion": "of the true quasars called quasars, the fraction whose redshift is not "
+    "right because one line was taken for another: (1 + ZBEST)/(1 + z) is the ratio of two lines' "
+    "rest wavelengths within {dv_max:g} km/s",
+    "dv_median": "median of dv = c (ZBEST - z)/(1 + z), c = 299792.458 km/s, of the true quasars "
+    "called quasars; for a line, its redshift in place of ZBEST, of the true quasars where the "
+    "line's confidence is above the threshold",
+    "dv_abs_median": "median of |dv|, same sample",
+    "dv_nmad": "1.4826 median |dv - median(dv)|, same sample, outliers included",
+    "outliers_3000": "fraction with |dv| > 3000 km/s, same sample",
+    "outliers_6000": "fraction with |dv| > 6000 km/s, same sample",
+    "mean_score": "mean score of the rows in the bin whose truth is not BAD; the score is P_QSO "
+    "or PROB, else the largest line confidence",
+    "true_fraction": "of the same rows, the fraction that are true quasars",
+    "calibration_error": "expected calibration error: mean over the rows of |mean_score - "
+    "true_fraction| of their bin, 10 equal bins of the score",
+    "bal_found": "of the true BAL quasars, the fraction that are called quasars",
+    "bal_recall": "of the true BAL quasars that are called quasars, the fraction that are called "
+    "BAL",
+    "bal_rejection": "of the true non-BAL quasars that are called quasars, the fraction that are "
+    "not called BAL",
+    "bal_recall_all": "of all true BAL quasars, called quasars or not, the fraction called BAL: "
+    "the accuracy for recognising BALs of Busca & Balland (2018)",
+    "bal_rejection_all": "of all true non-BAL quasars, called quasars or not, the fraction not "
+    "called BAL: the accuracy for rejecting non-BAL quasars of Busca & Balland (2018)",
+}
 
 
 @dataclasses.dataclass(frozen=True)

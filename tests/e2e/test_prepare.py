@@ -126,7 +126,7 @@ def test_what_cannot_be_done(survey, arguments, message):
 
 def test_truth_that_cannot_be_built(survey):
     for arguments, status, message in (
-        (["--superset", "drq.fits", "-o", "t.fits"], 1, "drq.fits: lacks the column(s) Z_VI"),
+        (["--superset", "drq.fits", "-o", "t.fits"], 1, "drq.fits: is no superset: it lacks Z_VI"),
         (["--superset", "superset.fits", "-o", "superset.fits", "--overwrite"], 2, "is an input"),
         (["--superset", "superset.fits", "-o", "t.parquet"], 2, "must end in .fits"),
     ):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import FileError
-from qnet.core.files import PathLike, as_paths, check_input
+from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
@@ -179,11 +179,11 @@ def read_rows(path: Path, kinds: Sequence[str] = ()) -> tuple[IntArray, list[Tru
             ids = integer_column(columns[layout.groups[0][0]], layout.groups[0][0], path)
             return ids, layout.read(columns, path)
     nearest = min(layouts, key=lambda layout: len(layout.lacking(columns)) / len(layout.groups))
-    lacks = ""
+    wanted, lacks = " or ".join(kinds) or "truth table that qnet knows", ""
     if len(nearest.lacking(columns)) < len(nearest.groups):
         lacks = f"it lacks {', '.join(nearest.lacking(columns))} of a {nearest.kind}; "
     raise FileError(
-        f"{path}: is no truth table that qnet knows: {lacks}it has the columns "
+        f"{path}: is no {wanted}: {lacks}it has the columns "
         f"{sorted(columns)[:20]}, but one of these sets was expected: "
         + "; ".join(
             f"{layout.kind}: {', '.join('/'.join(names) for names in layout.groups)}"
@@ -200,7 +200,6 @@ def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
         return {name.upper(): filled(table[name], name) for name in table.colnames}
     if kind == "csv":
         return read_csv(path, "a truth table")
-    check_input(path, "a truth table")
     with FitsFile(path) as fits:
         columns = fits.table(1, [name for name in fits.columns(1) if name in _EVERY_COLUMN])
         return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}

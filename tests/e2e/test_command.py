@@ -23,9 +23,9 @@ from astropy.table import Table, vstack
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
-from qnet.classification.criterion import DEFAULT_C_THRESHOLD, DEFAULT_MIN_LINES
 from qnet.cli import _parser, main
 from qnet.evaluation import Options
+from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
 LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
 
@@ -374,8 +374,8 @@ def test_the_defaults_in_the_texts_are_those_of_the_functions():
     assert texts["level"].endswith(f"(default: {Options().level:g})")
     _, options = help_of("qnet classify")
     texts = {a.dest: text for a, text in options.items()}
-    assert texts["c_threshold"].endswith(f"(default: {DEFAULT_C_THRESHOLD})")
-    assert texts["min_lines"].endswith(f"(default: {DEFAULT_MIN_LINES})")
+    assert texts["c_threshold"].endswith(f"(default: {C_THRESHOLD})")
+    assert texts["min_lines"].endswith(f"(default: {MIN_LINES})")
     _, options = help_of("qnet simulate")
     (text,) = (text for a, text in options.items() if a.dest == "template_fraction")
     fraction = inspect.signature(qnet.simulate).parameters["template_fraction"].default

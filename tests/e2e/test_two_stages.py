@@ -32,7 +32,7 @@ def spec(tmp_path):
     return write(tmp_path / "spec.fits", boss_spec(BOSS_LOGLAM, flux[0], ivar[0]))
 
 
-def test_the_answers_of_the_command_are_those_of_python(tmp_path, spec, model):
+def test_the_catalogue_of_the_command_is_that_of_python(tmp_path, spec, model):
     output = tmp_path / "cat.fits"
     done = run("classify", spec, "-o", output, "--model", model, "--prior-qso", "0.9")
     assert (done.returncode, errors(done)) == (0, [])

@@ -133,7 +133,7 @@ def test_candidates_are_refined_and_the_others_are_not(spectra, small_model):
     np.testing.assert_allclose(columns["ZBEST"][candidate], z, atol=1e-5)
     factor = calibration.zerr(log_snr(columns["SNR"][candidate]), z)
     np.testing.assert_allclose(columns["ZERR"][candidate], factor * zerr, rtol=1e-3)
-    # By QuasarNET's rule too, its quasars are candidates.
+    # By QuasarNET's criterion too, its quasars are candidates.
     strict = columns_of(spectra, model, c_threshold=0.9995)
     both = strict["IS_QSO"] | candidate
     assert (strict["IS_QSO"] & ~candidate).any()

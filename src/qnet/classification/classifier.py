@@ -112,7 +112,7 @@ def classify(
 
     Examples
     --------
-    Simulated spectra; the path of a file in their place classifies the file:
+    Simulated spectra (or the path of a file):
 
     >>> import qnet
     >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()

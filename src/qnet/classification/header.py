@@ -31,7 +31,7 @@ _LAST = ("INPUT_INDEX", "INPUT_ROW")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """Columns of one input, and what its file says of them."""
+    """Columns of one input, with what its file holds about them."""
 
     columns: Columns
     cards: tuple[tuple[str, str], ...] = ()  # versions that the input carries

@@ -37,7 +37,7 @@ class Column:
     survey: str = ""
 
     def explain(self, details: str = "", empty_where: str = "not classified") -> Column:
-        """The column with what the reference page says of it."""
+        """The column with the text of the reference page."""
         return dataclasses.replace(self, details=details, empty_where=empty_where)
 
     @property

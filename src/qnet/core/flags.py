@@ -101,7 +101,7 @@ class QNFlag(enum.IntFlag):
 #: Rows with one of these bits are never called quasars.
 NEVER_QSO = QNFlag.NODATA | QNFlag.CONSTANT | QNFlag.NOT_TARGET | QNFlag.BAD_FIBER
 
-#: Rows with one of these bits cannot be classified: ZBEST and the other answers are NaN.
+#: Rows with one of these bits cannot be classified: ZBEST, P_QSO and so on are NaN.
 UNCLASSIFIABLE = QNFlag.NODATA | QNFlag.CONSTANT
 
 

@@ -240,7 +240,7 @@ def catalogue_hdu(fits: FitsFile) -> str | int | None:
 
 
 def _from_table(table: Table) -> Catalogue:
-    """Catalogue of a table; masked values become what `missing_value` says."""
+    """Catalogue of a table; masked values become those of `missing_value`."""
     meta = table.meta.items()
     cards = tuple(Card(key, x) for key, x in meta if isinstance(x, (str, int, float, bool)))
     columns = {name: filled(table[name], name) for name in table.colnames}
@@ -269,8 +269,8 @@ def _split_lines(table: Table) -> Table:
         lines = {f"{column.prefix}_{table.meta[card]}": str(table.meta[card]) for card in cards}
         if clash := sorted(set(lines) & set(split.colnames)):
             raise InputError(f"the table has the column(s) {', '.join(clash)} of lines already")
-        place = split.colnames.index(column.name)
-        split.add_columns(list(np.moveaxis(values, 1, 0)), [place] * len(lines), list(lines))
+        at = [split.colnames.index(column.name)] * len(lines)
+        split.add_columns(list(np.moveaxis(values, 1, 0)), at, list(lines))
         split.remove_column(column.name)
         for name, line in lines.items():
             split[name].description = re.sub(r"each (\w+ )?line", line, column.description)
@@ -292,9 +292,9 @@ def _join_lines(table: Table, path: Path) -> None:
                 raise FileError(f"{path}: lacks the column(s) {names}, which other lines have")
             if not found:
                 continue
-            place = table.colnames.index(next(iter(found.values())))
+            first = table.colnames.index(next(iter(found.values())))
             values = [float_column(filled(table[found[x]], x), found[x], path) for x in lines]
-            table.add_column(np.stack(values, 1).astype(column.dtype), place, column.name)
+            table.add_column(np.stack(values, 1).astype(column.dtype), first, column.name)
             table.remove_columns(list(found.values()))
         for number, line in enumerate(lines):
             table.meta.setdefault(f"{card}{number}", line)

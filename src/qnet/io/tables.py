@@ -180,7 +180,7 @@ def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise FileError(f"{path}: has the column(s) {', '.join(twice)} more than once")
     # Column by column: a long comment makes its own column wide, not all of them.
-    return {name: _as_text([row[place] for row in rows]) for place, name in enumerate(names)}
+    return {name: _as_text([row[number] for row in rows]) for number, name in enumerate(names)}
 
 
 def _as_text(values: list[str]) -> npt.NDArray[Any]:

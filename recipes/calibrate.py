@@ -15,8 +15,7 @@ from qnet.io.fits.file import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model import Model
-from qnet.model.calibration import Calibration, Table
-from qnet.model.logistic import Logistic
+from qnet.model.calibration import Calibration, Logistic, Table
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import find_candidates, quasar_probability
 from qnet.postprocess.decoding import Predictions

@@ -285,8 +285,7 @@ def refine_architecture(**options):
 
 def small_calibration(**options):
     """A calibration whose numbers are easy to check, of a network that is sure of everything."""
-    from qnet.model.calibration import Calibration, Table
-    from qnet.model.logistic import Logistic
+    from qnet.model.calibration import Calibration, Logistic, Table
 
     def linear(names, centre, coefficients):
         n = len(names)
@@ -346,7 +345,7 @@ def verifying_model(model, *, calibration=None, seed=4, **options):
 
     import qnet
     from qnet.core.bins import RedshiftBins
-    from qnet.model.logistic import Logistic
+    from qnet.model.calibration import Logistic
 
     bins = RedshiftBins(0.05, 6.8, 40)
     names = ("score", "score2", "logit_quasar", "log_snr")

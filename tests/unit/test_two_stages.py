@@ -22,8 +22,7 @@ from qnet.classification.refinement import refine_candidates
 from qnet.core.errors import InputError
 from qnet.core.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.model.calibration import Table, rescale
-from qnet.model.logistic import Logistic
+from qnet.model.calibration import Logistic, Table, rescale
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
 from qnet.postprocess.features import compute_features, log_snr, logit

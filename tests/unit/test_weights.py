@@ -13,7 +13,7 @@ import pytest
 import qnet
 from networks import small_calibration, verifying_model
 from qnet.core.errors import InputError, OutputExistsError, WeightsError
-from qnet.model.logistic import Logistic
+from qnet.model.calibration import Logistic
 from qnet.model.weights import WeightsFile, read_weights, write_weights
 
 

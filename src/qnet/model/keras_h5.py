@@ -12,31 +12,24 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.errors import InputError, WeightsError
-from qnet.core.files import PathLike, sha256
+from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.model.architecture import Architecture
 from qnet.model.keras_config import KerasNetwork
 from qnet.model.network import check_weights
-from qnet.model.weights import WeightsFile, check_weights_path
+from qnet.model.weights import WeightsFile
 
 #: Values of a chunk that are fine whatever the size of the array.
 _CHUNK = 1 << 20
 
 _EXPECTED = "a QuasarNET network saved by Keras as .h5"
 
-_NOT_QUASARNET = (
-    KeyError,
-    IndexError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RecursionError,
-    OverflowError,
-)
+#: What JSON of another network raises.
+_NOT_QUASARNET = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
 def read_legacy(
-    path: PathLike,
+    file: Path,
     *,
     lines: Sequence[str] | None = None,
     lines_bal: Sequence[str] | None = None,
@@ -51,7 +44,6 @@ def read_legacy(
     """
     import h5py
 
-    file = check_weights_path(path)
     try:
         with h5py.File(file, "r") as stream:
             config = _model_config(stream, file)
@@ -68,9 +60,9 @@ def read_legacy(
             "was expected"
         ) from error
     except (OSError, RuntimeError, MemoryError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"{file}: is damaged, cut short or no HDF5 file ({_first_line(error)}); {_EXPECTED} "
-            "was expected"
+            f"{file}: is damaged, cut short or no HDF5 file ({reason}); {_EXPECTED} was expected"
         ) from error
     digest = sha256(file)
     return WeightsFile(
@@ -194,8 +186,3 @@ def _read_array(dataset: Any, name: str, shape: tuple[int, ...]) -> npt.NDArray[
         )
     _check_inside(dataset, name)
     return np.asarray(dataset[()])
-
-
-def _first_line(error: Exception) -> str:
-    """First line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

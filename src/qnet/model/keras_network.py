@@ -143,7 +143,7 @@ def _quasarnet(
     """QuasarNET's layers in Keras, boxes and offsets of each line side by side."""
     rates = {layer.name: dropout for layer in network.convs}
     regularizers = keras.regularizers.L2(reg_conv), keras.regularizers.L2(reg_fc)
-    inputs, heads = _build(network, rates, _norms(network), regularizers)
+    inputs, heads = _build(network, rates, _names(network), regularizers)
     pairs, redshift = heads[: len(heads) // 2 * 2], heads[len(heads) // 2 * 2 :]
     outputs = [
         layers.Concatenate(name=f"conc_box_{line}", dtype=PRECISE)(pairs[2 * line : 2 * line + 2])
@@ -164,36 +164,36 @@ def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Mo
 def _build(
     network: LayerList,
     dropout: Mapping[str, float],
-    norms: Mapping[str, str] | None = None,
+    names: Mapping[str, str] | None = None,
     regularizers: tuple[Any, Any] = (None, None),
 ) -> tuple[Any, list[Any]]:
-    """Input and heads of a network; dropout by layer, regularizers of convolutions and of others.
-
-    `norms` are the names of batch norms in Keras, by those in the weights file.
-    """
+    """Input and heads of a network; dropout by layer, regularizers of convolutions and others."""
     x = inputs = keras.Input(shape=network.inputs)
-    names = norms or {}
     for layer in network.trunk:
-        x = layer.build(
-            layers,
-            x,
-            norm=names.get(layer.norm, layer.norm),
-            dropout=dropout.get(layer.name, 0.0),
-            regularizer=regularizers[isinstance(layer.kind, DenseLayer)],
-        )
-    return inputs, [layer.build(layers, x, regularizer=regularizers[1]) for layer in network.heads]
+        rate = dropout.get(layer.name, 0.0)
+        regularizer = regularizers[isinstance(layer.kind, DenseLayer)]
+        x = layer.build(layers, x, names=names, dropout=rate, regularizer=regularizer)
+    return inputs, [
+        layer.build(layers, x, names=names, regularizer=regularizers[1]) for layer in network.heads
+    ]
 
 
-def _norms(network: LayerList) -> dict[str, str]:
-    """QuasarNET's names of the batch norms, counted from 1, by those in the weights file."""
-    names = [layer.norm for layer in network.trunk]
-    return {name: f"batch_normalization_{number}" for number, name in enumerate(names, start=1)}
+def _names(network: LayerList) -> dict[str, str]:
+    """QuasarNET's names of the layers in Keras that differ from those in `Layer.build`."""
+    names = {}
+    for number, layer in enumerate(network.trunk, start=1):
+        names[layer.norm] = f"batch_normalization_{number}"
+        names[f"{layer.name}_relu"] = f"activation_{number}"
+        names[f"{layer.name}_dropout"] = f"dropout_{number}"
+    lines = range(len(network.heads) // 2)
+    names |= {f"fc_offset_{line}_rescale": f"rescale_{line}" for line in lines}
+    return names | {"fc_common_relu": "fc_activation"}
 
 
 def build(architecture: Architecture, arrays: Weights) -> keras.Model:
     """A Keras model with an architecture and its weights; `take` is the inverse."""
     network = architecture.layers
-    model, names = _quasarnet(network), _norms(network)
+    model, names = _quasarnet(network), _names(network)
     parts: dict[str, list[npt.NDArray[Any]]] = {}
     for name in network.shapes():
         parts.setdefault(name.split(".")[0], []).append(arrays[name])

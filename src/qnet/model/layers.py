@@ -152,33 +152,39 @@ class Layer(Generic[Kind]):
         return kernel.reshape(-1, kernel.shape[-1]).astype(dtype), bias.astype(dtype)
 
     def build(
-        self, layers: Any, x: Any, *, norm: str = "", dropout: float = 0.0, regularizer: Any = None
+        self,
+        layers: Any,
+        x: Any,
+        *,
+        names: Mapping[str, str] | None = None,
+        dropout: float = 0.0,
+        regularizer: Any = None,
     ) -> Any:
-        """The Keras form applied to a tensor; `layers` is `keras.layers`, `norm` the norm's name.
+        """The Keras form applied to a tensor; `layers` is `keras.layers`, `names` renames layers.
 
-        Dropout is that of a convolution's output, or of a dense layer's input.
+        Dropout is that of a convolution's output, or of a dense layer's flattened input.
         """
 
-        def drop(x: Any) -> Any:
-            return layers.Dropout(dropout, name=f"{self.name}_dropout")(x) if dropout else x
+        def apply(kind: Any, x: Any, part: str, *args: Any, **options: Any) -> Any:
+            return kind(*args, name=(names or {}).get(part, part), **options)(x)
 
-        dense = isinstance(self.kind, DenseLayer)
-        if dense and len(x.shape) > 2:
+        def drop(x: Any) -> Any:
+            return apply(layers.Dropout, x, f"{self.name}_dropout", dropout) if dropout else x
+
+        if isinstance(self.kind, DenseLayer) and len(x.shape) > 2:
             x = drop(layers.Flatten(name="flatten")(x))
         precision = None if self.norm else PRECISE
         options = {"kernel_regularizer": regularizer, "name": self.name, "dtype": precision}
         x = self.kind.to_keras(layers, **options)(x)
         if self.norm:
-            names = {"epsilon": self.kind.epsilon, "name": norm or self.norm}
-            x = layers.BatchNormalization(**names)(x)
-            x = layers.Activation("relu", name=f"{self.name}_relu")(x)
+            x = apply(layers.BatchNormalization, x, self.norm, epsilon=self.kind.epsilon)
+            x = apply(layers.Activation, x, f"{self.name}_relu", "relu")
         if isinstance(self.kind, ConvLayer):
             return drop(x)
-        scale, shift = self.kind.scale, self.kind.shift
-        if (scale, shift) != (1.0, 0.0):
-            names = {"name": f"{self.name}_rescale", "dtype": PRECISE}
-            x = layers.Rescaling(scale, shift, **names)(x)
-        return x
+        rescale = self.kind.scale, self.kind.shift
+        if rescale == (1.0, 0.0):
+            return x
+        return apply(layers.Rescaling, x, f"{self.name}_rescale", *rescale, dtype=PRECISE)
 
 
 @dataclasses.dataclass(frozen=True)

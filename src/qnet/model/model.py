@@ -12,7 +12,7 @@ import numpy.typing as npt
 from qnet.core.arrays import FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
-from qnet.core.files import PathLike, as_path
+from qnet.core.files import PathLike, as_path, check_input
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
@@ -22,7 +22,7 @@ from qnet.model.keras_h5 import read_legacy
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
 from qnet.model.shipped import read_shipped, resolve
-from qnet.model.weights import WeightsFile, check_weights_path, is_hdf5, read_weights, write_weights
+from qnet.model.weights import EXPECTED, WeightsFile, is_hdf5, read_weights, write_weights
 from qnet.postprocess.decoding import Predictions, decode
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 
@@ -123,22 +123,7 @@ class Model:
         return self._refiners[0] if self._refiners else None
 
     def preprocess(self, spectra: Spectra) -> Preprocessed:
-        """Rebin spectra onto the model's grid and normalise them.
-
-        Parameters
-        ----------
-        spectra : Spectra
-
-        Returns
-        -------
-        Preprocessed
-            Its `X` is the input of `predict`; rows that cannot be normalised are NaN.
-
-        Raises
-        ------
-        InputError
-            No wavelength lies on the model's grid.
-        """
+        """Input of the networks: spectra on the model's grid (`qnet.preprocess.preprocess`)."""
         return preprocess(spectra.cameras, self.grid)
 
     def predict(
@@ -226,52 +211,17 @@ class Model:
         return self.predict(X)
 
     def decode(self, preds: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> Predictions:
-        """Decode the output of `predict` with the model's grid, lines and rest wavelengths.
-
-        Parameters
-        ----------
-        preds : sequence of array_like, each of shape (nspec, 2 * nboxes)
-
-        Returns
-        -------
-        Predictions
-
-        Raises
-        ------
-        InputError
-            The predictions are not those of this model's lines.
-        """
+        """Redshifts in the output of `predict` (`qnet.postprocess.decode`)."""
         return decode(preds, self.lines, self.lines_bal, self.grid, self.rest)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
-        """Write the model as a qnet weights file; `qnet.load_model` is the inverse.
-
-        Parameters
-        ----------
-        path : str or path
-            Ends in .safetensors.
-        overwrite : bool
-            Whether an existing file may be replaced.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        InputError, OutputExistsError, FileError
-            The file may not be written.
-        """
+        """Write the model as a .safetensors file (`qnet.model.write_weights`)."""
         return write_weights(path, self.weights, overwrite=overwrite)
 
     def to_keras(self) -> keras.Model:
-        """The first stage in Keras, with its weights, ready to be trained further.
+        """The first stage in Keras, to be trained further; `from_keras` is the inverse.
 
-        Returns
-        -------
-        keras.Model
-            Its predictions are those of `predict`, to the rounding of single precision.
-            `from_keras` is the inverse.
+        Its predictions are those of `predict`, to the rounding of single precision.
         """
         from qnet.model.keras_network import build
 
@@ -397,7 +347,7 @@ def load_model(
         if overridden:
             raise InputError(f"{shipped}: holds its own lines and grid, as all that ship do")
         return Model(read_shipped(shipped))
-    file = check_weights_path(as_path(path, "model"))
+    file = check_input(as_path(path, "model"), EXPECTED)
     if is_hdf5(file):
         chosen = None if grid is None else as_grid(grid)
         return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))

@@ -86,7 +86,9 @@ class ConvStack:
             else:
                 flat = following.buffer(conv.filters, nspec, kernel.dtype)
                 target = following.inside(flat)
-            _convolve(windows, kernel, target)
+            # The spectra are contiguous for each channel of each pixel, so that a window, whose
+            # pixels follow one another, is a matrix in memory already: one product per pixel.
+            np.matmul(kernel, windows, out=target)
             _add_and_clip(target.reshape(plan.length, -1), np.repeat(bias, nspec))
         kernel, bias = self._dense
         common = np.asarray(flat.reshape(-1, nspec).T @ kernel)
@@ -161,11 +163,8 @@ class Network:
         offsets *= arch.offset_scale
         offsets += arch.offset_shift
         shape = (len(common), arch.nlines, arch.nboxes)
-        for part, place in (
-            (boxes, slice(None, arch.nboxes)),
-            (offsets, slice(arch.nboxes, None)),
-        ):
-            out[:, :, place] = part.reshape(shape).transpose(1, 0, 2)
+        out[:, :, : arch.nboxes] = boxes.reshape(shape).transpose(1, 0, 2)
+        out[:, :, arch.nboxes :] = offsets.reshape(shape).transpose(1, 0, 2)
 
 
 def check_weights(shapes: Mapping[str, Shape], weights: Weights) -> None:
@@ -234,15 +233,6 @@ def _plan(convs: Sequence[ConvLayer], npix: int) -> list[_Plan]:
         plans.insert(0, _Plan(used, before, reached, length))
         length = used
     return plans
-
-
-def _convolve(windows: npt.NDArray[Any], kernel: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-    """Convolution of windows into (length, filters, nspec), without copies.
-
-    The spectra lie side by side for each channel of each pixel, so a window, whose pixels follow
-    one another, is a matrix that lies in memory already: one product for each pixel of the output.
-    """
-    np.matmul(kernel, windows, out=out)
 
 
 def _add_and_clip(values: npt.NDArray[Any], bias: npt.NDArray[Any]) -> None:

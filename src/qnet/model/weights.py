@@ -40,7 +40,8 @@ STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] 
 #: The key under which safetensors' string metadata holds the JSON header.
 HEADER_KEY = "qnet"
 
-_EXPECTED = "a weights file (qnet's .safetensors or QuasarNET's .h5)"
+#: What an error says of a file that is none.
+EXPECTED = "a weights file (qnet's .safetensors or QuasarNET's .h5)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -225,7 +226,7 @@ def read_weights(path: PathLike) -> WeightsFile:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = check_input(path, _EXPECTED)
+    file = check_input(path, EXPECTED)
     try:
         with safe_open(file, framework="numpy") as stream:
             metadata = stream.metadata() or {}
@@ -238,7 +239,7 @@ def read_weights(path: PathLike) -> WeightsFile:
         raise WeightsError(f"{file}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, MemoryError) as error:
         raise WeightsError(
-            f"{file}: is damaged, cut short or no weights file ({error}); {_EXPECTED} was expected"
+            f"{file}: is damaged, cut short or no weights file ({error}); {EXPECTED} was expected"
         ) from error
     return dataclasses.replace(weights, sha256=sha256(file))
 
@@ -247,11 +248,6 @@ def is_hdf5(path: PathLike) -> bool:
     """Whether a file begins as HDF5 files do."""
     with open(path, "rb") as stream:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
-def check_weights_path(path: PathLike) -> Path:
-    """The path of a weights file that exists and is not empty; FileError for any other."""
-    return check_input(path, _EXPECTED)
 
 
 def _parse_header(text: str | None, file: Path) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def compute_features(
     chosen: ChosenCandidates | None = None,
     score_bal: FloatArray | None = None,
 ) -> FloatArray:
-    """Features of some spectra for `qnet.model.logistic.Logistic`, shape (nspec, nfeatures)."""
+    """Features of some spectra for `qnet.model.calibration.Logistic`, shape (nspec, nfeatures)."""
     check_features(names)
     inputs = _Inputs(found, np.asarray(snr), quasar, chosen, score_bal)
     columns = []

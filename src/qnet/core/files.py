@@ -1,4 +1,4 @@
-"""Files on disk: clear errors for bad ones, and no half-written file under a final name."""
+"""Files on disk: checks of inputs and outputs, and writing under a temporary name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Files and objects to spectra, and catalogues to files. No maths.
-
-`read_spectra` reads the spectra of every survey; `write_catalogue` and `read_catalogue` are a pair.
-"""
+"""Input and output: spectra from files and objects, truth tables, prepared data, catalogues."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Table columns as the numbers or text that they should be."""
+"""Table columns as checked arrays of integers, floats, booleans or text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which spectra of an input are asked for, and how their exposures are joined."""
+"""Selection of spectra of an input, and of the joining of their exposures."""
 
 from __future__ import annotations
 

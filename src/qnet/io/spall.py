@@ -1,4 +1,4 @@
-"""The spAll file of SDSS, BOSS and eBOSS: THING_IDs for the files that do not hold them."""
+"""THING_IDs from the spAll file of SDSS, BOSS and eBOSS, for files that do not hold them."""
 
 from __future__ import annotations
 

@@ -108,10 +108,9 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     >>> truth.columns["BI_CIV"].tolist()
     [900.0, 0.0]
     """
-    paths = as_paths(superset)
     removed: Counter[str] = Counter()
     found: dict[int, tuple[TruthRecord, str]] = {}
-    for path in paths:
+    for path in as_paths(superset):
         thing_ids, records = read_rows(Path(path), ["superset"])
         for row, (thing_id, record) in enumerate(zip(thing_ids.tolist(), records, strict=True)):
             if thing_id == NO_ID:
@@ -128,7 +127,9 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
                     f"{before} has {known}, {place} has {record}"
                 )
             removed["further row of an object"] += 1
-    columns = _as_columns(list(found), [record for record, _ in found.values()])
+    columns: dict[str, npt.NDArray[Any]] = {"THING_ID": np.array(list(found), dtype=np.int64)}
+    for name, (field, dtype) in _COLUMNS.items():
+        columns[name] = np.array([getattr(record, field) for record, _ in found.values()], dtype)
     joined = 0 if drq is None else _join_bals(columns, Path(drq))
     for reason, number in removed.items():
         logger.info("%d rows left out: %s", number, reason)
@@ -177,16 +178,6 @@ def check_truth_name(path: PathLike) -> None:
     """Raise InputError unless the name of a truth file is one that `read_truth` reads."""
     if not Path(path).name.lower().endswith((".fits", ".fits.gz", ".csv")):
         raise InputError(f"{path}: the name of a truth file must end in .fits, .fits.gz or .csv")
-
-
-def _as_columns(
-    thing_ids: Sequence[int], records: Sequence[TruthRecord]
-) -> dict[str, npt.NDArray[Any]]:
-    """Records as columns."""
-    columns: dict[str, npt.NDArray[Any]] = {"THING_ID": np.array(thing_ids, dtype=np.int64)}
-    for name, (field, dtype) in _COLUMNS.items():
-        columns[name] = np.array([getattr(record, field) for record in records], dtype=dtype)
-    return columns
 
 
 def _join_bals(columns: dict[str, npt.NDArray[Any]], path: Path) -> int:

@@ -1,1 +1,1 @@
-"""The FITS layer: files to arrays, whatever their structure."""
+"""The FITS layer: arrays from files, and files from arrays."""

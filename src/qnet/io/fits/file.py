@@ -1,4 +1,4 @@
-"""FITS files as named images and tables: fitsio, with errors that name the file and the HDU."""
+"""FITS files as named images and tables, with errors that name the file and the HDU."""
 
 from __future__ import annotations
 

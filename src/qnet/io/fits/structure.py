@@ -1,4 +1,4 @@
-"""What the C library of FITS is spared: damaged structure, and names that it would interpret."""
+"""Checks before the C library of FITS opens a file: its structure, and its name."""
 
 from __future__ import annotations
 

@@ -17,7 +17,6 @@ version = release = __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_copybutton",
@@ -25,11 +24,10 @@ extensions = [
     "declared_tables",
 ]
 exclude_patterns = ["_build"]
-default_role = "autolink"
+default_role = "py:obj"
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
 
-autosummary_generate = False
 autodoc_typehints = "none"
 # The reference is built without Keras.
 autodoc_mock_imports = ["keras"]
@@ -40,8 +38,6 @@ nitpick_ignore = [
     ("py:class", name)
     for name in ("Exception", "ValueError", "FileNotFoundError", "FileExistsError", "UserWarning")
 ]
-# Names in docstrings that are documented, but not under the module that mentions them.
-nitpick_ignore += [("py:obj", "wave"), ("py:obj", "Architecture.shapes")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"qnet {release}"

@@ -80,28 +80,30 @@ def _data(path: str, value: Any) -> list[str]:
 
 
 def resolve_public(app: Any, env: Any, node: Any, contnode: Any) -> Any:
-    """Lead a name to the path that documents it; leave an internal name in a docstring as code."""
+    """Lead a name to the path that documents it; other names in backticks stay code."""
     target = node.get("reftarget", "")
-    scope = [str(node[key]) for key in ("py:module", "py:class") if node.get(key)]
     owner, _, attribute = target.rpartition(".")
     for name, member in ((target, ""), (owner, f".{attribute}")):
-        value = _value(name, scope)
-        for path, other in documented().items():
-            same = path.endswith(f".{name}") if value is _MISSING else value is other
-            if same and f"{path}{member}" != target:
-                return env.get_domain("py").resolve_xref(
-                    env, node["refdoc"], app.builder, "obj", f"{path}{member}", node, contnode
+        value = _value(name, node.get("py:module"), node.get("py:class"))
+        for path in (path for path, other in documented().items() if value is other):
+            for place in (f"{path}{member}", path):
+                link = env.get_domain("py").resolve_xref(
+                    env, node["refdoc"], app.builder, "obj", place, node, contnode
                 )
-    internal = node.get("reftype") == "obj" and _value(target, scope) is not _MISSING
-    return contnode if internal else None
+                if link is not None:
+                    return link
+    return contnode if node.get("reftype") == "obj" else None
 
 
-def _value(name: str, scope: list[str]) -> Any:
+def _value(name: str, module: str | None, owner: str | None) -> Any:
     """The object of a name, seen from a module and a class; `_MISSING` where there is none."""
+    scopes = ["", f"{module}.", f"{module}.{owner}.", "qnet."]
+    if (described := documented().get(f"{module}.{owner}")) is not None:
+        scopes.append(public_names.home(f"{module}.{owner}", described) + ".")
     with mock(["keras"]):
-        for path in (name, ".".join([*scope[:1], name]), ".".join([*scope, name]), f"qnet.{name}"):
+        for scope in scopes:
             try:
-                return public_names.resolve(path)
+                return public_names.resolve(scope + name)
             except (ImportError, AttributeError, ValueError):
                 continue
     return _MISSING

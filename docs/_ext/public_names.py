@@ -14,11 +14,11 @@ from typing import Any
 LISTS = (
     "qnet",
     "qnet.classification",
+    "qnet.objective",
     "qnet.io",
     "qnet.model",
     "qnet.preprocess",
     "qnet.postprocess",
-    "qnet.objective",
     "qnet.lines",
     "qnet.core.grid",
     "qnet.core.bins",

@@ -5,7 +5,7 @@
 FOLDER is that of `recipes/default_model.py`. The network is the published one: 100 filters, its
 loss, Adam at a constant rate; augmentation and precision are those of the shipped model. So its
 network, loss, optimiser and number of epochs differ.
-`judge.py --baseline FOLDER/baseline/best.safetensors` puts both side by side.
+`measure.py --baseline FOLDER/baseline/best.safetensors` puts both side by side.
 """
 
 from __future__ import annotations

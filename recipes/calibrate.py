@@ -1,4 +1,4 @@
-"""What a model's numbers mean: its calibration, on simulated spectra that it was not trained on."""
+"""Calibration of a model, on simulated spectra that it was not trained on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from qnet.simulation.quasars.parametric import Z_RANGE
 #: Features of P_QSO, before the second stage and after it.
 P_QSO = ("logit_quasar", "logit_c1", "logit_c2", "logit_agree", "log_snr")
 P_BAL = ("score_bal", "logit_bal", "logit_bal_emission", "log_snr")
-P_VERIFIED = ("score", "score2", "logit_quasar", "logit_share", "logit_c1", "log_snr")
+P_CANDIDATE = ("score", "score2", "logit_quasar", "logit_share", "logit_c1", "log_snr")
 
 #: Edges of the bins of the tables of errors: log10 of the median S/N, and redshift.
 SNR_EDGES = (-1.4, -0.2, 0.1, 0.3, 0.45, 0.6, 0.75, 0.9, 1.2, 1.6, 2.1)
@@ -36,19 +36,20 @@ Z_EDGES = (0.0, 0.3, 0.6, 0.75, 0.9, 1.05, 1.3, 1.8, 2.4, 3.2, 4.2, 5.0, 7.0)
 JOINTS = ((5760.0, 5800.0), (7520.0, 7620.0))
 SKYLINES = ((5571.0, 5583.0), (5888.0, 5900.0), (6297.0, 6305.0))
 
-#: Share of the calibration sample that lies beyond the distance of an OUTLIER.
-OUTLIER_SHARE = 1e-3
+#: Fraction of the calibration sample that lies beyond the distance of an OUTLIER.
+OUTLIER_FRACTION = 1e-3
 
-#: Candidates of a spectrum that the second stage judges; the least share of all but the first.
+#: Largest number of candidates of a spectrum that the second stage scores; the least probability of
+#: all but the first.
 CANDIDATES, CANDIDATE_FLOOR = 3, 0.02
 
-#: The second stage judges rows of P_QSO above this.
+#: The second stage is run on rows of P_QSO above this.
 REFINE_FLOOR = 0.02
 
-#: Weights of the first stage's opinion that are tried (`fraction_exponent`).
+#: Weights of the first stage against the second that are tried (`fraction_exponent`).
 EXPONENTS = tuple(np.arange(0.0, 3.1, 0.25).tolist())
 
-#: Share of the quasars without broad absorption that IS_BAL leaves out: about that of Busca &
+#: Fraction of the quasars without broad absorption that IS_BAL leaves out: about that of Busca &
 #: Balland (2018), 0.97.
 BAL_REJECTION = 0.98
 
@@ -58,11 +59,11 @@ AMBIGUOUS = 0.2
 
 @dataclasses.dataclass
 class Sample:
-    """A sample with its truth, and what both stages say of it, all candidates judged."""
+    """A sample with its truth, and the output of both stages, all candidates scored."""
 
     truth: dict[str, np.ndarray]
     common: np.ndarray
-    quasar_share: np.ndarray
+    quasar_fraction: np.ndarray
     snr: np.ndarray
     found: Predictions
     refined: Candidates
@@ -94,14 +95,16 @@ class Sample:
             names,
             self.found,
             self.snr,
-            quasar=self.quasar_share,
+            quasar=self.quasar_fraction,
             chosen=chosen,
             score_bal=None if chosen is None else chosen.bal,
         )
 
 
-def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner: Refiner) -> Sample:
-    """Both stages' answers to a sample: its data files, and its truth."""
+def run_stages(
+    paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner: Refiner
+) -> Sample:
+    """Output of both stages for a sample, given by its data files and its truth tables."""
     parts: list[dict[str, np.ndarray]] = []
     for data, truth in zip(*paths, strict=True):
         with FitsFile(truth) as fits:
@@ -112,13 +115,13 @@ def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner:
             seen = model.preprocess(spectra)
             output = model.forward(seen.X)
             bins = model.architecture.redshifts
-            z, share = find_candidates(output.posterior, bins, CANDIDATES)
-            refined = refine_candidates(spectra, refiner, z, share, CANDIDATE_FLOOR)
+            z, probability = find_candidates(output.posterior, bins, CANDIDATES)
+            refined = refine_candidates(spectra, refiner, z, probability, CANDIDATE_FLOOR)
             found = model.decode(output.preds)
             parts.append(
                 {
                     "common": output.common,
-                    "quasar_share": quasar_probability(output.posterior, bins),
+                    "quasar_fraction": quasar_probability(output.posterior, bins),
                     "snr": seen.snr,
                     **{f"found.{key}": getattr(found, key) for key in _FOUND},
                     **{f"refined.{key}": value for key, value in vars(refined).items()},
@@ -136,7 +139,7 @@ def look_at(paths: tuple[Sequence[Path], Sequence[Path]], model: Model, refiner:
     return Sample(
         truth=group("truth."),
         common=whole["common"],
-        quasar_share=whole["quasar_share"],
+        quasar_fraction=whole["quasar_fraction"],
         snr=whole["snr"],
         found=Predictions(model.lines, model.lines_bal, **group("found.")),
         refined=Candidates(**group("refined.")),
@@ -193,8 +196,8 @@ def fit_bal(
 ) -> tuple[Logistic, float]:
     """P_BAL and its threshold, on the quasars whose CIV is on the grid and of which it is known."""
     bal_known = (sample.truth["BAL_FLAG_VI"] > 0) == (sample.truth["BI_CIV"] > 0)
-    place = model.rest["CIV(1548)"] * (1 + sample.z)
-    inside = (place > model.wave[0]) & (place < model.wave[-1])
+    position = model.rest["CIV(1548)"] * (1 + sample.z)
+    inside = (position > model.wave[0]) & (position < model.wave[-1])
     rows = known & chosen.ok & bal_known & inside & sample.is_right(chosen.z)
     label = sample.truth["BI_CIV"][rows] > 0
     given = sample.features(P_BAL, chosen)[rows]
@@ -210,7 +213,7 @@ def outliers(sample: Sample, known: np.ndarray) -> tuple[dict[str, np.ndarray], 
     scale = np.linalg.inv(np.linalg.cholesky(covariance)).T
     distance = np.linalg.norm(away @ scale, axis=1)
     arrays = {"outlier_mean": mean.astype(np.float32), "outlier_scale": scale.astype(np.float32)}
-    return arrays, float(np.quantile(distance, 1 - OUTLIER_SHARE))
+    return arrays, float(np.quantile(distance, 1 - OUTLIER_FRACTION))
 
 
 def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.ndarray]]:
@@ -220,17 +223,17 @@ def calibrate(sample: Sample, model: Model) -> tuple[Calibration, dict[str, np.n
     p_qso = fit_logistic(first[known], sample.quasar[known], names=P_QSO)
     exponent = choose_exponent(sample)
     chosen = sample.refined.choose(exponent)
-    judged = known.copy()
-    judged[known] = p_qso.probability(first[known]) > REFINE_FLOOR
+    refined = known.copy()
+    refined[known] = p_qso.probability(first[known]) > REFINE_FLOOR
     p_candidate = fit_logistic(
-        sample.features(P_VERIFIED, chosen)[judged], sample.quasar[judged], names=P_VERIFIED
+        sample.features(P_CANDIDATE, chosen)[refined], sample.quasar[refined], names=P_CANDIDATE
     )
     mix = {str(kind): float(np.mean(sample.kind == kind)) for kind in np.unique(sample.kind)}
-    good = judged & chosen.ok & sample.is_right(chosen.z)
+    good = refined & chosen.ok & sample.is_right(chosen.z)
     pulls = (chosen.z - sample.z)[good] / chosen.zerr[good]
     zerr = width_table(log_snr(sample.snr[good]), chosen.z[good], pulls, (SNR_EDGES, Z_EDGES))
     arrays, threshold = outliers(sample, known)
-    p_bal, p_bal_threshold = fit_bal(sample, model, judged, chosen)
+    p_bal, p_bal_threshold = fit_bal(sample, model, refined, chosen)
     calibration = Calibration(
         p_qso=p_qso,
         mix=mix,

@@ -1,4 +1,4 @@
-"""How the weights that ship with qnet are made: simulated spectra alone, from seeds.
+"""The default model, made from seeds: simulated spectra alone.
 
     python recipes/default_model.py FOLDER --templates DIR --output qnet-4.safetensors
 
@@ -21,7 +21,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from calibrate import calibrate, look_at
+from calibrate import calibrate, run_stages
 
 from qnet.core.bins import RedshiftBins
 from qnet.core.files import sha256
@@ -38,7 +38,7 @@ from qnet.simulation.quasars.parametric import Z_RANGE
 from qnet.training import Augmentation, NetworkOptions, Settings, train, train_refiner
 from qnet.training.checkpoint import BEST, STATE
 
-#: Spectra by sample and survey. Seeds are those of the sample plus the survey's place.
+#: Spectra by sample and survey. Seeds are those of the sample plus the survey's position.
 SAMPLES = {
     "train": ({"boss": 800_000, "desi": 900_000, "sdss": 400_000}, 1000),
     "fine": ({"boss": 200_000, "desi": 220_000, "sdss": 100_000}, 5000),
@@ -79,7 +79,7 @@ REFINE = dataclasses.replace(
     LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
 )
 
-#: Share of the activations before the second stage's dense layer that are dropped in training.
+#: Fraction of the activations before the second stage's dense layer that are dropped in training.
 REFINE_DROPOUT = 0.1
 
 REFINE_ARCHITECTURE = RefineArchitecture(
@@ -95,8 +95,8 @@ def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None
     """Simulate the samples."""
     for sample in names:
         sizes, seed = SAMPLES[sample]
-        for place, (survey, count) in enumerate(sizes.items()):
-            simulation = simulate(count, seed=seed + place, survey=survey, templates=templates)
+        for position, (survey, count) in enumerate(sizes.items()):
+            simulation = simulate(count, seed=seed + position, survey=survey, templates=templates)
             grid = QUASARNET_GRID if sample == "train" else FINE_GRID
             make(simulation, folder / f"{sample}-{survey}.fits", grid)
 
@@ -170,11 +170,11 @@ def trained_refiner(folder: Path, finder: Model) -> tuple[dict[str, np.ndarray],
 
 def notices(folder: Path) -> tuple[str, ...]:
     """The notice of the templates, where there were any."""
-    shares = set()
+    fractions = set()
     for path in files(folder, "train")[0]:
         with FitsFile(path) as fits:
-            shares.add(fits.header(0).get("SIMTFRAC", 0.0))
-    return tuple(NOTICE.format(share) for share in sorted(shares) if share)
+            fractions.add(fits.header(0).get("SIMTFRAC", 0.0))
+    return tuple(NOTICE.format(value) for value in sorted(fractions) if value)
 
 
 def pack(folder: Path, output: Path, name: str, version: str) -> None:
@@ -182,7 +182,7 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
     model = load_model(folder / "lines" / BEST)
     refine, made = trained_refiner(folder, model)
     refiner = Refiner(REFINE_ARCHITECTURE, refine)
-    calibration, outlier = calibrate(look_at(files(folder, "calibrate"), model, refiner), model)
+    calibration, outlier = calibrate(run_stages(files(folder, "calibrate"), model, refiner), model)
     provenance = dict(model.weights.provenance)
     provenance["refine"] = made
     provenance["calibration"] = {"sources": hashes(folder, "calibrate")}

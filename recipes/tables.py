@@ -1,4 +1,4 @@
-"""The numbers of `judge.py` as the tables in Markdown of the model's page."""
+"""The numbers of `measure.py` as the tables in Markdown of the model's page."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The numbers that the docs publish of the weights that ship, on simulated spectra.
+"""The numbers that the docs give of the default model, on simulated spectra.
 
-    python recipes/judge.py FOLDER OUT.json [--model M] [--baseline B] [--figures DIR]
+    python recipes/measure.py FOLDER OUT.json [--model M] [--baseline B] [--figures DIR]
 
 FOLDER is that of `recipes/default_model.py`; its sample `test` is read, which nothing was trained,
 calibrated or chosen on; a second draw of the noise, for repeatability, and fibres on the sky are
 simulated. OUT.json holds every number with its interval and sample size; tables in Markdown go to
-standard output. A baseline, such as QuasarNET's network trained on the same spectra, is judged at
+standard output. A baseline, such as QuasarNET's network trained on the same spectra, is measured at
 equal purity.
 """
 
@@ -63,8 +63,8 @@ def nmad(values: np.ndarray) -> float:
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def share(inside: np.ndarray) -> dict[str, float]:
-    """A share with its Wilson interval."""
+def fraction(inside: np.ndarray) -> dict[str, float]:
+    """A fraction with its Wilson interval."""
     n, hits = len(inside), int(inside.sum())
     value = hits / n if n else np.nan
     low, high = wilson(hits, n)
@@ -79,7 +79,7 @@ def statistic(values: np.ndarray, function) -> dict[str, float]:
     return {"value": float(function(values)), "low": low, "high": high, "n": len(values)}
 
 
-class Answers:
+class Catalogue:
     """A model's catalogue of a file, with the truth."""
 
     def __init__(self, data: Path, truth: Path, model: str | None) -> None:
@@ -119,8 +119,8 @@ class Answers:
         return len(self.truez)
 
 
-def together(parts: list[Answers]) -> Answers:
-    """The answers to several files as if they were one."""
+def together(parts: list[Catalogue]) -> Catalogue:
+    """The catalogues of several files as if they were one."""
     whole = copy.copy(parts[0])
     for name, values in vars(parts[0]).items():
         if isinstance(values, np.ndarray):
@@ -128,7 +128,7 @@ def together(parts: list[Answers]) -> Answers:
     return whole
 
 
-def numbers(found: Answers, chosen: np.ndarray) -> dict[str, dict[str, float]]:
+def numbers(found: Catalogue, chosen: np.ndarray) -> dict[str, dict[str, float]]:
     """Everything that is measured of some rows."""
     quasar, called = chosen & found.quasar, chosen & found.is_qso
     hit = called & found.right
@@ -136,10 +136,10 @@ def numbers(found: Answers, chosen: np.ndarray) -> dict[str, dict[str, float]]:
     p, is_quasar = found.p_qso[chosen], found.quasar[chosen]
     seen = np.isfinite(p)
     return {
-        "completeness": share((found.is_qso & found.right)[quasar]),
-        "found": share(found.is_qso[quasar]),
-        "purity": share(found.right[called]),
-        "outliers": share((np.abs(found.dv) > OUTLIER)[called & found.quasar]),
+        "completeness": fraction((found.is_qso & found.right)[quasar]),
+        "found": fraction(found.is_qso[quasar]),
+        "purity": fraction(found.right[called]),
+        "outliers": fraction((np.abs(found.dv) > OUTLIER)[called & found.quasar]),
         "dv_median": statistic(found.dv[hit], np.median),
         "dv_nmad": statistic(found.dv[hit], nmad),
         "dv_nmad_line": statistic(found.dv_line[hit], nmad),
@@ -152,7 +152,7 @@ def numbers(found: Answers, chosen: np.ndarray) -> dict[str, dict[str, float]]:
 
 
 def calibration_error(p: np.ndarray, label: np.ndarray) -> float:
-    """Mean over ten bins of P_QSO, by their numbers, of |mean P_QSO - share of quasars|."""
+    """Mean over ten bins of P_QSO, by their numbers, of |mean P_QSO - fraction of quasars|."""
     which = np.clip((p * 10).astype(int), 0, 9)
     return float(
         sum(
@@ -163,11 +163,11 @@ def calibration_error(p: np.ndarray, label: np.ndarray) -> float:
     )
 
 
-def comb(found: Answers) -> dict[str, float]:
+def comb(found: Catalogue) -> dict[str, float]:
     """The largest excess of found over true redshifts in a phase of the boxes of a line.
 
-    Of the quasars at their redshift: the place of a line within its box, from the found redshift
-    and from the true one, in ten phases each. Were redshifts drawn to places in the boxes, as
+    Of the quasars at their redshift: the position of a line within its box, from the found redshift
+    and from the true one, in ten phases each. Were redshifts drawn to positions in the boxes, as
     wiggles in N(z), some phases would hold more than the truth has.
     """
     chosen = found.is_qso & found.right
@@ -186,7 +186,7 @@ def comb(found: Answers) -> dict[str, float]:
     return {"value": worst, "n": total}
 
 
-def bias(found: Answers) -> list[dict[str, float]]:
+def bias(found: Catalogue) -> list[dict[str, float]]:
     """The median velocity of the quasars found, in each bin of true redshift."""
     edges = np.arange(0, 7, BIAS_STEP)
     chosen = found.is_qso & found.right
@@ -198,7 +198,7 @@ def bias(found: Answers) -> list[dict[str, float]]:
     return rows
 
 
-def at_equal_purity(found: Answers, baseline: Answers) -> dict[str, dict]:
+def at_equal_purity(found: Catalogue, baseline: Catalogue) -> dict[str, dict]:
     """Both models in each bin of S/N, at the purity that the baseline has at its own rule.
 
     A threshold of the other's score is taken that gives that purity, or the highest it can have
@@ -217,8 +217,8 @@ def at_equal_purity(found: Answers, baseline: Answers) -> dict[str, dict]:
         count = enough[-1] if len(enough) else np.argmax(running)
         ours[order[: count + 1]] = True
         result[name] = {
-            label: _summary(answers, chosen, mask)
-            for label, answers, mask in (
+            label: _summary(catalogue, chosen, mask)
+            for label, catalogue, mask in (
                 ("qnet", found, ours),
                 ("baseline", baseline, called),
             )
@@ -226,24 +226,24 @@ def at_equal_purity(found: Answers, baseline: Answers) -> dict[str, dict]:
     return result
 
 
-def _summary(answers: Answers, chosen: np.ndarray, called: np.ndarray) -> dict[str, dict]:
+def _summary(catalogue: Catalogue, chosen: np.ndarray, called: np.ndarray) -> dict[str, dict]:
     """What is compared of two models."""
-    hit = called & answers.right
+    hit = called & catalogue.right
     return {
-        "purity": share(answers.right[called]),
-        "completeness": share(hit[chosen & answers.quasar]),
-        "dv_nmad": statistic(answers.dv[hit], nmad),
-        "outliers": share((np.abs(answers.dv) > OUTLIER)[called & answers.quasar]),
+        "purity": fraction(catalogue.right[called]),
+        "completeness": fraction(hit[chosen & catalogue.quasar]),
+        "dv_nmad": statistic(catalogue.dv[hit], nmad),
+        "outliers": fraction((np.abs(catalogue.dv) > OUTLIER)[called & catalogue.quasar]),
     }
 
 
 def of_sky(folder: Path, model: str | None, survey: str, count: int = 20_000) -> dict[str, object]:
     """Fibres on the sky: how many are called quasars, and how many of these at the joints."""
     simulation = simulate(count, seed=6000, survey=survey, mix={"sky": 1.0})
-    found = Answers(*make(simulation, folder / f"sky-{survey}.fits", FINE_GRID), model)
+    found = Catalogue(*make(simulation, folder / f"sky-{survey}.fits", FINE_GRID), model)
     z = found.zbest[found.is_qso]
     return {
-        "called quasars": share(found.is_qso),
+        "called quasars": fraction(found.is_qso),
         "redshifts": np.histogram(z, np.arange(0, 7.25, BIAS_STEP))[0].tolist(),
         "at the joints": {
             f"{low:g} - {high:g}": {
@@ -267,23 +267,23 @@ def bins(edges: tuple[float, ...]) -> Iterator[tuple[str, float, float]]:
         yield name, low, high
 
 
-def lost(found: Answers) -> dict[str, dict[str, float]]:
+def lost(found: Catalogue) -> dict[str, dict[str, float]]:
     """The quasars of weak spectra that are missed or put at a wrong redshift: what they are."""
     weak = found.quasar & (found.snr >= WEAK[0]) & (found.snr < WEAK[1])
     bad, wrong = weak & ~(found.is_qso & found.right), weak & found.is_qso & ~found.right
     middle = (found.truez > MIDDLE[0]) & (found.truez < MIDDLE[1])
     ambiguous = (found.qn_flag & int(QNFlag.AMBIGUOUS)) != 0
     return {
-        "lost": share(bad[weak]),
-        "of these, fainter than 22": share(found.rmag[bad] > 22),
-        "of these, at 0.6 to 1.3": share(middle[bad]),
-        "of all, at 0.6 to 1.3": share(middle[weak]),
-        "of wrong redshifts, AMBIGUOUS": share(ambiguous[wrong]),
-        "of right redshifts, AMBIGUOUS": share(ambiguous[weak & found.is_qso & found.right]),
+        "lost": fraction(bad[weak]),
+        "of these, fainter than 22": fraction(found.rmag[bad] > 22),
+        "of these, at 0.6 to 1.3": fraction(middle[bad]),
+        "of all, at 0.6 to 1.3": fraction(middle[weak]),
+        "of wrong redshifts, AMBIGUOUS": fraction(ambiguous[wrong]),
+        "of right redshifts, AMBIGUOUS": fraction(ambiguous[weak & found.is_qso & found.right]),
     }
 
 
-def refine_redshifts(found: Answers) -> dict[str, object]:
+def refine_redshifts(found: Catalogue) -> dict[str, object]:
     """All numbers of a file."""
     everything = np.ones(len(found), dtype=bool)
     known = found.quasar & (found.bal != 0)
@@ -305,11 +305,14 @@ def refine_redshifts(found: Answers) -> dict[str, object]:
             for name, low, high in bins(Z_EDGES)
         },
         "false positives": {
-            **{kind: share(found.is_qso[found.kind == kind]) for kind in ("GALAXY", "STAR", "SKY")},
-            "GALAXY z < 0.4": share(found.is_qso[(found.kind == "GALAXY") & near]),
-            "SEYFERT2 z < 0.4": share(found.is_qso[(found.subtype == "SEYFERT2") & near]),
+            **{
+                kind: fraction(found.is_qso[found.kind == kind])
+                for kind in ("GALAXY", "STAR", "SKY")
+            },
+            "GALAXY z < 0.4": fraction(found.is_qso[(found.kind == "GALAXY") & near]),
+            "SEYFERT2 z < 0.4": fraction(found.is_qso[(found.subtype == "SEYFERT2") & near]),
         },
-        "purity above 3.6": share(found.right[called]),
+        "purity above 3.6": fraction(found.right[called]),
         "lost": lost(found),
         "comb": comb(found),
         "bias": bias(found),
@@ -322,18 +325,18 @@ def refine_redshifts(found: Answers) -> dict[str, object]:
         "DLA hosts": numbers(found, found.quasar & found.dla),
         "subtypes": {
             kind: {
-                "found": share(found.is_qso[found.quasar & (found.subtype == kind)]),
-                "completeness": share(
+                "found": fraction(found.is_qso[found.quasar & (found.subtype == kind)]),
+                "completeness": fraction(
                     (found.is_qso & found.right)[found.quasar & (found.subtype == kind)]
                 ),
             }
             for kind in sorted(set(found.subtype[found.quasar]) - {"", "--", "N/A"})
         },
         "bal": {
-            "recall": share(found.is_bal[bal_seen & (found.bal == 1)]),
-            "rejection": share(~found.is_bal[bal_seen & (found.bal == -1)]),
-            "outliers, BAL": share((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == 1)]),
-            "outliers, other": share((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == -1)]),
+            "recall": fraction(found.is_bal[bal_seen & (found.bal == 1)]),
+            "rejection": fraction(~found.is_bal[bal_seen & (found.bal == -1)]),
+            "outliers, BAL": fraction((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == 1)]),
+            "outliers, other": fraction((np.abs(found.dv) > OUTLIER)[bal_seen & (found.bal == -1)]),
         },
     }
 
@@ -344,14 +347,14 @@ def repeat(folder: Path, model: str | None, seed: int = 4000, count: int = 4000)
     for noise in (1, 2):
         simulation = simulate(count, seed=seed, noise_seed=noise)
         paths = make(simulation, folder / f"repeat-{noise}.fits", FINE_GRID)
-        draws.append(Answers(*paths, model))
+        draws.append(Catalogue(*paths, model))
     one, two = draws
     bright = (one.snr > 4) & (two.snr > 4)
     both = bright & one.is_qso & two.is_qso & one.quasar
     joint = np.hypot(one.zerr, two.zerr)[both]
     pull = (one.zbest - two.zbest)[both] / joint
     return {
-        "same class": share((one.is_qso == two.is_qso)[bright]),
+        "same class": fraction((one.is_qso == two.is_qso)[bright]),
         "pull width": statistic(pull[np.isfinite(pull)], nmad),
     }
 
@@ -379,7 +382,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--model")
-    parser.add_argument("--baseline", help="a model that is judged beside it")
+    parser.add_argument("--baseline", help="a model that is measured beside it")
     parser.add_argument("--figures", type=Path, help="draw figures into this folder, and stop")
     options = parser.parse_args()
     if options.figures:
@@ -388,12 +391,12 @@ def main() -> None:
     result, parts = {}, []
     for data, truth in zip(*files(options.folder, "test"), strict=True):
         name = data.stem.removeprefix("test-")
-        found = Answers(data, truth, options.model)
+        found = Catalogue(data, truth, options.model)
         parts.append(found)
         result[name] = refine_redshifts(found)
         print_tables(name, result[name])
         if options.baseline:
-            other = Answers(data, truth, options.baseline)
+            other = Catalogue(data, truth, options.baseline)
             result[f"{name}, baseline"] = refine_redshifts(other)
             result[f"{name}, equal purity"] = at_equal_purity(found, other)
             print_equal_purity(result[f"{name}, equal purity"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 import qnet
-from networks import write_legacy
+from networks import random_weights, write_legacy
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import QUASARNET_LINEAR_GRID
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
+from qnet.model import ConvLayer
 from qnet.objective import CLASSES, objective
 
 # What the backends warn of is not ours.
@@ -229,12 +231,29 @@ def test_a_redshift_head_and_convolutions_that_differ_travel_with_the_model(kera
         small(qnet.model, width=(4, 6))
 
 
+def test_networks_of_any_convolutions_and_rescale_become_keras_models(keras, small_model):
+    """Also those that `QuasarNET` does not build: strides that differ, another rescale."""
+    architecture = dataclasses.replace(
+        small_model.architecture,
+        convs=(ConvLayer(4, 10, 3, "same", 0.02), ConvLayer(5, 6, 2, "valid")),
+        offset_scale=1.4,
+        offset_shift=-0.2,
+    )
+    arrays = random_weights(architecture.shapes(), 7)
+    model = qnet.Model(
+        dataclasses.replace(small_model.weights, architecture=architecture, arrays=arrays)
+    )
+    X = np.random.default_rng(0).normal(size=(20, 443)).astype(np.float32)
+    twin = model.to_keras()
+    np.testing.assert_allclose(predict(twin, X), model.predict(X), rtol=0, atol=2e-5)
+    assert qnet.Model.from_keras(twin).architecture == architecture
+
+
 def test_half_precision_leaves_outputs_and_policy_as_they_were(keras):
-    from qnet.training.precision import precision
+    from qnet.training.loop import new_network
 
     before = keras.config.dtype_policy()
-    with precision("mixed_bfloat16"):
-        network = small(qnet.model, redshift_outputs=12)
+    network = new_network(lambda: small(qnet.model, redshift_outputs=12), 1, "mixed_bfloat16")
     assert keras.config.dtype_policy() == before
     assert network.get_layer("conv_1").compute_dtype == "bfloat16"
     assert {out.dtype for out in network.outputs} == {"float32"}

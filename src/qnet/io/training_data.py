@@ -30,8 +30,15 @@ logger = logging.getLogger(__name__)
 #: Ids that a message shows as examples.
 _EXAMPLES = 3
 
-#: Left edges [Angstrom] of QuasarNET's log grid, by QuasarNET's name.
 wave: FloatArray = QUASARNET_GRID.wave
+"""Left edges [Angstrom] of QuasarNET's log grid, by QuasarNET's name: shape (443,).
+
+Examples
+--------
+>>> from qnet.io import wave
+>>> wave.shape, wave[:2].round(3)
+((443,), array([3600.   , 3608.299]))
+"""
 
 #: Redshift that parts QSO_LZ and QSO_HZ: above it DESI and eBOSS use the Lyman-alpha forest
 #: (QuasarNET's read_data; Farr et al. 2020, arXiv:2007.10348, section 1).

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.arrays import AnyArray, Columns, Float32Array, FloatArray, StrArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -79,15 +79,13 @@ class Objects:
     """
 
     flux: Float32Array
-    truth: Mapping[str, npt.NDArray[Any]]
+    truth: Mapping[str, AnyArray]
 
     def __len__(self) -> int:
         return len(self.flux)
 
 
-def common_truth(
-    spectype: str, subtype: npt.NDArray[np.str_], z: FloatArray, rmag: FloatArray
-) -> dict[str, npt.NDArray[Any]]:
+def common_truth(spectype: str, subtype: StrArray, z: FloatArray, rmag: FloatArray) -> Columns:
     """Truth columns that galaxies and stars have, which have no broad absorption."""
     return {
         "TRUEZ": z,
@@ -99,7 +97,7 @@ def common_truth(
     }
 
 
-def scale_to_r(flux: npt.NDArray[Any], rmag: FloatArray) -> Float32Array:
+def scale_to_r(flux: AnyArray, rmag: FloatArray) -> Float32Array:
     """Spectra of any unit on `FRAME` scaled to AB magnitudes in `R_BAND`."""
     wave = FRAME.wave
     inside = (wave >= R_BAND[0]) & (wave < R_BAND[1])

@@ -7,11 +7,11 @@ import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray, Columns
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.spectra import Camera, Spectra
@@ -46,9 +46,9 @@ class CoaddWriter(FitsWriter):
         cards = [Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *cards]
         super().__init__(file, overwrite=overwrite, cards=cards)
         self.nspec, self.row = nspec, 0
-        self._fibermap: list[dict[str, npt.NDArray[Any]]] = []
+        self._fibermap: list[Columns] = []
 
-    def write(self, spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any]) -> None:
+    def write(self, spectra: Spectra, spectype: AnyArray, rmag: AnyArray) -> None:
         """Append spectra on the same wavelengths in every batch; pixels of ivar 0 are masked.
 
         `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others TGT), `rmag` the r
@@ -119,13 +119,7 @@ class SpecFolder:
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
 
-    def write(
-        self,
-        spectra: Spectra,
-        spectype: npt.NDArray[Any],
-        model: npt.NDArray[Any],
-        wdisp: npt.NDArray[Any],
-    ) -> None:
+    def write(self, spectra: Spectra, spectype: AnyArray, model: AnyArray, wdisp: AnyArray) -> None:
         """Write a file for each spectrum, of one camera, with the ids PLATE, MJD and FIBERID.
 
         `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others QSO, a quasar target),
@@ -149,9 +143,7 @@ class SpecFolder:
             ids = {name: column[row : row + 1] for name, column in spectra.ids.items()}
             self._write_one(coadd, ids, str(spectype[row]) == "SKY")
 
-    def _write_one(
-        self, coadd: Mapping[str, npt.NDArray[Any]], ids: dict[str, npt.NDArray[Any]], sky: bool
-    ) -> None:
+    def _write_one(self, coadd: Mapping[str, AnyArray], ids: Columns, sky: bool) -> None:
         """One spec file."""
         plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
         spall = {
@@ -163,12 +155,7 @@ class SpecFolder:
             "BOSS_TARGET1": np.array([0 if sky else 1 << BOSS_QSO_BIT], dtype=np.int64),
         }
         path = self._partial / f"spec-{plate:04d}-{mjd:05d}-{fiber:04d}.fits"
-        header = [
-            Card("PLATEID", plate),
-            Card("MJD", mjd),
-            Card("FIBERID", fiber),
-            *self._cards,
-        ]
+        header = [Card("PLATEID", plate), Card("MJD", mjd), Card("FIBERID", fiber), *self._cards]
         with FitsWriter(path, atomic=False, cards=header) as file:
             file.table("COADD", coadd)
             file.table("SPALL", spall)
@@ -198,9 +185,7 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise FileError(f"{path}: holds {sorted(other)[0]}, which is no spec file: not overwritten")
 
 
-def _fibermap(
-    spectra: Spectra, spectype: npt.NDArray[Any], rmag: npt.NDArray[Any], first: int
-) -> dict[str, npt.NDArray[Any]]:
+def _fibermap(spectra: Spectra, spectype: AnyArray, rmag: AnyArray, first: int) -> Columns:
     """Columns of the FIBERMAP; positions are made up."""
     sky = spectype.astype(str) == "SKY"
     index = first + np.arange(len(spectra))

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.simulation.frame import NPIX, Objects
 
@@ -85,7 +85,7 @@ def check_mix(mix: Mapping[str, float] | None) -> dict[str, float]:
     return fractions
 
 
-def draw(rng: np.random.Generator, knots: Knots, size: int) -> FloatArray:
+def draw(rng: Generator, knots: Knots, size: int) -> FloatArray:
     """Random numbers of a density that is linear between knots (value, relative density)."""
     values, density = np.array(knots).T
     fine = np.linspace(values[0], values[-1], 4001)
@@ -117,9 +117,7 @@ def merge(parts: Sequence[tuple[IntArray, Objects]], nspec: int) -> Objects:
     return Objects(flux, merge_columns([(rows, objects.truth) for rows, objects in parts], nspec))
 
 
-def merge_columns(
-    parts: Sequence[tuple[IntArray, Mapping[str, npt.NDArray[Any]]]], nspec: int
-) -> dict[str, npt.NDArray[Any]]:
+def merge_columns(parts: Sequence[tuple[IntArray, Mapping[str, AnyArray]]], nspec: int) -> Columns:
     """Columns of several parts as one set; NaN, -1, False or '' where a part lacks a column."""
     dtypes: dict[str, np.dtype[Any]] = {}
     for _, columns in parts:

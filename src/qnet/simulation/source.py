@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol
 
-import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
@@ -18,13 +18,13 @@ from qnet.simulation.templates import Templates
 class Source(Protocol):
     """Maker of objects of redshifts and r magnitudes, shape (nspec,) each."""
 
-    def quasars(self, rng: np.random.Generator, z: FloatArray, rmag: FloatArray) -> Objects:
+    def quasars(self, rng: Generator, z: FloatArray, rmag: FloatArray) -> Objects:
         """Quasars."""
 
-    def galaxies(self, rng: np.random.Generator, rmag: FloatArray) -> Objects:
+    def galaxies(self, rng: Generator, rmag: FloatArray) -> Objects:
         """Galaxies."""
 
-    def stars(self, rng: np.random.Generator, rmag: FloatArray) -> Objects:
+    def stars(self, rng: Generator, rmag: FloatArray) -> Objects:
         """Stars."""
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
 from qnet import __version__
-from qnet.core.arrays import Columns, Float32Array, IntArray
+from qnet.core.arrays import AnyArray, Columns, Float32Array, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import QUASARNET_GRID
@@ -177,7 +177,7 @@ class Simulation:
             cards.append(("SIMTSHA", self.templates_sha256, ""))
         return cards
 
-    def _objects(self, rng: np.random.Generator) -> Objects:
+    def _objects(self, rng: Generator) -> Objects:
         """The noiseless objects of one chunk, kinds in random order."""
         kinds = rng.choice(list(KINDS), size=CHUNK, p=[self.mix[kind] for kind in KINDS])
         templated = rng.random(CHUNK) < (self.template_fraction if self.templates else 0.0)
@@ -191,7 +191,7 @@ class Simulation:
         whole = merge(parts, CHUNK)
         return Objects(whole.flux, {**whole.truth, "TEMPLATE": templated})
 
-    def _kind(self, rng: np.random.Generator, kind: str, source: Source, size: int) -> Objects:
+    def _kind(self, rng: Generator, kind: str, source: Source, size: int) -> Objects:
         """Objects of one kind."""
         if kind == "sky":
             return blank(size)
@@ -203,7 +203,7 @@ class Simulation:
     def _batch(
         self,
         start: int,
-        truth: Mapping[str, npt.NDArray[Any]],
+        truth: Mapping[str, AnyArray],
         cameras: Sequence[Camera],
         signals: Sequence[Float32Array],
     ) -> Batch:
@@ -331,7 +331,7 @@ def pixel_snr(cameras: Sequence[Camera], signals: Sequence[Float32Array]) -> Flo
     return median_seen(values, ivar > 0).astype(np.float32)
 
 
-def join(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
+def join(parts: Sequence[Mapping[str, AnyArray]]) -> Columns:
     """Columns of several batches, one after the other."""
     lengths = [len(part["TARGETID"]) for part in parts]
     starts = np.cumsum([0, *lengths])
@@ -342,7 +342,7 @@ def join(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> Columns:
     return merge_columns(objects, int(starts[-1]))
 
 
-def _ids(survey: str, seed: int, index: IntArray) -> dict[str, npt.NDArray[Any]]:
+def _ids(survey: str, seed: int, index: IntArray) -> Columns:
     """Ids of spectra by their number in the survey: positive, and different for all seeds."""
     base = _SURVEY_CODE[survey] << (SEED_BITS + INDEX_BITS) | seed << INDEX_BITS
     targetid = base + index.astype(np.int64)

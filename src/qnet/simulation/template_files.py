@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.arrays import AnyArray, Float32Array, FloatArray
 from qnet.core.errors import FileError, MissingFileError
 from qnet.core.files import PathLike
 from qnet.io.fits.file import FitsFile
@@ -125,7 +124,7 @@ def _number(path: Path, header: Any, card: str) -> float:
     return float(value)
 
 
-def _finite(path: Path, hdu: str, data: npt.NDArray[Any], ndim: int) -> FloatArray:
+def _finite(path: Path, hdu: str, data: AnyArray, ndim: int) -> FloatArray:
     """An image as float64, which must have a number of axes, and be finite and not empty."""
     if data.ndim != ndim or not data.size:
         raise FileError(
@@ -137,9 +136,7 @@ def _finite(path: Path, hdu: str, data: npt.NDArray[Any], ndim: int) -> FloatArr
     return np.asarray(data, dtype=np.float64)
 
 
-def _on_grid(
-    path: Path, image: npt.NDArray[Any], header: Any, *, log: bool
-) -> tuple[float, Float32Array]:
+def _on_grid(path: Path, image: AnyArray, header: Any, *, log: bool) -> tuple[float, Float32Array]:
     """log10 of the first wavelength of a grid of `LOGLAM_STEP`, and the templates on it."""
     data = _finite(path, "of the templates", image, 2)
     first, step = _number(path, header, "CRVAL1"), _number(path, header, "CDELT1")

@@ -6,6 +6,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT, absorber_IGM
@@ -89,7 +90,7 @@ class Systems(NamedTuple):
 
 
 def draw_systems(
-    rng: np.random.Generator, z: FloatArray, lowest: float, density: float, evolution: float
+    rng: Generator, z: FloatArray, lowest: float, density: float, evolution: float
 ) -> Systems:
     """Draw absorbers between `lowest` and the quasars, density * (1+z)**evolution per redshift."""
     power = evolution + 1
@@ -112,7 +113,7 @@ def _columns() -> tuple[FloatArray, FloatArray, float]:
     return log_n, np.asarray(number), 1 / damped
 
 
-def draw_damped(rng: np.random.Generator, z: FloatArray) -> tuple[Systems, FloatArray]:
+def draw_damped(rng: Generator, z: FloatArray) -> tuple[Systems, FloatArray]:
     """Draw damped and sub-damped systems in view, and their log10 N_HI [1/cm2]."""
     log_n, number, excess = _columns()
     systems = draw_systems(rng, z, LOWEST_REDSHIFT, DLA_DENSITY * excess, DLA_EVOLUTION)
@@ -151,10 +152,7 @@ def _growth() -> tuple[FloatArray, FloatArray]:
 
 
 def line_profiles(
-    rng: np.random.Generator,
-    systems: Systems,
-    width: FloatArray,
-    metals: tuple[tuple[str, float], ...],
+    rng: Generator, systems: Systems, width: FloatArray, metals: tuple[tuple[str, float], ...]
 ) -> Gaussians:
     """Profiles of the optical depth of metal lines of absorbers.
 
@@ -174,7 +172,7 @@ def line_profiles(
     return gaussians(systems.row[:, None], wave, sigma, area)
 
 
-def narrow_absorbers(rng: np.random.Generator, z: FloatArray) -> list[Gaussians]:
+def narrow_absorbers(rng: Generator, z: FloatArray) -> list[Gaussians]:
     """Optical-depth profiles of intervening MgII and CIV systems, and of associated ones."""
     profiles = []
     for metals, density, scale, least in (
@@ -196,7 +194,7 @@ def narrow_absorbers(rng: np.random.Generator, z: FloatArray) -> list[Gaussians]
     return profiles
 
 
-def damped_metals(rng: np.random.Generator, systems: Systems, log_n: FloatArray) -> Gaussians:
+def damped_metals(rng: Generator, systems: Systems, log_n: FloatArray) -> Gaussians:
     """Optical-depth profiles of the metals of damped systems."""
     dex = DAMPED_SPREAD * rng.standard_normal(len(log_n)) + 0.25 * (log_n - DLA_LOG_N)
     # Metals were fewer earlier: -0.22 dex per redshift (Rafelski et al. 2012, ApJ 755, 89), half of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Columns, Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
@@ -94,7 +94,7 @@ def balnicity(
     return np.asarray(np.sum(np.where(counted, depth, 0.0) * step, axis=1), dtype=np.float64)
 
 
-def draw(rng: np.random.Generator, z: FloatArray, fraction: float = FRACTION) -> Troughs:
+def draw(rng: Generator, z: FloatArray, fraction: float = FRACTION) -> Troughs:
     """Draw broad absorption for a fraction of the quasars that have CIV in view.
 
     Where CIV lies blueward of the spectrum only troughs of low ions can be seen, so that only
@@ -130,7 +130,7 @@ def draw(rng: np.random.Generator, z: FloatArray, fraction: float = FRACTION) ->
     return Troughs(row, light.astype(np.float32), low[row], (low & (iron < IRON))[row])
 
 
-def _ripples(rng: np.random.Generator, nrow: int, npix: int) -> FloatArray:
+def _ripples(rng: Generator, nrow: int, npix: int) -> FloatArray:
     """Structure within troughs: noise smooth over some 600 km/s, between -1 and 1."""
     nodes = rng.uniform(-1, 1, (nrow, npix // 8 + 2))
     position = np.arange(npix) / 8
@@ -171,7 +171,7 @@ def visible(troughs: Troughs, z: FloatArray) -> BoolArray:
     return seen
 
 
-def truth(troughs: Troughs, z: FloatArray) -> dict[str, npt.NDArray[Any]]:
+def truth(troughs: Troughs, z: FloatArray) -> Columns:
     """Truth columns: whether troughs are `visible`, indices of CIV [km/s], and of low ions."""
     seen, low_ion = np.zeros(len(z), dtype=np.int16), np.zeros(len(z), dtype=bool)
     bi, ai = np.zeros(len(z)), np.zeros(len(z))

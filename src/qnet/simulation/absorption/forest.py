@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 import scipy.fft
+from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
@@ -115,7 +116,7 @@ def _local_depth() -> tuple[FloatArray, FloatArray, FloatArray]:
     return z, spread, 0.5 * (low + high)
 
 
-def forest_depth(rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray) -> Float32Array:
+def forest_depth(rng: Generator, z: FloatArray, log_l1700: FloatArray) -> Float32Array:
     """Optical depth of the Lyman series forest, thinned near quasars by their own light."""
     nspec = len(z)
     hydrogen, spread, median = _local_depth()
@@ -149,7 +150,7 @@ def _with_series(alpha: Float32Array, z: FloatArray) -> Float32Array:
     return total
 
 
-def limit_depth(rng: np.random.Generator, z: FloatArray) -> Float32Array:
+def limit_depth(rng: Generator, z: FloatArray) -> Float32Array:
     """Optical depth of Lyman limit systems in the Lyman continuum."""
     tau = np.zeros((len(z), NPIX), dtype=np.float32)
     power = LIMIT_EVOLUTION + 1

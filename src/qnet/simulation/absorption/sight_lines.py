@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.simulation.absorption import absorbers, forest
@@ -11,7 +12,7 @@ from qnet.simulation.profiles import add_gaussians
 
 
 def draw(
-    rng: np.random.Generator, z: FloatArray, log_l1700: FloatArray
+    rng: Generator, z: FloatArray, log_l1700: FloatArray
 ) -> tuple[Float32Array, FloatArray, FloatArray]:
     """Optical depth on `FRAME`; log10 N_HI [1/cm2] and z of the strongest damped system, or 0."""
     tau = np.zeros((len(z), NPIX), dtype=np.float32)

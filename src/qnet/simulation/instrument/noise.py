@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from numpy.random import Generator
 from scipy.interpolate import BSpline
 from scipy.ndimage import correlate1d
 
@@ -111,7 +112,7 @@ MASK_ARM = 0.006
 
 
 def observe(
-    flux: Float32Array, instrument: Instrument, rng: np.random.Generator, errors: Errors
+    flux: Float32Array, instrument: Instrument, rng: Generator, errors: Errors
 ) -> tuple[list[Camera], list[Float32Array]]:
     """Spectra on `FRAME` [1e-17 erg/s/cm2/A] as observed, and without noise on the same pixels."""
     night = _Night(len(flux), instrument, rng, errors)
@@ -127,9 +128,7 @@ def observe(
 class _Night:
     """Conditions that the cameras of a spectrum have in common, shape (nspec, ...)."""
 
-    def __init__(
-        self, nspec: int, instrument: Instrument, rng: np.random.Generator, errors: Errors
-    ) -> None:
+    def __init__(self, nspec: int, instrument: Instrument, rng: Generator, errors: Errors) -> None:
         self.nspec, self.survey, self.rng, self.errors = nspec, instrument.survey, rng, errors
         depths = rng.choice(instrument.depths, size=nspec, p=instrument.chances)
         self.variance = np.exp(errors.depth * rng.standard_normal(nspec)) / depths
@@ -156,7 +155,7 @@ class _Wiggles:
     #: log10 of the wavelengths that the curves cover.
     RANGE = 3.54, 4.03
 
-    def __init__(self, rng: np.random.Generator, nspec: int, pixels: float) -> None:
+    def __init__(self, rng: Generator, nspec: int, pixels: float) -> None:
         self.step = pixels * LOGLAM_STEP
         count = int(np.ceil((self.RANGE[1] - self.RANGE[0]) / self.step)) + 4
         self.coefficients = rng.standard_normal((nspec, count)).astype(np.float32)
@@ -261,11 +260,7 @@ def _edges(detector: Detector, night: _Night) -> Float32Array:
 
 
 def _add_strays(
-    flux: Float32Array,
-    signal: Float32Array,
-    sky: Float32Array,
-    detector: Detector,
-    night: _Night,
+    flux: Float32Array, signal: Float32Array, sky: Float32Array, detector: Detector, night: _Night
 ) -> None:
     """Add light of neighbouring fibres and scattered light to some spectra, in place."""
     rng, nspec = night.rng, night.nspec

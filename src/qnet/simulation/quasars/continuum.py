@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.simulation.frame import QUASAR_FRAME, see_at
@@ -54,7 +55,7 @@ def extinction(wave: FloatArray) -> FloatArray:
     return np.asarray(DUST_FACTOR * (wave / 1e4) ** DUST_POWER, dtype=np.float64)
 
 
-def draw_slopes(rng: np.random.Generator, nspec: int) -> FloatArray:
+def draw_slopes(rng: Generator, nspec: int) -> FloatArray:
     """Slopes of f_lambda between the breaks, beyond and short of them, shape (3, nspec)."""
     blue, red, far = rng.standard_normal((3, nspec))
     slope = BLUE_SLOPE + BLUE_SCATTER * blue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT
@@ -21,9 +22,7 @@ _RINGS, _ANGLES = 8, 48
 _BIN, _NBINS = 500.0, 101
 
 
-def disk_profiles(
-    rng: np.random.Generator, row: IntArray, wave: FloatArray, area: FloatArray
-) -> Gaussians:
+def disk_profiles(rng: Generator, row: IntArray, wave: FloatArray, area: FloatArray) -> Gaussians:
     """Profiles of lines from relativistic disks (Chen & Halpern 1989, ApJ 344, 115).
 
     Keplerian rings, with Doppler boosting to the third power and the gravitational redshift, in

@@ -6,6 +6,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
@@ -165,7 +166,7 @@ def column(name: str) -> int:
     return [line.name for line in BROAD_LINES].index(name)
 
 
-def draw_broad(rng: np.random.Generator, objects: Emitters) -> Broad:
+def draw_broad(rng: Generator, objects: Emitters) -> Broad:
     """Draw strengths, shifts and widths of the broad lines."""
     nspec, nlines = len(objects.z), len(BROAD_LINES)
     shift, trend, scatter = _values("shift"), _values("trend"), _values("scatter")
@@ -195,7 +196,7 @@ def _values(field: str) -> FloatArray:
     return np.array([getattr(line, field) for line in BROAD_LINES], dtype=np.float64)
 
 
-def _fwhm(rng: np.random.Generator, objects: Emitters, velocity: FloatArray) -> FloatArray:
+def _fwhm(rng: Generator, objects: Emitters, velocity: FloatArray) -> FloatArray:
     """Widths of the broad lines [km/s]."""
     dex = np.log10(objects.fwhm / FWHM["balmer"][0])
     kinds = {
@@ -210,7 +211,7 @@ def _fwhm(rng: np.random.Generator, objects: Emitters, velocity: FloatArray) -> 
     return np.clip(fwhm, *FWHM_RANGE)
 
 
-def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) -> Gaussians:
+def broad_profiles(rng: Generator, objects: Emitters, lines: Broad) -> Gaussians:
     """Profiles of the broad lines: a core at the peak and a wing, whose offset is the asymmetry."""
     shape = lines.width.shape
     in_wing = np.clip(0.4 + 0.12 * rng.standard_normal((shape[0], 1)), 0.1, 0.7)
@@ -229,7 +230,7 @@ def broad_profiles(rng: np.random.Generator, objects: Emitters, lines: Broad) ->
     return gaussians(row, wave * (1 + velocity / SPEED_OF_LIGHT), sigma, areas)
 
 
-def narrow_profiles(rng: np.random.Generator, objects: Emitters) -> tuple[Gaussians, FloatArray]:
+def narrow_profiles(rng: Generator, objects: Emitters) -> tuple[Gaussians, FloatArray]:
     """Profiles of the narrow lines, and the equivalent width of [OIII] 5008 [rest Angstrom]."""
     nspec = len(objects.z)
     names, rest, median, spread, families = map(np.array, zip(*NARROW_LINES, strict=True))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray
+from qnet.core.arrays import BoolArray, Columns, Float32Array, FloatArray, StrArray
 from qnet.simulation.absorption import bal, sight_lines
 from qnet.simulation.cosmology import R_WAVE, log_luminosity
 from qnet.simulation.frame import NPIX, Objects, redshifts_magnitudes, scale_to_r
@@ -90,11 +90,7 @@ class _Kinds:
 
 
 def make(
-    rng: np.random.Generator,
-    z: npt.ArrayLike,
-    rmag: npt.ArrayLike,
-    *,
-    bal_fraction: float = bal.FRACTION,
+    rng: Generator, z: npt.ArrayLike, rmag: npt.ArrayLike, *, bal_fraction: float = bal.FRACTION
 ) -> Objects:
     """Make quasars of systemic redshifts in `Z_RANGE` and r magnitudes (AB).
 
@@ -125,7 +121,7 @@ def make(
     tau, log_n, z_dla = sight_lines.draw(rng, redshift, kinds.emitters.log_l1700)
     flux *= np.exp(-tau)
     absorbed = bal.truth(troughs, redshift)
-    truth: dict[str, npt.NDArray[Any]] = {
+    truth: Columns = {
         "TRUEZ": redshift,
         "TRUESPECTYPE": np.full(nspec, "QSO"),
         "TRUESUBTYPE": _subtype(kinds, absorbed["BAL_FLAG_VI"] == 1),
@@ -146,9 +142,7 @@ def make(
     return Objects(flux, truth)
 
 
-def _draw(
-    rng: np.random.Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs
-) -> _Kinds:
+def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs) -> _Kinds:
     """Draw kinds, dust, hosts and luminosities."""
     nspec = len(z)
     log_total = log_luminosity(rmag, z, continuum.PIVOT)
@@ -183,11 +177,7 @@ def _draw(
 
 
 def _light(
-    rng: np.random.Generator,
-    z: FloatArray,
-    kinds: _Kinds,
-    lines: emission.Broad,
-    troughs: bal.Troughs,
+    rng: Generator, z: FloatArray, kinds: _Kinds, lines: emission.Broad, troughs: bal.Troughs
 ) -> tuple[Float32Array, FloatArray]:
     """Light that leaves the quasar and its host, and the equivalent width of [OIII]."""
     objects = kinds.emitters
@@ -210,7 +200,7 @@ def _light(
     return broad, oiii
 
 
-def _pseudo_continuum(rng: np.random.Generator, objects: emission.Emitters) -> Float32Array:
+def _pseudo_continuum(rng: Generator, objects: emission.Emitters) -> Float32Array:
     """Iron and Balmer emission, drawn."""
     spread = rng.standard_normal((3, len(objects.z)))
     eigen = IRON_EIGEN * objects.eigen
@@ -224,9 +214,7 @@ def _pseudo_continuum(rng: np.random.Generator, objects: emission.Emitters) -> F
     )
 
 
-def _disks(
-    rng: np.random.Generator, objects: emission.Emitters, lines: emission.Broad
-) -> Gaussians:
+def _disks(rng: Generator, objects: emission.Emitters, lines: emission.Broad) -> Gaussians:
     """Profiles of the double-peaked lines."""
     row = np.flatnonzero(objects.disk)
     wave = emission.REST[emission.IN_DISK] * (1 + objects.z[row])[:, None]
@@ -234,7 +222,7 @@ def _disks(
     return disk.disk_profiles(rng, row, wave, area)
 
 
-def _galaxies(rng: np.random.Generator, z: FloatArray, ratio: FloatArray) -> Float32Array:
+def _galaxies(rng: Generator, z: FloatArray, ratio: FloatArray) -> Float32Array:
     """Host galaxies with the emission of their gas, `ratio` at the pivot wavelength."""
     nspec = len(z)
     young = np.clip(rng.beta(1.2, 1.2 * (1 / YOUNG_FRACTION - 1), nspec), 0.0, 1.0)
@@ -252,7 +240,7 @@ def _galaxies(rng: np.random.Generator, z: FloatArray, ratio: FloatArray) -> Flo
     return gas
 
 
-def _subtype(kinds: _Kinds, flag: BoolArray) -> npt.NDArray[np.str_]:
+def _subtype(kinds: _Kinds, flag: BoolArray) -> StrArray:
     """TRUESUBTYPE: the first that applies."""
     conditions = [flag, kinds.double, kinds.narrow, kinds.weak, kinds.ebv > RED_EBV]
     return np.select(conditions, ["BAL", "DOUBLE", "NLS1", "WLQ", "RED"], default="")

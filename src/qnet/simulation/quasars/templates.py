@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.simulation.absorption import bal, sight_lines
@@ -54,7 +55,7 @@ _LYMAN_EDGE, _LYMAN_SLOPE = 980.0, -0.3
 
 
 def draw(
-    rng: np.random.Generator,
+    rng: Generator,
     sets: Sequence[TemplateSet],
     z: npt.ArrayLike,
     rmag: npt.ArrayLike,
@@ -73,9 +74,7 @@ def draw(
     return _quasar_finish(rng, light, z, rmag, bal_fraction)
 
 
-def _choose_quasar_sets(
-    rng: np.random.Generator, sets: Sequence[TemplateSet], z: FloatArray
-) -> IntArray:
+def _choose_quasar_sets(rng: Generator, sets: Sequence[TemplateSet], z: FloatArray) -> IntArray:
     """Index of a file for each redshift, at random among those whose range holds it."""
     limits = np.array([each.redshifts for each in sets])
     away = np.maximum(limits[:, :1] - z, z - limits[:, 1:]).clip(0.0)
@@ -84,7 +83,7 @@ def _choose_quasar_sets(
     return np.asarray(np.argmax(chances, axis=0), dtype=np.int64)
 
 
-def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> Float32Array:
+def _quasar_mix(rng: Generator, each: TemplateSet, count: int) -> Float32Array:
     """Random mixes of the vectors of quasars that stay near the first."""
     vectors = _without_limit(each)
     first = vectors[0]
@@ -101,7 +100,7 @@ def _quasar_mix(rng: np.random.Generator, each: TemplateSet, count: int) -> Floa
     return positive(_vary_lines(rng, each.wave, mixed))
 
 
-def _vary_lines(rng: np.random.Generator, wave: FloatArray, flux: Float32Array) -> Float32Array:
+def _vary_lines(rng: Generator, wave: FloatArray, flux: Float32Array) -> Float32Array:
     """Make the lines of quasars stronger or weaker over their continua."""
     nodes = np.array([node for node in _CONTINUUM if wave[0] + 15 < node < wave[-1] - 15])
     if not nodes.size:
@@ -144,11 +143,7 @@ def _without_limit(each: TemplateSet) -> Float32Array:
 
 
 def _quasar_finish(
-    rng: np.random.Generator,
-    light: Float32Array,
-    z: FloatArray,
-    rmag: FloatArray,
-    bal_fraction: float,
+    rng: Generator, light: Float32Array, z: FloatArray, rmag: FloatArray, bal_fraction: float
 ) -> Objects:
     """Quasars from the light that the templates give: dust, outflows, sight lines, magnitude."""
     count = len(z)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import FWHM_OVER_SIGMA, STAR_FRAME
 from qnet.simulation.profiles import Gaussians, gaussians
@@ -44,7 +45,7 @@ _CV_LINES = (
 _HE_II, _BOWEN = 4687.02, 4645.0
 
 
-def white_dwarfs(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> Float32Array:
+def white_dwarfs(rng: Generator, subtype: StrArray) -> Float32Array:
     """Spectra of white dwarfs of `RANGES` on `STAR_FRAME`, without the split lines of DAH."""
     count = len(subtype)
     ranges = np.array([RANGES[name] for name in subtype], dtype=np.float64).reshape(-1, 2)
@@ -72,7 +73,7 @@ def white_dwarfs(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> Flo
     return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def zeeman_depth(rng: np.random.Generator, rows: IntArray, z: FloatArray) -> Gaussians:
+def zeeman_depth(rng: Generator, rows: IntArray, z: FloatArray) -> Gaussians:
     """Optical depth of the split Balmer lines of magnetic white dwarfs.
 
     Fields of 1.5 to 20 MG, in which each line is a triplet (Wickramasinghe & Ferrario 2000,
@@ -89,7 +90,7 @@ def zeeman_depth(rng: np.random.Generator, rows: IntArray, z: FloatArray) -> Gau
     return gaussians(rows[:, None, None], centre, width / rest * SPEED_OF_LIGHT, area)
 
 
-def cataclysmic(rng: np.random.Generator, polar: BoolArray) -> Float32Array:
+def cataclysmic(rng: Generator, polar: BoolArray) -> Float32Array:
     """Continua of cataclysmic variables on `STAR_FRAME`.
 
     A disk, wave^-2.3 where it is steady (Lynden-Bell 1969, Nature 223, 690: frequency^1/3) to
@@ -120,11 +121,7 @@ def cataclysmic(rng: np.random.Generator, polar: BoolArray) -> Float32Array:
 
 
 def cataclysmic_lines(
-    rng: np.random.Generator,
-    rows: IntArray,
-    z: FloatArray,
-    level: FloatArray,
-    polar: BoolArray,
+    rng: Generator, rows: IntArray, z: FloatArray, level: FloatArray, polar: BoolArray
 ) -> Gaussians:
     """Emission lines of cataclysmic variables of continuum `level` at Hbeta.
 

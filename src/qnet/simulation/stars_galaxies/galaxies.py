@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.arrays import Float32Array, FloatArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.cosmology import luminosity_distance
 from qnet.simulation.frame import (
@@ -94,7 +94,7 @@ _GAS = (
 )  # fmt: skip
 
 
-def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
+def make(rng: Generator, rmag: FloatArray) -> Objects:
     """Make galaxies of r magnitudes (AB), about 14 to 24; bright ones are near.
 
     Truth beside the common columns: FWHM_EMISSION [km/s], EW_HBETA [Angstrom, rest frame], LOG_N2,
@@ -106,15 +106,13 @@ def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
     return assemble(rng, rmag, subtype, z, population_light(rng, subtype))
 
 
-def draw_kinds(rng: np.random.Generator, count: int) -> npt.NDArray[np.str_]:
+def draw_kinds(rng: Generator, count: int) -> StrArray:
     """TRUESUBTYPE of some galaxies, by the fractions of `KINDS`."""
     fractions = np.array([kind.fraction for kind in KINDS.values()])
     return rng.choice(np.array(list(KINDS)), size=count, p=fractions / fractions.sum())
 
 
-def draw_redshifts(
-    rng: np.random.Generator, rmag: FloatArray, subtype: npt.NDArray[np.str_], z_max: float
-) -> FloatArray:
+def draw_redshifts(rng: Generator, rmag: FloatArray, subtype: StrArray, z_max: float) -> FloatArray:
     """Redshifts, 0.0005 to `z_max`, at which galaxies of some kinds have their r magnitudes."""
     nodes = np.concatenate([np.geomspace(5e-4, 0.05, 60), np.linspace(0.051, z_max, 400)])
     modulus = 5 * np.log10(luminosity_distance(nodes) * 1e5)
@@ -130,7 +128,7 @@ def draw_redshifts(
     return np.asarray(np.clip(z, nodes[0], z_max), dtype=np.float64)
 
 
-def population_light(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> Float32Array:
+def population_light(rng: Generator, subtype: StrArray) -> Float32Array:
     """Starlight of galaxies before dust, on `STAR_FRAME`."""
     weights = age_weights(rng, subtype, LOG_AGES)
     spectra = populations()
@@ -142,9 +140,7 @@ def population_light(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) ->
     return np.asarray(light, dtype=np.float32)
 
 
-def age_weights(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_], log_ages: FloatArray
-) -> Float32Array:
+def age_weights(rng: Generator, subtype: StrArray, log_ages: FloatArray) -> Float32Array:
     """Fractions of the light at 5500 A by age, log10 [Gyr]; shape (nspec, nages), rows sum to 1.
 
     Three bursts of 0.2 dex: young, near 0.5 Gyr, old.
@@ -162,11 +158,7 @@ def age_weights(
 
 
 def assemble(
-    rng: np.random.Generator,
-    rmag: FloatArray,
-    subtype: npt.NDArray[np.str_],
-    z: FloatArray,
-    starlight: Float32Array,
+    rng: Generator, rmag: FloatArray, subtype: StrArray, z: FloatArray, starlight: Float32Array
 ) -> Objects:
     """Galaxies from starlight on `STAR_FRAME`: dust, motion, emission and absorption, magnitude."""
     means = np.array([KINDS[name].dust for name in subtype])
@@ -193,12 +185,7 @@ def assemble(
 
 
 def _draw(
-    rng: np.random.Generator,
-    subtype: npt.NDArray[np.str_],
-    field: str,
-    *,
-    normal: bool = False,
-    lognormal: bool = False,
+    rng: Generator, subtype: StrArray, field: str, *, normal: bool = False, lognormal: bool = False
 ) -> FloatArray:
     """A property of each galaxy from the two numbers that its kind gives."""
     first, second = np.array([getattr(KINDS[name], field) for name in subtype]).reshape(-1, 2).T
@@ -210,9 +197,7 @@ def _draw(
     return np.asarray(first + (second - first) * rng.uniform(size=len(first)), dtype=np.float64)
 
 
-def _ratios(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_]
-) -> tuple[FloatArray, FloatArray]:
+def _ratios(rng: Generator, subtype: StrArray) -> tuple[FloatArray, FloatArray]:
     """log10 [NII] / Halpha and [OIII] / Hbeta of the galaxies, by kind."""
     nitrogen = _draw(rng, subtype, "nitrogen")
     oxygen = np.empty(len(subtype))
@@ -230,10 +215,10 @@ def _ratios(
 
 
 def _emission(
-    rng: np.random.Generator,
+    rng: Generator,
     nitrogen: FloatArray,
     oxygen: FloatArray,
-    subtype: npt.NDArray[np.str_],
+    subtype: StrArray,
     gas_dust: FloatArray,
 ) -> FloatArray:
     """Line fluxes against Hbeta behind dust, shape (nspec, nlines), order of WAVELENGTHS."""
@@ -248,13 +233,13 @@ def _emission(
 
 
 def _add_emission(
-    rng: np.random.Generator,
+    rng: Generator,
     flux: Float32Array,
     fluxes: FloatArray,
     hbeta: FloatArray,
     z: FloatArray,
     width: FloatArray,
-    subtype: npt.NDArray[np.str_],
+    subtype: StrArray,
 ) -> None:
     """Add emission lines, relative to `hbeta`, to spectra on `FRAME`, in place."""
     rest = np.array(list(nebular.WAVELENGTHS.values()))
@@ -274,9 +259,7 @@ def _add_emission(
     add_gaussians(flux, gaussians(rows, wave, sigma, area))
 
 
-def _nuclear_light(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_], wave: FloatArray
-) -> Float32Array:
+def _nuclear_light(rng: Generator, subtype: StrArray, wave: FloatArray) -> Float32Array:
     """Scattered light of the hidden nucleus of Seyferts, and nebular continuum of HII galaxies.
 
     Power laws wave^-1.5 (Vanden Berk et al. 2001, AJ 122, 549) with up to a fifth of the light at
@@ -292,10 +275,7 @@ def _nuclear_light(
 
 
 def _gas_transmission(
-    rng: np.random.Generator,
-    subtype: npt.NDArray[np.str_],
-    z: FloatArray,
-    gas_dust: FloatArray,
+    rng: Generator, subtype: StrArray, z: FloatArray, gas_dust: FloatArray
 ) -> Float32Array:
     """Transmission of the gas of the galaxy, often flowing out, on `FRAME`.
 

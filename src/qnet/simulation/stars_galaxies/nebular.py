@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, FloatArray
 
@@ -73,7 +74,7 @@ def seyfert_liner(nitrogen: FloatArray) -> FloatArray:
     return np.asarray(1.05 * nitrogen + 0.45, dtype=np.float64)
 
 
-def star_forming(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+def star_forming(rng: Generator, nitrogen: FloatArray) -> FloatArray:
     """[OIII]/Hbeta of galaxies along the star-forming sequence.
 
     The middle of the sequence of nearby galaxies is that of Kewley et al. (2013, ApJ 774, 100),
@@ -84,19 +85,19 @@ def star_forming(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
     return np.asarray(np.clip(oxygen, -1.3, kauffmann(nitrogen) - 0.03))
 
 
-def composite(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+def composite(rng: Generator, nitrogen: FloatArray) -> FloatArray:
     """[OIII]/Hbeta of galaxies between `kauffmann` and `kewley`."""
     low, high = np.maximum(kauffmann(nitrogen), -0.6), kewley(nitrogen)
     return np.asarray(low + (high - low) * rng.uniform(0.1, 0.9, len(nitrogen)))
 
 
-def seyfert(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+def seyfert(rng: Generator, nitrogen: FloatArray) -> FloatArray:
     """[OIII]/Hbeta of type-2 Seyferts, above `kewley` and `seyfert_liner`, to [OIII]/Hbeta = 16."""
     low = np.maximum(np.maximum(kewley(nitrogen), seyfert_liner(nitrogen)), 0.45) + 0.02
     return np.asarray(low + (1.2 - low) * rng.beta(1.6, 1.6, len(nitrogen)))
 
 
-def liner(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
+def liner(rng: Generator, nitrogen: FloatArray) -> FloatArray:
     """[OIII]/Hbeta of LINERs, above `kewley` and under `seyfert_liner`."""
     high = seyfert_liner(nitrogen) - 0.02
     low = np.minimum(np.maximum(kewley(nitrogen), -0.1) + 0.02, high - 0.02)
@@ -104,11 +105,7 @@ def liner(rng: np.random.Generator, nitrogen: FloatArray) -> FloatArray:
 
 
 def line_fluxes(
-    rng: np.random.Generator,
-    nitrogen: FloatArray,
-    oxygen: FloatArray,
-    active: BoolArray,
-    liners: BoolArray,
+    rng: Generator, nitrogen: FloatArray, oxygen: FloatArray, active: BoolArray, liners: BoolArray
 ) -> dict[str, FloatArray]:
     """Fluxes of all lines of `WAVELENGTHS` against Hbeta, before dust.
 

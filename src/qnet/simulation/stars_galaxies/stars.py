@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import (
     FRAME,
@@ -68,7 +68,7 @@ _GRAVITATIONAL = (32.6, 10.0)
 _ACTIVE = ((6564.61, 1.0), (4862.68, 0.5), (4341.68, 0.3), (4102.89, 0.2), (3934.78, 0.2))
 
 
-def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
+def make(rng: Generator, rmag: FloatArray) -> Objects:
     """Make stars of r magnitudes (AB); TRUEZ is the radial velocity over the speed of light."""
     rmag = magnitudes(rmag)
     count = len(rmag)
@@ -82,9 +82,7 @@ def make(rng: np.random.Generator, rmag: FloatArray) -> Objects:
     return finish(rng, flux, rmag, z, subtype)
 
 
-def draw_velocities(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_], halo: BoolArray
-) -> FloatArray:
+def draw_velocities(rng: Generator, subtype: StrArray, halo: BoolArray) -> FloatArray:
     """Radial velocities [km/s], gravitational redshifts of white dwarfs included."""
     scale = np.where(halo, HALO_DISPERSION, DISK_DISPERSION)
     velocity = scale * np.clip(rng.standard_normal(len(subtype)), -3.5, 3.5)
@@ -95,11 +93,7 @@ def draw_velocities(
 
 
 def finish(
-    rng: np.random.Generator,
-    flux: Float32Array,
-    rmag: FloatArray,
-    z: FloatArray,
-    subtype: npt.NDArray[np.str_],
+    rng: Generator, flux: Float32Array, rmag: FloatArray, z: FloatArray, subtype: StrArray
 ) -> Objects:
     """Redden observed stars by Galactic dust, scale them to their magnitudes, add the truth.
 
@@ -115,9 +109,7 @@ def finish(
     return Objects(scale_to_r(positive(flux), rmag), common_truth("STAR", subtype, z, rmag))
 
 
-def _starlight(
-    rng: np.random.Generator, subtype: npt.NDArray[np.str_], halo: BoolArray
-) -> Float32Array:
+def _starlight(rng: Generator, subtype: StrArray, halo: BoolArray) -> Float32Array:
     """Spectra on `STAR_FRAME` without emission lines."""
     light = np.empty((len(subtype), STAR_FRAME.npix), dtype=np.float32)
     low, high = np.array([KINDS[name].temperature for name in subtype]).reshape(-1, 2).T
@@ -148,10 +140,7 @@ def _starlight(
 
 
 def _normal_stars(
-    rng: np.random.Generator,
-    subtype: npt.NDArray[np.str_],
-    temperature: FloatArray,
-    metals: FloatArray,
+    rng: Generator, subtype: StrArray, temperature: FloatArray, metals: FloatArray
 ) -> Float32Array:
     """Stars of the usual sequence, with unlike strengths of each species from star to star."""
     amplitude = amplitudes(temperature, metals)
@@ -166,7 +155,7 @@ def _normal_stars(
     return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _l_dwarfs(rng: np.random.Generator, temperature: FloatArray) -> Float32Array:
+def _l_dwarfs(rng: Generator, temperature: FloatArray) -> Float32Array:
     """L dwarfs: no TiO; alkali metals and hydrides, the stronger the cooler."""
     cooler = (2400.0 - temperature) / 1000.0
     ones = np.exp(0.2 * rng.standard_normal(len(temperature)))
@@ -181,9 +170,7 @@ def _l_dwarfs(rng: np.random.Generator, temperature: FloatArray) -> Float32Array
     return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _carbon_stars(
-    rng: np.random.Generator, temperature: FloatArray, metals: FloatArray
-) -> Float32Array:
+def _carbon_stars(rng: Generator, temperature: FloatArray, metals: FloatArray) -> Float32Array:
     """Carbon stars, dwarfs and giants: C2 and CN instead of TiO (Green 2013, ApJ 765, 12)."""
     count = len(temperature)
     usual = amplitudes(temperature, metals)
@@ -194,13 +181,13 @@ def _carbon_stars(
     return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _with_white_dwarf(rng: np.random.Generator, light: Float32Array) -> Float32Array:
+def _with_white_dwarf(rng: Generator, light: Float32Array) -> Float32Array:
     """M dwarfs beside a DA white dwarf (Rebassa-Mansergas et al. 2010, MNRAS 402, 620)."""
     white = compact_stars.white_dwarfs(rng, np.full(len(light), "DA"))
     return _blend(white, light, rng.uniform(0.15, 0.85, len(light)))
 
 
-def _with_cool_star(rng: np.random.Generator, light: Float32Array) -> Float32Array:
+def _with_cool_star(rng: Generator, light: Float32Array) -> Float32Array:
     """Stars beside, or in front of, a K or M star."""
     cool = star_spectra(rng.uniform(3200.0, 4800.0, len(light)), np.full(len(light), -0.3))
     return _blend(light, cool, rng.uniform(0.1, 0.6, len(light)))
@@ -215,18 +202,14 @@ def _blend(first: Float32Array, second: Float32Array, fraction: FloatArray) -> F
     return np.asarray((1 - weight) * one + weight * two, dtype=np.float32)
 
 
-def _rotation(rng: np.random.Generator, subtype: npt.NDArray[np.str_]) -> FloatArray:
+def _rotation(rng: Generator, subtype: StrArray) -> FloatArray:
     """Broadening by rotation [km/s]: fast in hot stars (Gray 2005, ch. 18), else under a pixel."""
     fast = np.isin(subtype, ("O", "B", "A"))
     return np.where(fast, rng.uniform(10.0, 120.0, len(subtype)), 5.0)
 
 
 def _add_features(
-    rng: np.random.Generator,
-    flux: Float32Array,
-    light: Float32Array,
-    subtype: npt.NDArray[np.str_],
-    z: FloatArray,
+    rng: Generator, flux: Float32Array, light: Float32Array, subtype: StrArray, z: FloatArray
 ) -> None:
     """Emission lines of cataclysmic variables and active stars, split lines of magnetic ones."""
     polar = subtype == "POLAR"
@@ -250,12 +233,7 @@ def _add_features(
         add_gaussians(flux, _activity(rng, rows, z[rows], light[rows]))
 
 
-def _activity(
-    rng: np.random.Generator,
-    rows: IntArray,
-    z: FloatArray,
-    light: Float32Array,
-) -> Gaussians:
+def _activity(rng: Generator, rows: IntArray, z: FloatArray, light: Float32Array) -> Gaussians:
     """Balmer lines and Ca K of active stars: Halpha of 1 to 15 A, full widths 100 to 350 km/s."""
     rest = np.array([line for line, _ in _ACTIVE])
     ratio = np.array([strength for _, strength in _ACTIVE])

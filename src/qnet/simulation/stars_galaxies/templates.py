@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random import Generator
 
-from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.arrays import Float32Array, FloatArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import (
     LOGLAM_STEP,
@@ -40,9 +41,7 @@ _REDMONSTER = 0.35
 _POPULATION_Z_MAX = 1.28
 
 
-def draw_galaxies(
-    rng: np.random.Generator, files: Sequence[TemplateSet], rmag: npt.ArrayLike
-) -> Objects:
+def draw_galaxies(rng: Generator, files: Sequence[TemplateSet], rmag: npt.ArrayLike) -> Objects:
     """Galaxies, as `templates.Templates.galaxies` describes it."""
     rmag = magnitudes(rmag)
     sets = [each for each in files if each.log_ages is None]
@@ -59,9 +58,7 @@ def draw_galaxies(
     return merge(parts, len(rmag))
 
 
-def draw_stars(
-    rng: np.random.Generator, sets: Sequence[TemplateSet], rmag: npt.ArrayLike
-) -> Objects:
+def draw_stars(rng: Generator, sets: Sequence[TemplateSet], rmag: npt.ArrayLike) -> Objects:
     """Stars, as `templates.Templates.stars` describes it."""
     rmag = magnitudes(rmag)
     count, least = len(rmag), min(_STAR_FRACTIONS.values())
@@ -83,7 +80,7 @@ def draw_stars(
     return stars.finish(rng, flux, rmag, z, subtype)
 
 
-def _pairs(rng: np.random.Generator, each: TemplateSet, count: int) -> Float32Array:
+def _pairs(rng: Generator, each: TemplateSet, count: int) -> Float32Array:
     """Spectra of unit mean: rows of coefficients, half of them mixed with a second row.
 
     Convex mixes of real objects are positive and lie among them; files without coefficients give
@@ -105,7 +102,7 @@ def _pairs(rng: np.random.Generator, each: TemplateSet, count: int) -> Float32Ar
     return np.asarray(mixed.astype(np.float32) @ each.vectors, dtype=np.float32)
 
 
-def _vector_galaxies(rng: np.random.Generator, each: TemplateSet, rmag: FloatArray) -> Objects:
+def _vector_galaxies(rng: Generator, each: TemplateSet, rmag: FloatArray) -> Objects:
     """Galaxies from redrock's vectors."""
     count = len(rmag)
     light = _pairs(rng, each, count)
@@ -121,7 +118,7 @@ def _vector_galaxies(rng: np.random.Generator, each: TemplateSet, rmag: FloatArr
     return Objects(scale_to_r(positive(flux), rmag), common_truth("GALAXY", subtype, z, rmag))
 
 
-def _population_galaxies(rng: np.random.Generator, each: TemplateSet, rmag: FloatArray) -> Objects:
+def _population_galaxies(rng: Generator, each: TemplateSet, rmag: FloatArray) -> Objects:
     """Galaxies from redmonster's populations."""
     subtype = galaxies.draw_kinds(rng, len(rmag))
     z = galaxies.draw_redshifts(rng, rmag, subtype, _POPULATION_Z_MAX)
@@ -137,9 +134,7 @@ def _population_galaxies(rng: np.random.Generator, each: TemplateSet, rmag: Floa
     return galaxies.assemble(rng, rmag, subtype, z, seen)
 
 
-def _star_mix(
-    rng: np.random.Generator, each: TemplateSet, count: int
-) -> tuple[Float32Array, npt.NDArray[np.str_]]:
+def _star_mix(rng: Generator, each: TemplateSet, count: int) -> tuple[Float32Array, StrArray]:
     """Stars of one file in the rest frame, and their kinds."""
     if len(each.names) > 1:
         rows = rng.integers(len(each.vectors), size=count)

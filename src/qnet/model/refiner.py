@@ -16,13 +16,7 @@ from qnet.preprocess.restframe import rest_frame
 
 
 class Outputs(NamedTuple):
-    """Output of the second stage for some spectra, each in its frame; arrays of shape (nspec,).
-
-    `dv` = c (z - z_frame) / (1 + z_frame) in units of ``arch.dv_scale``; `log_sigma` is the natural
-    logarithm of its error in the same units; `score` the logit of being a quasar within
-    ``arch.max_dv`` of the frame; `bal` that of broad absorption, of such a quasar. The latter two
-    are None where the stage lacks them.
-    """
+    """Output of the second stage, as `Refiner.predict` gives it; arrays of shape (nspec,)."""
 
     dv: npt.NDArray[Any]
     log_sigma: npt.NDArray[Any]

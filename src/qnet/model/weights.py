@@ -293,19 +293,12 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
         raise InputError(
             f"has the stages {sorted(stages)}, but 'lines', and perhaps 'refine', were expected"
         )
-    described = {
-        "name": header.get("name", file.stem),
-        "version": header.get("version", ""),
-        "licence": header.get("licence", ""),
-        "notices": tuple(header.get("notices", ())),
-        "provenance": header.get("provenance", {}),
-    }
-    texts = [described["name"], described["version"], described["licence"]]
-    if not isinstance(header.get("notices", []), list) or not isinstance(
-        described["provenance"], dict
-    ):
+    notices, provenance = header.get("notices", []), header.get("provenance", {})
+    if not isinstance(notices, list) or not isinstance(provenance, dict):
         raise InputError("its notices must be a list and its provenance a mapping")
-    for text in (*texts, *described["notices"]):
+    texts = {"name": header.get("name", file.stem)}
+    texts |= {key: header.get(key, "") for key in ("version", "licence")}
+    for text in (*texts.values(), *notices):
         if not isinstance(text, str) or not all(map(_is_plain, text)):
             raise InputError(f"its header holds {text!r} where plain text was expected")
     networks: dict[str, Any] = {
@@ -314,7 +307,9 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
     return WeightsFile(
         arrays={},
         **networks,
-        **described,
+        **texts,
+        notices=tuple(notices),
+        provenance=provenance,
         calibration=None if calibration is None else Calibration.from_dict(calibration),
     )
 

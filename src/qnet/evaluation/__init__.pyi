@@ -2,8 +2,6 @@
 from .breakdown import Confusion as Confusion
 from .catalogues import Result as Result
 from .catalogues import read_result as read_result
-from .evaluation import Comparison as Comparison
-from .evaluation import Evaluation as Evaluation
 from .evaluation import compare as compare
 from .metric import Metric as Metric
 from .metric import bootstrap as bootstrap
@@ -14,3 +12,5 @@ from .options import velocity as velocity
 from .purity import Scan as Scan
 from .purity import purity_completeness as purity_completeness
 from .reliability import Reliability as Reliability
+from .report import Comparison as Comparison
+from .report import Evaluation as Evaluation

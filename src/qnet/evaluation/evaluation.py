@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
-from qnet.evaluation import report
 from qnet.evaluation.breakdown import (
-    Confusion,
     by_brightness,
     by_class,
     by_redshift,
@@ -22,10 +19,10 @@ from qnet.evaluation.breakdown import (
     classification,
 )
 from qnet.evaluation.catalogues import Result
-from qnet.evaluation.metric import Metric, as_json
 from qnet.evaluation.options import DV_MAX, Options, can_apply, line_criterion
 from qnet.evaluation.purity import Scan, purity_completeness
-from qnet.evaluation.reliability import Reliability, bal, calibration
+from qnet.evaluation.reliability import bal, calibration
+from qnet.evaluation.report import Comparison, Evaluation
 from qnet.evaluation.sample import Sample, Truth, as_result, as_truth, match
 from qnet.evaluation.velocities import line_confusion, redshift_errors
 from qnet.io.training_data import Z_LIM
@@ -35,137 +32,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 #: Kinds of truth that `evaluate` takes.
-TruthLike = Truth | PathLike | Sequence[PathLike] | Mapping[int, TruthRecord]
-
-#: Format of the JSON, for readers of later versions.
-FORMAT, FORMAT_VERSION = "qnet-evaluation", 1
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Metrics, tables and curves of one catalogue.
-
-    Attributes
-    ----------
-    name, kind, criterion : str
-        The catalogue, its classifier, and its criterion of a quasar.
-    options : Options
-    counts : mapping of str to int
-        Rows and objects that were matched and were not.
-    metrics : tuple of Metric
-    classes, lines : Confusion
-        True class by called class; line that was there by line that it was taken for.
-    scans : tuple of Scan
-        Purity and completeness against the threshold of the confidences, and of the score.
-    calibration : Reliability or None
-        None for a catalogue without score.
-    sample : Sample
-        The rows themselves, for figures.
-
-    Examples
-    --------
-    >>> import qnet
-    >>> from astropy.table import Table
-    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
-    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
-    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
-    >>> evaluation = qnet.evaluate(Table(rows), {1: quasar, 2: star, 3: quasar})
-    >>> evaluation.counts["true quasars without a row"]
-    1
-    >>> evaluation.metric("completeness", "true QSO_LZ").value
-    1.0
-    >>> print(evaluation.to_text().splitlines()[0])
-    catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
-    """
-
-    name: str
-    kind: str
-    criterion: str
-    options: Options
-    counts: Mapping[str, int]
-    metrics: tuple[Metric, ...]
-    classes: Confusion
-    lines: Confusion
-    scans: tuple[Scan, ...]
-    calibration: Reliability | None
-    sample: Sample
-
-    def metric(self, name: str, where: str = "") -> Metric:
-        """One of the metrics, by its name and what it is about; InputError where there is none."""
-        for metric in self.metrics:
-            if (metric.name, metric.where) == (name, where):
-                return metric
-        raise InputError(f"{self.name} has no metric {name!r} of {where!r}")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The evaluation as JSON has it; NaN is None."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "rule": self.criterion,
-            "counts": dict(self.counts),
-            "metrics": [as_json(metric) for metric in self.metrics],
-            "class_confusion": as_json(self.classes),
-            "line_confusion": as_json(self.lines),
-            "scans": [as_json(scan) for scan in self.scans],
-            "calibration": None if self.calibration is None else as_json(self.calibration),
-        }
-
-    def to_json(self) -> str:
-        """The evaluation as JSON."""
-        return Comparison((self,), None).to_json()
-
-    def to_text(self) -> str:
-        """The evaluation as text: tables, each with the definitions of its numbers."""
-        return report.render([self])
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Comparison:
-    """Evaluations of several catalogues against one truth.
-
-    Attributes
-    ----------
-    evaluations : tuple of Evaluation
-        Of all rows of each catalogue that have truth.
-    common : tuple of Evaluation or None
-        Of the rows whose objects are in every catalogue; None for a single one.
-
-    Examples
-    --------
-    >>> import qnet
-    >>> from astropy.table import Table
-    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
-    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
-    >>> both = qnet.evaluation.compare([rows, rows[:1]], truth)
-    >>> [each.metric("completeness").n for each in both.common]
-    [1, 1]
-    """
-
-    evaluations: tuple[Evaluation, ...]
-    common: tuple[Evaluation, ...] | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The comparison as JSON has it."""
-        common = None if self.common is None else [each.to_dict() for each in self.common]
-        return {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "options": dataclasses.asdict(self.evaluations[0].options),
-            "catalogues": [each.to_dict() for each in self.evaluations],
-            "common_targets": common,
-        }
-
-    def to_json(self) -> str:
-        """The comparison as JSON."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def to_text(self) -> str:
-        """The comparison as text: one column for each catalogue."""
-        text = report.render(self.evaluations, "all rows with truth")
-        if self.common is None:
-            return text
-        return f"{text}\n{report.render(self.common, 'common targets')}"
+TruthLike = PathLike | Sequence[PathLike] | Mapping[int, TruthRecord]
 
 
 def evaluate(
@@ -272,9 +139,10 @@ def compare(
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
-    results = _distinct_names(results, catalogues)
+    names = _distinct_names([result.name for result in results], catalogues)
+    results = [dataclasses.replace(r, name=name) for r, name in zip(results, names, strict=True)]
     if not any(can_apply(result, chosen) for result in results):
-        raise InputError(f"{', '.join(result.name for result in results)}: {_lacks(chosen)}")
+        raise InputError(f"{', '.join(names)}: {_lacks(chosen)}")
     known = as_truth(truth, chosen.z_lim)
     evaluations = tuple(_measure(result, known, chosen) for result in results)
     if len(results) == 1:
@@ -321,24 +189,21 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
         metrics=metrics,
         classes=class_confusion(sample, options),
         lines=lines,
-        scans=_scans(sample, options),
+        scans=tuple(_scans(sample, options)),
         calibration=curve,
         sample=sample,
     )
 
 
-def _scans(sample: Sample, options: Options) -> tuple[Scan, ...]:
+def _scans(sample: Sample, options: Options) -> Iterator[Scan]:
     """Purity and completeness against the thresholds that the catalogue has."""
-    result, scans = sample.result, []
+    result = sample.result
     _, min_lines = line_criterion(result, options)
     scores = [(result.c_lines, min_lines, "line confidence"), (result.score, 1, result.score_name)]
     for score, needed, label in scores:
-        if score is None:
-            continue
-        confidence = np.where(result.never_qso, np.nan, np.atleast_2d(score.T))
-        scans.append(
-            purity_completeness(
-                confidence,
+        if score is not None:
+            yield purity_completeness(
+                np.where(result.never_qso, np.nan, np.atleast_2d(score.T)),
                 result.zbest,
                 sample.Y,
                 sample.z,
@@ -347,28 +212,18 @@ def _scans(sample: Sample, options: Options) -> tuple[Scan, ...]:
                 level=options.level,
                 label=label if needed == 1 else f"{label}, {needed} lines",
             )
-        )
-    return tuple(scans)
 
 
-def _distinct_names(
-    results: Sequence[Result], sources: Sequence[Result | PathLike | Table]
-) -> list[Result]:
-    """Results under names that differ: the paths, else numbers, where file names do not."""
-    names = [result.name for result in results]
-    paths = [
-        os.fspath(source) if isinstance(source, (str, os.PathLike)) else name
-        for source, name in zip(sources, names, strict=True)
-    ]
+def _distinct_names(names: list[str], sources: Sequence[Any]) -> list[str]:
+    """Names that differ: the paths, else numbers, where file names do not."""
+    both = zip(names, sources, strict=True)
+    paths = [os.fspath(s) if isinstance(s, (str, os.PathLike)) else name for name, s in both]
     names = [
         path if names.count(name) > 1 else name for name, path in zip(names, paths, strict=True)
     ]
-    names = [
+    return [
         f"{name} ({number})" if names.count(name) > 1 else name
         for number, name in enumerate(names, start=1)
-    ]
-    return [
-        dataclasses.replace(result, name=name) for result, name in zip(results, names, strict=True)
     ]
 
 

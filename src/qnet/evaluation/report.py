@@ -1,18 +1,26 @@
-"""Report of evaluations as text: tables, each followed by the definitions of its numbers."""
+"""Evaluation of one catalogue, comparison of several, and their reports as text and JSON."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from qnet.evaluation.metric import Metric
+from qnet.core.errors import InputError
+from qnet.evaluation.breakdown import Confusion
+from qnet.evaluation.metric import Metric, as_json
+from qnet.evaluation.options import Options
+from qnet.evaluation.purity import Scan
+from qnet.evaluation.reliability import Reliability
+from qnet.evaluation.sample import Sample
 
-if TYPE_CHECKING:
-    from qnet.evaluation.breakdown import Confusion
-    from qnet.evaluation.evaluation import Evaluation
+#: Format of the JSON, for readers of later versions.
+_FORMAT, _FORMAT_VERSION = "qnet-evaluation", 1
+
 
 #: Width of the definitions.
 _WIDTH = 100
@@ -23,61 +31,168 @@ _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _SCAN_COLUMNS = ("purity", "strict_purity", "completeness")
 
 
-def render(evaluations: Sequence[Evaluation], title: str = "") -> str:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Metrics, tables and curves of one catalogue.
+
+    Attributes
+    ----------
+    name, kind, criterion : str
+        The catalogue, its classifier, and its criterion of a quasar.
+    options : Options
+    counts : mapping of str to int
+        Rows and objects that were matched and were not.
+    metrics : tuple of Metric
+    classes, lines : Confusion
+        True class by called class; line that was there by line that it was taken for.
+    scans : tuple of Scan
+        Purity and completeness against the threshold of the confidences, and of the score.
+    calibration : Reliability or None
+        None for a catalogue without score.
+    sample : Sample
+        The rows themselves, for figures.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
+    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
+    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
+    >>> evaluation = qnet.evaluate(Table(rows), {1: quasar, 2: star, 3: quasar})
+    >>> evaluation.counts["true quasars without a row"]
+    1
+    >>> evaluation.metric("completeness", "true QSO_LZ").value
+    1.0
+    >>> print(evaluation.to_text().splitlines()[0])
+    catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
+    """
+
+    name: str
+    kind: str
+    criterion: str
+    options: Options
+    counts: Mapping[str, int]
+    metrics: tuple[Metric, ...]
+    classes: Confusion
+    lines: Confusion
+    scans: tuple[Scan, ...]
+    calibration: Reliability | None
+    sample: Sample
+
+    def metric(self, name: str, where: str = "") -> Metric:
+        """One of the metrics, by its name and what it is about; InputError where there is none."""
+        for metric in self.metrics:
+            if (metric.name, metric.where) == (name, where):
+                return metric
+        raise InputError(f"{self.name} has no metric {name!r} of {where!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation as JSON has it; NaN is None."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "rule": self.criterion,
+            "counts": dict(self.counts),
+            "metrics": [as_json(metric) for metric in self.metrics],
+            "class_confusion": as_json(self.classes),
+            "line_confusion": as_json(self.lines),
+            "scans": [as_json(scan) for scan in self.scans],
+            "calibration": None if self.calibration is None else as_json(self.calibration),
+        }
+
+    def to_json(self) -> str:
+        """The evaluation as JSON."""
+        return Comparison((self,), None).to_json()
+
+    def to_text(self) -> str:
+        """The evaluation as text: tables, each with the definitions of its numbers."""
+        return _render([self])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """Evaluations of several catalogues against one truth.
+
+    Attributes
+    ----------
+    evaluations : tuple of Evaluation
+        Of all rows of each catalogue that have truth.
+    common : tuple of Evaluation or None
+        Of the rows whose objects are in every catalogue; None for a single one.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> from astropy.table import Table
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> both = qnet.evaluation.compare([rows, rows[:1]], truth)
+    >>> [each.metric("completeness").n for each in both.common]
+    [1, 1]
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    common: tuple[Evaluation, ...] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as JSON has it."""
+        common = None if self.common is None else [each.to_dict() for each in self.common]
+        return {
+            "format": _FORMAT,
+            "format_version": _FORMAT_VERSION,
+            "options": dataclasses.asdict(self.evaluations[0].options),
+            "catalogues": [each.to_dict() for each in self.evaluations],
+            "common_targets": common,
+        }
+
+    def to_json(self) -> str:
+        """The comparison as JSON."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def to_text(self) -> str:
+        """The comparison as text: one column for each catalogue."""
+        text = _render(self.evaluations, "all rows with truth")
+        if self.common is None:
+            return text
+        return f"{text}\n{_render(self.common, 'common targets')}"
+
+
+def _render(evaluations: Sequence[Evaluation], title: str = "") -> str:
     """Tables of several evaluations of one truth; the title says of which rows."""
     lines = [f"== {title} ==", ""] if title else []
     if not evaluations:
         return "\n".join([*lines, "no object is in every catalogue", ""])
-    lines += _heads(evaluations)
-    level = 100 * evaluations[0].options.level
+    lines += [f"{each.name} ({each.kind}): a quasar is {each.criterion}" for each in evaluations]
+    names = dict.fromkeys(name for each in evaluations for name in each.counts)
+    rows = [[name, *(str(each.counts.get(name, "-")) for each in evaluations)] for name in names]
+    lines += ["", *_table(["counts", *(each.name for each in evaluations)], rows), ""]
+    options = evaluations[0].options
     lines += [
-        f"Each number: value [{level:g} % interval] sample size. Intervals: Wilson's on fractions, "
-        "bootstrap",
-        f"({evaluations[0].options.nboot} samples) on the others.",
+        f"Each number: value [{100 * options.level:g} % interval] sample size. Intervals: Wilson's "
+        "on fractions, bootstrap",
+        f"({options.nboot} samples) on the others.",
         "",
     ]
-    sections = dict.fromkeys(metric.section for each in evaluations for metric in each.metrics)
     defined: set[str] = set()
-    for section in sections:
+    for section in dict.fromkeys(metric.section for each in evaluations for metric in each.metrics):
         lines += [*_section(evaluations, section, defined), ""]
-        if section == "classification":
-            for each in evaluations:
-                lines += [*_scans(each), *_confusion("class confusion", each, each.classes)]
-        if section == "redshift errors":
-            for each in evaluations:
-                lines += _confusion("line confusion", each, each.lines)
+        for each in evaluations:
+            if section == "classification":
+                lines += [*_scans(each), *_confusion(f"{each.name}: class confusion", each.classes)]
+            if section == "redshift errors":
+                lines += _confusion(f"{each.name}: line confusion", each.lines)
     return "\n".join(lines)
-
-
-def _heads(evaluations: Sequence[Evaluation]) -> Iterator[str]:
-    for each in evaluations:
-        yield f"{each.name} ({each.kind}): a quasar is {each.criterion}"
-    yield ""
-    names = list(dict.fromkeys(name for each in evaluations for name in each.counts))
-    rows = [[name, *(str(each.counts.get(name, "-")) for each in evaluations)] for name in names]
-    yield from _table(["counts", *(each.name for each in evaluations)], rows)
-    yield ""
 
 
 def _section(evaluations: Sequence[Evaluation], section: str, defined: set[str]) -> Iterator[str]:
     """One table, then the definitions; those in `defined` were printed above."""
-    found = [
-        {
-            (metric.name, metric.where): metric
-            for metric in each.metrics
-            if metric.section == section
-        }
-        for each in evaluations
-    ]
-    keys = list(dict.fromkeys(key for metrics in found for key in metrics))
-    rows = [
-        [name, where, *(_cell(metrics.get((name, where))) for metrics in found)]
-        for name, where in keys
-    ]
+    metrics = [m for each in evaluations for m in each.metrics if m.section == section]
+    found = [{(m.name, m.where): m for m in each.metrics} for each in evaluations]
+    keys = dict.fromkeys((metric.name, metric.where) for metric in metrics)
+    rows = [[*key, *(_cell(table.get(key)) for table in found)] for key in keys]
     yield from _table([section, "of", *(each.name for each in evaluations)], rows)
-    definitions = {
-        metric.name: metric.definition for metrics in found for metric in metrics.values()
-    }
+    definitions = {metric.name: metric.definition for metric in metrics}
     if known := [name for name in definitions if name in defined]:
         yield from _wrap(f"{', '.join(known)}: as above, of the rows named.")
     for name, definition in definitions.items():
@@ -106,31 +221,26 @@ def _scans(each: Evaluation) -> Iterator[str]:
             at = int(np.abs(scan.thresholds - threshold).argmin())
             row = [f"{scan.thresholds[at]:.2f}"]
             for name in _SCAN_COLUMNS:
-                value, low, high = (
-                    getattr(scan, f"{name}{end}")[at] for end in ("", "_low", "_high")
-                )
-                finite = np.isfinite(value)
-                row.append(f"{value:.4f} [{low:.4f}, {high:.4f}]" if finite else "-")
+                value, low, high = (getattr(scan, name + end)[at] for end in ("", "_low", "_high"))
+                row.append(f"{value:.4f} [{low:.4f}, {high:.4f}]" if np.isfinite(value) else "-")
             rows.append([*row, str(scan.ncalled[at]), str(scan.nquasars)])
         heads = [f"{scan.label} >", *_SCAN_COLUMNS, "called, not BAD", "true quasars"]
         yield f"{each.name}: threshold on {scan.label}; definitions as above"
-        yield from _table(heads, rows)
-        yield ""
+        yield from (*_table(heads, rows), "")
 
 
-def _confusion(title: str, each: Evaluation, table: Confusion) -> Iterator[str]:
-    """A table of counts, rows and columns without any left out of the larger ones."""
-    yield f"{each.name}: {title}"
-    yield from _wrap(f"{table.definition}.")
+def _confusion(title: str, table: Confusion) -> list[str]:
+    """A table of counts; of lines, without rows and columns of zeros."""
+    lines = [title, *_wrap(f"{table.definition}.")]
     if not table.counts.any():
-        yield from ("  none", "")
-        return
-    square = table.rows == table.columns
-    keep = [i for i, row in enumerate(table.counts) if row.any() or not square]
-    columns = [j for j, column in enumerate(table.counts.T) if column.any() or not square]
-    rows = [[table.rows[i], *(str(table.counts[i, j]) for j in columns)] for i in keep]
-    yield from _table(["", *(table.columns[j] for j in columns)], rows)
-    yield ""
+        return [*lines, "  none", ""]
+    whole = table.rows != table.columns
+    columns = np.flatnonzero(table.counts.any(axis=0) | whole)
+    rows = [
+        [table.rows[row], *map(str, table.counts[row, columns])]
+        for row in np.flatnonzero(table.counts.any(axis=1) | whole)
+    ]
+    return [*lines, *_table(["", *(table.columns[column] for column in columns)], rows), ""]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -86,11 +86,9 @@ class Sample:
 
 
 def as_truth(
-    truth: Truth | PathLike | Sequence[PathLike] | Mapping[int, TruthRecord], z_lim: float = Z_LIM
+    truth: PathLike | Sequence[PathLike] | Mapping[int, TruthRecord], z_lim: float = Z_LIM
 ) -> Truth:
     """Truth from files, or from records by id (which have no magnitudes and S/N)."""
-    if isinstance(truth, Truth):
-        return truth
     if isinstance(truth, Mapping):
         records: Mapping[int, TruthRecord] = truth
         ids, columns = np.zeros(0, dtype=np.int64), dict[str, FloatArray]()

@@ -64,7 +64,7 @@ def with_statistics(network, seed=0):
 @pytest.mark.parametrize("arch", [ARCH, VERIFYING, LOOKING])
 def test_the_twin_gives_the_same_answers(keras, arch):
     keras.utils.set_random_seed(1)
-    network = with_statistics(twin().build_refiner(arch, dropout=0.3))
+    network = with_statistics(twin().build_stage(arch, dropout=0.3))
     arrays = twin().take_arrays(network, arch.shapes())
     assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
     X = np.random.default_rng(2).normal(size=(20, arch.window.npooled, 2)).astype(np.float32)
@@ -162,7 +162,7 @@ def test_every_validation_sees_the_same_spectra(survey):
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.flatnonzero(data.Y[:, 2:4].any(axis=1))[:200]
     batches = Batches(data, rows, 32, RefineMaker(ARCH, Augmentation()), 64)
-    network = twin().build_refiner(ARCH)
+    network = twin().build_stage(ARCH)
     network.compile(optimizer=keras.optimizers.SGD(0.0), loss=twin().refine_loss)
     for name in ("refine_bn_1", "refine_bn_2", "refine_bn_3", "refine_bn_fc"):
         network.get_layer(name).momentum = 1.0  # nothing changes from epoch to epoch

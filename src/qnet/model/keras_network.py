@@ -17,7 +17,7 @@ from keras import layers, ops
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
-from qnet.model.architecture import Architecture, RefineArchitecture, quasarnet_layers
+from qnet.model.architecture import Architecture, Stage, quasarnet_layers
 from qnet.model.keras_config import RESCALE_SCALE, RESCALE_SHIFT, KerasNetwork
 from qnet.model.layers import (
     PRECISE,
@@ -152,13 +152,13 @@ def _quasarnet(
     return keras.Model(inputs, outputs + redshift, name="QuasarNET")
 
 
-def build_refiner(arch: RefineArchitecture, *, dropout: float = 0.0) -> keras.Model:
-    """The second stage in Keras, untrained: (nspec, npooled, 2) to (nspec, arch.noutputs).
+def build_stage(arch: Stage, *, dropout: float = 0.0) -> keras.Model:
+    """A network with one head in Keras, untrained: the second stage, for one.
 
     `dropout` is the fraction of the activations dropped before the dense layer, in training.
     """
     inputs, (output,) = _build(arch.layers, {arch.layers.common.name: dropout})
-    return keras.Model(inputs, output, name="Refiner")
+    return keras.Model(inputs, output, name=type(arch).__name__)
 
 
 def _build(

@@ -206,7 +206,7 @@ def train_refiner(
     if finder is not None:
         _bins_of(finder)
     check_request(folder, 1, (data, truth), resume=resume, overwrite=overwrite)
-    from qnet.model.keras_network import build_refiner, refine_loss, take_arrays
+    from qnet.model.keras_network import build_stage, refine_loss, take_arrays
 
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     grid = architecture.window.grid
@@ -230,7 +230,7 @@ def train_refiner(
             "sources": sources(spectra, truth),
         },
         network=new_network(
-            lambda: build_refiner(architecture, dropout=dropout), settings.seed, settings.precision
+            lambda: build_stage(architecture, dropout=dropout), settings.seed, settings.precision
         ),
         loss=refine_loss,
         batches=batches,

@@ -72,14 +72,10 @@ AB_ZERO_POINT = 48.60
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Objects:
-    """Noiseless spectra, flux [1e-17 erg/s/cm2/Angstrom] of shape (nspec, NPIX), and their truth.
+    """Noiseless spectra and their truth."""
 
-    The truth holds TRUEZ, TRUESPECTYPE ('QSO', 'GALAXY', 'STAR', 'SKY'), TRUESUBTYPE, BAL_FLAG_VI,
-    BI_CIV [km/s], RMAG (AB), and columns of the kind's own.
-    """
-
-    flux: Float32Array
-    truth: Mapping[str, AnyArray]
+    flux: Float32Array  # [1e-17 erg/s/cm2/Angstrom], shape (nspec, NPIX)
+    truth: Mapping[str, AnyArray]  # common columns (see `qnet.simulation.Batch`), the kind's own
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -118,10 +114,7 @@ def positive(flux: Float32Array) -> Float32Array:
 def shift(
     flux: npt.NDArray[np.floating], z: FloatArray, *, start: float = STAR_FRAME.start
 ) -> Float32Array:
-    """Rest-frame spectra from log wavelength `start` on, seen on `FRAME` at redshifts.
-
-    Linear between pixels; beyond the ends of `flux` its end values.
-    """
+    """Rest-frame spectra from log wavelength `start` on `FRAME`, linear, end values beyond."""
     position = (FRAME.start - start - np.log10(1.0 + z)) / LOGLAM_STEP
     first = np.floor(position).astype(np.int64)
     part = (position - first).astype(np.float32)
@@ -140,11 +133,7 @@ def shift(
 
 
 def see_at(bank: Float32Array, which: npt.ArrayLike, z: FloatArray) -> Float32Array:
-    """Shapes on `QUASAR_FRAME`, `bank[which]`, seen on `FRAME` at redshifts.
-
-    The shift is by whole pixels: at most half a pixel, 35 km/s, is lost, which matters for no
-    broad shape. Narrow lines are made with `profiles.add_gaussians`.
-    """
+    """Broad shapes on `QUASAR_FRAME`, `bank[which]`, on `FRAME` at redshifts, in whole pixels."""
     first = np.rint((np.log10(1 + Z_MAX) - np.log10(1 + z)) / LOGLAM_STEP).astype(np.int64)
     windows = np.lib.stride_tricks.sliding_window_view(bank, NPIX, axis=1)
     seen: Float32Array = windows[np.broadcast_to(which, first.shape), first]

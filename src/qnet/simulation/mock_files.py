@@ -30,11 +30,7 @@ _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
 
 
 class CoaddWriter(FitsWriter):
-    """A DESI coadd file of `nspec` spectra, written batch by batch; a context manager.
-
-    HDUs: for each camera WAVELENGTH, FLUX, IVAR, MASK; FIBERMAP. `cards` are added to the header of
-    HDU 0.
-    """
+    """A DESI coadd file of `nspec` spectra, written batch by batch; a context manager."""
 
     def __init__(
         self, path: PathLike, nspec: int, *, overwrite: bool = False, cards: Sequence[Card] = ()
@@ -49,11 +45,7 @@ class CoaddWriter(FitsWriter):
         self._fibermap: list[Columns] = []
 
     def write(self, spectra: Spectra, spectype: AnyArray, rmag: AnyArray) -> None:
-        """Append spectra on the same wavelengths in every batch; pixels of ivar 0 are masked.
-
-        `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others TGT), `rmag` the r
-        magnitude (for FLUX_R).
-        """
+        """Append spectra, of the same wavelengths in every batch; pixels of ivar 0 are masked."""
         for camera in spectra.cameras:
             if self.row == 0:
                 self._start(camera)
@@ -90,12 +82,7 @@ class CoaddWriter(FitsWriter):
 
 
 class SpecFolder:
-    """A folder of SDSS spec files, spec-PPPP-MJD-FFFF.fits, written batch by batch.
-
-    A context manager: the folder has a temporary name, and gets its own on leaving without an
-    error. A folder that holds anything but spec files is never replaced. `cards` are added to the
-    header of HDU 0 of each file.
-    """
+    """A folder of SDSS spec files, written batch by batch; named on leaving without an error."""
 
     def __init__(
         self, path: PathLike, *, overwrite: bool = False, cards: Sequence[Card] = ()
@@ -120,12 +107,7 @@ class SpecFolder:
             shutil.rmtree(self._partial, ignore_errors=True)
 
     def write(self, spectra: Spectra, spectype: AnyArray, model: AnyArray, wdisp: AnyArray) -> None:
-        """Write a file for each spectrum, of one camera, with the ids PLATE, MJD and FIBERID.
-
-        `spectype` is the true type ('SKY' gives OBJTYPE SKY, all others QSO, a quasar target),
-        `model` the noiseless spectra (nspec, npix), `wdisp` the standard deviation of the line
-        spread function (npix,) [pixel].
-        """
+        """Write a file for each spectrum; `wdisp` is the sigma of the line spread [pixel]."""
         camera = spectra.cameras[0]
         loglam = np.log10(camera.wave).astype(np.float32)
         for row in range(len(spectra)):

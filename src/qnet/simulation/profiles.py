@@ -18,15 +18,12 @@ _NARROWEST = 0.6
 
 
 class Gaussians(NamedTuple):
-    """Profiles: spectrum, observed centre [A], standard deviation [km/s], area [observed A].
+    """Gaussian profiles in log wavelength."""
 
-    The area is an observed equivalent width where the spectra are ratios to a continuum.
-    """
-
-    row: IntArray
-    wave: FloatArray
-    sigma: FloatArray
-    area: FloatArray
+    row: IntArray  # spectrum
+    wave: FloatArray  # observed centre [A]
+    sigma: FloatArray  # standard deviation [km/s]
+    area: FloatArray  # [observed A], an equivalent width in spectra that are ratios to a continuum
 
 
 def gaussians(row: Any, wave: Any, sigma: Any, area: Any) -> Gaussians:
@@ -38,11 +35,7 @@ def gaussians(row: Any, wave: Any, sigma: Any, area: Any) -> Gaussians:
 
 
 def add_gaussians(spectra: Float32Array, profiles: Gaussians) -> None:
-    """Add profiles to spectra on `FRAME`, C-contiguous, in place.
-
-    Profiles outside the frame are left out; those narrower than 0.6 pixels are widened to that,
-    with the same area.
-    """
+    """Add profiles, of at least 0.6 pixels, to spectra on `FRAME`, C-contiguous, in place."""
     npix = spectra.shape[1]
     centre = FRAME.pixel(profiles.wave)
     sigma = np.maximum(profiles.sigma / PIXEL_KMS, _NARROWEST)

@@ -121,16 +121,13 @@ def draw_damped(rng: Generator, z: FloatArray) -> tuple[Systems, FloatArray]:
 
 
 def add_damped(tau: Float32Array, systems: Systems, log_n: FloatArray) -> None:
-    """Add the damped Lyman alpha and beta lines to optical depths, in place.
-
-    The wings are the Lorentzian of natural broadening (Draine 2011, eq. 6.38 and 9.24); the core,
-    where the line is black anyway, is flat within some 40 km/s. `log_n` is log10 N_HI [1/cm2].
-    """
+    """Add damped Lyman alpha and beta of log10 N_HI [1/cm2] to optical depths, in place."""
     half = int(_WING_KMS / SPEED_OF_LIGHT / np.log(10) / LOGLAM_STEP)
     offset = np.arange(-half, half + 1)
     for (rest, strength), damping in zip(LYMAN_SERIES[:2], DAMPING, strict=True):
         centre = np.rint(FRAME.pixel(rest * (1 + systems.z)))
         velocity = SPEED_OF_LIGHT * np.expm1(offset * LOGLAM_STEP * np.log(10))
+        # Natural broadening (Draine 2011, eq. 6.38 and 9.24), flat in the core.
         hertz2 = (velocity**2 + _CORE_KMS**2) * (1e13 / rest) ** 2
         shape = CLASSICAL * strength * damping / (4 * np.pi**2) / hertz2
         for row, first, column in zip(
@@ -154,11 +151,7 @@ def _growth() -> tuple[FloatArray, FloatArray]:
 def line_profiles(
     rng: Generator, systems: Systems, width: FloatArray, metals: tuple[tuple[str, float], ...]
 ) -> Gaussians:
-    """Profiles of the optical depth of metal lines of absorbers.
-
-    `width` is the rest equivalent width of the leading line [Angstrom], after exp(-tau); `metals`
-    the lines, as `qnet.lines` names them, and their widths relative to it.
-    """
+    """Optical-depth profiles of metal lines, `width` being that of the leading line [rest A]."""
     depth_nodes, area_nodes = _growth()
     rest = np.array([absorber_IGM[name] for name, _ in metals])
     ratio = np.array([relative for _, relative in metals])

@@ -57,14 +57,10 @@ _RED, _BLUE = 22, 450
 
 
 class Troughs(NamedTuple):
-    """Broad absorption of the spectra `row`, shape (nbal,), and whether low ions and iron absorb.
+    """Broad absorption, and whether low ions and iron absorb, shape (nbal,)."""
 
-    `transmission` is the light that CIV lets through, shape (nbal, _BLUE + _RED), in pixels of the
-    frame from `_BLUE` pixels blueward of the line to `_RED` redward of it.
-    """
-
-    row: IntArray
-    transmission: Float32Array
+    row: IntArray  # of the spectrum
+    transmission: Float32Array  # of CIV, (nbal, _BLUE + _RED), from blueward of the line to redward
     low_ion: BoolArray
     iron: BoolArray
 
@@ -76,12 +72,8 @@ def balnicity(
     limits: tuple[float, float] = BI_RANGE,
     width: float = BI_WIDTH,
 ) -> FloatArray:
-    """Balnicity index [km/s] of spectra (Weymann et al. 1991, ApJ 373, 23, appendix A).
-
-    The integral over velocity [km/s], ascending, of (1 - f/0.9) C, where C is 1 once 1 - f/0.9 has
-    been positive for `width` without a break, counted from the lower limit outwards, and 0
-    elsewhere: the first `width` of each trough does not count. NaN (no spectrum) ends a trough.
-    """
+    """Balnicity index [km/s] (Weymann et al. 1991, appendix A), of ascending velocity; NaN: gap."""
+    # Integral of 1 - f/0.9 where that was positive for `width`; the first `width` does not count.
     step = np.gradient(velocity)
     depth = np.nan_to_num(1 - np.asarray(transmission, dtype=np.float64) / BI_DEPTH, nan=-1.0)
     inside = (velocity >= limits[0]) & (velocity <= limits[1])
@@ -95,11 +87,7 @@ def balnicity(
 
 
 def draw(rng: Generator, z: FloatArray, fraction: float = FRACTION) -> Troughs:
-    """Draw broad absorption for a fraction of the quasars that have CIV in view.
-
-    Where CIV lies blueward of the spectrum only troughs of low ions can be seen, so that only
-    quasars that have them are drawn there.
-    """
+    """Draw broad absorption for a fraction of the quasars with CIV, or low ions, in view."""
     if not 0 <= fraction <= 1:
         raise InputError(f"bal_fraction must be from 0 to 1, not {fraction}")
     low_ion, iron = rng.random((2, len(z)))
@@ -182,10 +170,7 @@ def truth(troughs: Troughs, z: FloatArray) -> Columns:
 
 
 def absorb(flux: Float32Array, troughs: Troughs, z: FloatArray) -> None:
-    """Put the troughs of all ions into the light of nuclei on `FRAME`, in place.
-
-    The host's light does not pass through the outflow.
-    """
+    """Put the troughs of all ions into the light of nuclei, without host, on `FRAME`, in place."""
     light = np.log(np.maximum(troughs.transmission, 1e-4))
     for i, row in enumerate(troughs.row):
         ions = list(HIGH_IONS)

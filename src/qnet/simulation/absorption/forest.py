@@ -55,30 +55,18 @@ _NFFT = 5000
 
 
 def effective_depth(z: FloatArray) -> FloatArray:
-    """Effective optical depth of the Lyman-alpha forest, -ln of its mean transmission.
-
-    To z = 2: Faucher-Giguere et al. 2008, ApJ 688, 85, 0.0018 (1+z)**3.92. From 2.4 to 4.6: Becker
-    et al. 2013, MNRAS 430, 2067, eq. 5, 0.751 ((1+z)/4.5)**2.90 - 0.132. From 5 to 5.5: Fan et al.
-    2006, AJ 132, 117, eq. 5, 0.85 ((1+z)/5)**4.3, and beyond 5.5 their (1+z)**10.9. In the gaps
-    the log of the depth is linear in redshift.
-    """
-    nodes, depths = _depth_nodes()
-    return np.asarray(np.exp(np.interp(z, nodes, np.log(depths))), dtype=np.float64)
-
-
-@functools.lru_cache(maxsize=1)
-def _depth_nodes() -> tuple[FloatArray, FloatArray]:
-    """Redshifts and effective optical depths there."""
+    """Effective optical depth of the Lyman-alpha forest, -ln of its mean transmission."""
     low, middle = np.linspace(0.0, 2.0, 81), np.linspace(2.4, 4.6, 81)
     high, late = np.linspace(5.0, 5.5, 21), np.linspace(5.525, 7.5, 80)
-    at_5_5 = 0.85 * (6.5 / 5) ** 4.3
     depths = [
-        0.0018 * (1 + low) ** 3.92,
-        0.751 * ((1 + middle) / 4.5) ** 2.90 - 0.132,
-        0.85 * ((1 + high) / 5) ** 4.3,
-        at_5_5 * ((1 + late) / 6.5) ** 10.9,
+        0.0018 * (1 + low) ** 3.92,  # Faucher-Giguere et al. 2008, ApJ 688, 85
+        0.751 * ((1 + middle) / 4.5) ** 2.90 - 0.132,  # Becker et al. 2013, MNRAS 430, 2067, eq. 5
+        0.85 * ((1 + high) / 5) ** 4.3,  # Fan et al. 2006, AJ 132, 117, eq. 5, and its (1+z)**10.9
+        0.85 * (6.5 / 5) ** 4.3 * ((1 + late) / 6.5) ** 10.9,
     ]
-    return np.concatenate([low, middle, high, late]), np.concatenate(depths)
+    # In the gaps the log of the depth is linear in redshift.
+    nodes, log_depths = np.concatenate([low, middle, high, late]), np.log(np.concatenate(depths))
+    return np.asarray(np.exp(np.interp(z, nodes, log_depths)), dtype=np.float64)
 
 
 @functools.lru_cache(maxsize=1)

@@ -120,12 +120,8 @@ def make_instrument(survey: str) -> Instrument:
 def sky_lines(
     detector: Detector, velocity: float = 0.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Flux density [1e-17 erg/s/cm2/A] of the sky lines by family, and two derivatives of it.
-
-    Its change for a displacement by one standard deviation of the line spread function, and for a
-    standard deviation larger by one part (first order); shape (nfamilies, npix) each. `velocity` is
-    that of the frame against the observatory [km/s]: surveys move spectra to the barycentre.
-    """
+    """Sky lines [1e-17 erg/s/cm2/A] (nfamilies, npix), derivatives by shift/sigma, ln sigma."""
+    # Surveys move spectra to the barycentre: `velocity` of the frame [km/s].
     lines = np.array(night.LINES)
     centre = lines[:, 0] * (1 + velocity / SPEED_OF_LIGHT)
     family = night.family(lines[:, 0])
@@ -191,11 +187,7 @@ def _detector(
 
 
 def _resample(wave: FloatArray, sigma: FloatArray) -> Any:
-    """Matrix from `FRAME` to native pixels: a Gaussian, never narrower than the frame resolves.
-
-    The frame has pixels of 69 km/s. A Gaussian under 0.4 of them is no longer sampled, so there its
-    width is 0.4 pixels: the spectra of DESI's Z camera are smoother than DESI's by that much.
-    """
+    """Matrix from `FRAME` to native pixels: a Gaussian of at least 0.4 frame pixels, sampled."""
     pixel = FRAME.pixel(wave)
     width = np.maximum(sigma / (wave * np.log(10) * LOGLAM_STEP), 0.4)
     reach = np.arange(-6, 7)

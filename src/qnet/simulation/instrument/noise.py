@@ -203,11 +203,8 @@ def _expose(
 
 
 def _dip(detector: Detector, night: _Night) -> Float32Array:
-    """Factor on the variance of DESI's B camera: a dip in throughput near 4400 Angstrom.
-
-    In the spectra that the curves were measured on it is there in one of two spectrographs, at 4365
-    and from 4365 to 4425 Angstrom, with factors of 1.6 to 3.
-    """
+    """Factor on the variance of DESI's B camera: a dip in throughput near 4400 Angstrom."""
+    # In the measured spectra in one of two spectrographs, at 4365 to 4425 A, factors of 1.6 to 3.
     rng, nspec = night.rng, night.nspec
     height = np.where(rng.random(nspec) < 0.5, rng.uniform(0.5, 2.0, nspec), 0.0)
     centre, width = rng.uniform(4350, 4420, nspec), rng.uniform(8, 30, nspec)
@@ -278,13 +275,11 @@ def _add_strays(
 
 
 def _add_hits(flux: Float32Array, sigma: Float32Array, night: _Night) -> None:
-    """Add cosmic rays that the pipeline did not find, 1 to 3 pixels wide, in place.
-
-    One in five is negative: found in the wrong exposure, or in the sky.
-    """
+    """Add cosmic rays that the pipeline did not find, 1 to 3 pixels wide, in place."""
     rng, (nspec, npix) = night.rng, flux.shape
     count = rng.poisson(night.errors.hits * npix / 1000 * nspec)
     row, pixel = rng.integers(nspec, size=count), rng.integers(npix, size=count)
+    # One in five is negative: found in the wrong exposure, or in the sky.
     height = np.exp(rng.normal(np.log(8), 0.6, count)) * np.where(rng.random(count) < 0.2, -1, 1)
     width = rng.integers(1, 4, size=count)
     for shift, factor in enumerate((1.0, 0.7, 0.4)):

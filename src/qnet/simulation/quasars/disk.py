@@ -23,12 +23,8 @@ _BIN, _NBINS = 500.0, 101
 
 
 def disk_profiles(rng: Generator, row: IntArray, wave: FloatArray, area: FloatArray) -> Gaussians:
-    """Profiles of lines from relativistic disks (Chen & Halpern 1989, ApJ 344, 115).
-
-    Keplerian rings, with Doppler boosting to the third power and the gravitational redshift, in
-    the limit of weak fields; the local line is a Gaussian. Bending of light is left out. `wave` and
-    `area` are observed wavelengths and equivalent widths [Angstrom], shape (nobjects, nlines).
-    """
+    """Lines of disks (Chen & Halpern 1989, ApJ 344, 115), `wave` and `area` (nobjects, nlines)."""
+    # Keplerian rings in the limit of weak fields, without bending of light.
     nobjects = len(row)
     inner = INNER[0] * (INNER[1] / INNER[0]) ** rng.random(nobjects)
     ratio = rng.uniform(*RATIO, nobjects)

@@ -94,11 +94,7 @@ def _stars() -> Float32Array:
 
 
 def starlight(z: FloatArray, young: FloatArray, tilt: FloatArray) -> Float32Array:
-    """Spectra of host galaxies on the frame, about 1 at the rest wavelength `PIVOT`.
-
-    `young` is the fraction of young stars in the light there; `tilt` a power of wavelength for
-    dust, metals and ages beyond the two.
-    """
+    """Hosts on the frame, near 1 at rest `PIVOT`, by fraction of young stars and power of wave."""
     fraction = np.asarray(young, dtype=np.float32)[:, None]
     light = see_at(_stars(), 0, z) * (1 - fraction)
     light += see_at(_stars(), 1, z) * fraction
@@ -112,13 +108,9 @@ def starlight(z: FloatArray, young: FloatArray, tilt: FloatArray) -> Float32Arra
 
 
 def host_ratio(log_l5100: FloatArray) -> FloatArray:
-    """log10 of the mean ratio of the host's light to the nucleus's at 5100 Angstrom.
-
-    `log_l5100` is log10 of lambda L_lambda of host and nucleus together there [erg/s].
-    Shen et al. 2011, ApJS 194, 45, eq. 1, which holds for log L5100 from 44 to 45.05; below, the
-    ratio goes on with a slope of -0.75 (hosts of nearly equal luminosity, as those of Seyfert
-    galaxies: Vanden Berk et al. 2006, AJ 131, 84, fig. 12); above, it is 1/100.
-    """
+    """log10 of the mean ratio of host to nucleus at 5100 A, of log lambda L of both [erg/s]."""
+    # Shen et al. 2011, ApJS 194, 45, eq. 1, for log L5100 from 44 to 45.05; below, a slope of -0.75
+    # (hosts of nearly equal luminosity: Vanden Berk et al. 2006, AJ 131, 84, fig. 12).
     x = np.asarray(log_l5100, dtype=np.float64) - 44
     inside = np.clip(x, 0.0, 1.053)
     ratio = 0.8052 - 1.5502 * inside + 0.9121 * inside**2 - 0.1577 * inside**3

@@ -123,11 +123,7 @@ def _balmer() -> Float32Array:
 def pseudo_continuum(
     z: FloatArray, fwhm: FloatArray, uv: FloatArray, optical: FloatArray, balmer: FloatArray
 ) -> Float32Array:
-    """Iron and Balmer emission on the frame, as a ratio to the power law.
-
-    Of gas of `fwhm` [km/s]; `uv` and `optical` are equivalent widths [Angstrom] in `UV_BAND` and
-    `OPTICAL_BAND`, `balmer` the height of the Balmer continuum at its edge.
-    """
+    """Iron (equivalent widths [A] in its bands) and Balmer (edge height) against the power law."""
     # The width nearest in the log.
     which = np.argmin(np.abs(np.log(np.asarray(fwhm))[:, None] - np.log(WIDTHS)), axis=1)
     ratio = see_at(_uv(), which, z) * np.asarray(uv, dtype=np.float32)[:, None]

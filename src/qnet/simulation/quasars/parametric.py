@@ -92,25 +92,7 @@ class _Kinds:
 def make(
     rng: Generator, z: npt.ArrayLike, rmag: npt.ArrayLike, *, bal_fraction: float = bal.FRACTION
 ) -> Objects:
-    """Make quasars of systemic redshifts in `Z_RANGE` and r magnitudes (AB).
-
-    The magnitude is that before absorption by intergalactic hydrogen, which matters above z = 3.6
-    and leaves nothing of r above 6. `bal_fraction` is the fraction of quasars with broad absorption
-    where CIV is in view. Truth beside the common columns:
-
-    - TRUESUBTYPE: the first that applies of 'BAL', 'DOUBLE' (double-peaked lines), 'NLS1', 'WLQ'
-      (weak lines), 'RED' (E(B-V) above 0.15), or '';
-    - BAL_FLAG_VI: 1 where broad absorption is to be seen, else 0; BI_CIV [km/s], from the
-      absorption in the spectrum, 0 where CIV is out of view. A flag with BI_CIV = 0 is a trough too
-      narrow, too slow or of another ion, and BI_CIV > 0 without a flag one too shallow for the eye:
-      neither BAL quasars nor surely none (bal = 0 in `read_data`);
-    - AI_CIV [km/s]; LOBAL, whether low ions absorb;
-    - NHI_DLA: log10 of the column [1/cm2] of the strongest damped system of 20.3 or more, 0 without
-      one; Z_DLA, its redshift, or 0;
-    - EBV [mag]; HOST_FRACTION, of the light at rest 5100 Angstrom; FWHM_HBETA, CIV_SHIFT [km/s],
-      negative to the blue; EW_OIII, EW_CIV, EW_MGII, EW_HBETA, rest, against the nucleus's power
-      law [Angstrom]; LOG_L1700 [erg/s].
-    """
+    """Quasars of systemic redshifts in `Z_RANGE`, of AB r magnitudes before hydrogen absorbs."""
     redshift, magnitude = redshifts_magnitudes(z, rmag, Z_RANGE)
     nspec = len(redshift)
     troughs = bal.draw(rng, redshift, bal_fraction)
@@ -127,17 +109,18 @@ def make(
         "TRUESUBTYPE": _subtype(kinds, absorbed["BAL_FLAG_VI"] == 1),
         **absorbed,
         "RMAG": magnitude,
+        # Of the strongest damped system: log10 of the column [1/cm2], redshift; 0 without any.
         "NHI_DLA": log_n,
         "Z_DLA": z_dla,
-        "EBV": kinds.ebv,
-        "HOST_FRACTION": kinds.host,
-        "FWHM_HBETA": lines.fwhm[:, emission.column("Hbeta")],
-        "CIV_SHIFT": lines.shift[:, emission.column("CIV")],
-        "EW_OIII": oiii,
+        "EBV": kinds.ebv,  # [mag]
+        "HOST_FRACTION": kinds.host,  # of the light at rest 5100 Angstrom
+        "FWHM_HBETA": lines.fwhm[:, emission.column("Hbeta")],  # [km/s]
+        "CIV_SHIFT": lines.shift[:, emission.column("CIV")],  # [km/s], negative to the blue
+        "EW_OIII": oiii,  # all four [rest Angstrom], against the nucleus's power law
         "EW_CIV": lines.width[:, emission.column("CIV")],
         "EW_MGII": lines.width[:, emission.column("MgII")],
         "EW_HBETA": lines.width[:, emission.column("Hbeta")],
-        "LOG_L1700": kinds.emitters.log_l1700,
+        "LOG_L1700": kinds.emitters.log_l1700,  # [erg/s]
     }
     return Objects(flux, truth)
 
@@ -241,6 +224,6 @@ def _galaxies(rng: Generator, z: FloatArray, ratio: FloatArray) -> Float32Array:
 
 
 def _subtype(kinds: _Kinds, flag: BoolArray) -> StrArray:
-    """TRUESUBTYPE: the first that applies."""
+    """TRUESUBTYPE, the first that applies: broad absorption, double-peaked, weak lines .. ."""
     conditions = [flag, kinds.double, kinds.narrow, kinds.weak, kinds.ebv > RED_EBV]
     return np.select(conditions, ["BAL", "DOUBLE", "NLS1", "WLQ", "RED"], default="")

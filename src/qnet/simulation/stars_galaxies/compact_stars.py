@@ -74,11 +74,9 @@ def white_dwarfs(rng: Generator, subtype: StrArray) -> Float32Array:
 
 
 def zeeman_depth(rng: Generator, rows: IntArray, z: FloatArray) -> Gaussians:
-    """Optical depth of the split Balmer lines of magnetic white dwarfs.
-
-    Fields of 1.5 to 20 MG, in which each line is a triplet (Wickramasinghe & Ferrario 2000,
-    section 2); the spread of the field over the disk smears the outer two.
-    """
+    """Optical depth of the Balmer triplets of magnetic white dwarfs."""
+    # Fields [MG] in which lines are triplets (Wickramasinghe & Ferrario 2000, section 2); the
+    # spread of the field over the disk smears the outer two.
     rest = np.array([6564.61, 4862.68, 4341.68, 4102.89])[None, :, None]
     field = np.exp(rng.uniform(np.log(1.5), np.log(20.0), len(rows)))[:, None, None]
     side = np.array([-1.0, 0.0, 1.0])
@@ -91,14 +89,10 @@ def zeeman_depth(rng: Generator, rows: IntArray, z: FloatArray) -> Gaussians:
 
 
 def cataclysmic(rng: Generator, polar: BoolArray) -> Float32Array:
-    """Continua of cataclysmic variables on `STAR_FRAME`.
-
-    A disk, wave^-2.3 where it is steady (Lynden-Bell 1969, Nature 223, 690: frequency^1/3) to
-    wave^0, the M dwarf that feeds it in half of them, the Balmer continuum in emission, and in
-    polars the humps of cyclotron emission at fields of 20 to 60 MG.
-    """
+    """Continua of cataclysmic variables on `STAR_FRAME`: disk, M dwarf, cyclotron humps."""
     count, wave = len(polar), STAR_FRAME.wave
     red = STAR_FRAME.near(7500.0)
+    # A steady disk has wave^-2.3 (Lynden-Bell 1969, Nature 223, 690: frequency^1/3).
     slope = rng.uniform(-2.3, 0.0, count)
     flux = np.exp(np.outer(slope, np.log(wave / 5500.0)).astype(np.float32))
     jump = rng.uniform(0.0, 0.35, count)[:, None] * np.exp(-0.5 * ((wave - 3646) / 600) ** 2)
@@ -107,7 +101,7 @@ def cataclysmic(rng: Generator, polar: BoolArray) -> Float32Array:
     dwarf /= dwarf[:, red].mean(axis=1, keepdims=True)
     ratio = np.where(rng.uniform(size=count) < 0.5, rng.uniform(0.0, 1.2, count), 0.0)
     flux += (ratio[:, None] * flux[:, red].mean(axis=1, keepdims=True)) * dwarf
-    field = rng.uniform(20.0, 60.0, count)
+    field = rng.uniform(20.0, 60.0, count)  # [MG]
     height = np.where(polar, rng.uniform(0.3, 1.5, count), 0.0)
     width = rng.uniform(0.05, 0.09, count)
     humps = np.zeros_like(flux)
@@ -123,12 +117,7 @@ def cataclysmic(rng: Generator, polar: BoolArray) -> Float32Array:
 def cataclysmic_lines(
     rng: Generator, rows: IntArray, z: FloatArray, level: FloatArray, polar: BoolArray
 ) -> Gaussians:
-    """Emission lines of cataclysmic variables of continuum `level` at Hbeta.
-
-    Equivalent widths of Hbeta of 5 to 120 A, full widths of 500 to 2500 km/s; two peaks where the
-    disk is seen near its edge (Warner 1995, Cataclysmic Variable Stars, ch. 2); polars have strong
-    He II 4687.
-    """
+    """Lines of cataclysmic variables of continuum `level` at Hbeta; polars have strong He II."""
     count = len(rows)
     rest = np.array([line for line, _ in _CV_LINES] + [_HE_II, _BOWEN])
     helium = np.where(polar, rng.uniform(0.4, 1.0, count), rng.uniform(0.02, 0.3, count))
@@ -138,6 +127,7 @@ def cataclysmic_lines(
     equivalent = np.exp(rng.uniform(np.log(5.0), np.log(120.0), count))
     area = ratio * (equivalent * level * (1 + z))[:, None] / 2
     fwhm = rng.uniform(500.0, 2500.0, count)
+    # Two peaks of a disk near edge-on (Warner 1995, Cataclysmic Variable Stars, ch. 2).
     double = ~polar & (rng.uniform(size=count) < 0.5)
     apart = np.where(double, rng.uniform(0.25, 0.4, count) * fwhm, 0.0)
     sigma = np.where(double, 0.45, 1.0) * fwhm / FWHM_OVER_SIGMA

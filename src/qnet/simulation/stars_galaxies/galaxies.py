@@ -95,11 +95,7 @@ _GAS = (
 
 
 def make(rng: Generator, rmag: FloatArray) -> Objects:
-    """Make galaxies of r magnitudes (AB), about 14 to 24; bright ones are near.
-
-    Truth beside the common columns: FWHM_EMISSION [km/s], EW_HBETA [Angstrom, rest frame], LOG_N2,
-    LOG_O3 (log10 [NII]/Halpha and [OIII]/Hbeta).
-    """
+    """Make galaxies of r magnitudes (AB), about 14 to 24; bright ones are near."""
     rmag = magnitudes(rmag)
     subtype = draw_kinds(rng, len(rmag))
     z = draw_redshifts(rng, rmag, subtype, Z_MAX)
@@ -141,10 +137,7 @@ def population_light(rng: Generator, subtype: StrArray) -> Float32Array:
 
 
 def age_weights(rng: Generator, subtype: StrArray, log_ages: FloatArray) -> Float32Array:
-    """Fractions of the light at 5500 A by age, log10 [Gyr]; shape (nspec, nages), rows sum to 1.
-
-    Three bursts of 0.2 dex: young, near 0.5 Gyr, old.
-    """
+    """Fractions of the light at 5500 A by age, log10 [Gyr]: three bursts; (nspec, nages)."""
     young, middle = _draw(rng, subtype, "young"), _draw(rng, subtype, "middle")
     parts = np.stack([young, middle, np.maximum(1 - young - middle, 0.0)], axis=1)
     parts /= parts.sum(axis=1, keepdims=True)
@@ -176,10 +169,10 @@ def assemble(
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
     truth = {
         **common_truth("GALAXY", subtype, z, rmag),
-        "FWHM_EMISSION": width,
-        "EW_HBETA": hbeta,
-        "LOG_N2": nitrogen,
-        "LOG_O3": oxygen,
+        "FWHM_EMISSION": width,  # [km/s]
+        "EW_HBETA": hbeta,  # [rest Angstrom]
+        "LOG_N2": nitrogen,  # log10 [NII]/Halpha
+        "LOG_O3": oxygen,  # log10 [OIII]/Hbeta
     }
     return Objects(scale_to_r(positive(flux), rmag), truth)
 
@@ -260,12 +253,9 @@ def _add_emission(
 
 
 def _nuclear_light(rng: Generator, subtype: StrArray, wave: FloatArray) -> Float32Array:
-    """Scattered light of the hidden nucleus of Seyferts, and nebular continuum of HII galaxies.
-
-    Power laws wave^-1.5 (Vanden Berk et al. 2001, AJ 122, 549) with up to a fifth of the light at
-    5500 A in a Seyfert (Kauffmann et al. 2003, section 2); the scatter in the slope is for
-    the unlike continua of both.
-    """
+    """Scattered light of the hidden nucleus of Seyferts, and nebular continuum of HII galaxies."""
+    # wave^-1.5 (Vanden Berk et al. 2001, AJ 122, 549), up to a fifth of the light at 5500 A in a
+    # Seyfert (Kauffmann et al. 2003, section 2).
     count = len(subtype)
     most = np.where(subtype == "SEYFERT2", 0.2, np.where(subtype == "HII", 0.1, 0.0))
     fraction = most * rng.uniform(size=count)
@@ -277,11 +267,9 @@ def _nuclear_light(rng: Generator, subtype: StrArray, wave: FloatArray) -> Float
 def _gas_transmission(
     rng: Generator, subtype: StrArray, z: FloatArray, gas_dust: FloatArray
 ) -> Float32Array:
-    """Transmission of the gas of the galaxy, often flowing out, on `FRAME`.
-
-    Equivalent widths of 0.5 to 4 A of Mg II 2796 in star-forming galaxies, outflows of 0 to 300
-    km/s (Weiner et al. 2009, ApJ 692, 187); Na I grows with dust (Chen et al. 2010).
-    """
+    """Transmission of the gas of the galaxy, often flowing out, on `FRAME`."""
+    # Widths of Mg II 2796 [A] and outflows [km/s] of Weiner et al. (2009, ApJ 692, 187); Na I grows
+    # with dust (Chen et al. 2010).
     count = len(z)
     depth = np.zeros((count, NPIX), dtype=np.float32)
     dusty = np.isin(subtype, ("SF", "STARBURST", "COMPOSITE", "SEYFERT2"))

@@ -75,11 +75,7 @@ def seyfert_liner(nitrogen: FloatArray) -> FloatArray:
 
 
 def star_forming(rng: Generator, nitrogen: FloatArray) -> FloatArray:
-    """[OIII]/Hbeta of galaxies along the star-forming sequence.
-
-    The middle of the sequence of nearby galaxies is that of Kewley et al. (2013, ApJ 774, 100),
-    0.61 / (log [NII]/Halpha + 0.08) + 1.1, with a scatter of 0.1 dex, kept under `kauffmann`.
-    """
+    """[OIII]/Hbeta of the star-forming sequence (Kewley et al. 2013, ApJ 774, 100)."""
     middle = 0.61 / (np.minimum(nitrogen, -0.15) + 0.08) + 1.1
     oxygen = middle + 0.1 * rng.standard_normal(len(nitrogen))
     return np.asarray(np.clip(oxygen, -1.3, kauffmann(nitrogen) - 0.03))
@@ -107,14 +103,10 @@ def liner(rng: Generator, nitrogen: FloatArray) -> FloatArray:
 def line_fluxes(
     rng: Generator, nitrogen: FloatArray, oxygen: FloatArray, active: BoolArray, liners: BoolArray
 ) -> dict[str, FloatArray]:
-    """Fluxes of all lines of `WAVELENGTHS` against Hbeta, before dust.
-
-    `active` are nuclei ionised by an accretion disk (Seyferts and LINERs) and not by stars,
-    `liners` those of them that are LINERs. The middles and scatters of [SII] and [OI] are read off
-    the diagrams of Kewley et al. (2006, MNRAS 372, 961, figs. 4 and 9), of [OII] off Moustakas et
-    al. (2006, ApJ 642, 775, fig. 12) and Kewley et al. (2006), the ultraviolet lines of Seyferts
-    off McCarthy (1993, ARA&A 31, 639, table 3: radio galaxies).
-    """
+    """Fluxes of all `WAVELENGTHS` against Hbeta, before dust; `active`: Seyferts and LINERs."""
+    # Read off diagrams: [SII] and [OI] of Kewley et al. (2006, MNRAS 372, 961, figs. 4 and 9),
+    # [OII] of Moustakas et al. (2006, ApJ 642, 775, fig. 12) and Kewley et al. (2006), ultraviolet
+    # lines of Seyferts of McCarthy (1993, ARA&A 31, 639, table 3: radio galaxies).
     count = len(active)
 
     def spread(stars: npt.ArrayLike, seyferts: float, low: float, sigma: float) -> FloatArray:

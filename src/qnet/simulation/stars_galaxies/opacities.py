@@ -130,13 +130,10 @@ def doppler_lines(
 
 
 def hydrogen(wave: FloatArray, gamma: float, *, last: int, paschen: float) -> FloatArray:
-    """Opacity of the Balmer and Paschen lines with the wings of the linear Stark effect.
-
-    The wings fall as offset^-5/2 (Holtsmark; Gray 2005, The Observation and Analysis of Stellar
-    Photospheres, ch. 11), and the width, for Hgamma a half width of `gamma` [Angstrom], grows with
-    n^2 - 4 about as the Stark pattern does. Lines beyond the upper level `last` merge (Inglis &
-    Teller 1939, ApJ 90, 439). `paschen` is the strength of the Paschen against the Balmer lines.
-    """
+    """Opacity of Balmer and Paschen lines of Stark wings, half width `gamma` [A] at Hgamma."""
+    # Wings fall as offset^-5/2 (Holtsmark; Gray 2005, The Observation and Analysis of Stellar
+    # Photospheres, ch. 11); lines beyond the upper level `last` merge (Inglis & Teller 1939, ApJ
+    # 90, 439).
     opacity = np.zeros_like(wave)
     for limit, lower, scale in ((BALMER_LIMIT, 2, 1.0), (PASCHEN_LIMIT, 3, paschen)):
         for upper in range(lower + 1, last + 1):
@@ -159,19 +156,15 @@ def balmer_edge(wave: FloatArray) -> FloatArray:
 
 
 def line_forest(wave: FloatArray, seed: int, power: float) -> FloatArray:
-    """Opacity of thousands of blended weak lines of metals: noise of fixed seed.
-
-    Real spectra hold about 20 000 measured lines (Moore et al. 1966), ever denser to the blue.
-    Their wavelengths here are random but always the same; the mean opacity rises to the blue as
-    wave^-power, with steps at 2640, 2900 and 4000 A where real spectra break (Fanelli et al. 1990,
-    ApJ 364, 272; Hamilton 1985, ApJ 297, 371).
-    """
+    """Opacity of thousands of blended weak lines of metals (Moore et al. 1966): fixed noise."""
     rng = np.random.default_rng(seed)
     strengths = rng.gamma(0.35, 1.0 / 0.35, size=len(wave))
     kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.0) ** 2)
     noise = np.convolve(strengths, kernel / kernel.sum(), mode="same")
     # Multiplets and bands bunch the lines over some tens of Angstrom.
     coarse = np.convolve(rng.gamma(2.0, 0.5, size=len(wave)), np.ones(41) / 41, mode="same")
+    # Steps where real spectra break (Fanelli et al. 1990, ApJ 364, 272; Hamilton 1985, ApJ 297,
+    # 371).
     mean = np.minimum(wave / 4000.0, 1.2) ** -1.0 * np.maximum(wave / 4800.0, 1.0) ** -power
     for edge, height in ((2640.0, 0.7), (2900.0, 0.5), (3980.0, 0.7)):
         mean *= 1.0 + height * 0.5 * (1.0 - np.tanh((wave - edge) / 15.0))

@@ -27,11 +27,8 @@ def broaden(flux: Float32Array, sigma: FloatArray) -> Float32Array:
 
 
 def milky_way_extinction(wave: FloatArray) -> FloatArray:
-    """Extinction A(wave)/E(B-V) of diffuse Galactic dust, R_V = 3.1, at 3030 to 33000 Angstrom.
-
-    Cardelli, Clayton & Mathis (1989, ApJ 345, 245), eq. 2a, 2b (infrared), 3a, 3b (optical);
-    shorter wavelengths take the value at 3030.
-    """
+    """A(wave)/E(B-V) of Galactic dust from 3030 A on (Cardelli et al. 1989, ApJ 345, 245)."""
+    # Eq. 2a, 2b (infrared), 3a, 3b (optical); R_V = 3.1.
     x = np.minimum(1e4 / wave, 3.3)
     y = x - 1.82
     optical_a = np.polynomial.Polynomial(
@@ -47,10 +44,7 @@ def milky_way_extinction(wave: FloatArray) -> FloatArray:
 
 
 def starburst_extinction(wave: FloatArray) -> FloatArray:
-    """Attenuation A(wave)/E(B-V) of the stars of star-forming galaxies, 1200 to 22000 Angstrom.
-
-    Calzetti et al. (2000, ApJ 533, 682), eq. 4, R_V = 4.05 (eq. 5).
-    """
+    """A(wave)/E(B-V) in starbursts, 1200 to 22000 A (Calzetti et al. 2000, ApJ 533, 682, eq. 4)."""
     micron = wave / 1e4
     blue = 2.659 * (-2.156 + 1.509 / micron - 0.198 / micron**2 + 0.011 / micron**3) + 4.05
     red = 2.659 * (-1.857 + 1.040 / micron) + 4.05

@@ -95,12 +95,9 @@ def draw_velocities(rng: Generator, subtype: StrArray, halo: BoolArray) -> Float
 def finish(
     rng: Generator, flux: Float32Array, rmag: FloatArray, z: FloatArray, subtype: StrArray
 ) -> Objects:
-    """Redden observed stars by Galactic dust, scale them to their magnitudes, add the truth.
-
-    E(B-V) is exponential with mean 0.06 mag, that of the high latitudes of quasar surveys
-    (Schlegel, Finkbeiner & Davis 1998, ApJ 500, 525), up to 0.6; a twentieth see six times more.
-    """
+    """Redden observed stars by Galactic dust, scale them to their magnitudes, add the truth."""
     count, wave = len(z), FRAME.wave
+    # Mean E(B-V) [mag] of high latitudes (Schlegel, Finkbeiner & Davis 1998, ApJ 500, 525).
     dust = 0.06 * rng.exponential(size=count) * np.where(rng.uniform(size=count) < 0.05, 6.0, 1.0)
     flux = redden(flux, milky_way_extinction(wave), np.minimum(dust, 0.6))
     # What the compact model leaves out of the colours: a tilt of a tenth in the slope.

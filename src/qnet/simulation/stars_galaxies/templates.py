@@ -81,11 +81,8 @@ def draw_stars(rng: Generator, sets: Sequence[TemplateSet], rmag: npt.ArrayLike)
 
 
 def _pairs(rng: Generator, each: TemplateSet, count: int) -> Float32Array:
-    """Spectra of unit mean: rows of coefficients, half of them mixed with a second row.
-
-    Convex mixes of real objects are positive and lie among them; files without coefficients give
-    the first vector, and up to a tenth of each other one.
-    """
+    """Spectra of unit mean: rows of coefficients, half of them mixed with a second row."""
+    # Without coefficients: the first vector, and about a tenth of each other one.
     if each.coefficients is None:
         weights = np.zeros((count, len(each.vectors)))
         weights[:, 0] = 1.0

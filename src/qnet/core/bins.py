@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import AnyArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 
 __all__ = ["RedshiftBins"]
@@ -108,7 +108,7 @@ class RedshiftBins:
             raise InputError(f"not the bins of a redshift head: {error!r}") from error
 
 
-def softmax(scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def softmax(scores: AnyArray) -> AnyArray:
     """exp(score) divided by its sum along the last axis, without overflow; NaN for a row of NaN."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -6,11 +6,11 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_output
@@ -42,7 +42,7 @@ _MARK = "MODELSHA"
 class Catalogue:
     """Columns (nspec, ...) and header of a catalogue, before they become a file or a table."""
 
-    columns: Mapping[str, npt.NDArray[Any]]
+    columns: Mapping[str, AnyArray]
     header: tuple[Card, ...] = ()
     #: Units, descriptions and formats of columns, beside those that qnet knows.
     info: Mapping[str, Column] = dataclasses.field(default_factory=dict)
@@ -59,7 +59,7 @@ class Catalogue:
         return to_table(self.columns, self.header, self.info)
 
 
-def concatenate(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
+def concatenate(parts: Sequence[Mapping[str, AnyArray]]) -> dict[str, AnyArray]:
     """All columns of several inputs, one after the other; `missing_value` where one lacks them."""
     names = list(dict.fromkeys(name for part in parts for name in part))
     counts = [len(next(iter(part.values()))) for part in parts]
@@ -308,7 +308,7 @@ def _parts(table: Table, prefix: str) -> dict[str, str]:
     return {known.get(match[1].upper(), match[1]): name for name, match in matches.items() if match}
 
 
-def _typed(values: npt.NDArray[Any], column: Column, path: Path) -> npt.NDArray[Any]:
+def _typed(values: AnyArray, column: Column, path: Path) -> AnyArray:
     """A column of a .csv file with the type that it has in the catalogue."""
     dtype = np.dtype(column.dtype)
     convert = {"b": bool_column, "U": text_column, "f": float_column, "i": integer_column}

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray
 from qnet.core.columns import known_column
 from qnet.core.errors import FileError
 
@@ -16,7 +15,7 @@ from qnet.core.errors import FileError
 NO_ID = -1
 
 
-def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
+def id_column(values: AnyArray, name: str, path: Path) -> AnyArray:
     """An id column (nrows,) or (nrows, 1), checked to hold what its name in a catalogue means."""
     dtype = known_column(name).dtype
     if dtype == "str":
@@ -28,7 +27,7 @@ def id_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[An
     return checked.astype(values.dtype) if keep else checked
 
 
-def row_numbers(nspec: int, rows: IntArray | None) -> npt.NDArray[np.int32]:
+def row_numbers(nspec: int, rows: IntArray | None) -> Int32Array:
     """Row of each spectrum in its file: those selected, or all."""
     return (np.arange(nspec) if rows is None else rows).astype(np.int32)
 
@@ -43,7 +42,7 @@ def missing_value(name: str, dtype: np.dtype[Any]) -> Any:
     return dtype.type(0) if bits or dtype.kind == "u" else dtype.type(NO_ID)
 
 
-def filled(values: Any, name: str) -> npt.NDArray[Any]:
+def filled(values: Any, name: str) -> AnyArray:
     """A column as a plain array, masked values replaced by `missing_value`."""
     mask = getattr(values, "mask", None)
     bare = getattr(values, "unmasked", values)
@@ -55,7 +54,7 @@ def filled(values: Any, name: str) -> npt.NDArray[Any]:
     return np.where(mask, missing_value(name, data.dtype), data)
 
 
-def integer_column(values: npt.NDArray[Any], name: str, path: Path) -> IntArray:
+def integer_column(values: AnyArray, name: str, path: Path) -> IntArray:
     """A column (nrows,) or (nrows, 1) of integers, or of floats or text that are, as int64."""
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if column.ndim == 1:
@@ -81,7 +80,7 @@ def integer_card(value: Any, name: str, path: Path) -> int:
     return number
 
 
-def float_column(values: npt.NDArray[Any], name: str, path: Path) -> FloatArray:
+def float_column(values: AnyArray, name: str, path: Path) -> FloatArray:
     """A column as float64; as `integer_column`."""
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if column.ndim == 1 and column.dtype.kind in "fiuSU":
@@ -95,7 +94,7 @@ def float_column(values: npt.NDArray[Any], name: str, path: Path) -> FloatArray:
     )
 
 
-def bool_column(values: npt.NDArray[Any], name: str, path: Path) -> BoolArray:
+def bool_column(values: AnyArray, name: str, path: Path) -> BoolArray:
     """A column as bool: logical, a number that is 0 or not, or the words true and false."""
     if values.dtype.kind in "SU":
         text = np.char.lower(text_column(values, name, path))
@@ -106,7 +105,7 @@ def bool_column(values: npt.NDArray[Any], name: str, path: Path) -> BoolArray:
     raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")
 
 
-def text_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[Any]:
+def text_column(values: AnyArray, name: str, path: Path) -> AnyArray:
     """A column as text without trailing blanks; as `integer_column`."""
     column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
     if column.ndim != 1:
@@ -116,7 +115,7 @@ def text_column(values: npt.NDArray[Any], name: str, path: Path) -> npt.NDArray[
     return np.char.strip(column.astype(str))
 
 
-def _checked_int64(column: npt.NDArray[Any]) -> IntArray:
+def _checked_int64(column: AnyArray) -> IntArray:
     """The column as int64, if nothing is lost."""
     with np.errstate(invalid="ignore"):
         whole = column.astype(np.int64)
@@ -127,7 +126,7 @@ def _checked_int64(column: npt.NDArray[Any]) -> IntArray:
     return whole
 
 
-def _first(values: npt.NDArray[Any]) -> str:
+def _first(values: AnyArray) -> str:
     """First value of a column, for messages."""
     return repr(values[:1].tolist()[0]) if len(values) else "nothing"
 

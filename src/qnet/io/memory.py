@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
@@ -128,8 +128,8 @@ def _from_arrays(
 def make_camera(
     name: str,
     wave: FloatArray,
-    flux: npt.NDArray[Any],
-    ivar: npt.NDArray[Any],
+    flux: AnyArray,
+    ivar: AnyArray,
     air: bool,
     edges: bool | None,
 ) -> Camera:
@@ -236,7 +236,7 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     )
 
 
-def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, npt.NDArray[Any]]:
+def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, AnyArray]:
     """One-dimensional columns of numbers or text that are no pixels; others with a warning."""
     flat = {
         name: getattr(getattr(table[name], "dtype", None), "kind", "-")
@@ -295,7 +295,7 @@ def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
     return ids.astype(np.int64)
 
 
-def _plain(values: Any, name: str) -> tuple[npt.NDArray[Any], Any, BoolArray | None]:
+def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:
     """Numbers, masked ones included, unit and mask of an array, Quantity or table column."""
     unit = getattr(values, "unit", None)
     mask = getattr(values, "mask", None)
@@ -335,7 +335,7 @@ def angstrom(wave: Any) -> FloatArray:
 
 def flux_and_ivar(
     flux: Any, weights: Any, kind: str, weight_unit: Any = None
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
+) -> tuple[AnyArray, AnyArray, str]:
     """Flux, its inverse variance and their unit, from 'ivar', 'var' or 'std'; masked: ivar 0."""
     numbers, unit, mask = _plain(flux, "flux")
     weights, own_unit, weight_mask = _plain(weights, kind)
@@ -380,7 +380,7 @@ def _check_flux_unit(unit: Any) -> None:
         )
 
 
-def _inverse(spread: npt.NDArray[Any], *, squared: bool) -> FloatArray:
+def _inverse(spread: AnyArray, *, squared: bool) -> FloatArray:
     """Inverse variance of a variance, or of a deviation; 0 where that is not positive."""
     values = spread.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array
+from qnet.core.arrays import AnyArray, Float32Array
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.grid import WavelengthGrid
@@ -86,8 +85,8 @@ class PreparedWriter(FitsWriter):
         )
         super().__init__(file, overwrite=overwrite, cards=[*header, *cards], width=2 * grid.npix)
         self.grid = grid
-        self._ids: list[Mapping[str, npt.NDArray[Any]]] = []
-        self._recent: list[Mapping[str, npt.NDArray[Any]]] = []
+        self._ids: list[Mapping[str, AnyArray]] = []
+        self._recent: list[Mapping[str, AnyArray]] = []
 
     @property
     def nspec(self) -> int:
@@ -128,9 +127,9 @@ class PreparedWriter(FitsWriter):
 
     def _checked(
         self,
-        flux: npt.NDArray[Any],
-        ivar: npt.NDArray[Any],
-        ids: Mapping[str, npt.NDArray[Any]],
+        flux: AnyArray,
+        ivar: AnyArray,
+        ids: Mapping[str, AnyArray],
     ) -> Float32Array:
         """Flux and ivar side by side, float32, after all checks."""
         if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != self.grid.npix:

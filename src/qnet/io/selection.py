@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, IntArray
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.spectra import Spectra
 from qnet.io.readers.registry import qso_target_bits
@@ -74,7 +73,7 @@ class Selection:
             )
 
 
-def is_qso_target(columns: Mapping[str, npt.NDArray[Any]]) -> BoolArray:
+def is_qso_target(columns: Mapping[str, AnyArray]) -> BoolArray:
     """Rows (nspec,) that a survey targeted as quasar candidates, by the readers' target columns."""
     bits = qso_target_bits()
     known = [name for name in bits if name in columns]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
-import numpy.typing as npt
-
-from qnet.core.arrays import IntArray
+from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
 from qnet.io.columns import integer_column
@@ -18,7 +15,7 @@ from qnet.io.fits.file import FitsFile
 SpAll = Mapping[tuple[int, int, int], int]
 
 #: What `as_spall` takes for it.
-SpAllLike = PathLike | SpAll | tuple[npt.NDArray[Any], SpAll]
+SpAllLike = PathLike | SpAll | tuple[AnyArray, SpAll]
 
 
 def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int]]:

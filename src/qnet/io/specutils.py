@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray
+from qnet.core.arrays import AnyArray, BoolArray
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_column
@@ -130,7 +129,7 @@ def _one_spectrum(spectrum: Any, air: bool, edges: bool | None) -> Spectra:
     )
 
 
-def _spectrum_arrays(spectrum: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], str]:
+def _spectrum_arrays(spectrum: Any) -> tuple[AnyArray, AnyArray, str]:
     """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
     uncertainty = getattr(spectrum, "uncertainty", None)
     if uncertainty is None:
@@ -162,7 +161,7 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
     )
 
 
-def _warn_merged_mask(masked: BoolArray, ivar: npt.NDArray[Any]) -> None:
+def _warn_merged_mask(masked: BoolArray, ivar: AnyArray) -> None:
     """Warn where the mask of an SDSS spectrum, which merges all bits, hides pixels with weight."""
     with np.errstate(invalid="ignore"):
         hidden = int((masked & (ivar > 0)).sum())

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, float_column, integer_column
@@ -62,7 +62,7 @@ class BuiltTruth:
     (2, {'THING_ID -1': 3})
     """
 
-    columns: Mapping[str, npt.NDArray[Any]]
+    columns: Mapping[str, AnyArray]
     removed: Mapping[str, int]
     joined: int
 
@@ -127,7 +127,7 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
                     f"{before} has {known}, {place} has {record}"
                 )
             removed["further row of an object"] += 1
-    columns: dict[str, npt.NDArray[Any]] = {"THING_ID": np.array(list(found), dtype=np.int64)}
+    columns: dict[str, AnyArray] = {"THING_ID": np.array(list(found), dtype=np.int64)}
     for name, (field, dtype) in _COLUMNS.items():
         columns[name] = np.array([getattr(record, field) for record, _ in found.values()], dtype)
     joined = 0 if drq is None else _join_bals(columns, Path(drq))
@@ -180,7 +180,7 @@ def check_truth_name(path: PathLike) -> None:
         raise InputError(f"{path}: the name of a truth file must end in .fits, .fits.gz or .csv")
 
 
-def _join_bals(columns: dict[str, npt.NDArray[Any]], path: Path) -> int:
+def _join_bals(columns: dict[str, AnyArray], path: Path) -> int:
     """Fill the BAL columns from a DRQ; the number of objects that it has."""
     with FitsFile(path) as fits:
         flags = [name for name in ("BAL_FLAG_VI", "BAL_PROB") if name in fits.columns(1)]

@@ -6,11 +6,11 @@ import csv
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.core.columns import Column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write, check_input, check_output
@@ -20,7 +20,7 @@ from qnet.io.fits.writer import FitsWriter
 if TYPE_CHECKING:
     from astropy.table import Table
 
-Columns = Mapping[str, npt.NDArray[Any]]
+Columns = Mapping[str, AnyArray]
 
 #: Formats by suffix; .gz FITS files are written compressed.
 FORMATS: Mapping[str, str] = {
@@ -163,7 +163,7 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
 _WIDEST = 1000
 
 
-def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
+def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
     """Read a CSV file: its columns as text, by their names in upper case; see `read_astropy`."""
     file = check_input(path, what)
     try:
@@ -183,7 +183,7 @@ def read_csv(path: PathLike, what: str) -> dict[str, npt.NDArray[Any]]:
     return {name: _as_text([row[number] for row in rows]) for number, name in enumerate(names)}
 
 
-def _as_text(values: list[str]) -> npt.NDArray[Any]:
+def _as_text(values: list[str]) -> AnyArray:
     """Texts as an array; of objects where that of fixed width would be large."""
     width = max(map(len, values), default=0)
     return np.array(values, dtype=str if width <= _WIDEST else object)

@@ -8,12 +8,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
@@ -54,7 +52,7 @@ def read_data(
     z_lim: float = Z_LIM,
     return_pmf: bool = False,
     nspec: int | None = None,
-) -> tuple[npt.NDArray[Any], ...]:
+) -> tuple[AnyArray, ...]:
     """Read prepared data, and the truth of each spectrum, as QuasarNET's function of this name.
 
     Parameters
@@ -133,13 +131,13 @@ class Block:
     grid: WavelengthGrid
     nread: int
     rows: IntArray
-    ids: Mapping[str, npt.NDArray[Any]]
+    ids: Mapping[str, AnyArray]
     X: Float32Array
     flux: Float32Array | None = None
     ivar: Float32Array | None = None
-    Y: npt.NDArray[np.float64] | None = None
-    z: npt.NDArray[np.float64] | None = None
-    bal: npt.NDArray[np.float64] | None = None
+    Y: FloatArray | None = None
+    z: FloatArray | None = None
+    bal: FloatArray | None = None
 
     @property
     def tids(self) -> IntArray:
@@ -222,7 +220,7 @@ def _block(
     fits: FitsFile,
     grid: WavelengthGrid,
     rows: IntArray,
-    ids: dict[str, npt.NDArray[Any]],
+    ids: dict[str, AnyArray],
     truth: Mapping[int, TruthRecord] | None,
     z_lim: float,
     keep_pixels: bool,
@@ -244,7 +242,7 @@ def _block(
         removed[f"removed: {reason}"] += int((which & keep).sum())
         keep &= ~which
     at = np.flatnonzero(keep)
-    columns: dict[str, npt.NDArray[Any]] = {}
+    columns: dict[str, AnyArray] = {}
     if truth is not None:
         found = truth_classes([truth[int(tid)] for tid in ids["TARGETID"][at]], z_lim)
         columns = dict(zip(("Y", "z", "bal"), found, strict=True))

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
@@ -19,7 +18,7 @@ from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
 
 logger = logging.getLogger(__name__)
 
-Columns = Mapping[str, npt.NDArray[Any]]
+Columns = Mapping[str, AnyArray]
 
 #: CLASS_PERSON of the BOSS supersets (Paris et al. 2017, A&A 597, A79), by spectral type.
 CLASS_PERSON: Mapping[str, int] = {"STAR": 1, "QSO": 3, "GALAXY": 4}
@@ -192,7 +191,7 @@ def read_rows(path: Path, kinds: Sequence[str] = ()) -> tuple[IntArray, list[Tru
     )
 
 
-def _read_columns(path: Path) -> dict[str, npt.NDArray[Any]]:
+def _read_columns(path: Path) -> dict[str, AnyArray]:
     """Columns of a table by their names in upper case; FITS, unless the suffix is another's."""
     kind = next((kind for end, kind in FORMATS.items() if path.name.lower().endswith(end)), "fits")
     if kind in ("ecsv", "parquet"):
@@ -300,7 +299,7 @@ _EVERY_COLUMN = frozenset(
 )
 
 
-def _records(*columns: npt.NDArray[Any]) -> list[TruthRecord]:
+def _records(*columns: AnyArray) -> list[TruthRecord]:
     """Records from columns in the order of TruthRecord's fields."""
     kinds = (float, int, int, int, float, int, int, int)
     lists = [
@@ -310,7 +309,7 @@ def _records(*columns: npt.NDArray[Any]) -> list[TruthRecord]:
     return [TruthRecord(*row) for row in zip(*lists, strict=True)]
 
 
-def _classes(spectype: npt.NDArray[Any]) -> IntArray:
+def _classes(spectype: AnyArray) -> IntArray:
     """CLASS_PERSON of spectral types; 0 for those that are none of the three."""
     classes = np.full(len(spectype), CLASS_NONE, dtype=np.int64)
     for name, number in CLASS_PERSON.items():
@@ -318,7 +317,7 @@ def _classes(spectype: npt.NDArray[Any]) -> IntArray:
     return classes
 
 
-def _empty_to(values: npt.NDArray[Any], name: str, default: str, path: Path) -> FloatArray:
+def _empty_to(values: AnyArray, name: str, default: str, path: Path) -> FloatArray:
     """A column of numbers or text as float64, empty text replaced."""
     if values.dtype.kind not in "SU":
         return float_column(values, name, path)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray
+from qnet.core.arrays import AnyArray, FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.grid import WavelengthGrid
@@ -87,7 +86,7 @@ def find_candidates(
 
 
 def second_redshift(
-    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    preds: Sequence[npt.ArrayLike] | AnyArray,
     lines: Sequence[str],
     grid: WavelengthGrid,
     rest: Mapping[str, float],

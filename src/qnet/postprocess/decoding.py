@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
@@ -70,7 +70,7 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.zbest)
 
-    def select(self, rows: npt.NDArray[Any]) -> Predictions:
+    def select(self, rows: AnyArray) -> Predictions:
         """Some of the rows: indices, or a boolean for each."""
         return Predictions(
             self.lines,
@@ -125,7 +125,7 @@ class Predictions:
 
 
 def decode(
-    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    preds: Sequence[npt.ArrayLike] | AnyArray,
     lines: Sequence[str],
     lines_bal: Sequence[str],
     grid: WavelengthGrid,
@@ -194,7 +194,7 @@ def decode(
 
 
 def process_preds(
-    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+    preds: Sequence[npt.ArrayLike] | AnyArray,
     lines: Sequence[str],
     lines_bal: Sequence[str],
     verbose: bool = True,
@@ -258,8 +258,8 @@ def process_preds(
 
 
 def _stack_predictions(
-    preds: Sequence[npt.ArrayLike] | npt.NDArray[Any], lines: list[str], lines_bal: list[str]
-) -> npt.NDArray[Any]:
+    preds: Sequence[npt.ArrayLike] | AnyArray, lines: list[str], lines_bal: list[str]
+) -> AnyArray:
     """Predictions as one array (nlines + nlines_bal, nspec, 2 * nboxes), checked."""
     arrays = [np.asarray(array) for array in preds]
     if not lines:

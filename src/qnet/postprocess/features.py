@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.lines import SPEED_OF_LIGHT
@@ -60,7 +60,7 @@ class _Inputs:
     """What features are computed from: None for what the model has no stage for."""
 
     found: Predictions
-    snr: npt.NDArray[Any]  # (nspec,)
+    snr: AnyArray  # (nspec,)
     quasar: Any = None  # (nspec,): probability of being a quasar, from the redshift head
     chosen: Any = None  # ChosenCandidates
     score_bal: Any = None  # (nspec,): logit of broad absorption

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array
 from qnet.core.errors import InputError
 from qnet.core.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFlag
 from qnet.core.grid import WavelengthGrid
@@ -54,7 +54,7 @@ class Preprocessed:
 
     X: Float32Array
     observed: BoolArray
-    flag: npt.NDArray[np.int32]
+    flag: Int32Array
     snr: Float32Array
     goodfrac: Float32Array
 

@@ -9,9 +9,8 @@ from typing import Any, Self
 
 import fitsio
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import IntArray
+from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
 from qnet.io.fits.pixels import PlainImage, plain_image
@@ -154,8 +153,8 @@ class FitsFile:
         rows: IntArray | None = None,
         *,
         integers: bool = False,
-        out: npt.NDArray[Any] | None = None,
-    ) -> npt.NDArray[Any]:
+        out: AnyArray | None = None,
+    ) -> AnyArray:
         """Image of an HDU, or some of its rows (first axis), native-endian.
 
         `integers`: it must hold integers, as masks do; `out`: contiguous memory of the result's
@@ -173,7 +172,7 @@ class FitsFile:
             raise FileError(f"{self.path}: HDU {self._label(key)} holds {data.dtype}, not integers")
         return data
 
-    def clear_masked(self, key: str | int, rows: IntArray | None, values: npt.NDArray[Any]) -> None:
+    def clear_masked(self, key: str | int, rows: IntArray | None, values: AnyArray) -> None:
         """Set contiguous values (nrows, npix) to 0 where rows of the mask in an HDU are not 0."""
         shape = self._check_image(key, rows)
         with self._faults(key):
@@ -186,7 +185,7 @@ class FitsFile:
 
     def table(
         self, key: str | int, columns: list[str], rows: IntArray | None = None
-    ) -> dict[str, npt.NDArray[Any]]:
+    ) -> dict[str, AnyArray]:
         """Columns of a table, or some of its rows, by their names in upper case, native-endian."""
         have = self.columns(key)
         if not have:
@@ -216,7 +215,7 @@ class FitsFile:
 
     def _plain_columns(
         self, key: str | int, columns: list[str], rows: IntArray | None
-    ) -> dict[str, npt.NDArray[Any]]:
+    ) -> dict[str, AnyArray]:
         """Columns that fitsio reads right, by their names in upper case."""
         if not columns:
             return {}
@@ -247,8 +246,8 @@ class FitsFile:
         self,
         key: str | int,
         rows: IntArray | None,
-        out: npt.NDArray[Any] | None,
-    ) -> npt.NDArray[Any]:
+        out: AnyArray | None,
+    ) -> AnyArray:
         """Pixels of an image, or of some of its rows."""
         low, high = (0, self.shape(key)[0]) if rows is None else _span(rows)
         plain = self._plain_image(key)
@@ -315,7 +314,7 @@ def _is_run(rows: IntArray | None) -> bool:
     return rows is None or bool((np.diff(rows) == 1).all())
 
 
-def _native(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _native(data: AnyArray) -> AnyArray:
     """The array in the machine's byte order."""
     return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
 

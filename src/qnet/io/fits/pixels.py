@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.io.fits.structure import parse_cards
 
 #: How the pixels are stored, by BITPIX (FITS standard 4.0, table 8).
@@ -39,7 +39,7 @@ class PlainImage:
     shape: tuple[int, ...]
     stored: np.dtype[Any]
 
-    def read(self, low: int, high: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def read(self, low: int, high: int, out: AnyArray | None = None) -> AnyArray:
         """Rows low .. high - 1, native-endian; in `out` (contiguous) if it is of their type."""
         image, native = out, self.stored.newbyteorder("=")
         if image is None or image.dtype != native:
@@ -49,7 +49,7 @@ class PlainImage:
             flat[part] = piece
         return image
 
-    def clear(self, low: int, high: int, values: npt.NDArray[Any]) -> None:
+    def clear(self, low: int, high: int, values: AnyArray) -> None:
         """Set contiguous values to 0 where rows low .. high - 1, of integers, are not 0."""
         flat = values.reshape(-1)
         for part, piece in self._pieces(low, high):
@@ -58,7 +58,7 @@ class PlainImage:
             if bits.max():
                 flat[part][bits != 0] = 0
 
-    def _pieces(self, low: int, high: int) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    def _pieces(self, low: int, high: int) -> Iterator[tuple[slice, AnyArray]]:
         """Pixels of some rows as stored, and their positions; each valid until the next."""
         pixels, itemsize = math.prod(self.shape[1:]), self.stored.itemsize
         total = (high - low) * pixels

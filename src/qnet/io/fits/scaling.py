@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.io.columns import missing_value
 
 Cards = Mapping[str, Any]
@@ -44,7 +44,7 @@ def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
     return found
 
 
-def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArray]:
     """All rows of scaled columns of HDU number `hdu`, read by astropy; NaN for TNULL."""
     from astropy.io import fits
 
@@ -62,7 +62,7 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, npt.NDA
     return found
 
 
-def without_nulls(values: npt.NDArray[Any], name: str, null: Any) -> npt.NDArray[Any]:
+def without_nulls(values: AnyArray, name: str, null: Any) -> AnyArray:
     """A column of integers with TNULL replaced by `missing_value`."""
     if null is None or values.dtype.kind not in "iu":
         return values
@@ -73,7 +73,7 @@ def without_nulls(values: npt.NDArray[Any], name: str, null: Any) -> npt.NDArray
     return np.where(mask, missing_value(name, kept.dtype), kept)
 
 
-def without_blanks(image: npt.NDArray[Any], cards: Cards) -> npt.NDArray[Any]:
+def without_blanks(image: AnyArray, cards: Cards) -> AnyArray:
     """An image that fitsio read, with NaN where the stored integer is BLANK."""
     blank = cards.get("BLANK", cards.get("ZBLANK"))
     if not isinstance(blank, int) or image.dtype.kind != "f":

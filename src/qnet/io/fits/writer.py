@@ -13,8 +13,8 @@ from typing import Any, Self
 
 import fitsio
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray, Float32Array
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write
 from qnet.io.fits.structure import check_structure, plain_name
@@ -96,7 +96,7 @@ class FitsWriter:
     def finish(self) -> None:
         """Write the last HDUs; called on leaving without an error."""
 
-    def append(self, rows: npt.NDArray[np.float32]) -> None:
+    def append(self, rows: Float32Array) -> None:
         """Append rows to the image of the first HDU."""
         last = self.nrows + len(rows)
         with self._faults():
@@ -104,7 +104,7 @@ class FitsWriter:
             self._fits[0].write(rows, start=[self.nrows, 0])
         self.nrows = last
 
-    def image(self, name: str, data: npt.NDArray[Any], *, unit: str = "") -> None:
+    def image(self, name: str, data: AnyArray, *, unit: str = "") -> None:
         """Write an image HDU."""
         with self._faults():
             self._fits.write(data, extname=name, header={"BUNIT": unit} if unit else None)
@@ -117,7 +117,7 @@ class FitsWriter:
             if header:
                 self._fits[-1].write_keys(header)
 
-    def fill(self, name: str, data: npt.NDArray[Any], first: int) -> None:
+    def fill(self, name: str, data: AnyArray, first: int) -> None:
         """Write rows of an image, from row `first` on."""
         with self._faults():
             self._fits[name].write(data, start=[first, 0])
@@ -125,7 +125,7 @@ class FitsWriter:
     def table(
         self,
         name: str,
-        columns: Mapping[str, npt.NDArray[Any]],
+        columns: Mapping[str, AnyArray],
         *,
         cards: Sequence[Card] = (),
         units: Mapping[str, str] | None = None,
@@ -239,7 +239,7 @@ def _ascii(value: Any) -> Any:
     return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _fits_column(name: str, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _fits_column(name: str, column: AnyArray) -> AnyArray:
     """A column of a type that FITS has; text is ASCII and at least one character wide."""
     if column.dtype.kind in "SU":
         text = np.char.encode(column.astype(str), "ascii", "backslashreplace")

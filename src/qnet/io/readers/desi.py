@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import Float32Array, IntArray
+from qnet.core.arrays import AnyArray, Float32Array, Int32Array, IntArray
 from qnet.core.errors import FileError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera
@@ -107,7 +106,7 @@ def read_camera(
     return Camera(name, wave, flux, ivar)
 
 
-def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, npt.NDArray[Any]]:
+def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, AnyArray]:
     """Columns of the FIBERMAP and cards of the header that a catalogue carries."""
     selected = nspec if rows is None else len(rows)
     if "FIBERMAP" not in fits:
@@ -143,9 +142,7 @@ def id_names(columns: list[str]) -> list[str]:
     return [name for name in _ID_COLUMNS if name in columns] + targets
 
 
-def row_flags(
-    ids: Mapping[str, npt.NDArray[Any]], cameras: Sequence[str] = ("BRZ",)
-) -> npt.NDArray[np.int32]:
+def row_flags(ids: Mapping[str, AnyArray], cameras: Sequence[str] = ("BRZ",)) -> Int32Array:
     """QN_FLAG bits of sky and unassigned fibres, bad fibre status, and missing cameras."""
     complete = "BRZ" in cameras or set("BRZ") <= set(cameras)
     flag = np.full(len(ids["TARGETID"]), 0 if complete else QNFlag.CAMERA_MISSING, np.int32)

@@ -6,11 +6,8 @@ HDU 0 is an image (nspec, 2 * npix), flux then ivar; HDU 1 a table with TARGETID
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy.typing as npt
-
-from qnet.core.arrays import IntArray
+from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, GridError
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
@@ -32,12 +29,12 @@ def count_prepared(fits: FitsFile) -> int:
     return fits.shape(0)[0]
 
 
-def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, npt.NDArray[Any]]:
+def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, AnyArray]:
     """TARGETID and the survey's ids of a prepared data file."""
     nspec = count_prepared(fits)
     if fits.nrows(1) != nspec:
         raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
-    ids: dict[str, npt.NDArray[Any]] = {}
+    ids: dict[str, AnyArray] = {}
     for name, column in fits.table(1, fits.columns(1), rows).items():
         if name == "TARGETID":
             ids[name] = id_column(column, name, fits.path)

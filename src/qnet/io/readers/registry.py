@@ -6,10 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-from qnet.core.arrays import IntArray
+from qnet.core.arrays import Int32Array, IntArray
 from qnet.core.errors import InputError
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
@@ -88,7 +85,7 @@ class Reader:
     ids: tuple[str, ...]
     qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
     frames: re.Pattern[str] | None = None
-    fibers: Callable[[FitsFile], npt.NDArray[np.int32]] | None = None
+    fibers: Callable[[FitsFile], Int32Array] | None = None
 
 
 #: The readers that `read_spectra` tries, in this order.

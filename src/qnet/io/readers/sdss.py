@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
 from qnet.core.errors import FileError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io.columns import NO_ID, id_column, integer_card, integer_column
@@ -73,26 +72,24 @@ def count_fibers(fits: FitsFile) -> int:
     return fits.shape(0)[0]
 
 
-def plate_arrays(
-    fits: FitsFile, rows: IntArray | None
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def plate_arrays(fits: FitsFile, rows: IntArray | None) -> tuple[AnyArray, AnyArray]:
     """Flux and ivar of an spPlate or spCFrame; ivar 0 where the COMBINEREJ bit is set."""
     flux, ivar = fits.image(0, rows), fits.image(1, rows)
     return flux, without_rejected(ivar, fits.image(2, rows, integers=True))
 
 
-def without_rejected(ivar: npt.NDArray[Any], mask: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def without_rejected(ivar: AnyArray, mask: AnyArray) -> AnyArray:
     """The ivar with 0 where a mask has the COMBINEREJ bit."""
     return np.where(mask.astype(np.int64) & COMBINEREJ, ivar.dtype.type(0), ivar)
 
 
-def to_wave(loglam: npt.NDArray[Any]) -> FloatArray:
+def to_wave(loglam: AnyArray) -> FloatArray:
     """Wavelengths [Angstrom] from their decimal logarithms, raised in float64."""
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         return np.power(10.0, loglam.astype(np.float64))
 
 
-def plate_fibers(fits: FitsFile) -> npt.NDArray[np.int32]:
+def plate_fibers(fits: FitsFile) -> Int32Array:
     """FIBERIDs of the rows of an spPlate or spCFrame."""
     fibers = fits.table(_PLUGMAP, ["FIBERID"])["FIBERID"]
     if len(fibers) != count_fibers(fits):
@@ -106,7 +103,7 @@ def plate_fibers(fits: FitsFile) -> npt.NDArray[np.int32]:
     return column.astype(np.int32)
 
 
-def plate_ids(fits: FitsFile, request: Request) -> dict[str, npt.NDArray[Any]]:
+def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     """Ids of the fibres of an spPlate or spCFrame."""
     fiber = plate_fibers(fits)
     have = fits.columns(_PLUGMAP)
@@ -125,7 +122,7 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, npt.NDArray[Any]]:
         warn_no_id(fits, "THING_ID")
         spall = {}
     thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber], np.int64)
-    ids: dict[str, npt.NDArray[Any]] = {
+    ids: dict[str, AnyArray] = {
         "TARGETID": thing_id,
         "PLATE": np.full(len(fiber), plate, dtype=np.int32),
         "MJD": np.full(len(fiber), mjd, dtype=np.int32),
@@ -145,7 +142,7 @@ def warn_no_id(fits: FitsFile, name: str) -> None:
     )
 
 
-def sky_flag(ids: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
+def sky_flag(ids: Mapping[str, AnyArray]) -> Int32Array:
     """The NOT_TARGET bit for sky fibres."""
     flag = np.zeros(len(ids["TARGETID"]), dtype=np.int32)
     if "OBJTYPE" in ids:

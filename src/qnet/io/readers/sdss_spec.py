@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_column
@@ -65,7 +64,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     return spectra if request.rows is None else spectra.select(request.rows)
 
 
-def _read_ids(fits: FitsFile) -> dict[str, npt.NDArray[Any]]:
+def _read_ids(fits: FitsFile) -> dict[str, AnyArray]:
     """Ids of a spec file, from its one-row table, or from the header where that lacks them."""
     table = next((name for name in ("SPALL", "SPECOBJ") if name in fits), None)
     row = table or (2 if fits.is_table(2) and fits.nrows(2) == 1 else None)
@@ -75,7 +74,7 @@ def _read_ids(fits: FitsFile) -> dict[str, npt.NDArray[Any]]:
     header = fits.header(0)
     sdss5 = "CATALOGID" in have or "SDSS_ID" in have
     columns: dict[str, str] = {}
-    values: dict[str, npt.NDArray[Any]] = {}
+    values: dict[str, AnyArray] = {}
     for name, candidates in _IDS.items():
         if name in _SDSS5_ONLY and not sdss5:
             continue

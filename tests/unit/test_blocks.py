@@ -16,6 +16,7 @@ from qnet.classification import files
 from qnet.core.errors import FileError
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.pixels import plain_image
+from qnet.io.fits.structure import check_structure
 from qnet.io.reader import read_blocks, read_spectra
 from qnet.preprocess import normalisation, rebinning
 
@@ -131,14 +132,14 @@ def test_plain_pixels_are_those_of_the_c_library(tmp_path, dtype):
     data = np.arange(-60 if dtype != "u1" else 0, 180).astype(dtype)[:180].reshape(12, 15)
     path = write(tmp_path / "image.fits", [primary(), image(data, "A")])
     with fitsio.FITS(str(path)) as fits:
-        offsets, wanted = fits["A"].get_offsets(), fits["A"].read()
-    start, begin = offsets["header_start"], offsets["data_start"]
+        wanted = fits["A"].read()
+    empty, hdu = check_structure(path)
     with open(path, "rb", buffering=0) as stream:
-        found = plain_image(stream, start, begin, (12, 15)).read(3, 8)
+        found = plain_image(stream, hdu, (12, 15)).read(3, 8)
         np.testing.assert_array_equal(found, wanted[3:8])
         assert found.dtype == wanted.dtype
-        assert plain_image(stream, start, begin, (15, 12)) is None
-        assert plain_image(stream, 0, begin, (12, 15)) is None
+        assert plain_image(stream, hdu, (15, 12)) is None
+        assert plain_image(stream, empty, (12, 15)) is None
 
 
 @COMPRESSED

@@ -42,18 +42,12 @@ _SHELL_CARDS = frozenset(
 
 
 class FitsFile:
-    """A FITS file open for reading; gz and fpack files are read as they are.
-
-    HDUs are named by their EXTNAME in upper case, or by their number. Opening checks that the file
-    is whole; what is not there or damaged is a FileError that names file and HDU.
-    """
+    """A FITS file open for reading, checked to be whole; HDUs by name (upper case) or number."""
 
     def __init__(self, path: PathLike) -> None:
         self.path = check_input(path, "a FITS file")
-        count = check_structure(self.path)
+        self._structure = check_structure(self.path)
         self._headers: dict[str | int, Mapping[str, Any]] = {}
-        self._shapes: dict[str | int, tuple[int, ...]] = {}
-        self._plain: dict[str | int, PlainImage | None] = {}
         self._raw: io.FileIO | None = None
         try:
             with plain_name(self.path) as name:
@@ -63,11 +57,10 @@ class FitsFile:
             raise FileError(
                 f"{self.path}: cannot be read as FITS ({_reason(error)}); is it whole?"
             ) from error
-        if len(self._hdus) != count:
+        if (found := len(self._hdus)) != (count := len(self._structure)):
             self.close()
             raise FileError(
-                f"{self.path}: HDU number {len(self._hdus)} of {count} is damaged: it cannot be "
-                "read"
+                f"{self.path}: HDU number {found} of {count} is damaged: it cannot be read"
             )
         self._drop_fpack_shell()
         self._names = {
@@ -117,12 +110,9 @@ class FitsFile:
 
     def shape(self, key: str | int) -> tuple[int, ...]:
         """Shape of an image; () for a table, an empty HDU or one that is not there."""
-        if key not in self._shapes:
-            dims: tuple[int, ...] = ()
-            if self._has(key) and not self.is_table(key):
-                dims = tuple(int(size) for size in self._hdu(key).get_dims())
-            self._shapes[key] = dims
-        return self._shapes[key]
+        if not self._has(key) or self.is_table(key):
+            return ()
+        return tuple(int(size) for size in self._hdu(key).get_dims())
 
     def columns(self, key: str | int) -> list[str]:
         """Names of a table's columns, upper case; none where there is no such table."""
@@ -155,11 +145,7 @@ class FitsFile:
         integers: bool = False,
         out: AnyArray | None = None,
     ) -> AnyArray:
-        """Image of an HDU, or some of its rows (first axis), native-endian.
-
-        `integers`: it must hold integers, as masks do; `out`: contiguous memory of the result's
-        shape that may be used for the pixels.
-        """
+        """Image, or some of its rows, native-endian; `out`: memory that may be used for it."""
         shape = self._check_image(key, rows)
         with self._faults(key):
             if 0 in shape or (rows is not None and len(rows) == 0):
@@ -222,32 +208,26 @@ class FitsFile:
         hdu = self._hdu(key)
         # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
         if rows is None or len(rows) == 0:
-            table = hdu.read(columns=columns)
-            table = table if rows is None else table[:0]
+            table = hdu.read(columns=columns)[: None if rows is None else 0]
         else:
-            low, high = int(rows.min()), int(rows.max()) + 1
+            low, high = _span(rows)
             table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
         return {name.upper(): _native(table[name]) for name in table.dtype.names}
 
     def _check_image(self, key: str | int, rows: IntArray | None) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""
-        if not self._has(key) or self.is_table(key) or not self.shape(key):
+        shape = self.shape(key)
+        if not shape:
             raise FileError(
                 f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
             )
-        shape = self.shape(key)
         if rows is not None and len(shape) != 2:
             raise FileError(
                 f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
             )
         return shape
 
-    def _pixels(
-        self,
-        key: str | int,
-        rows: IntArray | None,
-        out: AnyArray | None,
-    ) -> AnyArray:
+    def _pixels(self, key: str | int, rows: IntArray | None, out: AnyArray | None) -> AnyArray:
         """Pixels of an image, or of some of its rows."""
         low, high = (0, self.shape(key)[0]) if rows is None else _span(rows)
         plain = self._plain_image(key)
@@ -263,12 +243,7 @@ class FitsFile:
         """The image of an HDU where it lies in the file as it is."""
         if self._raw is None:
             self._raw = io.FileIO(self.path)
-        if key not in self._plain:
-            offsets = self._hdu(key).get_offsets()
-            self._plain[key] = plain_image(
-                self._raw, offsets["header_start"], offsets["data_start"], self.shape(key)
-            )
-        return self._plain[key]
+        return plain_image(self._raw, self._structure[self._number(key)], self.shape(key))
 
     def _has(self, key: str | int) -> bool:
         return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
@@ -278,7 +253,10 @@ class FitsFile:
             raise FileError(
                 f"{self.path}: lacks HDU {self._label(key)}; it holds {self.describe()}"
             )
-        return self._hdus[self._names[key] if isinstance(key, str) else key]
+        return self._hdus[self._number(key)]
+
+    def _number(self, key: str | int) -> int:
+        return self._names[key] if isinstance(key, str) else key
 
     @staticmethod
     def _label(key: str | int) -> str:
@@ -301,7 +279,7 @@ class FitsFile:
         if self._hdus[1].get_info().get("is_compressed_image"):
             cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
             if not cards:
-                del self._hdus[0]
+                del self._hdus[0], self._structure[0]
 
 
 def _span(rows: IntArray) -> tuple[int, int]:

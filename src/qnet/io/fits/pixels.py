@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray
-from qnet.io.fits.structure import parse_cards
+from qnet.io.fits.structure import Hdu
 
 #: How the pixels are stored, by BITPIX (FITS standard 4.0, table 8).
 _STORED: Mapping[str, np.dtype[Any]] = {
@@ -70,28 +70,16 @@ class PlainImage:
             yield slice(first, first + piece.size), piece
 
 
-def plain_image(
-    stream: io.RawIOBase, start: int, data: int, shape: tuple[int, ...]
-) -> PlainImage | None:
-    """The image of an HDU, if it lies in the file as it is, and not compressed.
-
-    Header and data begin at the bytes `start` and `data` of the unbuffered stream.
-    """
-    stream.seek(start)
-    stored = _stored_type(stream.read(data - start) or b"", shape)
-    return None if stored is None else PlainImage(stream, data, shape, stored)
-
-
-def _stored_type(header: bytes, shape: tuple[int, ...]) -> np.dtype[Any] | None:
-    """Type of the stored pixels, from the header of a plain image of that shape."""
-    if not header.startswith((b"SIMPLE  =", b"XTENSION= 'IMAGE")):
-        return None
-    cards: dict[str, str] = {}
-    parse_cards(header, cards)
+def plain_image(stream: io.RawIOBase, hdu: Hdu, shape: tuple[int, ...]) -> PlainImage | None:
+    """The image of that shape in an HDU of an unbuffered stream; None unless it is plain."""
+    cards = hdu.cards
     axes = [cards.get(f"NAXIS{axis}") for axis in range(len(shape), 0, -1)]
-    if axes != [str(size) for size in shape] or any(name in cards for name in _SCALING):
+    stored = _STORED.get(cards["BITPIX"])
+    scaled = any(name in cards for name in _SCALING)
+    plain = cards.get("XTENSION", "IMAGE") == "IMAGE" and not scaled and axes == [*map(str, shape)]
+    if not plain or stored is None or hdu.start is None:
         return None
-    return _STORED.get(cards.get("BITPIX", ""))
+    return PlainImage(stream, hdu.start, shape, stored)
 
 
 def _fill(stream: Any, view: memoryview) -> None:

@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from qnet.core.errors import FileError
 
@@ -39,38 +39,45 @@ _SIZES: Mapping[str, tuple[int, int]] = {
 }
 
 
-def check_structure(path: Path) -> int:
-    """Number of HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
+class Hdu(NamedTuple):
+    """Cards of an HDU as text, and the byte at which its data begin; None if gzipped."""
+
+    cards: Mapping[str, str]
+    start: int | None
+
+
+def check_structure(path: Path) -> list[Hdu]:
+    """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
     with open(path, "rb") as plain:
         if plain.read(len(_GZIP)) != _GZIP:
             plain.seek(0)
             return _walk(plain, path)
     try:
         with gzip.open(path, "rb") as stream:
-            count = _walk(stream, path)
+            hdus = _walk(stream, path)
             while stream.read(1 << 20):  # to the checksum at its end
                 pass
     except (EOFError, OSError, zlib.error) as error:
         raise FileError(f"{path}: cannot be read as FITS ({error}); is it whole?") from error
-    return count
+    return [Hdu(hdu.cards, None) for hdu in hdus]
 
 
-def _walk(stream: _Stream, path: Path) -> int:
-    """Go from header to header; their number."""
-    number = 0
+def _walk(stream: _Stream, path: Path) -> list[Hdu]:
+    """Go from header to header, and past the data."""
+    hdus: list[Hdu] = []
     while True:
-        block = stream.read(_BLOCK)
+        number, block = len(hdus), stream.read(_BLOCK)
         if number and not block.startswith(b"XTENSION"):
-            return number  # the end, or bytes that belong to no HDU
+            return hdus  # the end, or bytes that belong to no HDU
         if not number and not block.startswith(b"SIMPLE  ="):
             raise FileError(f"{path}: cannot be read as FITS: it does not begin as FITS files do")
         cards = _read_cards(stream, block, number, path)
+        hdus.append(Hdu(cards, stream.tell()))
         data = _data_size(cards, number, path)
         end = stream.tell() + -(-data // _BLOCK) * _BLOCK
         if data and (end > _LARGEST or _ended(stream, end)):
             name = cards.get("EXTNAME", f"number {number}")
             raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
-        number += 1
 
 
 def _ended(stream: _Stream, end: int) -> bool:
@@ -85,26 +92,18 @@ def _ended(stream: _Stream, end: int) -> bool:
 def _read_cards(stream: _Stream, block: bytes, number: int, path: Path) -> dict[str, str]:
     """Cards of one header as text, up to END."""
     cards: dict[str, str] = {}
-    while True:
-        if len(block) < _BLOCK:
-            raise FileError(
-                f"{path}: cannot be read as FITS: it ends within the header of HDU number {number}"
-            )
-        if parse_cards(block, cards):
-            return cards
+    while len(block) == _BLOCK:
+        for start in range(0, _BLOCK, _CARD):
+            card = block[start : start + _CARD].decode("latin-1")
+            key = card[:8].rstrip()
+            if key == "END":
+                return cards
+            if card[8:10] == "= ":
+                cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
         block = stream.read(_BLOCK)
-
-
-def parse_cards(header: bytes, cards: dict[str, str]) -> bool:
-    """Add the cards of a piece of a header as text; whether END is among them."""
-    for start in range(0, len(header), _CARD):
-        card = header[start : start + _CARD].decode("latin-1")
-        key = card[:8].rstrip()
-        if key == "END":
-            return True
-        if card[8:10] == "= ":
-            cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
-    return False
+    raise FileError(
+        f"{path}: cannot be read as FITS: it ends within the header of HDU number {number}"
+    )
 
 
 def _data_size(cards: Mapping[str, str], number: int, path: Path) -> int:
@@ -151,11 +150,11 @@ def plain_name(path: Path) -> Iterator[str]:
         yield name
         return
     with tempfile.TemporaryDirectory(prefix="qnet-") as folder:
-        link = Path(folder, "folder")
-        link.symlink_to(Path(name).parent, target_is_directory=True)
         if _PLAIN_NAME.fullmatch(path.name):
+            link = Path(folder, "folder")
+            link.symlink_to(Path(name).parent, target_is_directory=True)
             yield str(link / path.name)
-            return
-        link = Path(folder, "file.fits")
-        link.symlink_to(name)
-        yield str(link)
+        else:
+            link = Path(folder, "file.fits")
+            link.symlink_to(name)
+            yield str(link)

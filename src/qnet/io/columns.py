@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -56,42 +57,39 @@ def filled(values: Any, name: str) -> AnyArray:
 
 def integer_column(values: AnyArray, name: str, path: Path) -> IntArray:
     """A column (nrows,) or (nrows, 1) of integers, or of floats or text that are, as int64."""
-    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-    if column.ndim == 1:
-        try:
-            if column.dtype.kind in "SU":
-                return np.array([int(text) for text in column.astype(str)], dtype=np.int64)
-            if column.dtype.kind in "iub" or np.array_equal(column, np.rint(column)):
-                return _checked_int64(column)
-        except (ValueError, TypeError, OverflowError):
-            pass
-    raise FileError(
-        f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but an integer per "
-        "row was expected"
-    )
+    column = _flat(values)
+    if column.ndim == 1 and column.dtype.kind in "SU":
+        with contextlib.suppress(ValueError, OverflowError):
+            return np.array([int(text) for text in column.astype(str)], dtype=np.int64)
+    elif column.ndim == 1 and column.dtype.kind in "iufb":
+        with np.errstate(invalid="ignore"):
+            whole = column.astype(np.int64)
+        overflow = column.dtype.kind == "u" and (whole < 0).any()
+        if np.array_equal(whole.astype(column.dtype), column) and not overflow:
+            return whole
+    raise _wrong(values, name, path, "an integer per row")
 
 
 def integer_card(value: Any, name: str, path: Path) -> int:
-    """A header card as an integer that fits into int32; errors as `integer_column`."""
-    number = int(integer_column(np.array([value]), name, path)[0])
-    limits = np.iinfo(np.int32)
-    if not limits.min <= number <= limits.max:
-        raise FileError(f"{path}: card {name} holds {number}, beyond the range of int32")
-    return number
+    """A header card as an integer that fits into int32; errors as `int32_column`."""
+    return int(int32_column(np.array([value]), name, path)[0])
+
+
+def int32_column(values: AnyArray, name: str, path: Path) -> Int32Array:
+    """A column as int32; as `integer_column`."""
+    column = integer_column(values, name, path)
+    if (beyond := column[column != column.astype(np.int32)]).size:
+        raise FileError(f"{path}: {name} holds {beyond[0]}, beyond the range of int32")
+    return column.astype(np.int32)
 
 
 def float_column(values: AnyArray, name: str, path: Path) -> FloatArray:
     """A column as float64; as `integer_column`."""
-    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    column = _flat(values)
     if column.ndim == 1 and column.dtype.kind in "fiuSU":
-        try:
+        with contextlib.suppress(ValueError):
             return column.astype(np.float64)
-        except ValueError:
-            pass
-    raise FileError(
-        f"{path}: column {name} holds {_first(values)} of type {values.dtype}, but a number per "
-        "row was expected"
-    )
+    raise _wrong(values, name, path, "a number per row")
 
 
 def bool_column(values: AnyArray, name: str, path: Path) -> BoolArray:
@@ -102,33 +100,28 @@ def bool_column(values: AnyArray, name: str, path: Path) -> BoolArray:
             return np.asarray(text == "true")
     elif values.ndim == 1 and values.dtype.kind in "biu":
         return np.asarray(values > 0)
-    raise FileError(f"{path}: column {name} holds {values.dtype}, but true or false was expected")
+    raise _wrong(values, name, path, "true or false")
 
 
 def text_column(values: AnyArray, name: str, path: Path) -> AnyArray:
     """A column as text without trailing blanks; as `integer_column`."""
-    column = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    column = _flat(values)
     if column.ndim != 1:
-        raise FileError(
-            f"{path}: column {name} holds {_first(values)}, but one text per row was expected"
-        )
+        raise _wrong(values, name, path, "one text per row")
     return np.char.strip(column.astype(str))
 
 
-def _checked_int64(column: AnyArray) -> IntArray:
-    """The column as int64, if nothing is lost."""
-    with np.errstate(invalid="ignore"):
-        whole = column.astype(np.int64)
-    if not np.array_equal(whole.astype(column.dtype), column) or (
-        column.dtype.kind == "u" and (whole < 0).any()
-    ):
-        raise OverflowError("out of the range of int64")
-    return whole
+def _flat(values: AnyArray) -> AnyArray:
+    """A column of shape (nrows, 1) as (nrows,); others as they are."""
+    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _first(values: AnyArray) -> str:
-    """First value of a column, for messages."""
-    return repr(values[:1].tolist()[0]) if len(values) else "nothing"
+def _wrong(values: AnyArray, name: str, path: Path, expected: str) -> FileError:
+    """The error of a column that holds something else than expected."""
+    first = repr(values[:1].tolist()[0]) if len(values) else "nothing"
+    return FileError(
+        f"{path}: column {name} holds {first} of type {values.dtype}, but {expected} was expected"
+    )
 
 
 def unit_text(unit: Any) -> str:

@@ -19,23 +19,14 @@ from qnet.io.readers.registry import Request, bit_mask
 
 #: Columns of the FIBERMAP that a catalogue carries, where the file has them.
 _ID_COLUMNS = (
-    "TARGETID",
-    "TARGET_RA",
-    "TARGET_DEC",
-    "OBJTYPE",
-    "COADD_FIBERSTATUS",
-    "FIBERSTATUS",
-    "TILEID",
-    "LASTNIGHT",
-    "EXPID",
-    "PETAL_LOC",
-    "FIBER",
+    *("TARGETID", "TARGET_RA", "TARGET_DEC", "OBJTYPE", "COADD_FIBERSTATUS", "FIBERSTATUS"),
+    *("TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
 )
 
 _TARGET_COLUMN = re.compile(r"(SV[123]_)?(DESI|BGS|MWS|SCND)_TARGET|CMX_TARGET")
 
 #: Header cards of the primary HDU that become columns.
-_ID_CARDS = {"SURVEY": "SURVEY", "PROGRAM": "PROGRAM", "HPXPIXEL": "HPXPIXEL"}
+_ID_CARDS = ("SURVEY", "PROGRAM", "HPXPIXEL")
 
 #: Cards of a tile's files that become columns where the FIBERMAP does not have them.
 _TILE_CARDS = {"TILEID": "TILEID", "NIGHT": "LASTNIGHT", "PETAL": "PETAL_LOC"}
@@ -46,16 +37,13 @@ QSO_TARGETS = {
     "CMX_TARGET": bit_mask(12, 55),
 }
 
-#: Columns of a catalogue that DESI's files can fill.
-IDS = (*_ID_COLUMNS, "SURVEY", "PROGRAM", "HPXPIXEL", "target bits")
-
 #: Fields of `Reader` that are the same for all layouts of DESI.
 DECLARED: Mapping[str, Any] = {
     "survey": "DESI",
     "targetid": "FIBERMAP, else the row number",
     "wavelengths": "vacuum, centres",
     "no_weight": "MASK not 0, as in redrock",
-    "ids": IDS,
+    "ids": (*_ID_COLUMNS, *_ID_CARDS, "target bits"),
     "qso_targets": QSO_TARGETS,
 }
 
@@ -85,22 +73,17 @@ def read_camera(
     flux_out, ivar_out = (None, None) if out is None else out
     masked = request.use_mask and hdus["MASK"] in fits
     shape = fits.shape(hdus["FLUX"])
-    if hdus["FLUX"] in fits and len(shape) != 2:
+    if shape and len(shape) != 2:
         raise FileError(f"{fits.path}: HDU {hdus['FLUX']} has shape {shape}, not (nspec, npix)")
-    for part in ("IVAR", "MASK") if masked else ("IVAR",):
-        other = fits.shape(hdus[part])
-        if hdus[part] in fits and hdus["FLUX"] in fits and other != shape:
+    for part, expected in (("IVAR", shape), ("MASK", shape), ("WAVELENGTH", shape[1:])):
+        found = fits.shape(hdus[part])
+        if shape and found not in ((), expected) and (part != "MASK" or masked):
             raise FileError(
-                f"{fits.path}: HDU {hdus[part]} has shape {other}, but {hdus['FLUX']} has {shape}"
+                f"{fits.path}: HDU {hdus[part]} has shape {found}, but {hdus['FLUX']} has {shape}"
             )
     wave = fits.image(hdus["WAVELENGTH"]).astype(np.float64)
     flux = fits.image(hdus["FLUX"], request.rows, out=flux_out)
     ivar = fits.image(hdus["IVAR"], request.rows, out=ivar_out)
-    if wave.shape != shape[1:]:
-        raise FileError(
-            f"{fits.path}: HDU {hdus['WAVELENGTH']} has shape {wave.shape}, but {hdus['FLUX']} has "
-            f"{shape[1]} pixels"
-        )
     if masked:
         fits.clear_masked(hdus["MASK"], request.rows, ivar)
     return Camera(name, wave, flux, ivar)
@@ -125,13 +108,11 @@ def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, Any
         wanted.insert(0, "TARGETID")  # `table` raises the error that it is not there
     ids = fits.table("FIBERMAP", wanted, rows)
     header = fits.header(0)
-    cards = {card: name for card, name in _ID_CARDS.items() if card in header}
+    cards = {card: card for card in _ID_CARDS}
     if "SURVEY" not in header:
-        cards |= {
-            card: name for card, name in _TILE_CARDS.items() if card in header and name not in ids
-        }
+        cards |= {card: name for card, name in _TILE_CARDS.items() if name not in ids}
     for card, name in cards.items():
-        if header[card] is not None:
+        if header.get(card) is not None:
             ids[name] = np.full(selected, header[card])
     return {name: id_column(values, name, fits.path) for name, values in ids.items()}
 

@@ -11,8 +11,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.columns import integer_card
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.desi import DECLARED, dependency_cards, read_camera, read_ids, row_flags
-from qnet.io.readers.frames import Frame, check_set
-from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.registry import Frame, Reader, Request, check_set, register
 
 
 def _detect(fits: FitsFile) -> bool:

@@ -1,13 +1,15 @@
-"""The register of readers of files of spectra."""
+"""The register of readers of files of spectra, and what they share."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from qnet.core.arrays import Int32Array, IntArray
-from qnet.core.errors import InputError
+from qnet.core.errors import FileError, InputError
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.spall import SpAll
@@ -162,9 +164,32 @@ def qso_target_bits() -> dict[str, int]:
 
 def bit_mask(*parts: int | tuple[int, int]) -> int:
     """Bit mask of single bits and inclusive ranges of bits."""
-    mask = 0
-    for part in parts:
-        low, high = part if isinstance(part, tuple) else (part, part)
-        for bit in range(low, high + 1):
-            mask |= 1 << bit
-    return mask
+    ranges = [part if isinstance(part, tuple) else (part, part) for part in parts]
+    return sum((1 << high + 1) - (1 << low) for low, high in ranges)
+
+
+class Frame(NamedTuple):
+    """Exposure, camera and spectrograph ('b1') and targets by row of a frame, from its HDUs."""
+
+    path: Path
+    exposure: Any
+    camera: str
+    nspec: int
+    targets: list[int] | None
+
+
+def check_set(frames: Sequence[Frame]) -> None:
+    """Raise FileError unless frames are of one exposure and spectrograph, a camera each."""
+    first = frames[0]
+    for frame in frames:
+        one, other = ((f.exposure, f.camera[1:], f.nspec) for f in (first, frame))
+        others = None not in (frame.targets, first.targets) and frame.targets != first.targets
+        if one != other or others:
+            raise FileError(
+                f"{frame.path}: is not of one set with {first.path}: exposure {frame.exposure}, "
+                f"camera {frame.camera}, {frame.nspec} spectra beside exposure {first.exposure}, "
+                f"camera {first.camera}, {first.nspec} spectra"
+                + (", of other targets" if others else "")
+            )
+    if len({frame.camera for frame in frames}) != len(frames):
+        raise FileError(f"{first.path}: a camera is there twice in its set of frames")

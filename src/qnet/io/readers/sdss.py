@@ -11,7 +11,7 @@ import numpy as np
 from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
 from qnet.core.errors import FileError, QnetWarning
 from qnet.core.flags import QNFlag
-from qnet.io.columns import NO_ID, id_column, integer_card, integer_column
+from qnet.io.columns import NO_ID, id_column, int32_column, integer_card
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Request, bit_mask
 
@@ -30,13 +30,8 @@ QSO_TARGETS: Mapping[str, int] = {
 
 #: Target columns that a catalogue carries.
 TARGET_COLUMNS = (
-    "BOSS_TARGET1",
-    "BOSS_TARGET2",
-    "ANCILLARY_TARGET1",
-    "ANCILLARY_TARGET2",
-    "EBOSS_TARGET0",
-    "EBOSS_TARGET1",
-    "EBOSS_TARGET2",
+    *("BOSS_TARGET1", "BOSS_TARGET2", "ANCILLARY_TARGET1", "ANCILLARY_TARGET2"),
+    *("EBOSS_TARGET0", "EBOSS_TARGET1", "EBOSS_TARGET2"),
 )
 
 #: HDU of the plugmap in spPlate and spCFrame files, which name their HDUs only in late versions.
@@ -97,10 +92,7 @@ def plate_fibers(fits: FitsFile) -> Int32Array:
             f"{fits.path}: the plugmap in HDU {_PLUGMAP} has {len(fibers)} rows, but there are "
             f"{count_fibers(fits)} spectra"
         )
-    column, limits = integer_column(fibers, "FIBERID", fits.path), np.iinfo(np.int32)
-    if len(column) and not limits.min <= column.min() <= column.max() <= limits.max:
-        raise FileError(f"{fits.path}: column FIBERID holds numbers beyond the range of int32")
-    return column.astype(np.int32)
+    return int32_column(fibers, "FIBERID", fits.path)
 
 
 def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
@@ -109,18 +101,15 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     have = fits.columns(_PLUGMAP)
     columns = {name: id_name for name, id_name in _PLUGMAP_IDS.items() if name in have}
     columns |= {name: name for name in TARGET_COLUMNS if name in have}
-    plugmap = fits.table(_PLUGMAP, list(columns)) if columns else {}
-    if request.rows is not None:
-        fiber = fiber[request.rows]
-        plugmap = {name: column[request.rows] for name, column in plugmap.items()}
+    plugmap = fits.table(_PLUGMAP, list(columns), request.rows)
+    fiber = fiber if request.rows is None else fiber[request.rows]
     header = fits.header(0)
     plate, mjd = (
         integer_card(header.get(card, NO_ID), card, fits.path) for card in ("PLATEID", "MJD")
     )
-    spall = request.spall
-    if spall is None:
+    if request.spall is None:
         warn_no_id(fits, "THING_ID")
-        spall = {}
+    spall = request.spall or {}
     thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber], np.int64)
     ids: dict[str, AnyArray] = {
         "TARGETID": thing_id,

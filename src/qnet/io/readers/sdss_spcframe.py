@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from qnet.core.errors import FileError
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
-from qnet.io.readers.frames import Frame, check_set
-from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.registry import Frame, Reader, Request, check_set, register
 
 
 def _detect(fits: FitsFile) -> bool:
@@ -27,12 +25,8 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     cameras = []
     for fits, frame in zip(files, frames, strict=True):
         flux, ivar = sdss.plate_arrays(fits, request.rows)
-        loglam = fits.image(3, request.rows)
-        if loglam.shape != flux.shape:
-            raise FileError(
-                f"{fits.path}: HDU 3 (loglam) has shape {loglam.shape}, but HDU 0 has {flux.shape}"
-            )
-        cameras.append(Camera(frame.camera[:1], sdss.to_wave(loglam), flux, ivar))
+        wave = sdss.to_wave(fits.image(3, request.rows))
+        cameras.append(Camera(frame.camera[:1], wave, flux, ivar))
     flag = sdss.sky_flag(ids)
     if {camera.name for camera in cameras} != {"b", "r"}:
         flag |= QNFlag.CAMERA_MISSING

@@ -82,10 +82,9 @@ def _read_ids(fits: FitsFile) -> dict[str, AnyArray]:
         if column is not None:
             columns[name] = column
         else:
-            cards = [card for card in candidates if card not in _TELESCOPE_CARDS]
-            card = next((card for card in cards if header.get(card) is not None), None)
-            if card is not None:
-                values[name] = np.array([header[card]])
+            cards = [header.get(card) for card in candidates if card not in _TELESCOPE_CARDS]
+            if known := [value for value in cards if value is not None]:
+                values[name] = np.array(known[:1])
     columns |= {name: name for name in sdss.TARGET_COLUMNS if name in have}
     if row is not None and columns:
         found = fits.table(row, list(columns.values()))

@@ -13,16 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, Columns, Float32Array, FloatArray, StrArray
+from qnet.core.arrays import AnyArray, Float32Array, FloatArray, StrArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 
 #: Step of all grids in log10 of the wavelength, that of SDSS and BOSS spectra, and in km/s (69).
 LOGLAM_STEP = 1e-4
 PIXEL_KMS = SPEED_OF_LIGHT * np.log(10) * LOGLAM_STEP
-
-#: Full width at half maximum of a Gaussian over its standard deviation.
-FWHM_OVER_SIGMA = 2 * np.sqrt(2 * np.log(2))
 
 #: Second radiation constant h c / k [Angstrom K] (CODATA 2018, rounded).
 HC_OVER_K = 1.438776877e8
@@ -81,18 +78,6 @@ class Objects:
         return len(self.flux)
 
 
-def common_truth(spectype: str, subtype: StrArray, z: FloatArray, rmag: FloatArray) -> Columns:
-    """Truth columns that galaxies and stars have, which have no broad absorption."""
-    return {
-        "TRUEZ": z,
-        "TRUESPECTYPE": np.full(len(z), spectype),
-        "TRUESUBTYPE": subtype,
-        "BAL_FLAG_VI": np.zeros(len(z), dtype=np.int32),
-        "BI_CIV": np.zeros(len(z)),
-        "RMAG": rmag,
-    }
-
-
 def scale_to_r(flux: AnyArray, rmag: FloatArray) -> Float32Array:
     """Spectra of any unit on `FRAME` scaled to AB magnitudes in `R_BAND`."""
     wave = FRAME.wave
@@ -109,6 +94,21 @@ def scale_to_r(flux: AnyArray, rmag: FloatArray) -> Float32Array:
 def positive(flux: Float32Array) -> Float32Array:
     """Spectra with pixels below a millionth of their highest one raised to that."""
     return np.asarray(np.maximum(flux, np.float32(1e-6) * flux.max(axis=1, keepdims=True)))
+
+
+def finished(
+    spectype: str, flux: Float32Array, subtype: StrArray, z: FloatArray, rmag: FloatArray
+) -> Objects:
+    """Galaxies or stars, without broad absorption, of spectra of any unit on `FRAME`."""
+    truth = {
+        "TRUEZ": z,
+        "TRUESPECTYPE": np.full(len(z), spectype),
+        "TRUESUBTYPE": subtype,
+        "BAL_FLAG_VI": np.zeros(len(z), dtype=np.int32),
+        "BI_CIV": np.zeros(len(z)),
+        "RMAG": rmag,
+    }
+    return Objects(scale_to_r(positive(flux), rmag), truth)
 
 
 def shift(
@@ -151,7 +151,7 @@ def magnitudes(rmag: npt.ArrayLike) -> FloatArray:
     return values
 
 
-def redshifts_magnitudes(
+def z_and_rmag(
     z: npt.ArrayLike, rmag: npt.ArrayLike, limits: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Redshifts and magnitudes as arrays; `InputError` where lengths differ or z is outside."""

@@ -9,6 +9,9 @@ import numpy as np
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, PIXEL_KMS
 
+#: Full width at half maximum of a Gaussian over its standard deviation.
+FWHM_OVER_SIGMA = 2 * np.sqrt(2 * np.log(2))
+
 # Gaussians end where they fall to exp(-0.5 * 4.5**2) = 4e-5 of the peak.
 _CUT = 4.5
 # Pixels handled at a time; bounds the memory.

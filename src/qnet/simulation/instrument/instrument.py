@@ -122,12 +122,11 @@ def sky_lines(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Sky lines [1e-17 erg/s/cm2/A] (nfamilies, npix), derivatives by shift/sigma, ln sigma."""
     # Surveys move spectra to the barycentre: `velocity` of the frame [km/s].
-    lines = np.array(night.LINES)
-    centre = lines[:, 0] * (1 + velocity / SPEED_OF_LIGHT)
-    family = night.family(lines[:, 0])
+    rest, fluxes = night.LINES.T
+    centre, family = rest * (1 + velocity / SPEED_OF_LIGHT), night.family(rest)
     shape = (night.NFAMILIES, detector.npix)
     result = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for number, (middle, flux) in enumerate(zip(centre, lines[:, 1], strict=True)):
+    for number, (middle, flux) in enumerate(zip(centre, fluxes, strict=True)):
         low, high = np.searchsorted(detector.wave, (middle - 12, middle + 12))
         if low == high:
             continue
@@ -141,8 +140,8 @@ def sky_lines(
 
 def sky_continuum(detector: Detector) -> FloatArray:
     """Flux density of the sky between lines [1e-17 erg/s/cm2/A], shape (npix,)."""
-    wave, flux = np.array(night.CONTINUUM).T
-    return np.asarray(detector.sky * np.interp(detector.wave, wave, flux))
+    flux = np.interp(detector.wave, night.CONTINUUM_WAVE, night.CONTINUUM)
+    return np.asarray(detector.sky * flux)
 
 
 def _boss(survey: str, first: float, last: float) -> Detector:

@@ -10,8 +10,7 @@ from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import FWHM_OVER_SIGMA
-from qnet.simulation.profiles import Gaussians, gaussians
+from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, gaussians
 
 
 class BroadLine(NamedTuple):
@@ -105,12 +104,8 @@ SHARED_SPREAD = 0.12
 #: FWHM [km/s]: medians and scatters [dex] (Shen et al. 2011, fig. 10 and table 2 of Shen & Liu
 #: 2012, ApJ 753, 125); power with which each follows Hbeta (Wang et al. 2009, ApJ 707, 1334, have
 #: 0.8 for MgII; CIV hardly follows: Baskin & Laor 2005, MNRAS 356, 1029).
-FWHM = {
-    "balmer": (4000.0, 0.0, 1.0),
-    "mgii": (3700.0, 0.07, 0.8),
-    "semi": (4800.0, 0.09, 0.5),
-    "high": (4300.0, 0.11, 0.3),
-}
+FWHM = {"balmer": (4000.0, 0.0, 1.0), "mgii": (3700.0, 0.07, 0.8),
+        "semi": (4800.0, 0.09, 0.5), "high": (4300.0, 0.11, 0.3)}  # fmt: skip
 FWHM_SCATTER = 0.22
 
 #: Which broad lines are double-peaked where one is, and which come from high ions.

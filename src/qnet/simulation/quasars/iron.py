@@ -9,14 +9,8 @@ import scipy.ndimage
 
 from qnet.core.arrays import Float32Array, FloatArray
 from qnet.lines import air_to_vacuum
-from qnet.simulation.frame import (
-    FWHM_OVER_SIGMA,
-    HC_OVER_K,
-    LOGLAM_STEP,
-    PIXEL_KMS,
-    QUASAR_FRAME,
-    see_at,
-)
+from qnet.simulation.frame import HC_OVER_K, LOGLAM_STEP, PIXEL_KMS, QUASAR_FRAME, see_at
+from qnet.simulation.profiles import FWHM_OVER_SIGMA
 
 #: Widths to which the shapes are smoothed, FWHM [km/s]; an object takes the nearest.
 WIDTHS = (900.0, 1400.0, 2100.0, 3200.0, 5000.0, 8000.0)

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from qnet.core.arrays import BoolArray, Columns, Float32Array, FloatArray, StrArray
 from qnet.simulation.absorption import bal, sight_lines
 from qnet.simulation.cosmology import R_WAVE, log_luminosity
-from qnet.simulation.frame import NPIX, Objects, redshifts_magnitudes, scale_to_r
+from qnet.simulation.frame import NPIX, Objects, scale_to_r, z_and_rmag
 from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 from qnet.simulation.quasars import continuum, disk, emission, host, iron
 
@@ -93,7 +93,7 @@ def make(
     rng: Generator, z: npt.ArrayLike, rmag: npt.ArrayLike, *, bal_fraction: float = bal.FRACTION
 ) -> Objects:
     """Quasars of systemic redshifts in `Z_RANGE`, of AB r magnitudes before hydrogen absorbs."""
-    redshift, magnitude = redshifts_magnitudes(z, rmag, Z_RANGE)
+    redshift, magnitude = z_and_rmag(z, rmag, Z_RANGE)
     nspec = len(redshift)
     troughs = bal.draw(rng, redshift, bal_fraction)
     kinds = _draw(rng, redshift, magnitude, troughs)

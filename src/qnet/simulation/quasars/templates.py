@@ -11,15 +11,7 @@ from numpy.random import Generator
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.simulation.absorption import bal, sight_lines
 from qnet.simulation.cosmology import log_luminosity
-from qnet.simulation.frame import (
-    NPIX,
-    Z_MAX,
-    Objects,
-    positive,
-    redshifts_magnitudes,
-    scale_to_r,
-    shift,
-)
+from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
 from qnet.simulation.quasars import continuum
 from qnet.simulation.template_files import TemplateSet
 
@@ -63,7 +55,7 @@ def draw(
     bal_fraction: float,
 ) -> Objects:
     """Quasars drawn from template files, as `templates.Templates.quasars` describes it."""
-    z, rmag = redshifts_magnitudes(z, rmag, (0.0, Z_MAX))
+    z, rmag = z_and_rmag(z, rmag, (0.0, Z_MAX))
     light = np.empty((len(z), NPIX), dtype=np.float32)
     chosen = _choose_quasar_sets(rng, sets, z)
     for number, each in enumerate(sets):

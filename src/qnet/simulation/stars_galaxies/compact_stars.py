@@ -8,8 +8,8 @@ from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import FWHM_OVER_SIGMA, STAR_FRAME
-from qnet.simulation.profiles import Gaussians, gaussians
+from qnet.simulation.frame import STAR_FRAME
+from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, gaussians
 from qnet.simulation.stars_galaxies.atmospheres import absorb, planck, star_spectra
 
 #: Amplitude of the Balmer lines of DA white dwarfs by temperature [K]: equivalent widths peak near

@@ -13,18 +13,8 @@ from numpy.random import Generator
 from qnet.core.arrays import Float32Array, FloatArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.cosmology import luminosity_distance
-from qnet.simulation.frame import (
-    FWHM_OVER_SIGMA,
-    NPIX,
-    STAR_FRAME,
-    Objects,
-    common_truth,
-    magnitudes,
-    positive,
-    scale_to_r,
-    shift,
-)
-from qnet.simulation.profiles import add_gaussians, gaussians
+from qnet.simulation.frame import NPIX, STAR_FRAME, Objects, finished, magnitudes, shift
+from qnet.simulation.profiles import FWHM_OVER_SIGMA, add_gaussians, gaussians
 from qnet.simulation.stars_galaxies import nebular
 from qnet.simulation.stars_galaxies.atmospheres import LOG_AGES, populations
 from qnet.simulation.stars_galaxies.starlight import broaden, redden, starburst_extinction
@@ -167,14 +157,14 @@ def assemble(
     nitrogen, oxygen = _ratios(rng, subtype)
     fluxes = _emission(rng, nitrogen, oxygen, subtype, gas_dust)
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
-    truth = {
-        **common_truth("GALAXY", subtype, z, rmag),
+    objects = finished("GALAXY", flux, subtype, z, rmag)
+    own = {
         "FWHM_EMISSION": width,  # [km/s]
         "EW_HBETA": hbeta,  # [rest Angstrom]
         "LOG_N2": nitrogen,  # log10 [NII]/Halpha
         "LOG_O3": oxygen,  # log10 [OIII]/Hbeta
     }
-    return Objects(scale_to_r(positive(flux), rmag), truth)
+    return Objects(objects.flux, {**objects.truth, **own})
 
 
 def _draw(

@@ -26,9 +26,6 @@ WAVELENGTHS: Mapping[str, float] = {
     "P9": 9231.55, "SIII_9533": 9533.2, "P8": 9548.59,
 }  # fmt: skip
 
-#: Lines that quantum mechanics permits: the width of these tells a galaxy from a quasar.
-PERMITTED = frozenset(name for name in WAVELENGTHS if name.startswith(("H", "P", "MGII", "CIV")))
-
 #: Hydrogen and helium lines against Hbeta in case B at 10 000 K and 100 electrons per cm3
 #: (Osterbrock & Ferland 2006, Astrophysics of Gaseous Nebulae, tables 4.4 and 4.6; helium at
 #: He+/H+ = 0.08).
@@ -45,14 +42,11 @@ BALMER_DECREMENT, BALMER_DECREMENT_ACTIVE = 2.86, 3.1
 #: Ratios fixed by atomic physics, of the fainter line to the brighter (Storey & Zeippen 2000, MNRAS
 #: 312, 813; Osterbrock & Ferland 2006).
 _FIXED = {
-    "OIII_4960": ("OIII_5008", 1 / 2.98),
-    "NII_6550": ("NII_6585", 1 / 3.05),
-    "NEIII_3969": ("NEIII_3870", 0.30),
-    "OI_6366": ("OI_6302", 1 / 3.0),
-    "NEV_3347": ("NEV_3427", 1 / 2.73),
-    "SIII_9071": ("SIII_9533", 1 / 2.47),
+    "OIII_4960": ("OIII_5008", 1 / 2.98), "NII_6550": ("NII_6585", 1 / 3.05),
+    "NEIII_3969": ("NEIII_3870", 0.30), "OI_6366": ("OI_6302", 1 / 3.0),
+    "NEV_3347": ("NEV_3427", 1 / 2.73), "SIII_9071": ("SIII_9533", 1 / 2.47),
     "OII_7332": ("OII_7321", 0.8),
-}
+}  # fmt: skip
 
 
 # Ratios are those of the diagram of Baldwin, Phillips & Terlevich (1981, PASP 93, 5): log10 of

@@ -9,19 +9,8 @@ from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray, StrArray
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.frame import (
-    FRAME,
-    FWHM_OVER_SIGMA,
-    NPIX,
-    STAR_FRAME,
-    Objects,
-    common_truth,
-    magnitudes,
-    positive,
-    scale_to_r,
-    shift,
-)
-from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
+from qnet.simulation.frame import FRAME, NPIX, STAR_FRAME, Objects, finished, magnitudes, shift
+from qnet.simulation.profiles import FWHM_OVER_SIGMA, Gaussians, add_gaussians, gaussians
 from qnet.simulation.stars_galaxies import compact_stars
 from qnet.simulation.stars_galaxies.atmospheres import absorb, amplitudes, planck, star_spectra
 from qnet.simulation.stars_galaxies.starlight import broaden, milky_way_extinction, redden
@@ -102,8 +91,7 @@ def finish(
     flux = redden(flux, milky_way_extinction(wave), np.minimum(dust, 0.6))
     # What the compact model leaves out of the colours: a tilt of a tenth in the slope.
     tilt = np.outer(0.1 * rng.standard_normal(count), np.log(wave / 5500.0)).astype(np.float32)
-    flux = flux * np.exp(tilt)
-    return Objects(scale_to_r(positive(flux), rmag), common_truth("STAR", subtype, z, rmag))
+    return finished("STAR", flux * np.exp(tilt), subtype, z, rmag)
 
 
 def _starlight(rng: Generator, subtype: StrArray, halo: BoolArray) -> Float32Array:

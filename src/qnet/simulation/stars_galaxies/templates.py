@@ -15,10 +15,8 @@ from qnet.simulation.frame import (
     NPIX,
     STAR_FRAME,
     Objects,
-    common_truth,
+    finished,
     magnitudes,
-    positive,
-    scale_to_r,
     shift,
 )
 from qnet.simulation.population import merge
@@ -112,7 +110,7 @@ def _vector_galaxies(rng: Generator, each: TemplateSet, rmag: FloatArray) -> Obj
     light = redden(light, starburst_extinction(wave), np.minimum(rng.exponential(0.05, count), 0.5))
     flux = broaden(shift(light, z, start=each.start), rng.uniform(0.0, 200.0, count))
     flux *= continuum.tilt(z, np.clip(0.1 * rng.standard_normal(count), -0.3, 0.3))
-    return Objects(scale_to_r(positive(flux), rmag), common_truth("GALAXY", subtype, z, rmag))
+    return finished("GALAXY", flux, subtype, z, rmag)
 
 
 def _population_galaxies(rng: Generator, each: TemplateSet, rmag: FloatArray) -> Objects:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -123,24 +123,21 @@ class SpecFolder:
                 "model": model[row].astype(np.float32),
             }
             ids = {name: column[row : row + 1] for name, column in spectra.ids.items()}
-            self._write_one(coadd, ids, str(spectype[row]) == "SKY")
-
-    def _write_one(self, coadd: Mapping[str, AnyArray], ids: Columns, sky: bool) -> None:
-        """One spec file."""
-        plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
-        spall = {
-            "PLATE": ids["PLATE"],
-            "MJD": ids["MJD"],
-            "FIBERID": ids["FIBERID"],
-            "THING_ID": ids["TARGETID"],
-            "OBJTYPE": np.array(["SKY" if sky else "QSO"]),
-            "BOSS_TARGET1": np.array([0 if sky else 1 << BOSS_QSO_BIT], dtype=np.int64),
-        }
-        path = self._partial / f"spec-{plate:04d}-{mjd:05d}-{fiber:04d}.fits"
-        header = [Card("PLATEID", plate), Card("MJD", mjd), Card("FIBERID", fiber), *self._cards]
-        with FitsWriter(path, atomic=False, cards=header) as file:
-            file.table("COADD", coadd)
-            file.table("SPALL", spall)
+            sky = str(spectype[row]) == "SKY"
+            plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
+            spall = {
+                "PLATE": ids["PLATE"],
+                "MJD": ids["MJD"],
+                "FIBERID": ids["FIBERID"],
+                "THING_ID": ids["TARGETID"],
+                "OBJTYPE": np.array(["SKY" if sky else "QSO"]),
+                "BOSS_TARGET1": np.array([0 if sky else 1 << BOSS_QSO_BIT], dtype=np.int64),
+            }
+            path = self._partial / f"spec-{plate:04d}-{mjd:05d}-{fiber:04d}.fits"
+            cards = [Card("PLATEID", plate), Card("MJD", mjd), Card("FIBERID", fiber)]
+            with FitsWriter(path, atomic=False, cards=[*cards, *self._cards]) as file:
+                file.table("COADD", coadd)
+                file.table("SPALL", spall)
 
     def _finish(self) -> None:
         """Rename the folder; the one that it replaces is removed last."""

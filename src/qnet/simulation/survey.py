@@ -31,8 +31,7 @@ from qnet.simulation.population import (
     merge,
     merge_columns,
 )
-from qnet.simulation.source import Parametric, Source, as_source
-from qnet.simulation.templates import Templates
+from qnet.simulation.templates import Parametric, Source, Templates, as_source
 
 #: Spectra that are simulated at a time, with random numbers of their own; the spectra of a seed
 #: depend on it.

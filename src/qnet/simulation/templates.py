@@ -1,4 +1,4 @@
-"""Objects drawn from the spectral templates of redrock and redmonster.
+"""Sources of objects: parametric models, or the templates of redrock and redmonster.
 
 The templates are read from a folder of the user's; qnet holds none of them.
 """
@@ -7,18 +7,44 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arrays import FloatArray
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike, sha256
 from qnet.simulation.absorption import bal
 from qnet.simulation.frame import Objects
+from qnet.simulation.quasars import parametric
 from qnet.simulation.quasars import templates as quasar_templates
+from qnet.simulation.stars_galaxies import galaxies, stars
 from qnet.simulation.stars_galaxies import templates as star_templates
 from qnet.simulation.template_files import TemplateSet, read_templates
+
+
+class Source(Protocol):
+    """Maker of objects of redshifts and r magnitudes, shape (nspec,) each."""
+
+    def quasars(self, rng: np.random.Generator, z: FloatArray, rmag: FloatArray) -> Objects:
+        """Quasars."""
+
+    def galaxies(self, rng: np.random.Generator, rmag: FloatArray) -> Objects:
+        """Galaxies."""
+
+    def stars(self, rng: np.random.Generator, rmag: FloatArray) -> Objects:
+        """Stars."""
+
+
+class Parametric:
+    """Objects of the parametric models."""
+
+    quasars = staticmethod(parametric.make)
+    galaxies = staticmethod(galaxies.make)
+    stars = staticmethod(stars.make)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,3 +213,16 @@ class Templates:
     def _of(self, kind: str) -> list[TemplateSet]:
         """The templates of one kind."""
         return [each for each in self.sets if each.kind == kind]
+
+
+def as_source(templates: Any) -> Source | None:
+    """Templates of a folder; ready-made ones, or None, as they are."""
+    names = ("quasars", "galaxies", "stars")
+    if templates is None or all(hasattr(templates, name) for name in names):
+        source: Source | None = templates
+        return source
+    if not isinstance(templates, (str, os.PathLike)):
+        raise InputError(
+            f"templates must be a folder or templates read from one, not {type(templates).__name__}"
+        )
+    return Templates.read(templates)

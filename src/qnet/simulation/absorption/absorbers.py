@@ -10,9 +10,14 @@ from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.lines import SPEED_OF_LIGHT, absorber_IGM
-from qnet.simulation.absorption.forest import LOWEST_REDSHIFT, LYMAN_SERIES
+from qnet.simulation.absorption.forest import (
+    LOWEST_REDSHIFT,
+    LYMAN_SERIES,
+    forest_depth,
+    limit_depth,
+)
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
-from qnet.simulation.profiles import Gaussians, gaussians
+from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 
 #: Damped systems: number per redshift at z = 0 and its power of 1+z (Rao, Turnshek & Nestor 2006,
 #: ApJ 636, 610, sect. 4.1), for log N_HI of 20.3 and more.
@@ -194,3 +199,26 @@ def damped_metals(rng: Generator, systems: Systems, log_n: FloatArray) -> Gaussi
     # which is left in the width of lines that are mostly saturated.
     dex -= 0.11 * (systems.z - 2.5)
     return line_profiles(rng, systems, DAMPED_WIDTH * 10**dex, DAMPED_METALS)
+
+
+def sight_lines(
+    rng: Generator, z: FloatArray, log_l1700: FloatArray
+) -> tuple[Float32Array, FloatArray, FloatArray]:
+    """Optical depth on `FRAME`; log10 N_HI [1/cm2] and z of the strongest damped system, or 0."""
+    tau = np.zeros((len(z), NPIX), dtype=np.float32)
+    hydrogen = np.flatnonzero(z > LOWEST_REDSHIFT)
+    if hydrogen.size:
+        tau[hydrogen] = forest_depth(rng, z[hydrogen], log_l1700[hydrogen])
+        tau[hydrogen] += limit_depth(rng, z[hydrogen])
+    systems, log_n = draw_damped(rng, z)
+    add_damped(tau, systems, log_n)
+    add_gaussians(tau, damped_metals(rng, systems, log_n))
+    for profiles in narrow_absorbers(rng, z):
+        add_gaussians(tau, profiles)
+    strongest, z_strongest = np.zeros(len(z)), np.zeros(len(z))
+    order = np.argsort(log_n, kind="stable")
+    order = order[log_n[order] >= DLA_LOG_N]
+    # Later assignments win: the strongest is written last.
+    strongest[systems.row[order]] = log_n[order]
+    z_strongest[systems.row[order]] = systems.z[order]
+    return tau, strongest, z_strongest

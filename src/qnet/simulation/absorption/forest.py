@@ -116,25 +116,19 @@ def forest_depth(rng: Generator, z: FloatArray, log_l1700: FloatArray) -> Float3
     tau += median.astype(np.float32)
     np.exp(tau, out=tau)
     distance = SPEED_OF_LIGHT * (np.log1p(z)[:, None] - np.log1p(hydrogen))
-    behind = distance.astype(np.float32)
+    behind = np.maximum(distance.astype(np.float32), 0.0)
     dex = 0.5 * (log_l1700 - 46) + PROXIMITY_SCATTER * rng.standard_normal(nspec)
-    reach = PROXIMITY * 10**dex
-    reach2 = (reach.astype(np.float32) ** 2)[:, None]
-    np.maximum(behind, 0.0, out=behind)
+    reach2 = ((PROXIMITY * 10**dex).astype(np.float32) ** 2)[:, None]
     np.square(behind, out=behind)
     tau *= behind / (behind + reach2)
-    return _with_series(tau, z)
-
-
-def _with_series(alpha: Float32Array, z: FloatArray) -> Float32Array:
-    """Add to Lyman alpha's depth that of the higher lines of the same hydrogen."""
-    total = alpha.copy()
+    # The higher lines of the same hydrogen.
+    total: Float32Array = tau.copy()
     first_wave, first_strength = LYMAN_SERIES[0]
     for wave, strength in LYMAN_SERIES[1:]:
         shift = int(np.rint(np.log10(first_wave / wave) / LOGLAM_STEP))
         if wave * (1 + z.max(initial=0.0)) > 10**FRAME.start:
             ratio = np.float32(wave * strength / (first_wave * first_strength))
-            total[:, :-shift] += ratio * alpha[:, shift:]
+            total[:, :-shift] += ratio * tau[:, shift:]
     return total
 
 

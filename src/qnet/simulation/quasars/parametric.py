@@ -9,7 +9,8 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, Columns, Float32Array, FloatArray, StrArray
-from qnet.simulation.absorption import bal, sight_lines
+from qnet.simulation.absorption import bal
+from qnet.simulation.absorption.absorbers import sight_lines
 from qnet.simulation.cosmology import R_WAVE, log_luminosity
 from qnet.simulation.frame import NPIX, Objects, scale_to_r, z_and_rmag
 from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
@@ -100,7 +101,7 @@ def make(
     lines = emission.draw_broad(rng, kinds.emitters)
     flux, oiii = _light(rng, redshift, kinds, lines, troughs)
     flux = scale_to_r(flux, magnitude)
-    tau, log_n, z_dla = sight_lines.draw(rng, redshift, kinds.emitters.log_l1700)
+    tau, log_n, z_dla = sight_lines(rng, redshift, kinds.emitters.log_l1700)
     flux *= np.exp(-tau)
     absorbed = bal.truth(troughs, redshift)
     truth: Columns = {

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
-from qnet.simulation.absorption import bal, sight_lines
+from qnet.simulation.absorption import bal
+from qnet.simulation.absorption.absorbers import sight_lines
 from qnet.simulation.cosmology import log_luminosity
 from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
 from qnet.simulation.quasars import continuum
@@ -56,14 +57,35 @@ def draw(
 ) -> Objects:
     """Quasars drawn from template files, as `templates.Templates.quasars` describes it."""
     z, rmag = z_and_rmag(z, rmag, (0.0, Z_MAX))
-    light = np.empty((len(z), NPIX), dtype=np.float32)
+    count = len(z)
+    light = np.empty((count, NPIX), dtype=np.float32)
     chosen = _choose_quasar_sets(rng, sets, z)
     for number, each in enumerate(sets):
         rows = np.flatnonzero(chosen == number)
         if rows.size:
             light[rows] = shift(_quasar_mix(rng, each, rows.size), z[rows], start=each.start)
-    light *= continuum.tilt(z, QUASAR_TILT * np.clip(rng.standard_normal(len(z)), -_CUT, _CUT))
-    return _quasar_finish(rng, light, z, rmag, bal_fraction)
+    light *= continuum.tilt(z, QUASAR_TILT * np.clip(rng.standard_normal(count), -_CUT, _CUT))
+    troughs = bal.draw(rng, z, bal_fraction)
+    # Few are red (as in `parametric`): the templates already hold the mean reddening.
+    ebv = np.where(rng.uniform(size=count) < 0.1, rng.exponential(0.15, count), 0.0)
+    ebv = ebv + rng.exponential(0.012, count)
+    ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, 0.077, 0.023))
+    bal.absorb(light, troughs, z)
+    light *= continuum.dimming(z, np.minimum(ebv, 0.6))
+    flux = scale_to_r(positive(light), rmag)
+    log_l1700 = log_luminosity(rmag, z, 1700.0)
+    flux *= np.exp(-sight_lines(rng, z, log_l1700)[0])
+    absorbed = bal.truth(troughs, z)
+    truth = {
+        "TRUEZ": z,
+        "TRUESPECTYPE": np.full(count, "QSO"),
+        "TRUESUBTYPE": np.where(absorbed["BAL_FLAG_VI"] == 1, "BAL", ""),
+        **absorbed,
+        "RMAG": rmag,
+        "EBV": np.minimum(ebv, 0.6),
+        "LOG_L1700": log_l1700,
+    }
+    return Objects(flux, truth)
 
 
 def _choose_quasar_sets(rng: Generator, sets: Sequence[TemplateSet], z: FloatArray) -> IntArray:
@@ -132,31 +154,3 @@ def _without_limit(each: TemplateSet) -> Float32Array:
     filled = vectors.copy()
     filled[:, :edge] = level * power
     return filled
-
-
-def _quasar_finish(
-    rng: Generator, light: Float32Array, z: FloatArray, rmag: FloatArray, bal_fraction: float
-) -> Objects:
-    """Quasars from the light that the templates give: dust, outflows, sight lines, magnitude."""
-    count = len(z)
-    troughs = bal.draw(rng, z, bal_fraction)
-    # Few are red (as in `parametric`): the templates already hold the mean reddening.
-    ebv = np.where(rng.uniform(size=count) < 0.1, rng.exponential(0.15, count), 0.0)
-    ebv = ebv + rng.exponential(0.012, count)
-    ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, 0.077, 0.023))
-    bal.absorb(light, troughs, z)
-    light *= continuum.dimming(z, np.minimum(ebv, 0.6))
-    flux = scale_to_r(positive(light), rmag)
-    log_l1700 = log_luminosity(rmag, z, 1700.0)
-    flux *= np.exp(-sight_lines.draw(rng, z, log_l1700)[0])
-    absorbed = bal.truth(troughs, z)
-    truth = {
-        "TRUEZ": z,
-        "TRUESPECTYPE": np.full(count, "QSO"),
-        "TRUESUBTYPE": np.where(absorbed["BAL_FLAG_VI"] == 1, "BAL", ""),
-        **absorbed,
-        "RMAG": rmag,
-        "EBV": np.minimum(ebv, 0.6),
-        "LOG_L1700": log_l1700,
-    }
-    return Objects(flux, truth)

@@ -230,12 +230,11 @@ def test_writers_check_what_they_are_given(tmp_path, surveys):
     with pytest.raises(InputError, match=r"must end in \.fits"):
         CoaddWriter(tmp_path / "coadd.csv", 3)
     _, batch = surveys["desi"]
-    truth = batch.truth
     with (
         pytest.raises(InputError, match="50 spectra were announced, not 40"),
         CoaddWriter(tmp_path / "coadd.fits", 50) as writer,
     ):
-        writer.write(batch.spectra, truth["TRUESPECTYPE"], truth["RMAG"])
+        writer.write(batch)
     with pytest.raises(FileError, match="does not exist"):
-        SpecFolder(tmp_path / "no" / "folder")
+        SpecFolder(tmp_path / "no" / "folder", "boss")
     assert list(tmp_path.iterdir()) == []

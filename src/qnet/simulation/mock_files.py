@@ -11,12 +11,15 @@ from typing import Self
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, Columns
+from qnet.core.arrays import Columns
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
-from qnet.core.spectra import Camera, Spectra
+from qnet.core.spectra import Camera
 from qnet.io.fits.writer import Card, FitsWriter
 from qnet.io.readers.sdss import COMBINEREJ
+from qnet.simulation.frame import LOGLAM_STEP
+from qnet.simulation.instrument.instrument import make_instrument
+from qnet.simulation.survey import Batch
 
 #: Bit of DESI's masks that a pixel without weight gets: ALLBADPIX of desispec's specmask.
 ALLBADPIX = 1 << 1
@@ -44,9 +47,9 @@ class CoaddWriter(FitsWriter):
         self.nspec, self.row = nspec, 0
         self._fibermap: list[Columns] = []
 
-    def write(self, spectra: Spectra, spectype: AnyArray, rmag: AnyArray) -> None:
+    def write(self, batch: Batch) -> None:
         """Append spectra, of the same wavelengths in every batch; pixels of ivar 0 are masked."""
-        for camera in spectra.cameras:
+        for camera in batch.spectra.cameras:
             if self.row == 0:
                 self._start(camera)
             mask = np.where(camera.ivar > 0, 0, ALLBADPIX).astype(np.int32)
@@ -56,8 +59,8 @@ class CoaddWriter(FitsWriter):
                 ("MASK", mask),
             ):
                 self.fill(f"{camera.name}_{part}", data, self.row)
-        self._fibermap.append(_fibermap(spectra, spectype, rmag, self.row))
-        self.row += len(spectra)
+        self._fibermap.append(_fibermap(batch, self.row))
+        self.row += len(batch)
 
     def _start(self, camera: Camera) -> None:
         """Empty images of a camera, with its wavelengths."""
@@ -85,11 +88,15 @@ class SpecFolder:
     """A folder of SDSS spec files, written batch by batch; named on leaving without an error."""
 
     def __init__(
-        self, path: PathLike, *, overwrite: bool = False, cards: Sequence[Card] = ()
+        self, path: PathLike, survey: str, *, overwrite: bool = False, cards: Sequence[Card] = ()
     ) -> None:
         self.path = as_path(path, "path")
         check_folder(self.path, overwrite)
         self._cards = tuple(cards)
+        (detector,) = make_instrument(survey).detectors
+        # Standard deviation of the line spread function [pixel].
+        wdisp = detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP)
+        self._wdisp = wdisp.astype(np.float32)
         self._partial = self.path.with_name(f".qnet-{secrets.token_hex(8)}.partial")
 
     def __enter__(self) -> Self:
@@ -106,11 +113,11 @@ class SpecFolder:
         finally:
             shutil.rmtree(self._partial, ignore_errors=True)
 
-    def write(self, spectra: Spectra, spectype: AnyArray, model: AnyArray, wdisp: AnyArray) -> None:
-        """Write a file for each spectrum; `wdisp` is the sigma of the line spread [pixel]."""
-        camera = spectra.cameras[0]
+    def write(self, batch: Batch) -> None:
+        """Write a file for each spectrum."""
+        camera, signal = batch.spectra.cameras[0], batch.signals[0]
         loglam = np.log10(camera.wave).astype(np.float32)
-        for row in range(len(spectra)):
+        for row in range(len(batch)):
             ivar = camera.ivar[row].astype(np.float32)
             mask = np.where(ivar > 0, 0, COMBINEREJ).astype(np.int32)
             coadd = {
@@ -119,11 +126,11 @@ class SpecFolder:
                 "ivar": ivar,
                 "and_mask": mask,
                 "or_mask": mask,
-                "wdisp": wdisp.astype(np.float32),
-                "model": model[row].astype(np.float32),
+                "wdisp": self._wdisp,
+                "model": signal[row].astype(np.float32),
             }
-            ids = {name: column[row : row + 1] for name, column in spectra.ids.items()}
-            sky = str(spectype[row]) == "SKY"
+            ids = {name: column[row : row + 1] for name, column in batch.spectra.ids.items()}
+            sky = batch.truth["TRUESPECTYPE"][row] == "SKY"
             plate, mjd, fiber = (int(ids[name][0]) for name in ("PLATE", "MJD", "FIBERID"))
             spall = {
                 "PLATE": ids["PLATE"],
@@ -164,18 +171,18 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise FileError(f"{path}: holds {sorted(other)[0]}, which is no spec file: not overwritten")
 
 
-def _fibermap(spectra: Spectra, spectype: AnyArray, rmag: AnyArray, first: int) -> Columns:
+def _fibermap(batch: Batch, first: int) -> Columns:
     """Columns of the FIBERMAP; positions are made up."""
-    sky = spectype.astype(str) == "SKY"
-    index = first + np.arange(len(spectra))
+    sky = batch.truth["TRUESPECTYPE"] == "SKY"
+    index = first + np.arange(len(batch))
     bits = np.where(sky, 1 << DESI_SKY_BIT, 1 << DESI_QSO_BIT).astype(np.int64)
-    magnitude = np.nan_to_num(rmag.astype(np.float64), nan=np.inf)
+    magnitude = np.nan_to_num(batch.truth["RMAG"].astype(np.float64), nan=np.inf)
     return {
-        "TARGETID": spectra.ids["TARGETID"],
+        "TARGETID": batch.spectra.ids["TARGETID"],
         "TARGET_RA": 180.0 + (index % 500) * 0.002,
         "TARGET_DEC": (index // 500) * 0.002,
         "OBJTYPE": np.where(sky, "SKY", "TGT"),
-        "COADD_FIBERSTATUS": np.zeros(len(spectra), np.int32),
+        "COADD_FIBERSTATUS": np.zeros(len(batch), np.int32),
         "PETAL_LOC": (index % 5000 // 500).astype(np.int16),
         "FIBER": (index % 5000).astype(np.int32),
         "DESI_TARGET": bits,

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from qnet.core.arrays import Columns
 from qnet.core.errors import InputError
@@ -17,10 +13,8 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.prepared import PreparedWriter, check_prepared_name
 from qnet.io.tables import Card, check_format, write_table
 from qnet.preprocess.rebinning import rebin_cameras
-from qnet.simulation.frame import LOGLAM_STEP
-from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
-from qnet.simulation.survey import UNITS, Batch, Simulation, join
+from qnet.simulation.survey import UNITS, Simulation, join
 
 #: Surveys by the formats that their files have.
 _SURVEYS = {"prepared": ("sdss", "boss", "desi"), "coadd": ("desi",), "spec": ("sdss", "boss")}
@@ -86,10 +80,20 @@ def write_simulation(
     check_outputs(simulation.survey, spectra_path, table_path, format=format, overwrite=overwrite)
     cards = [Card(*card) for card in simulation.provenance()]
     truth: list[Columns] = []
-    with contextlib.ExitStack() as stack:
-        write = _writer(stack, simulation, spectra_path, format, grid, overwrite, cards)
+    file: PreparedWriter | CoaddWriter | SpecFolder
+    if format == "prepared":
+        file = PreparedWriter(spectra_path, grid, overwrite=overwrite, cards=cards)
+    elif format == "coadd":
+        file = CoaddWriter(spectra_path, len(simulation), overwrite=overwrite, cards=cards)
+    else:
+        file = SpecFolder(spectra_path, simulation.survey, overwrite=overwrite, cards=cards)
+    with file:
         for batch in _with_progress(simulation, progress):
-            write(batch)
+            if isinstance(file, PreparedWriter):
+                flux, ivar = rebin_cameras(batch.spectra.cameras, grid)
+                file.write(flux, ivar, dict(batch.spectra.ids))
+            else:
+                file.write(batch)
             truth.append(batch.truth)
         whole = join(truth)
         # Before the spectra get their name: they never exist without their truth.
@@ -125,40 +129,6 @@ def check_outputs(
         return
     check_prepared_name(path)
     check_output(path, overwrite)
-
-
-def _writer(
-    stack: contextlib.ExitStack,
-    simulation: Simulation,
-    path: Path,
-    format: str,
-    grid: WavelengthGrid,
-    overwrite: bool,
-    cards: Sequence[Card],
-) -> Callable[[Batch], None]:
-    """Writer of batches in a format."""
-    if format == "prepared":
-        prepared = stack.enter_context(PreparedWriter(path, grid, overwrite=overwrite, cards=cards))
-
-        def write_prepared(batch: Batch) -> None:
-            """Write a batch, rebinned."""
-            flux, ivar = rebin_cameras(batch.spectra.cameras, grid)
-            prepared.write(flux, ivar, dict(batch.spectra.ids))
-
-        return write_prepared
-    if format == "coadd":
-        coadd = stack.enter_context(
-            CoaddWriter(path, len(simulation), overwrite=overwrite, cards=cards)
-        )
-        return lambda batch: coadd.write(
-            batch.spectra, batch.truth["TRUESPECTYPE"], batch.truth["RMAG"]
-        )
-    folder = stack.enter_context(SpecFolder(path, overwrite=overwrite, cards=cards))
-    (detector,) = make_instrument(simulation.survey).detectors
-    wdisp = detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP)
-    return lambda batch: folder.write(
-        batch.spectra, batch.truth["TRUESPECTYPE"], batch.signals[0], wdisp
-    )
 
 
 def _with_progress(simulation: Simulation, progress: bool) -> Any:

@@ -5,8 +5,8 @@
 Both train the published network on the same spectra, in turn, in one process. The bare run has
 input, targets and weights as arrays in memory. A run's throughput is spectra per second over its
 epochs but the first, in which the backend compiles. The ratio is that of the medians over the
-repetitions. Measured too: how fast batches are made when nothing else is done, and for what share
-of an epoch the next batch was not ready when it was asked for.
+repetitions. Measured too: how fast batches are made when nothing else is done, and for what
+fraction of an epoch the next batch was not ready when it was asked for.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def make_survey(folder: Path, count: int) -> tuple[Path, Path]:
 
 
 class Waits:
-    """Stands in for `qnet.training.batches.prefetch`, and times each batch."""
+    """Replaces `qnet.training.batches.prefetch`, and times each batch."""
 
     def __init__(self) -> None:
         self._prefetch = batches_module.prefetch
@@ -171,7 +171,7 @@ def one_size(
         "median": medians,
         "ratio": medians["qnet"] / medians["bare"],
         "batches_alone": made_alone(paths, options.batch_size, options.nspec),
-        "share_waited_for_batches": statistics.median(waited),
+        "fraction_waited_for_batches": statistics.median(waited),
         "spectra_per_second": rates,
     }
 
@@ -205,11 +205,11 @@ def main() -> None:
             *one["median"].values(),
             one["ratio"],
             one["batches_alone"],
-            one["share_waited_for_batches"],
+            one["fraction_waited_for_batches"],
         )
         for size, one in found.items()
     ]
-    header = ("batch", "model.fit", "qnet", "ratio", "batches alone", "share waited")
+    header = ("batch", "model.fit", "qnet", "ratio", "batches alone", "fraction waited")
     print(f"{result['backend']}, {options.filters} filters, spectra per second")
     print(table(header, rows))
     if options.output:

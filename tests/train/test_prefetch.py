@@ -1,4 +1,4 @@
-"""Batches made ahead: in their order, one thread, errors in their place, an end to it."""
+"""Batches made ahead: their order, one thread, errors in their turn, and the end of the thread."""
 
 from __future__ import annotations
 

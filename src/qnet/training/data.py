@@ -150,7 +150,7 @@ def _gaps(nspec: int, npix: int, probability: float, rng: np.random.Generator) -
 
 
 def load(
-    paths: Paths,
+    data: Paths,
     truth: Mapping[int, TruthRecord],
     *,
     memory: float,
@@ -158,77 +158,46 @@ def load(
     z_lim: float = Z_LIM,
 ) -> TrainingData:
     """Training data of prepared data files; spectra that exceed memory [GiB] stay on disk."""
-    files = as_paths(paths)
+    files = as_paths(data)
     if again := find_duplicates(files):
         raise InputError(f"data files are given twice: {', '.join(map(str, again))}")
-    read = _read_blocks(files, truth, memory=memory, keep_pixels=keep_pixels, z_lim=z_lim)
+    blocks: list[Block] = []
+    nread: Counter[Path] = Counter()
+    removed: Counter[str] = Counter()
+    size, fits_in = 0.0, True
+    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=removed):
+        nread[block.path] += block.nread
+        size += block.X.nbytes * (2 if keep_pixels else 1) / GIB
+        if size > memory and fits_in:
+            fits_in = False
+            blocks = [_without_spectra(old) for old in blocks]
+        bare = _without_spectra(block)
+        with_pixels = dataclasses.replace(block, X=bare.X) if keep_pixels else block
+        blocks.append(with_pixels if fits_in else bare)
     columns: dict[str, Any] = {
-        name: np.concatenate([getattr(block, name) for block in read.blocks])
+        name: np.concatenate([getattr(block, name) for block in blocks])
         for name in ("tids", "Y", "z", "bal")
     }
+    paths = tuple(nread)
     if not len(columns["tids"]):
         raise InputError(
-            f"no spectrum of {', '.join(map(str, read.names))} can be trained on: "
-            f"{sum(read.nread)} read, {describe(read.removed) or 'none removed'} (ids of the truth "
+            f"no spectrum of {', '.join(map(str, paths))} can be trained on: "
+            f"{nread.total()} read, {describe(removed) or 'none removed'} (ids of the truth "
             f"are like {sorted(truth)[:3]})"
         )
-    if read.fits_in:
-        columns |= {
-            name: _joined(read.blocks, name)
-            for name in (("flux", "ivar") if keep_pixels else ("X",))
-        }
+    if fits_in:
+        names = ("flux", "ivar") if keep_pixels else ("X",)
+        columns |= {name: _joined(blocks, name) for name in names}
+    numbers = [paths.index(block.path) for block in blocks]
     return TrainingData(
-        paths=tuple(read.names),
-        grid=read.blocks[0].grid,
-        nread=tuple(read.nread),
-        file=np.repeat(read.file, [len(block.rows) for block in read.blocks]),
-        row=np.concatenate([block.rows for block in read.blocks]),
-        removed=dict(+read.removed),
+        paths=paths,
+        grid=blocks[0].grid,
+        nread=tuple(nread.values()),
+        file=np.repeat(numbers, [len(block.rows) for block in blocks]),
+        row=np.concatenate([block.rows for block in blocks]),
+        removed=dict(+removed),
         **columns,
     )
-
-
-@dataclasses.dataclass
-class _Read:
-    """Files that were read, rows of each, blocks with the index of their file, and the removed."""
-
-    names: list[Path] = dataclasses.field(default_factory=list)
-    nread: list[int] = dataclasses.field(default_factory=list)
-    blocks: list[Block] = dataclasses.field(default_factory=list)
-    file: list[int] = dataclasses.field(default_factory=list)
-    removed: Counter[str] = dataclasses.field(default_factory=Counter)
-    fits_in: bool = True
-
-
-def _read_blocks(
-    files: Sequence[PathLike],
-    truth: Mapping[int, TruthRecord],
-    *,
-    memory: float,
-    keep_pixels: bool,
-    z_lim: float,
-) -> _Read:
-    """All blocks of some files; without their spectra once these take more than the memory."""
-    read = _Read()
-    size = 0.0
-    for block in iter_data(
-        files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=read.removed
-    ):
-        if not read.names or read.names[-1] != block.path:
-            read.names.append(block.path)
-            read.nread.append(0)
-        read.nread[-1] += block.nread
-        size += block.X.nbytes * (2 if keep_pixels else 1) / GIB
-        if size > memory and read.fits_in:
-            read.fits_in = False
-            read.blocks = [_without_spectra(old) for old in read.blocks]
-        bare = _without_spectra(block)
-        if not read.fits_in:
-            read.blocks.append(bare)
-        else:
-            read.blocks.append(dataclasses.replace(block, X=bare.X) if keep_pixels else block)
-        read.file.append(len(read.names) - 1)
-    return read
 
 
 def _without_spectra(block: Block) -> Block:

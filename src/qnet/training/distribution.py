@@ -25,10 +25,8 @@ class Process:
     devices: int = 1
 
 
-def check_backend(wanted: bool) -> None:
+def check_backend() -> None:
     """Raise unless Keras's backend can share a training between devices: JAX alone can."""
-    if not wanted:
-        return
     import keras
 
     if (backend := keras.backend.backend()) != "jax":

@@ -17,14 +17,7 @@ from qnet.io.truth import read_truth
 from qnet.model.model import Model, load_model
 from qnet.model.weights import write_weights
 from qnet.training.batches import Batches, LineMaker
-from qnet.training.checkpoint import (
-    BEST,
-    STATE,
-    State,
-    clear_others,
-    identity,
-    member_folder,
-)
+from qnet.training.checkpoint import BEST, STATE, State, clear_others, identity, member_folder
 from qnet.training.data import Paths, Rows, TrainingData, bootstrap, load, sources, split
 from qnet.training.distribution import Process, check_backend, distribution, is_first, own_folder
 from qnet.training.loop import Run, check_request, group_size, new_network
@@ -126,7 +119,8 @@ def train(
     first = is_first(distribute)
     inputs = (data, truth, init)
     check_request(folder, members, inputs, resume=resume, overwrite=overwrite, first=first)
-    check_backend(distribute)
+    if distribute:
+        check_backend()
     start = init if init is None or isinstance(init, Model) else load_model(init)
     spectra = load(
         data,

@@ -91,7 +91,7 @@ def new_network(build: Callable[[], keras.Model], seed: int, precision: Precisio
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # Its threads add in any order unless told otherwise; this holds for the process.
+        # Its threads add in any order without this, which holds for the process.
         tf.config.experimental.enable_op_determinism()
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -159,31 +159,24 @@ class Run:
 
     def _fit(self, state: State) -> None:
         """Keras's fit, from the state on."""
-        from qnet.training.callbacks import (
-            Progress,
-            Recorder,
-            Reseed,
-            StopOnNaN,
-            ValidationData,
-            for_keras,
-        )
+        from qnet.training import callbacks as ours
 
         settings, batches, validation = self.settings, self.batches, self.validation
         validated = len(validation.rows) > 0
         monitor = "val_loss" if validated else "loss"
         self.network.fit(
-            (for_keras(batch) for batch in batches.endless(state.epoch)),
+            (ours.for_keras(batch) for batch in batches.endless(state.epoch)),
             steps_per_epoch=batches.steps,
             initial_epoch=state.epoch,
             epochs=settings.epochs,
-            validation_data=ValidationData(validation) if validated else None,
+            validation_data=ours.ValidationData(validation) if validated else None,
             verbose=0,
             shuffle=False,
             callbacks=[
-                StopOnNaN(batches, validation),
-                Reseed(self.seed),
-                Recorder(state, self.outputs, monitor, settings.patience, self._save),
-                Progress(settings.epochs, batches.steps, state.epoch, self.progress),
+                ours.StopOnNaN(batches, validation),
+                ours.Reseed(self.seed),
+                ours.Recorder(state, self.outputs, monitor, settings.patience, self._save),
+                ours.Progress(settings.epochs, batches.steps, state.epoch, self.progress),
                 *self.callbacks,
             ],
         )

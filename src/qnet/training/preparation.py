@@ -212,7 +212,7 @@ def prepare(
                     failures.append(Failure(names, batch))
                 else:
                     writer.write(*batch)
-            selection.warn_missing(work.seen_ids())
+            selection.warn_missing(np.array(sorted(work.asked), dtype=np.int64))
             _check_left(writer.nspec, work)
     except _NothingRead:
         return Prepared(None, 0, 0, {}, failures)
@@ -226,31 +226,27 @@ class _NothingRead(Exception):
     """No input could be read: nothing is written."""
 
 
+@dataclasses.dataclass
 class _Work:
     """The work on one input after another, and its counts so far."""
 
-    def __init__(
-        self,
-        grid: WavelengthGrid,
-        selection: Selection,
-        truth: Mapping[int, TruthRecord] | None,
-        spall: SpAll | None,
-    ) -> None:
-        self.grid = grid
-        self.selection = selection
-        self.truth = truth
-        self.spall = spall
-        self.nread = 0
-        self.in_truth = 0
-        self.removed: Counter[Reason] = Counter()
-        self.examples: list[int] = []
-        self._asked_seen: set[int] = set()
-        self._positions: dict[bytes, tuple[str, int]] = {}
-        known = [] if truth is None else list(truth)
-        self._known = np.array(known, dtype=np.int64)
-        self._uninspected = np.array(
-            [number for number in known if truth and not_inspected(truth[number])], dtype=np.int64
-        )
+    grid: WavelengthGrid
+    selection: Selection
+    truth: Mapping[int, TruthRecord] | None
+    spall: SpAll | None
+    nread: int = 0
+    in_truth: int = 0
+    removed: Counter[Reason] = dataclasses.field(default_factory=Counter)
+    examples: list[int] = dataclasses.field(default_factory=list)  # ids, for a message
+    asked: set[int] = dataclasses.field(default_factory=set)  # the ids asked for that were read
+    #: File and row of each observation, by a hash of its ids.
+    positions: dict[bytes, tuple[str, int]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        truth = self.truth or {}
+        self._known = np.array(list(truth), dtype=np.int64)
+        unseen = [number for number, record in truth.items() if not_inspected(record)]
+        self._uninspected = np.array(unseen, dtype=np.int64)
 
     def run(self, group: tuple[Path, ...]) -> _Batch:
         """Read an input, choose its spectra, rebin them; nothing is counted if anything fails."""
@@ -258,28 +254,17 @@ class _Work:
         if self.selection.coadd == "target":
             spectra = spectra.coadd()
         removed: Counter[Reason] = Counter()
-        keep: BoolArray = np.ones(len(spectra), dtype=bool)
         try:
-            for reason, which in self._unwanted(spectra):
-                removed[reason] += int((which & keep).sum())
-                keep &= ~which
-            chosen = spectra.select(keep)
+            chosen = spectra.select(_kept(len(spectra), self._unwanted(spectra), removed))
             flux, ivar = self._rebinned(chosen)
         except InputError as error:
             raise FileError(with_source(error, ", ".join(spectra.source))) from error
-        good: BoolArray = np.ones(len(chosen), dtype=bool)
-        for reason, which in _unusable(flux, ivar):
-            removed[reason] += int((which & good).sum())
-            good &= ~which
+        good = _kept(len(chosen), _unusable(flux, ivar), removed)
         ids = {name: column[good] for name, column in chosen.ids.items()}
         self._check_twice(ids, chosen.row[good], str(group[0]))
         self._count(spectra.ids["TARGETID"], +removed)
         logger.info("%s: %d of %d spectra", ", ".join(map(str, group)), good.sum(), len(spectra))
         return flux[good], ivar[good], ids
-
-    def seen_ids(self) -> IntArray:
-        """The ids asked for that were in an input."""
-        return np.array(sorted(self._asked_seen), dtype=np.int64)
 
     def _unwanted(self, spectra: Spectra) -> Iterator[tuple[Reason, BoolArray]]:
         """Reasons to leave out spectra, and the rows of each."""
@@ -313,23 +298,34 @@ class _Work:
             rows.tolist(), *(column.tolist() for column in columns), strict=True
         ):
             key = hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
-            other = new.get(key) or self._positions.get(key)
+            other = new.get(key) or self.positions.get(key)
             if other:
                 raise FileError(
                     f"{path}: row {row} (TARGETID {values[0]}) is the same observation as row "
                     f"{other[1]} of {other[0]}"
                 )
             new[key] = (path, row)
-        self._positions |= new
+        self.positions |= new
 
     def _count(self, targetid: IntArray, removed: Counter[Reason]) -> None:
         """Add to the counts, ids and examples."""
         self.nread += len(targetid)
         self.removed += removed
         self.in_truth += int(np.isin(targetid, self._known).sum())
-        self._asked_seen |= (self.selection.targetids or frozenset()) & set(targetid.tolist())
+        self.asked |= (self.selection.targetids or frozenset()) & set(targetid.tolist())
         room = _EXAMPLES - len(self.examples)
         self.examples += targetid[targetid >= 0][:room].tolist()
+
+
+def _kept(
+    count: int, reasons: Iterable[tuple[Reason, BoolArray]], removed: Counter[Reason]
+) -> BoolArray:
+    """The rows that no reason removes; the others are counted by the first one."""
+    keep: BoolArray = np.ones(count, dtype=bool)
+    for reason, which in reasons:
+        removed[reason] += int((which & keep).sum())
+        keep &= ~which
+    return keep
 
 
 def _unusable(flux: Float32Array, ivar: Float32Array) -> Iterator[tuple[Reason, BoolArray]]:

@@ -225,12 +225,10 @@ class Settings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive, not {value!r}")
-        choices = {"schedule": Schedule, "loss": Loss, "precision": Precision}
-        for name, legal in ((name, get_args(kind)) for name, kind in choices.items()):
-            if getattr(self, name) not in legal:
-                raise InputError(
-                    f"{name} must be one of {', '.join(legal)}, not {getattr(self, name)!r}"
-                )
+        for name, kind in {"schedule": Schedule, "loss": Loss, "precision": Precision}.items():
+            value, legal = getattr(self, name), get_args(kind)
+            if value not in legal:
+                raise InputError(f"{name} must be one of {', '.join(legal)}, not {value!r}")
         if not math.isfinite(self.z_lim):
             raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):

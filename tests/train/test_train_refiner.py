@@ -1,4 +1,4 @@
-"""The second stage in Keras: the twin of the one without, its loss, and that it learns."""
+"""The second stage in Keras: equality with the NumPy network, its loss, and its training."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ GRID = WavelengthGrid.log(3600.0, 10400.0, 5e-4)
 ARCH = RefineArchitecture(
     window=Window(GRID, pool=2), convs=(ConvLayer(6, 9, 2, "valid"),) * 3, units=12
 )
-VERIFYING = dataclasses.replace(ARCH, scores=True)
-LOOKING = dataclasses.replace(VERIFYING, bal=True)
+SCORING = dataclasses.replace(ARCH, scores=True)
+WITH_BAL = dataclasses.replace(SCORING, bal=True)
 MIX = {"quasar": 0.8, "star": 0.2}
 
 
@@ -61,8 +61,8 @@ def with_statistics(network, seed=0):
     return network
 
 
-@pytest.mark.parametrize("arch", [ARCH, VERIFYING, LOOKING])
-def test_the_twin_gives_the_same_answers(keras, arch):
+@pytest.mark.parametrize("arch", [ARCH, SCORING, WITH_BAL])
+def test_the_network_in_keras_gives_the_same_output(keras, arch):
     keras.utils.set_random_seed(1)
     network = with_statistics(twin().build_stage(arch, dropout=0.3))
     arrays = twin().take_arrays(network, arch.shapes())
@@ -88,7 +88,7 @@ def test_the_loss_is_that_of_a_laplace_density_where_the_frame_is_right(keras):
     np.testing.assert_allclose(loss_of(keras, true, pred), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_verdict_adds_its_cross_entropy(keras):
+def test_the_score_adds_its_cross_entropy(keras):
     rng = np.random.default_rng(4)
     true, pred = rng.normal(size=(50, 2)), rng.normal(0, 3, (50, 3))
     true[:, 1] = np.arange(50) % 2
@@ -129,7 +129,7 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     assert (right == 1).all()
     assert X.shape == (32, ARCH.window.npooled, 2)
     assert (weight == 1).all()
-    # The frame in which the input was made is a whole pixel away from what dv says.
+    # The frame in which the input was made is a whole number of pixels from the redshift of dv.
     z = data.z[rows[:32]]
     z_frame = (SPEED_OF_LIGHT * z - ARCH.dv_scale * dv[:, 0]) / (
         SPEED_OF_LIGHT + ARCH.dv_scale * dv[:, 0]
@@ -232,12 +232,12 @@ def finder():
     return Model(WeightsFile(architecture, arrays, name="finder", version="1"))
 
 
-def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
+def test_a_stage_with_scores_is_trained_on_candidates_of_the_first(survey, finder):
     from qnet.io import read_truth
 
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.arange(256)
-    batches = Batches(data, rows, 256, RefineMaker(VERIFYING, Augmentation(), finder), 256)
+    batches = Batches(data, rows, 256, RefineMaker(SCORING, Augmentation(), finder), 256)
     X, (target,), _ = next(batches.epoch(0))
     dv, right = target[:, 0], target[:, 1] == 1
     quasar = data.Y[rows, 2:4].any(axis=1)
@@ -245,7 +245,7 @@ def test_a_stage_that_verifies_sees_candidates_of_the_first(survey, finder):
     assert (dv[~right] == 0).all()
     # About half of the quasars are seen near their redshift, the others at a random one.
     assert 0.4 < right[quasar].mean() < 0.75
-    assert np.abs(dv[right]).max() * VERIFYING.dv_scale <= VERIFYING.max_dv
+    assert np.abs(dv[right]).max() * SCORING.dv_scale <= SCORING.max_dv
     assert np.isfinite(X).all()
 
 
@@ -268,7 +268,7 @@ def test_candidates_are_drawn_by_the_root_of_their_probabilities(monkeypatch):
             return SimpleNamespace(posterior=posterior[which])
 
     flux = rng.normal(size=(count, GRID.npix)).astype(np.float32)
-    maker = RefineMaker(VERIFYING, Augmentation(), Finder())
+    maker = RefineMaker(SCORING, Augmentation(), Finder())
     z = maker._candidates(Finder(), flux, np.ones_like(flux), rng)
     chance = np.sqrt(heights + 1e-4) / np.sqrt(heights + 1e-4).sum()
     for row in range(3):
@@ -278,7 +278,7 @@ def test_candidates_are_drawn_by_the_root_of_their_probabilities(monkeypatch):
         np.testing.assert_allclose(drawn.mean(axis=0), chance, atol=0.04)
 
 
-def test_what_is_not_sure_teaches_nothing(survey, finder):
+def test_uncertain_classes_have_no_weight(survey, finder):
     from qnet.io import read_truth
 
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
@@ -286,7 +286,7 @@ def test_what_is_not_sure_teaches_nothing(survey, finder):
     Y[:50] = np.eye(5)[4]
     unsure = dataclasses.replace(data, Y=Y)
     batches = Batches(
-        unsure, np.arange(100), 100, RefineMaker(VERIFYING, Augmentation(), finder), 100
+        unsure, np.arange(100), 100, RefineMaker(SCORING, Augmentation(), finder), 100
     )
     (weight,) = next(batches.epoch(0))[2]
     np.testing.assert_array_equal(weight, (next(iter(batches.order(0))) >= 50).astype(np.float32))
@@ -297,7 +297,7 @@ def test_absorption_is_known_of_quasars_in_their_frame(survey, finder):
 
     data = load(survey[0], read_truth(survey[1]), memory=1.0, keep_pixels=True)
     rows = np.arange(len(data))
-    batches = Batches(data, rows, len(rows), RefineMaker(LOOKING, Augmentation(), finder), 512)
+    batches = Batches(data, rows, len(rows), RefineMaker(WITH_BAL, Augmentation(), finder), 512)
     _, (target,), _ = next(batches.epoch(0))
     right, absorbed, known = target[:, 1] == 1, target[:, 2] == 1, target[:, 3] == 1
     order = next(iter(batches.order(0)))
@@ -308,8 +308,8 @@ def test_absorption_is_known_of_quasars_in_their_frame(survey, finder):
     assert (~absorbed[known]).any()
 
 
-@pytest.mark.parametrize("arch", [VERIFYING, LOOKING])
-def test_it_learns_to_verify(survey, tmp_path, finder, arch):
+@pytest.mark.parametrize("arch", [SCORING, WITH_BAL])
+def test_it_learns_scores(survey, tmp_path, finder, arch):
     settings = Settings(epochs=4, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
     arrays, history = train_refiner(*survey, tmp_path / "run", arch, settings, finder=finder)
     assert {name: values.shape for name, values in arrays.items()} == arch.shapes()
@@ -318,14 +318,14 @@ def test_it_learns_to_verify(survey, tmp_path, finder, arch):
 
 def test_scores_and_a_finder_go_together(survey, tmp_path, finder):
     folder = tmp_path / "run"
-    for arch, given in ((VERIFYING, None), (ARCH, finder)):
+    for arch, given in ((SCORING, None), (ARCH, finder)):
         with pytest.raises(InputError, match="scores needs a finder, and no other does"):
             train_refiner(*survey, folder, arch, Settings(epochs=1), finder=given)
     architecture = dataclasses.replace(finder.architecture, redshifts=None)
     arrays = {name: finder.weights.arrays[name] for name in architecture.shapes()}
     headless = Model(WeightsFile(architecture, arrays, name="headless", version="1"))
     with pytest.raises(InputError, match="headless@1 has no redshift head"):
-        train_refiner(*survey, folder, VERIFYING, Settings(epochs=1), finder=headless)
+        train_refiner(*survey, folder, SCORING, Settings(epochs=1), finder=headless)
 
 
 def test_what_cannot_be_trained_on(survey, tmp_path):

@@ -31,7 +31,7 @@ def survey(tmp_path_factory):
 
 
 class Killed(BaseException):
-    """What stands for a kill: nothing catches it."""
+    """A kill that nothing catches."""
 
 
 def kill_in(monkeypatch, epoch, step):
@@ -93,7 +93,7 @@ def test_kill_9_of_the_command_and_resume(survey, tmp_path):
     assert left == {path.name for path in (tmp_path / "whole").iterdir()}
 
 
-def test_sigterm_says_what_is_kept(survey, tmp_path):
+def test_the_message_after_sigterm(survey, tmp_path):
     """Batch systems send it when the time is up."""
     options = "--epochs 1000 --filters 4 --units 8 --layers 3 --batch-size 8"
     words = [sys.executable, "-m", "qnet", "train", *options.split()]

@@ -235,7 +235,7 @@ def test_the_best_weights_are_those_that_the_state_names(survey, tmp_path):
     assert not list(folder.glob("best-*"))
 
 
-def test_a_model_without_a_file_is_told_from_others(survey, tmp_path):
+def test_the_identity_of_a_model_without_a_file(survey, tmp_path):
     from qnet.training.checkpoint import identity
 
     (model,) = train(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))

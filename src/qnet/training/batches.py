@@ -57,14 +57,14 @@ class LineMaker:
             wave=self.architecture.grid,
             rest=self.architecture.rest,
         )
-        single = np.float32
-        targets: list[Any] = [values.astype(single) for values in target]
+        targets: list[Any] = [values.astype(np.float32) for values in target]
         bins = self.architecture.redshifts
         if bins is not None:
             classes, known = redshift_target(data.z[rows], data.Y[rows], bins)
             targets.append(classes)
             weight = [*weight, known]
-        return X[:, :, None], tuple(targets), tuple(values.astype(single) for values in weight)
+        weights = tuple(values.astype(np.float32) for values in weight)
+        return X[:, :, None], tuple(targets), weights
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 #: by the threads.
 RUNS_AHEAD = keras.backend.backend() == "jax"
 
+#: Losses of all outputs together.
+_TOTALS = ("loss", "val_loss")
+
 #: TARGETIDs that the message of a bad batch names.
 _NAMED = 5
 
@@ -54,7 +57,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         """Record an epoch."""
         row = {"epoch": epoch + 1, "learning_rate": float(self.model.optimizer.learning_rate)}
         # The totals first, then the lines.
-        for key, value in sorted((logs or {}).items(), key=lambda item: not _is_total(item[0])):
+        for key, value in sorted((logs or {}).items(), key=lambda item: item[0] not in _TOTALS):
             prefix, name = ("val_", key[4:]) if key.startswith("val_") else ("", key)
             output = self._outputs.get(name.removesuffix("_loss"))
             row[f"{prefix}loss_{output}" if output else key] = float(value)
@@ -90,6 +93,11 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         self._bad: dict[int, float] = {}
         self._bad_validation: dict[int, float] = {}
 
+    def set_model(self, model: keras.Model) -> None:
+        """Keep the network: on JAX `self.model` moves its weights, which a thread must not do."""
+        super().set_model(model)
+        self._network = model
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch."""
         self._epoch = epoch
@@ -99,7 +107,7 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
         """Note a loss that is not finite, and end the epoch."""
         if not math.isfinite(loss := float((logs or {}).get("loss", 0.0))):
             self._bad[batch] = loss
-            self.model.stop_training = True
+            self._network.stop_training = True
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Note a validation loss that is not finite."""
@@ -187,7 +195,7 @@ class Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Show the losses of the epoch."""
-        losses = {key: f"{value:.4g}" for key, value in (logs or {}).items() if _is_total(key)}
+        losses = {key: f"{value:.4g}" for key, value in (logs or {}).items() if key in _TOTALS}
         self._bar.set_postfix(epoch=epoch + 1, **losses)
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -217,7 +225,3 @@ def for_keras(batch: Batch) -> Any:
     """A batch as Keras takes it: without tuples where the network has one output."""
     X, target, weight = batch
     return (X, target, weight) if len(target) > 1 else (X, target[0], weight[0])
-
-
-def _is_total(key: str) -> bool:
-    return key in ("loss", "val_loss")

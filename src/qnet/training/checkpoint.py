@@ -96,7 +96,7 @@ def clear_others(folder: Path, members: int) -> None:
     for other in _runs(folder):
         if other in own:
             continue
-        _remove(other, [*_held(other), *(path.name for path in _checkpoints(other))])
+        _remove(other, [*_held(other), *_named(other, _CHECKPOINT)])
         if other != folder and not any(other.iterdir()):
             other.rmdir()
 
@@ -109,7 +109,7 @@ def open_folder(folder: Path, *, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: cannot be made ready for a run ({error})") from error
-    _remove(folder, [*_held(folder), *(path.name for path in _checkpoints(folder))])
+    _remove(folder, [*_held(folder), *_named(folder, _CHECKPOINT)])
 
 
 def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
@@ -123,7 +123,7 @@ def save_checkpoint(folder: Path, model: keras.Model, state: State) -> None:
         model.save(partial)
     with atomic_write(folder / STATE, overwrite=True) as partial:
         partial.write_text(json.dumps(dataclasses.asdict(state)))
-    _remove(folder, [old.name for old in _checkpoints(folder) if old != path])
+    _remove(folder, [old for old in _named(folder, _CHECKPOINT) if old != path.name])
     _settle(folder, state)
 
 
@@ -134,7 +134,7 @@ def _settle(folder: Path, state: State) -> None:
             os.replace(best, folder / BEST)
     except OSError as error:
         raise FileError(f"{folder / BEST}: could not be written ({error})") from error
-    _remove(folder, [path.name for path in _unsettled(folder)])
+    _remove(folder, _named(folder, _BEST_OF))
 
 
 def load_checkpoint(
@@ -193,22 +193,17 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def _held(folder: Path) -> list[str]:
     """Names of the files of a run in a folder, its checkpoints aside."""
     names = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
-    return names + [path.name for path in _unsettled(folder)]
+    return names + _named(folder, _BEST_OF)
 
 
-def _unsettled(folder: Path) -> list[Path]:
-    """Weights that were the best of a run that was killed before its state named their epoch."""
-    return sorted(folder.glob(_BEST_OF.replace("{:05d}", "*")))
+def _named(folder: Path, template: str) -> list[str]:
+    """Names of the files of all epochs, by the template of their names."""
+    return sorted(path.name for path in folder.glob(template.replace("{:05d}", "*")))
 
 
 def _runs(folder: Path) -> list[Path]:
     """The folder and those of several networks in it, as far as they hold a run."""
     return [path for path in (folder, *sorted(folder.glob("member-*"))) if _held(path)]
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """All checkpoints."""
-    return sorted(folder.glob(_CHECKPOINT.replace("{:05d}", "*")))
 
 
 def _remove(folder: Path, names: list[str]) -> None:

@@ -102,8 +102,7 @@ class Prepared:
     Examples
     --------
     >>> from qnet.training import Prepared
-    >>> done = Prepared(path=None, nread=0, nspec=0, removed={}, failures=[])
-    >>> done.nspec
+    >>> Prepared(path=None, nread=0, nspec=0, removed={}, failures=[]).nspec
     0
     """
 

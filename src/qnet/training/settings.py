@@ -47,8 +47,6 @@ class Augmentation:
     >>> from qnet.training import Augmentation, Settings
     >>> Settings(augmentation=Augmentation(noise=1.0, gap=0.1)).augmentation
     Augmentation(noise=1.0, tilt=0.0, gap=0.1)
-    >>> bool(Augmentation())
-    False
     """
 
     noise: float = 0.0

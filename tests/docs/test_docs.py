@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib
 import importlib.util
 import os
 import re
@@ -155,12 +157,37 @@ def test_metrics_page_defines_every_number():
     assert sorted(" ".join(tables).split()) == sorted(DEFINITIONS)
 
 
+def resolves(name: str) -> bool:
+    """Whether a dotted name is that of a module, or of an attribute of one."""
+    parts = name.split(".")
+    for number in range(len(parts), 0, -1):
+        try:
+            value = importlib.import_module(".".join(parts[:number]))
+            return functools.reduce(getattr, parts[number:], value) is not None
+        except (ImportError, AttributeError):
+            continue
+    return False
+
+
 def commands(parser: argparse.ArgumentParser, name: str = "") -> list[str]:
     """Names of the commands below a parser that have none below them."""
     below = [a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not below:
         return [name]
     return [c for key, value in below[0].items() for c in commands(value, f"{name} {key}".strip())]
+
+
+def test_names_on_the_pages_exist():
+    """Every name of qnet that a page mentions can be imported."""
+    pages = [
+        *DOCS.rglob("*.md"),
+        *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md")),
+    ]
+    for page in filter(Path.is_file, pages):
+        for name in set(re.findall(r"`(qnet(?:\.\w+)+)[`(]", page.read_text())):
+            if "keras" in name or name.endswith((".QuasarNET", ".custom_loss")):
+                continue  # importing them imports Keras
+            assert resolves(name), f"{page.name}: {name}"
 
 
 def test_the_reader_of_contributing_reads(tmp_path, small_model):

@@ -7,13 +7,12 @@ width in velocity is the same number of pixels everywhere.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, Float32Array, FloatArray, StrArray
+from qnet.core.arrays import AnyArray, Columns, Float32Array, FloatArray, StrArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -72,7 +71,7 @@ class Objects:
     """Noiseless spectra and their truth."""
 
     flux: Float32Array  # [1e-17 erg/s/cm2/Angstrom], shape (nspec, NPIX)
-    truth: Mapping[str, AnyArray]  # common columns (see `qnet.simulation.Batch`), the kind's own
+    truth: Columns  # common columns (see `qnet.simulation.Batch`), the kind's own
 
     def __len__(self) -> int:
         return len(self.flux)

@@ -200,11 +200,7 @@ class Simulation:
         return source.galaxies(rng, rmag) if kind == "galaxy" else source.stars(rng, rmag)
 
     def _batch(
-        self,
-        start: int,
-        truth: Mapping[str, AnyArray],
-        cameras: Sequence[Camera],
-        signals: Sequence[Float32Array],
+        self, start: int, truth: Columns, cameras: list[Camera], signals: list[Float32Array]
     ) -> Batch:
         """The chunk as a batch, cut where the survey ends."""
         rows = slice(0, min(CHUNK, self.n - start))

@@ -62,8 +62,8 @@ def read_templates(folder: PathLike) -> list[TemplateSet]:
             f"{root}: holds no redrock template ({REDROCK}) of kind {' or '.join(missing)}; "
             f"those of {', '.join(_KINDS)} were expected"
         )
-    sets += [_read_archetypes(path) for path in sorted(root.rglob(ARCHETYPES))]
-    return sets + [_read_populations(path) for path in sorted(root.rglob(POPULATIONS))]
+    sets += [_read_redmonster(path, "STAR") for path in sorted(root.rglob(ARCHETYPES))]
+    return sets + [_read_redmonster(path, "GALAXY") for path in sorted(root.rglob(POPULATIONS))]
 
 
 def _read_redrock(path: Path) -> TemplateSet:
@@ -93,27 +93,21 @@ def _read_redrock(path: Path) -> TemplateSet:
     return TemplateSet(path, kind, (name,), start, vectors, coefficients, redshifts)
 
 
-def _read_archetypes(path: Path) -> TemplateSet:
-    """Redmonster's stars: an image of one spectrum a row, names in the cards N2_1, N2_2 .."""
+def _read_redmonster(path: Path, kind: str) -> TemplateSet:
+    """Stars (names in cards N2_1 ..) or populations (ages by CRVAL2, CDELT2), one a row."""
     with FitsFile(path) as file:
         header = file.header(0)
         start, vectors = _on_grid(path, file.image(0), header, log=True)
+    if kind == "GALAXY":
+        first, step = _number(path, header, "CRVAL2"), _number(path, header, "CDELT2")
+        ages = np.asarray(first + step * np.arange(len(vectors)), dtype=np.float64)
+        return TemplateSet(path, kind, ("",), start, vectors, log_ages=ages)
     names = tuple(str(header.get(f"N2_{row + 1}", "")).strip() for row in range(len(vectors)))
     if not all(names):
         raise FileError(
             f"{path}: HDU number 0 lacks the card N2_{names.index('') + 1}: a star's name"
         )
-    return TemplateSet(path, "STAR", names, start, vectors)
-
-
-def _read_populations(path: Path) -> TemplateSet:
-    """Redmonster's populations: an image of one age a row, ages in CRVAL2 and CDELT2."""
-    with FitsFile(path) as file:
-        header = file.header(0)
-        start, vectors = _on_grid(path, file.image(0), header, log=True)
-    first, step = _number(path, header, "CRVAL2"), _number(path, header, "CDELT2")
-    ages = np.asarray(first + step * np.arange(len(vectors)), dtype=np.float64)
-    return TemplateSet(path, "GALAXY", ("",), start, vectors, log_ages=ages)
+    return TemplateSet(path, kind, names, start, vectors)
 
 
 def _number(path: Path, header: Any, card: str) -> float:

@@ -149,23 +149,17 @@ def indices(troughs: Troughs, z: FloatArray) -> tuple[FloatArray, FloatArray]:
     return balnicity(velocity, light), ai
 
 
-def visible(troughs: Troughs, z: FloatArray) -> BoolArray:
-    """Whether the eye sees a trough: of CIV, or of the ions of low energy, in the band."""
-    seen = indices(troughs, z)[1] > AI_VISIBLE
+def truth(troughs: Troughs, z: FloatArray) -> Columns:
+    """Truth columns: whether the eye sees a trough, indices of CIV [km/s], and of low ions."""
+    seen, low_ion = np.zeros(len(z), dtype=np.int16), np.zeros(len(z), dtype=bool)
+    bi, ai = np.zeros(len(z)), np.zeros(len(z))
+    bi[troughs.row], ai[troughs.row] = indices(troughs, z)
+    visible = ai[troughs.row] > AI_VISIBLE
     for rest, power in LOW_IONS:
         light = _seen(troughs, z, rest, power)
         index = balnicity(outflow_velocity()[::-1], light, limits=AI_RANGE, width=AI_WIDTH)
-        seen |= troughs.low_ion & (index > AI_VISIBLE)
-    return seen
-
-
-def truth(troughs: Troughs, z: FloatArray) -> Columns:
-    """Truth columns: whether troughs are `visible`, indices of CIV [km/s], and of low ions."""
-    seen, low_ion = np.zeros(len(z), dtype=np.int16), np.zeros(len(z), dtype=bool)
-    bi, ai = np.zeros(len(z)), np.zeros(len(z))
-    seen[troughs.row] = visible(troughs, z)
-    bi[troughs.row], ai[troughs.row] = indices(troughs, z)
-    low_ion[troughs.row] = troughs.low_ion
+        visible |= troughs.low_ion & (index > AI_VISIBLE)
+    seen[troughs.row], low_ion[troughs.row] = visible, troughs.low_ion
     return {"BAL_FLAG_VI": seen, "BI_CIV": bi, "AI_CIV": ai, "LOBAL": low_ion}
 
 

@@ -152,8 +152,9 @@ def _boss(survey: str, first: float, last: float) -> Detector:
     red = 1 / (1 + np.exp(-np.log(wave / DICHROIC[survey]) / DICHROIC_WIDTH))
     sigma = np.interp(wave, *np.array(curves.BOSS_LSF).T) * np.log(10) * LOGLAM_STEP * wave
     white = np.interp(wave, *np.array(curves.BOSS_WHITE).T)
-    arms = np.stack([1 - red, red])
-    return _detector("coadd", wave, sigma, curves.BOSS, white, np.array(curves.BOSS_TAPS), arms)
+    taps, arms = np.array(curves.BOSS_TAPS), np.stack([1 - red, red])
+    gain, floor, resample = *_gain_floor(wave, curves.BOSS), _resample(wave, sigma)
+    return Detector("coadd", wave, sigma, gain, floor, white, taps, arms, 1.0, resample)
 
 
 def _sdss() -> Detector:
@@ -167,22 +168,16 @@ def _desi(name: str, start: float, npix: int, knots: curves.Knots) -> Detector:
     """One camera of DESI."""
     wave = np.round(start + 0.8 * np.arange(npix), 1)
     sigma, white = np.full(npix, DESI_LSF[name]), np.full(npix, DESI_WHITE)
-    return _detector(name, wave, sigma, knots, white, np.ones(1), np.ones((1, npix)))
+    taps, arms = np.ones(1), np.ones((1, npix))
+    gain, floor, resample = *_gain_floor(wave, knots), _resample(wave, sigma)
+    return Detector(name, wave, sigma, gain, floor, white, taps, arms, 1.0, resample)
 
 
-def _detector(
-    name: str,
-    wave: FloatArray,
-    sigma: FloatArray,
-    knots: curves.Knots,
-    white: FloatArray,
-    taps: FloatArray,
-    arms: FloatArray,
-) -> Detector:
-    """A detector with gain and floor interpolated in their logarithms."""
+def _gain_floor(wave: FloatArray, knots: curves.Knots) -> tuple[FloatArray, FloatArray]:
+    """Gain and floor at wavelengths, interpolated in their logarithms."""
     nodes, *values = np.array(knots).T
     gain, floor = (np.exp(np.interp(wave, nodes, np.log(value))) for value in values)
-    return Detector(name, wave, sigma, gain, floor, white, taps, arms, 1.0, _resample(wave, sigma))
+    return gain, floor
 
 
 def _resample(wave: FloatArray, sigma: FloatArray) -> Any:

@@ -99,7 +99,7 @@ def make(
     troughs = bal.draw(rng, redshift, bal_fraction)
     kinds = _draw(rng, redshift, magnitude, troughs)
     lines = emission.draw_broad(rng, kinds.emitters)
-    flux, oiii = _light(rng, redshift, kinds, lines, troughs)
+    flux, oiii = _light(rng, kinds, lines, troughs)
     flux = scale_to_r(flux, magnitude)
     tau, log_n, z_dla = sight_lines(rng, redshift, kinds.emitters.log_l1700)
     flux *= np.exp(-tau)
@@ -161,10 +161,10 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
 
 
 def _light(
-    rng: Generator, z: FloatArray, kinds: _Kinds, lines: emission.Broad, troughs: bal.Troughs
+    rng: Generator, kinds: _Kinds, lines: emission.Broad, troughs: bal.Troughs
 ) -> tuple[Float32Array, FloatArray]:
     """Light that leaves the quasar and its host, and the equivalent width of [OIII]."""
-    objects = kinds.emitters
+    objects, z = kinds.emitters, kinds.emitters.z
     power_law = continuum.power_law(z, continuum.draw_slopes(rng, len(z)))
     broad = _pseudo_continuum(rng, objects)
     add_gaussians(broad, emission.broad_profiles(rng, objects, lines))

@@ -148,13 +148,6 @@ def hydrogen(wave: FloatArray, gamma: float, *, last: int, paschen: float) -> Fl
     return opacity
 
 
-def balmer_edge(wave: FloatArray) -> FloatArray:
-    """Bound-free opacity of the Balmer continuum, (wave / edge)^3 below the edge (Kramers)."""
-    edge = BALMER_LIMIT + 25.0  # where the last lines have merged
-    below = 0.5 * (1.0 - np.tanh((wave - edge) / 12.0))
-    return np.asarray(below * np.minimum(wave / edge, 1.0) ** 3, dtype=np.float64)
-
-
 def line_forest(wave: FloatArray, seed: int, power: float) -> FloatArray:
     """Opacity of thousands of blended weak lines of metals (Moore et al. 1966): fixed noise."""
     rng = np.random.default_rng(seed)
@@ -171,20 +164,17 @@ def line_forest(wave: FloatArray, seed: int, power: float) -> FloatArray:
     return np.asarray(0.5 * mean * noise * coarse**2, dtype=np.float64)
 
 
-def g_band(wave: FloatArray) -> FloatArray:
-    """Opacity of the G band of CH, 4284-4316 A."""
-    inside = np.tanh((wave - 4284.0) / 4.0) - np.tanh((wave - 4316.0) / 3.0)
-    return np.asarray(0.5 * inside, dtype=np.float64)
-
-
 @functools.cache
 def opacities() -> Mapping[str, Float32Array]:
     """Opacities of all species on `STAR_FRAME`, by name, read-only."""
     wave = STAR_FRAME.wave
+    edge = BALMER_LIMIT + 25.0  # where the last lines have merged
+    below = 0.5 * (1.0 - np.tanh((wave - edge) / 12.0))
     shapes = {
         "H_WIDE": hydrogen(wave, 7.0, last=18, paschen=0.18),
         "H_NARROW": hydrogen(wave, 1.3, last=24, paschen=0.03),
-        "BALMER_EDGE": balmer_edge(wave),
+        # The Balmer continuum falls as wave^3 to the blue (Kramers).
+        "BALMER_EDGE": below * np.minimum(wave / edge, 1.0) ** 3,
         "HE_I": lines(wave, HELIUM_I, 1.2),
         "HE_II": lines(wave, HELIUM_II, 1.6),
         "CA_HK": lines(wave, ((3933.66, 1.0), (3968.47, 0.85)), 1.1),
@@ -196,7 +186,8 @@ def opacities() -> Mapping[str, Float32Array]:
         ),
         "MG_B": lines(wave, ((5167.32, 0.6), (5172.68, 0.9), (5183.60, 1.0)), 0.9),
         "MGH": band(wave, ((4845.0, 60, 0.3), (5211.0, 90, 1.0), (5621.0, 60, 0.2)), to_red=False),
-        "G_BAND": g_band(wave),
+        # CH, 4284-4316 A.
+        "G_BAND": 0.5 * (np.tanh((wave - 4284.0) / 4.0) - np.tanh((wave - 4316.0) / 3.0)),
         "CN": band(wave, _CN_VIOLET, to_red=False),
         "NEUTRAL": doppler_lines(wave, _NEUTRAL, 75.0) + line_forest(wave, 5172, 4.5),
         "IONISED": doppler_lines(wave, _IONISED, 75.0) + 0.4 * line_forest(wave, 4481, 7.0),

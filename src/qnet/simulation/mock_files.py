@@ -19,7 +19,7 @@ from qnet.io.fits.writer import Card, FitsWriter
 from qnet.io.readers.sdss import COMBINEREJ
 from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import make_instrument
-from qnet.simulation.survey import Batch
+from qnet.simulation.survey import Batch, join
 
 #: Bit of DESI's masks that a pixel without weight gets: ALLBADPIX of desispec's specmask.
 ALLBADPIX = 1 << 1
@@ -77,11 +77,7 @@ class CoaddWriter(FitsWriter):
         """Write the FIBERMAP, the last HDU."""
         if self.row != self.nspec:
             raise InputError(f"{self.path}: {self.nspec} spectra were announced, not {self.row}")
-        columns = {
-            name: np.concatenate([part[name] for part in self._fibermap])
-            for name in self._fibermap[0]
-        }
-        self.table("FIBERMAP", columns)
+        self.table("FIBERMAP", join(self._fibermap))
 
 
 class SpecFolder:

@@ -101,15 +101,18 @@ def _quasar_mix(rng: Generator, each: TemplateSet, count: int) -> Float32Array:
     """Random mixes of the vectors of quasars that stay near the first."""
     vectors = _without_limit(each)
     first = vectors[0]
-    used = _sure(each)
+    # Pixels that the sample of the template determined well.
+    margin = max(10, len(each.wave) // 50)
+    low = max(margin, int(np.searchsorted(each.wave, _LYMAN_EDGE)))
+    used = slice(low, len(each.wave) - margin)
     relative = vectors[1:, used] / first[used]
     smooth = relative[:, : len(relative[0]) // 10 * 10].reshape(len(relative), -1, 10).mean(axis=2)
     scale = QUASAR_CHANGE / np.abs(smooth).max(axis=1)
     weights = scale * np.clip(rng.standard_normal((count, len(relative))), -_CUT, _CUT)
     # Shrink, rather than draw again, what leaves the limits: a fixed number of random numbers.
     ratio = 1 + weights @ smooth
-    low, high = 1 - ratio.min(axis=1), ratio.max(axis=1) - 1
-    weights /= np.maximum(np.maximum(low / (1 - _LEAST), high / (_MOST - 1)), 1.0)[:, None]
+    lowest, highest = 1 - ratio.min(axis=1), ratio.max(axis=1) - 1
+    weights /= np.maximum(np.maximum(lowest / (1 - _LEAST), highest / (_MOST - 1)), 1.0)[:, None]
     mixed = np.asarray(first + weights.astype(np.float32) @ vectors[1:], dtype=np.float32)
     return positive(_vary_lines(rng, each.wave, mixed))
 
@@ -133,14 +136,6 @@ def _vary_lines(rng: Generator, wave: FloatArray, flux: Float32Array) -> Float32
 def _hats(wave: FloatArray, nodes: FloatArray) -> Float32Array:
     """Weights of nodes for straight lines between them, shape (nnodes, npix)."""
     return np.stack([np.interp(wave, nodes, row) for row in np.eye(len(nodes))]).astype(np.float32)
-
-
-def _sure(each: TemplateSet) -> slice:
-    """Pixels of a quasar template that its sample determined well."""
-    wave = each.wave
-    margin = max(10, len(wave) // 50)
-    low = max(margin, int(np.searchsorted(wave, _LYMAN_EDGE)))
-    return slice(low, len(wave) - margin)
 
 
 def _without_limit(each: TemplateSet) -> Float32Array:

@@ -102,7 +102,7 @@ def draw_redshifts(rng: Generator, rmag: FloatArray, subtype: StrArray, z_max: f
     """Redshifts, 0.0005 to `z_max`, at which galaxies of some kinds have their r magnitudes."""
     nodes = np.concatenate([np.geomspace(5e-4, 0.05, 60), np.linspace(0.051, z_max, 400)])
     modulus = 5 * np.log10(luminosity_distance(nodes) * 1e5)
-    absolute = _draw(rng, subtype, "magnitude", normal=True)
+    absolute = _draw(rng, subtype, "magnitude")
     z = np.empty(len(rmag))
     for name, kind in KINDS.items():
         rows = subtype == name
@@ -153,7 +153,7 @@ def assemble(
     flux = broaden(shift(light, z), _draw(rng, subtype, "sigma"))
     width = _draw(rng, subtype, "fwhm")
     flux *= _gas_transmission(rng, subtype, z, gas_dust)
-    hbeta = np.exp(_draw(rng, subtype, "hbeta", lognormal=True))
+    hbeta = np.exp(_draw(rng, subtype, "hbeta"))
     nitrogen, oxygen = _ratios(rng, subtype)
     fluxes = _emission(rng, nitrogen, oxygen, subtype, gas_dust)
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
@@ -167,14 +167,12 @@ def assemble(
     return Objects(objects.flux, {**objects.truth, **own})
 
 
-def _draw(
-    rng: Generator, subtype: StrArray, field: str, *, normal: bool = False, lognormal: bool = False
-) -> FloatArray:
+def _draw(rng: Generator, subtype: StrArray, field: str) -> FloatArray:
     """A property of each galaxy from the two numbers that its kind gives."""
     first, second = np.array([getattr(KINDS[name], field) for name in subtype]).reshape(-1, 2).T
-    if normal:
+    if field == "magnitude":
         return np.asarray(first + second * rng.standard_normal(len(first)), dtype=np.float64)
-    if lognormal:
+    if field == "hbeta":
         scatter = second * np.log(10.0) * np.clip(rng.standard_normal(len(first)), -3, 3)
         return np.asarray(np.log(first) + scatter, dtype=np.float64)
     return np.asarray(first + (second - first) * rng.uniform(size=len(first)), dtype=np.float64)
@@ -265,8 +263,7 @@ def _gas_transmission(
     dusty = np.isin(subtype, ("SF", "STARBURST", "COMPOSITE", "SEYFERT2"))
     width = np.where(dusty, rng.uniform(0.3, 4.0, count), rng.uniform(0.0, 0.8, count))
     sodium = width * np.minimum(gas_dust / 0.3, 2.0)
-    rest = np.array([line for line, _ in _GAS])
-    ratio = np.array([strength for _, strength in _GAS])
+    rest, ratio = np.transpose(_GAS)
     equivalent = np.where(rest > 5000.0, sodium[:, None], width[:, None]) * ratio
     away = 1 - np.abs(rng.normal(0, 130, count))[:, None] / SPEED_OF_LIGHT
     centre = np.outer(1 + z, rest) * away

@@ -117,10 +117,14 @@ def _starlight(rng: Generator, subtype: StrArray, halo: BoolArray) -> Float32Arr
     normal = ~(white | cataclysmic | cool | carbon)
     if normal.any():
         light[normal] = _normal_stars(rng, subtype[normal], temperature[normal], metals[normal])
-    for name, add in (("WD+M", _with_white_dwarf), ("BINARY", _with_cool_star)):
-        rows = subtype == name
-        if rows.any():
-            light[rows] = add(rng, light[rows])
+    rows = np.flatnonzero(subtype == "WD+M")
+    if rows.size:  # M dwarfs (Rebassa-Mansergas et al. 2010, MNRAS 402, 620)
+        dwarf = compact_stars.white_dwarfs(rng, np.full(rows.size, "DA"))
+        light[rows] = _blend(dwarf, light[rows], rng.uniform(0.15, 0.85, rows.size))
+    rows = np.flatnonzero(subtype == "BINARY")
+    if rows.size:  # beside, or in front of, a K or M star
+        late = star_spectra(rng.uniform(3200.0, 4800.0, rows.size), np.full(rows.size, -0.3))
+        light[rows] = _blend(light[rows], late, rng.uniform(0.1, 0.6, rows.size))
     return light
 
 
@@ -166,18 +170,6 @@ def _carbon_stars(rng: Generator, temperature: FloatArray, metals: FloatArray) -
     return absorb(planck(STAR_FRAME.wave, temperature), amplitude)
 
 
-def _with_white_dwarf(rng: Generator, light: Float32Array) -> Float32Array:
-    """M dwarfs beside a DA white dwarf (Rebassa-Mansergas et al. 2010, MNRAS 402, 620)."""
-    white = compact_stars.white_dwarfs(rng, np.full(len(light), "DA"))
-    return _blend(white, light, rng.uniform(0.15, 0.85, len(light)))
-
-
-def _with_cool_star(rng: Generator, light: Float32Array) -> Float32Array:
-    """Stars beside, or in front of, a K or M star."""
-    cool = star_spectra(rng.uniform(3200.0, 4800.0, len(light)), np.full(len(light), -0.3))
-    return _blend(light, cool, rng.uniform(0.1, 0.6, len(light)))
-
-
 def _blend(first: Float32Array, second: Float32Array, fraction: FloatArray) -> Float32Array:
     """Sum of two stars, the second with a fraction of the light at 6200 A."""
     where = STAR_FRAME.near(6200.0)
@@ -220,8 +212,7 @@ def _add_features(
 
 def _activity(rng: Generator, rows: IntArray, z: FloatArray, light: Float32Array) -> Gaussians:
     """Balmer lines and Ca K of active stars: Halpha of 1 to 15 A, full widths 100 to 350 km/s."""
-    rest = np.array([line for line, _ in _ACTIVE])
-    ratio = np.array([strength for _, strength in _ACTIVE])
+    rest, ratio = np.transpose(_ACTIVE)
     level = light[:, STAR_FRAME.near(6564.61)].mean(axis=1)
     equivalent = np.exp(rng.uniform(0.0, np.log(15.0), len(rows)))
     sigma = rng.uniform(100.0, 350.0, len(rows))[:, None] / FWHM_OVER_SIGMA

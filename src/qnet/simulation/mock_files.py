@@ -14,7 +14,6 @@ import numpy as np
 from qnet.core.arrays import Columns
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
-from qnet.core.spectra import Camera
 from qnet.io.fits.writer import Card, FitsWriter
 from qnet.io.readers.sdss import COMBINEREJ
 from qnet.simulation.frame import LOGLAM_STEP
@@ -30,6 +29,7 @@ DESI_QSO_BIT, DESI_SKY_BIT, BOSS_QSO_BIT = 2, 32, 40
 
 _FLUX_UNIT = "10**-17 erg/(s cm2 Angstrom)"
 _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
+_IMAGES = (("FLUX", "f4", _FLUX_UNIT), ("IVAR", "f4", _IVAR_UNIT), ("MASK", "i4", ""))
 
 
 class CoaddWriter(FitsWriter):
@@ -51,7 +51,10 @@ class CoaddWriter(FitsWriter):
         """Append spectra, of the same wavelengths in every batch; pixels of ivar 0 are masked."""
         for camera in batch.spectra.cameras:
             if self.row == 0:
-                self._start(camera)
+                self.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
+                shape = self.nspec, camera.flux.shape[1]
+                for part, dtype, unit in _IMAGES:
+                    self.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
             mask = np.where(camera.ivar > 0, 0, ALLBADPIX).astype(np.int32)
             for part, data in (
                 ("FLUX", camera.flux.astype(np.float32)),
@@ -61,17 +64,6 @@ class CoaddWriter(FitsWriter):
                 self.fill(f"{camera.name}_{part}", data, self.row)
         self._fibermap.append(_fibermap(batch, self.row))
         self.row += len(batch)
-
-    def _start(self, camera: Camera) -> None:
-        """Empty images of a camera, with its wavelengths."""
-        self.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
-        shape = self.nspec, camera.flux.shape[1]
-        for part, dtype, unit in (
-            ("FLUX", "f4", _FLUX_UNIT),
-            ("IVAR", "f4", _IVAR_UNIT),
-            ("MASK", "i4", ""),
-        ):
-            self.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
 
     def finish(self) -> None:
         """Write the FIBERMAP, the last HDU."""

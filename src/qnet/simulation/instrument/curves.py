@@ -14,8 +14,6 @@ DESI
     Everest), times 4.5, 5.5 and 5.2 in B, R and Z: the ratio to one exposure of 1009 s (SV3,
     healpix 26065), from which `floor` is the lower quartile of 1 / ivar. Where the cameras end,
     that one fibre and the 24 differ by up to 50: there the numbers lie between the two.
-SDSS
-    BOSS scaled: see `qnet.simulation.instrument.instrument`.
 """
 
 from __future__ import annotations

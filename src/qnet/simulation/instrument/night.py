@@ -3,9 +3,8 @@
 Both were measured on the sky spectra that the BOSS pipeline subtracted from 40 spectra of SDSS DR12
 (plate 7102, column `sky` of the spec files): the median over the fibres, with lines of the
 instrument's width found one after the other and their strengths solved for together with a
-continuum of straight pieces (non-negative least squares). No flux of any object is in these
-numbers. The units are those of the flux of a point source that a 2 arcsec fibre of BOSS would see.
-Beyond 10300 Angstrom the continuum is set by hand: the measurement is noise there.
+continuum of straight pieces (non-negative least squares). The units are those of a point source
+seen by a 2 arcsec fibre of BOSS. Beyond 10300 Angstrom the continuum is set by hand.
 """
 
 from __future__ import annotations

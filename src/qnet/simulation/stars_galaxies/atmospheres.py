@@ -1,9 +1,7 @@
 """Spectra of normal stars by temperature, and of populations of stars by age.
 
 A compact model: Planck's law times the opacities of `opacities`, whose amplitudes follow the
-temperature as the published equivalent widths of the spectral types do. It makes the breaks, lines
-and bands by which stars and galaxies are distinguished from quasars, at the right wavelengths and
-about the right strengths; it is not made for the measurement of stars.
+temperature as the published equivalent widths of the spectral types do.
 """
 
 from __future__ import annotations

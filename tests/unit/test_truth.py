@@ -50,7 +50,9 @@ def test_several_files_and_agreeing_duplicates(tmp_path):
     assert truth[11].fiberid == 1
     other = {**later, "Z_VI": np.array([0.0, 2.4])}
     third = write_truth(tmp_path / "c.fits", other)
-    with pytest.raises(FileError, match=r"c\.fits: id 12 is there twice with different truth"):
+    with pytest.raises(
+        FileError, match=r"c\.fits: THING_ID 12 is there twice with different truth"
+    ):
         qnet.io.read_truth([first, third])
 
 
@@ -205,7 +207,7 @@ def test_data_of_another_survey_than_the_truth(data_file):
     with pytest.raises(
         InputError,
         match=r"none of the ids of the \d spectra is in the truth: the spectra have 11, 12, 13, "
-        r"\.\.\., the truth has 5, \.\.\.; is it the truth of another survey\?",
+        r"\.\.\., the truth has 5; is it the truth of another survey\?",
     ):
         qnet.io.read_data(path, {5: TRUTH[11]})
     with pytest.raises(InputError, match="the truth has none; is it"):

@@ -22,6 +22,7 @@ from qnet.core.errors import (
     InputError,
     QnetError,
     QnetWarning,
+    first_few,
     guarded_call,
     with_source,
 )
@@ -32,9 +33,6 @@ from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.reader import group_frames, read_blocks, read_spectra
 
 logger = logging.getLogger(__name__)
-
-#: Files that a warning names.
-_NAMED = 5
 
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
@@ -82,8 +80,7 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
     """Warn of files that are given more than once: each time they are rows of their own."""
     twice = list(dict.fromkeys(map(str, find_duplicates(paths))))
     if twice:
-        names = ", ".join(twice[:_NAMED]) + (", ..." if len(twice) > _NAMED else "")
-        message = f"{names}: given more than once, and so are the rows"
+        message = f"{first_few(twice, 5)}: given more than once, and so are the rows"
         warnings.warn(message, QnetWarning, stacklevel=3)
 
 

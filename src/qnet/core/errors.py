@@ -10,7 +10,8 @@ import dataclasses
 import logging
 import numbers
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import TypeVar
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Ids that a message shows as examples.
+EXAMPLES = 3
 
 
 class QnetError(Exception):
@@ -175,6 +179,12 @@ class Failure:
 
 #: What a guarded call returns: a result or the error, and the messages of the warnings.
 Guarded = tuple[T | QnetError, list[str]]
+
+
+def first_few(values: Iterable[object], most: int = EXAMPLES) -> str:
+    """The first few of some values, for messages; 'none' where there are none."""
+    shown = list(map(str, islice(values, most + 1)))
+    return (", ".join(shown[:most]) or "none") + (", ..." if len(shown) > most else "")
 
 
 def with_source(error: Exception, source: str) -> str:

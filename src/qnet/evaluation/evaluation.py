@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, first_few
 from qnet.core.files import PathLike
 from qnet.evaluation.breakdown import (
     by_brightness,
@@ -166,7 +166,7 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
     if len(sample) == 0:
         raise InputError(
             f"{result.name}: none of its {len(result)} rows has truth: its TARGETIDs are "
-            f"{_some(result.targetid)}, those of the truth {_some(truth.targetid)}"
+            f"{first_few(result.targetid)}, those of the truth {first_few(truth.targetid)}"
         )
     lines, confused = line_confusion(sample, options)
     curve, calibration_metrics = calibration(sample, options)
@@ -232,8 +232,3 @@ def _lacks(options: Options) -> str:
     if options.uses_lines:
         return "has no line confidences, which c_threshold and min_lines need"
     return "has no P_QSO or PROB, which p_threshold needs"
-
-
-def _some(ids: Any) -> str:
-    """The first few ids, for messages."""
-    return ", ".join(map(str, ids[:3].tolist())) + (", ..." if len(ids) > 3 else "")

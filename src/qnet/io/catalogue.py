@@ -13,7 +13,7 @@ import numpy as np
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, atomic_write, check_output
+from qnet.core.files import PathLike, atomic_write
 from qnet.io.columns import (
     bool_column,
     filled,
@@ -126,7 +126,6 @@ def write_catalogue(
     <BLANKLINE>
     """
     kind = check_format(path, "a catalogue")
-    check_output(path, overwrite)
     if not isinstance(catalogue, Catalogue) and not hasattr(catalogue, "colnames"):
         raise InputError(f"catalogue must be an astropy Table, not {type(catalogue).__name__}")
     if kind == "fits":

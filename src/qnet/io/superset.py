@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,23 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, as_paths
+from qnet.core.files import PathLike
 from qnet.io.columns import NO_ID, float_column, integer_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import write_table
-from qnet.io.truth import TruthRecord, bal_columns, essence, read_rows
+from qnet.io.truth import bal_columns, read_objects
 
 logger = logging.getLogger(__name__)
 
 #: Name of the table in a truth file.
 TRUTH_EXTNAME = "TRUTH"
 
-#: Columns of a truth file, in the layout of the BOSS supersets, by the field of `TruthRecord`.
-_COLUMNS: Mapping[str, tuple[str, type[Any]]] = {
-    "Z_VI": ("z_vi", np.float64),
-    "PLATE": ("plate", np.int32),
-    "MJD": ("mjd", np.int32),
-    "FIBERID": ("fiberid", np.int32),
-    "CLASS_PERSON": ("class_person", np.int32),
-    "Z_CONF_PERSON": ("z_conf_person", np.int32),
-    "BAL_FLAG_VI": ("bal_flag_vi", np.int32),
-    "BI_CIV": ("bi_civ", np.float64),
+#: Columns of a truth file, in the layout of the BOSS supersets: the fields of `TruthRecord`.
+_COLUMNS: Mapping[str, type[Any]] = {
+    "Z_VI": np.float64,
+    **dict.fromkeys(("PLATE", "MJD", "FIBERID"), np.int32),
+    **dict.fromkeys(("CLASS_PERSON", "Z_CONF_PERSON", "BAL_FLAG_VI"), np.int32),
+    "BI_CIV": np.float64,
 }
 
 #: Units of those that have one.
@@ -108,32 +103,12 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     >>> truth.columns["BI_CIV"].tolist()
     [900.0, 0.0]
     """
-    removed: Counter[str] = Counter()
-    found: dict[int, tuple[TruthRecord, str]] = {}
-    for path in as_paths(superset):
-        thing_ids, records = read_rows(Path(path), ["superset"])
-        for row, (thing_id, record) in enumerate(zip(thing_ids.tolist(), records, strict=True)):
-            if thing_id == NO_ID:
-                removed["THING_ID -1"] += 1
-                continue
-            place = f"row {row} of {path}"
-            if thing_id not in found:
-                found[thing_id] = (record, place)
-                continue
-            known, before = found[thing_id]
-            if essence(known) != essence(record):
-                raise FileError(
-                    f"{path}: THING_ID {thing_id} is there twice with different truth: "
-                    f"{before} has {known}, {place} has {record}"
-                )
-            removed["further row of an object"] += 1
+    found, removed = read_objects(superset, ["superset"])
     columns: dict[str, AnyArray] = {"THING_ID": np.array(list(found), dtype=np.int64)}
-    for name, (field, dtype) in _COLUMNS.items():
-        columns[name] = np.array([getattr(record, field) for record, _ in found.values()], dtype)
+    for name, dtype in _COLUMNS.items():
+        columns[name] = np.array([getattr(x, name.lower()) for x in found.values()], dtype)
     joined = 0 if drq is None else _join_bals(columns, Path(drq))
-    for reason, number in removed.items():
-        logger.info("%d rows left out: %s", number, reason)
-    return BuiltTruth(columns, dict(removed), joined)
+    return BuiltTruth(columns, removed, joined)
 
 
 def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -> Path:
@@ -195,9 +170,7 @@ def _join_bals(columns: dict[str, AnyArray], path: Path) -> int:
         logger.info("%s: %d rows without an id are left out", path, without)
     first: dict[int, int] = {}  # row of each object
     for row, thing_id in enumerate(thing_ids.tolist()):
-        earlier = first.setdefault(thing_id, row)
-        if thing_id == NO_ID or earlier == row:
-            continue
+        earlier = row if thing_id == NO_ID else first.setdefault(thing_id, row)
         if f"{flag[row]} {bi_civ[row]}" != f"{flag[earlier]} {bi_civ[earlier]}":  # NaN equals NaN
             raise FileError(
                 f"{path}: THING_ID {thing_id} is there twice with different BAL columns: "

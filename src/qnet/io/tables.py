@@ -13,14 +13,12 @@ import numpy as np
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import Column
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, atomic_write, check_input, check_output
+from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-Columns = Mapping[str, AnyArray]
 
 #: Formats by suffix; .gz FITS files are written compressed.
 FORMATS: Mapping[str, str] = {
@@ -50,7 +48,7 @@ def check_format(path: PathLike, what: str = "a table") -> str:
 
 def write_table(
     path: PathLike,
-    columns: Columns,
+    columns: Mapping[str, AnyArray],
     *,
     extname: str,
     cards: Sequence[Card] = (),
@@ -100,7 +98,6 @@ def write_table(
     <BLANKLINE>
     """
     kind = check_format(path)
-    check_output(path, overwrite)
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns must have the same number of rows, not {lengths}")
@@ -114,7 +111,9 @@ def write_table(
     return Path(path)
 
 
-def to_table(columns: Columns, cards: Sequence[Card], info: Mapping[str, Column]) -> Table:
+def to_table(
+    columns: Mapping[str, AnyArray], cards: Sequence[Card], info: Mapping[str, Column]
+) -> Table:
     """Columns as an astropy Table with units, descriptions and formats, the header in its meta."""
     from astropy.table import Table
 

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,12 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.prepared import count_prepared, is_prepared, prepared_grid, prepared_ids
-from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord
+from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord, other_survey
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io
 from qnet.preprocess.normalisation import normalise
 
 logger = logging.getLogger(__name__)
-
-#: Ids that a message shows as examples.
-_EXAMPLES = 3
 
 wave: FloatArray = QUASARNET_GRID.wave
 """Left edges [Angstrom] of QuasarNET's log grid, by QuasarNET's name: shape (443,).
@@ -111,31 +107,26 @@ def read_data(
     blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
     columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
     result = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]
-    if return_pmf:
-        result += [
-            np.concatenate([_pmf(block, name) for block in blocks])
-            for name in ("PLATE", "MJD", "FIBERID")
-        ]
+    for name in ("PLATE", "MJD", "FIBERID") if return_pmf else ():
+        unknown = [np.full(len(block.rows), NO_ID) for block in blocks]
+        parts = [block.ids.get(name, none) for block, none in zip(blocks, unknown, strict=True)]
+        result.append(np.concatenate(parts).astype(np.int64))
     return tuple(result)
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Those rows of a block of a prepared data file that can be trained on.
-
-    `nread` rows were read, the removed ones included; `X` (nkept, npix) is normalised, `flux` and
-    `ivar` are 0 in pixels without weight; `Y`, `z`, `bal` are None without truth.
-    """
+    """Those rows of a block of a prepared data file that can be trained on."""
 
     path: Path
     grid: WavelengthGrid
-    nread: int
+    nread: int  # with the rows that were removed
     rows: IntArray
     ids: Mapping[str, AnyArray]
-    X: Float32Array
-    flux: Float32Array | None = None
+    X: Float32Array  # (nkept, npix), normalised
+    flux: Float32Array | None = None  # as `ivar` 0 in pixels without weight
     ivar: Float32Array | None = None
-    Y: FloatArray | None = None
+    Y: FloatArray | None = None  # as `z` and `bal` None without truth
     z: FloatArray | None = None
     bal: FloatArray | None = None
 
@@ -154,11 +145,7 @@ def iter_data(
     keep_pixels: bool = True,
     removed: Counter[str] | None = None,
 ) -> Iterator[Block]:
-    """Read prepared data block by block, at least one, with the cuts of `read_data`.
-
-    `keep_pixels`: the blocks hold flux and ivar too; `removed` gets the number of spectra by
-    reason, as the log does.
-    """
+    """Read prepared data block by block, at least one; `removed` counts spectra by reason."""
     paths = as_paths(files)
     if not paths:
         raise InputError("files is empty: at least one prepared data file was expected")
@@ -189,14 +176,7 @@ def iter_data(
                     strangers = strangers if truth.keys().isdisjoint(strangers) else None
                 yield _block(fits, grid, rows, chosen, truth, z_lim, keep_pixels, removed)
     if truth is not None and strangers:
-        have, known = (
-            ", ".join(map(str, islice(ids, _EXAMPLES))) + ", ..." for ids in (strangers, truth)
-        )
-        raise InputError(
-            f"none of the ids of the {len(strangers)} spectra is in the truth: the spectra have "
-            f"{have}, the truth has {known if truth else 'none'}; is it the truth of another "
-            "survey?"
-        )
+        raise other_survey(len(strangers), strangers, truth)
     for reason, number in (+removed).items():
         logger.info("%d spectra %s", number, reason)
 
@@ -231,10 +211,9 @@ def _block(
     X = normalise(flux, ivar)
     reasons = {"id -1": ids["TARGETID"] == NO_ID}
     if truth is not None:
-        records = [truth.get(int(tid)) for tid in ids["TARGETID"]]
-        reasons["not in truth"] = np.array([r is None for r in records], dtype=bool)
-        unseen = [r is not None and not_inspected(r) for r in records]
-        reasons["not inspected"] = np.array(unseen, dtype=bool)
+        records = [truth.get(tid) for tid in ids["TARGETID"].tolist()]
+        reasons["not in truth"] = np.array([r is None for r in records], bool)
+        reasons["not inspected"] = np.array([bool(r and not_inspected(r)) for r in records], bool)
     reasons["without weight"] = ~(ivar > 0).any(axis=1)
     reasons["without scatter"] = ~np.isfinite(X).all(axis=1)
     keep = np.ones(len(rows), dtype=bool)
@@ -244,7 +223,7 @@ def _block(
     at = np.flatnonzero(keep)
     columns: dict[str, AnyArray] = {}
     if truth is not None:
-        found = truth_classes([truth[int(tid)] for tid in ids["TARGETID"][at]], z_lim)
+        found = truth_classes([truth[tid] for tid in ids["TARGETID"][at].tolist()], z_lim)
         columns = dict(zip(("Y", "z", "bal"), found, strict=True))
         unsure = int(columns["Y"][:, CLASSES.index("BAD")].sum())
         removed["are BAD: neither star, galaxy nor quasar for sure"] += unsure
@@ -261,20 +240,13 @@ def _block(
     )
 
 
-def _pmf(block: Block, name: str) -> IntArray:
-    """A column of a block; -1 where the file lacks it."""
-    return np.asarray(block.ids.get(name, np.full(len(block.rows), NO_ID))).astype(np.int64)
-
-
 def truth_classes(
     records: Sequence[TruthRecord], z_lim: float = Z_LIM
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Classes Y (nspec, 5), redshifts z and BAL classes bal (nspec,) of truth; see `read_data`."""
-    z = np.array([record.z_vi for record in records], dtype=np.float64)
-    person = np.array([record.class_person for record in records], dtype=np.int64)
-    sure = np.array([record.z_conf_person == SURE for record in records], dtype=bool)
-    flag = np.array([record.bal_flag_vi != 0 for record in records], dtype=bool)
-    balnicity = np.array([record.bi_civ for record in records], dtype=np.float64)
+    fields = np.array([record[:5] for record in records], np.float64).reshape(-1, 5)
+    z, person, confidence, bal_flag, balnicity = fields.T.copy()
+    sure, flag = confidence == SURE, bal_flag != 0
     quasar = sure & np.isin(person, [CLASS_PERSON["QSO"], CLASS_BAL])
     members = {
         "STAR": sure & (person == CLASS_PERSON["STAR"]),

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from qnet.core.errors import FileError
+from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, IntArray
+from qnet.core.errors import FileError, InputError, first_few
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
 
 logger = logging.getLogger(__name__)
-
-Columns = Mapping[str, AnyArray]
 
 #: CLASS_PERSON of the BOSS supersets (Paris et al. 2017, A&A 597, A79), by spectral type.
 CLASS_PERSON: Mapping[str, int] = {"STAR": 1, "QSO": 3, "GALAXY": 4}
@@ -109,74 +108,82 @@ def read_truth(files: PathLike | Sequence[PathLike]) -> dict[int, TruthRecord]:
     >>> truth[7].z_vi, truth[7].class_person, truth[8].class_person
     (2.1, 3, 1)
     """
-    truth: dict[int, TruthRecord] = {}
+    return read_objects(files)[0]
+
+
+def read_objects(
+    files: PathLike | Sequence[PathLike], kinds: Sequence[str] = ()
+) -> tuple[dict[int, TruthRecord], dict[str, int]]:
+    """Records by id, of the first row of each object; and the numbers of other rows, by reason."""
+    found: dict[int, TruthRecord] = {}
+    places: dict[int, tuple[int, PathLike]] = {}
+    removed: Counter[str] = Counter()
     for path in as_paths(files):
-        ids, records = read_rows(Path(path))
-        if without := int((ids == NO_ID).sum()):
-            logger.info("%s: %d rows without an id are left out", path, without)
-        for targetid, record in zip(ids.tolist(), records, strict=True):
-            if targetid == NO_ID:
-                continue
-            known = truth.setdefault(targetid, record)
-            if essence(known) != essence(record):
+        id_name, ids, records = _read_rows(Path(path), kinds)
+        for row, (number, record) in enumerate(zip(ids.tolist(), records, strict=True)):
+            if number == NO_ID:
+                removed[f"{id_name} -1"] += 1
+            elif number not in found:
+                found[number], places[number] = record, (row, path)
+            elif _essence(found[number]) == _essence(record):
+                removed["further row of an object"] += 1
+            else:
                 raise FileError(
-                    f"{path}: id {targetid} is there twice with different truth: {known} and "
-                    f"{record}"
+                    f"{path}: {id_name} {number} is there twice with different truth: row "
+                    f"{places[number][0]} of {places[number][1]} has {found[number]}, row {row} of "
+                    f"{path} has {record}"
                 )
-    return truth
+    for reason, count in removed.items():
+        logger.info("%d rows left out: %s", count, reason)
+    return found, dict(removed)
 
 
 def read_truth_columns(
     files: PathLike | Sequence[PathLike],
 ) -> tuple[IntArray, dict[str, FloatArray]]:
-    """Ids (nrows,) of truth tables, -1 where there is none, and RMAG, MAG, SNR as far as one has.
-
-    NaN in the rows of a file that lacks a column. In supersets, which have no RMAG, it is the r
-    band of PSFMAG (u, g, r, i, z).
-    """
-    paths = as_paths(files)
-    ids: list[IntArray] = []
-    parts: list[dict[str, FloatArray]] = []
-    for path in map(Path, paths):
+    """Ids of truth tables (-1: none), and RMAG (or r of PSFMAG), MAG, SNR, if any file has them."""
+    parts: list[dict[str, AnyArray]] = []
+    for path in map(Path, as_paths(files)):
         columns = _read_columns(path)
         id_name = next((name for name in ("THING_ID", "TARGETID") if name in columns), None)
         if id_name is None:
             raise FileError(f"{path}: lacks the column THING_ID or TARGETID of a truth table")
-        ids.append(integer_column(columns[id_name], id_name, path))
         psfmag = columns.pop("PSFMAG", np.zeros(0))
         if psfmag.ndim == 2 and psfmag.shape[1] > _R_BAND:
             columns.setdefault("RMAG", psfmag[:, _R_BAND])
-        parts.append(
-            {
-                name: _empty_to(columns[name], name, "nan", path)
-                for name in _EXTRA_COLUMNS
-                if name in columns
-            }
-        )
-    names = [name for name in _EXTRA_COLUMNS if any(name in part for part in parts)]
-    lacking = [np.full(len(numbers), np.nan) for numbers in ids]
+        extra = {name: columns[name] for name in _EXTRA_COLUMNS if name in columns}
+        part: dict[str, AnyArray] = {"id": integer_column(columns[id_name], id_name, path)}
+        parts.append(part | {name: _empty_to(extra[name], name, "nan", path) for name in extra})
     merged = {
-        name: np.concatenate(
-            [part.get(name, nan) for part, nan in zip(parts, lacking, strict=True)]
-        )
-        for name in names
+        name: np.concatenate([p.get(name, np.full(len(p["id"]), np.nan)) for p in parts])
+        for name in ("id", *_EXTRA_COLUMNS)
+        if any(name in p for p in parts)
     }
-    return np.concatenate(ids) if ids else np.zeros(0, dtype=np.int64), merged
+    return merged.pop("id", np.zeros(0, dtype=np.int64)), merged
 
 
-def essence(record: TruthRecord) -> str:
+def other_survey(nspec: int, ids: Iterable[int], truth: Iterable[int]) -> InputError:
+    """The error that none of the ids of some spectra is in the truth."""
+    return InputError(
+        f"none of the ids of the {nspec} spectra is in the truth: the spectra have "
+        f"{first_few(ids)}, the truth has {first_few(truth)}; is it the truth of another survey?"
+    )
+
+
+def _essence(record: TruthRecord) -> str:
     """Redshift, class and confidence, equal in all rows of an object; as text: NaN equals NaN."""
     return f"{record.z_vi} {record.class_person} {record.z_conf_person}"
 
 
-def read_rows(path: Path, kinds: Sequence[str] = ()) -> tuple[IntArray, list[TruthRecord]]:
-    """Ids (-1: none) and records of a truth table, row by row; of some kinds, or of any."""
+def _read_rows(path: Path, kinds: Sequence[str]) -> tuple[str, IntArray, list[TruthRecord]]:
+    """Name of the ids, ids (-1: none) and records of a truth table; of some kinds, or of any."""
     columns = _read_columns(path)
     layouts = [layout for layout in _LAYOUTS if not kinds or layout.kind in kinds]
     for layout in layouts:
         if not layout.lacking(columns):
-            ids = integer_column(columns[layout.groups[0][0]], layout.groups[0][0], path)
-            return ids, layout.read(columns, path)
+            id_name = layout.groups[0][0]
+            ids = integer_column(columns[id_name], id_name, path)
+            return id_name, ids, layout.read(columns, path)
     nearest = min(layouts, key=lambda layout: len(layout.lacking(columns)) / len(layout.groups))
     wanted, lacks = " or ".join(kinds) or "truth table that qnet knows", ""
     if len(nearest.lacking(columns)) < len(nearest.groups):
@@ -216,15 +223,11 @@ def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:
 def _boss(columns: Columns, path: Path) -> list[TruthRecord]:
     """Rows of a BOSS or eBOSS superset."""
     confidence = "Z_CONF_PERSON" if "Z_CONF_PERSON" in columns else "Z_CONF"
-    flag, bi_civ = bal_columns(columns, path)
-    return _records(
-        float_column(columns["Z_VI"], "Z_VI", path),
-        integer_column(columns["CLASS_PERSON"], "CLASS_PERSON", path),
-        integer_column(columns[confidence], confidence, path),
-        flag,
-        bi_civ,
-        *(_integers(columns, name, path) for name in ("PLATE", "MJD", "FIBERID")),
-    )
+    z = float_column(columns["Z_VI"], "Z_VI", path)
+    names = ("CLASS_PERSON", confidence, "PLATE", "MJD", "FIBERID")
+    none = np.full(len(z), NO_ID)
+    person, sure, *pmf = (integer_column(columns.get(x, none), x, path) for x in names)
+    return _records(z, person, sure, *bal_columns(columns, path), *pmf)
 
 
 def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
@@ -238,15 +241,13 @@ def _desi(columns: Columns, path: Path) -> list[TruthRecord]:
         redrock = np.char.upper(text_column(columns["REDROCK_SPECTYPE"], "REDROCK_SPECTYPE", path))
         spectype = np.where(spectype == "", redrock, spectype)
     if "REDROCK_Z" in columns:
-        redshift = np.where(
-            redshift == "", text_column(columns["REDROCK_Z"], "REDROCK_Z", path), redshift
-        )
+        redrock = text_column(columns["REDROCK_Z"], "REDROCK_Z", path)
+        redshift = np.where(redshift == "", redrock, redshift)
     inspected = quality >= 0
     classes = np.where(inspected, _classes(spectype), CLASS_NONE)
     confidence = np.where(inspected, np.where(quality >= DESI_SURE_QUALITY, SURE, UNSURE), 0)
     z = _empty_to(redshift, "VI_Z", "nan", path)
-    unknown = np.full(len(z), np.nan)
-    return _records(z, classes, confidence, np.zeros(len(z)), unknown)
+    return _records(z, classes, confidence, np.zeros(len(z)), np.full(len(z), np.nan))
 
 
 def _simulated(columns: Columns, path: Path) -> list[TruthRecord]:
@@ -276,18 +277,13 @@ class _Layout(NamedTuple):
         return [" or ".join(names) for names in self.groups if not {*names} & {*columns}]
 
 
+_SUPERSET = (("THING_ID",), ("Z_VI",), ("CLASS_PERSON",), ("Z_CONF_PERSON", "Z_CONF"))
+_INSPECTION = (("TARGETID",), ("VI_Z",), ("VI_QUALITY",), ("VI_SPECTYPE", "VI_CLASS"))
+_SIMULATION = (("TARGETID",), ("TRUEZ",), ("TRUESPECTYPE",))
 _LAYOUTS = (
-    _Layout(
-        "superset",
-        (("THING_ID",), ("Z_VI",), ("CLASS_PERSON",), ("Z_CONF_PERSON", "Z_CONF")),
-        _boss,
-    ),
-    _Layout(
-        "DESI inspection",
-        (("TARGETID",), ("VI_Z",), ("VI_QUALITY",), ("VI_SPECTYPE", "VI_CLASS")),
-        _desi,
-    ),
-    _Layout("simulation", (("TARGETID",), ("TRUEZ",), ("TRUESPECTYPE",)), _simulated),
+    _Layout("superset", _SUPERSET, _boss),
+    _Layout("DESI inspection", _INSPECTION, _desi),
+    _Layout("simulation", _SIMULATION, _simulated),
 )
 
 #: All columns that any layout uses.
@@ -302,19 +298,13 @@ _EVERY_COLUMN = frozenset(
 def _records(*columns: AnyArray) -> list[TruthRecord]:
     """Records from columns in the order of TruthRecord's fields."""
     kinds = (float, int, int, int, float, int, int, int)
-    lists = [
-        [kind(value) for value in column.tolist()]
-        for kind, column in zip(kinds, columns, strict=False)
-    ]
-    return [TruthRecord(*row) for row in zip(*lists, strict=True)]
+    values = (map(kind, column.tolist()) for kind, column in zip(kinds, columns, strict=False))
+    return [TruthRecord(*row) for row in zip(*values, strict=True)]
 
 
 def _classes(spectype: AnyArray) -> IntArray:
     """CLASS_PERSON of spectral types; 0 for those that are none of the three."""
-    classes = np.full(len(spectype), CLASS_NONE, dtype=np.int64)
-    for name, number in CLASS_PERSON.items():
-        classes[spectype == name] = number
-    return classes
+    return np.array([CLASS_PERSON.get(name, CLASS_NONE) for name in spectype.tolist()], np.int64)
 
 
 def _empty_to(values: AnyArray, name: str, default: str, path: Path) -> FloatArray:
@@ -330,10 +320,3 @@ def _floats(columns: Columns, name: str, path: Path, default: float) -> FloatArr
     if name in columns:
         return float_column(columns[name], name, path)
     return np.full(max(map(len, columns.values())), default)
-
-
-def _integers(columns: Columns, name: str, path: Path) -> IntArray:
-    """A column as int64; -1 where the table lacks it."""
-    if name in columns:
-        return integer_column(columns[name], name, path)
-    return np.full(max(map(len, columns.values())), NO_ID, dtype=np.int64)

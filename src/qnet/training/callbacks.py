@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from qnet.core.errors import TrainingError
+from qnet.core.errors import TrainingError, first_few
 from qnet.training.batches import Batch, Batches
 from qnet.training.checkpoint import State
 
@@ -30,9 +30,6 @@ RUNS_AHEAD = keras.backend.backend() == "jax"
 
 #: Losses of all outputs together.
 _TOTALS = ("loss", "val_loss")
-
-#: TARGETIDs that the message of a bad batch names.
-_NAMED = 5
 
 
 class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
@@ -143,8 +140,7 @@ class StopOnNaN(keras.callbacks.Callback):  # type: ignore[misc]
     def _names(self, batches: Batches, batch: int) -> str:
         """The first few TARGETIDs of a batch, in brackets."""
         targets = batches.data.tids[batches.rows_of(self._epoch, batch)]
-        more = ", ..." if len(targets) > _NAMED else ""
-        return f"(TARGETIDs {', '.join(map(str, targets[:_NAMED]))}{more})"
+        return f"(TARGETIDs {first_few(targets, 5)})"
 
 
 class Reseed(keras.callbacks.Callback):  # type: ignore[misc]

@@ -10,7 +10,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from qnet import __version__
 from qnet.core.arrays import BoolArray, Float32Array, IntArray
 from qnet.core.errors import (
+    EXAMPLES,
     Failure,
     FileError,
     InputError,
@@ -38,7 +38,7 @@ from qnet.io.selection import Selection, is_qso_target
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
 from qnet.io.training_data import not_inspected
-from qnet.io.truth import TruthRecord
+from qnet.io.truth import TruthRecord, other_survey
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.training.data import describe
@@ -74,9 +74,6 @@ class Reason(StrEnum):
     NODATA = "NODATA"
     CONSTANT = "CONSTANT"
 
-
-#: Ids that a message shows as examples.
-_EXAMPLES = 3
 
 #: Spectra that are left of an input: flux, ivar (float32, on the grid), ids.
 _Batch = tuple[Float32Array, Float32Array, dict[str, npt.NDArray[Any]]]
@@ -312,8 +309,8 @@ class _Work:
         self.removed += removed
         self.in_truth += int(np.isin(targetid, self._known).sum())
         self.asked |= (self.selection.targetids or frozenset()) & set(targetid.tolist())
-        room = _EXAMPLES - len(self.examples)
-        self.examples += targetid[targetid >= 0][:room].tolist()
+        if len(self.examples) <= EXAMPLES:
+            self.examples += targetid[targetid >= 0][: EXAMPLES + 1].tolist()
 
 
 def _kept(
@@ -353,21 +350,10 @@ def _check_left(nspec: int, work: _Work) -> None:
     if not work.nread:
         raise _NothingRead
     if work.truth is not None and not work.in_truth and work.examples:
-        raise InputError(
-            f"none of the ids of the {work.nread} spectra is in the truth: the spectra have "
-            f"{_some(work.examples)}, the truth has {_some(work.truth)}; is it the truth of "
-            "another survey?"
-        )
+        raise other_survey(work.nread, work.examples, work.truth)
     raise InputError(f"no spectrum is left of {work.nread}: {describe(_ordered(work.removed))}")
 
 
 def _ordered(removed: Mapping[Reason, int]) -> dict[str, int]:
     """The reasons that occurred and their counts, in the order in which the reasons are tried."""
     return {str(reason): removed[reason] for reason in Reason if removed.get(reason)}
-
-
-def _some(ids: Iterable[int]) -> str:
-    """The first few ids, as text."""
-    shown = list(islice(ids, _EXAMPLES + 1))
-    more = ", ..." if len(shown) > _EXAMPLES else ""
-    return (", ".join(map(str, shown[:_EXAMPLES])) or "none") + more

@@ -153,15 +153,13 @@ def load_desi_exposure(
         Spectrograph N, 0 to 9.
     fibers : ndarray of bool, shape (500,), optional
         Fibres to read; all when None.
-    out_grid : array_like, shape (npix,)
-        Left edges of the grid [Angstrom].
+    out_grid
+        As in `load_desi_coadd`.
 
     Returns
     -------
-    X : ndarray of float64, shape (nkept, npix)
-        Spectra with weight; NaN where there is no scatter.
-    index : ndarray of int, shape (nkept,)
-        Position of each among the fibres that were read.
+    X, index : ndarray
+        As `load_desi_coadd` returns them: `index` among the fibres that were read.
 
     Raises
     ------

@@ -153,13 +153,11 @@ def objective(
         )
     is_qso = np.isin(classes.argmax(axis=1), QSO_CLASSES)
     target, sample_weight = [], []
-    for line, is_bal_line in [(line, False) for line in lines] + [
-        (line, True) for line in lines_bal
-    ]:
+    for number, line in enumerate([*lines, *lines_bal]):
         box, offset = box_offset(redshift, line, nboxes, wave=grid, rest=rest)
         box[~is_qso] = 0.0
         weight = np.ones(nspec)
-        if is_bal_line:
+        if number >= len(lines):
             box[is_bal == -1] = 0.0
             weight[is_bal == 0] = 0.0
         target.append(np.concatenate([box, offset], axis=1))
@@ -170,11 +168,7 @@ def objective(
 def redshift_target(
     z: npt.ArrayLike, Y: npt.ArrayLike, bins: RedshiftBins
 ) -> tuple[IntArray, FloatArray]:
-    """Targets and weights of the redshift head, shape (nspec,).
-
-    The target is the bin of a quasar's redshift, or the class of another object. Target and weight
-    are 0 where the head lacks the class (BAD), or the redshift of a quasar is not known.
-    """
+    """Bins or classes, and weights, of the redshift head; both 0 where these are not known."""
     redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
     if redshift.ndim != 1 or classes.shape != (len(redshift), len(CLASSES)):
         raise InputError(

@@ -227,7 +227,7 @@ def test_stack_pads_at_the_red_end_without_weight(own):
         wave = np.linspace(4000.0, 9000.0, npix) + number
         wave = np.stack([wave, wave + 0.5]) if own else wave
         parts.append(batch([10 + number, -number], seed=number, waves={"c": wave}))
-    whole = stack(parts, layout="a stack")
+    whole = stack(parts)
     (camera,) = whole.cameras
     assert camera.flux.shape == camera.wave.shape == (6, 30)
     assert whole.ids["TARGETID"].tolist() == [10, 0, 11, -1, 12, -2]

@@ -194,19 +194,8 @@ class WavelengthGrid:
     def to_box(self, wave: npt.ArrayLike, nboxes: int) -> tuple[IntArray, FloatArray]:
         """Box of each wavelength [Angstrom] and the offset in it; the inverse of `from_box`.
 
-        Parameters
-        ----------
-        wave : array_like
-            Wavelengths [Angstrom].
-        nboxes : int
-            Number of boxes that the grid is divided into (Busca & Balland 2018, section 3).
-
-        Returns
-        -------
-        box : ndarray of int64, the shape of `wave`
-            0 .. nboxes - 1; -1 outside of [wave[0], wave[-1]] and for NaN.
-        offset : ndarray of float64, the shape of `wave`
-            Position in the box, 0 (left edge) to 1; NaN where the box is -1.
+        Boxes are 0 .. nboxes - 1 (Busca & Balland 2018, section 3), -1 outside of
+        [wave[0], wave[-1]] and for NaN; offsets are 0 (left edge) to 1, NaN where the box is -1.
         """
         position = nboxes * self.pixel_at(wave) / self.npix
         inside = np.isfinite(position)
@@ -229,12 +218,8 @@ class WavelengthGrid:
     def from_dict(cls, values: Mapping[str, Any]) -> WavelengthGrid:
         """Grid of the plain values of `to_dict`; GridError where they are not those of a grid."""
         try:
-            return cls(
-                values["spacing"],
-                float(values["start"]),
-                float(values["step"]),
-                int(values["npix"]),
-            )
+            start, step = float(values["start"]), float(values["step"])
+            return cls(values["spacing"], start, step, int(values["npix"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             if isinstance(error, GridError):
                 raise

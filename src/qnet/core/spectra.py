@@ -191,12 +191,10 @@ class Spectra:
         index = np.asarray(rows)
         if index.size == 0:
             index = index.astype(np.int64)
-        fits = index.dtype == bool and index.shape == (len(self),)
-        if not fits and (
-            index.dtype.kind not in "iu"
-            or index.ndim != 1
-            or (index.size and not -len(self) <= index.min() <= index.max() < len(self))
-        ):
+        if index.dtype == bool and index.shape == (len(self),):
+            index = np.flatnonzero(index)
+        inside = (index >= -len(self)) & (index < len(self)) if index.dtype.kind in "iu" else None
+        if inside is None or index.ndim != 1 or not inside.all():
             raise InputError(
                 f"rows must be in 0 .. {len(self) - 1}, or {len(self)} booleans, not {rows!r}"
             )
@@ -246,11 +244,8 @@ class Spectra:
         return joined.select(appearance)
 
 
-def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
-    """One batch of several batches with one camera each, shorter spectra padded with ivar 0.
-
-    Pixels are added at the red end; ids are those that all batches have.
-    """
+def stack(batches: Sequence[Spectra]) -> Spectra:
+    """One batch of several, of one camera each, padded at the red end, with the ids of all."""
     if not batches:
         raise InputError("there are no spectra to stack")
     if any(len(batch.cameras) != 1 for batch in batches):
@@ -259,26 +254,14 @@ def stack(batches: Sequence[Spectra], *, layout: str | None = None) -> Spectra:
         raise InputError("wavelengths of left edges and of centres cannot be stacked")
     npix = max(batch.cameras[0].flux.shape[1] for batch in batches)
     padded = [_pad(batch.cameras[0], npix) for batch in batches]
-    names = set.intersection(*(set(batch.ids) for batch in batches))
+    wave, flux, ivar = (np.concatenate(parts) for parts in zip(*padded, strict=True))
+    names = [name for name in batches[0].ids if all(name in batch.ids for batch in batches)]
     return dataclasses.replace(
         batches[0],
-        cameras=(
-            Camera(
-                batches[0].cameras[0].name,
-                np.concatenate([wave for wave, _, _ in padded]),
-                np.concatenate([flux for _, flux, _ in padded]),
-                np.concatenate([ivar for _, _, ivar in padded]),
-                batches[0].cameras[0].edges,
-            ),
-        ),
-        ids={
-            name: np.concatenate([batch.ids[name] for batch in batches])
-            for name in batches[0].ids
-            if name in names
-        },
+        cameras=(dataclasses.replace(batches[0].cameras[0], wave=wave, flux=flux, ivar=ivar),),
+        ids={name: np.concatenate([batch.ids[name] for batch in batches]) for name in names},
         flag=np.concatenate([batch.flag for batch in batches]),
-        row=np.arange(sum(len(batch) for batch in batches), dtype=np.int32),
-        layout=batches[0].layout if layout is None else layout,
+        row=np.arange(len(flux), dtype=np.int32),
         source=tuple(name for batch in batches for name in batch.source),
     )
 
@@ -291,13 +274,11 @@ def check_wave(wave: FloatArray, where: str) -> None:
         raise InputError(f"{where}: wave holds NaN, infinite, zero or negative wavelengths")
     falling = np.diff(wave, axis=-1) <= 0
     if falling.any():
-        pixel = int(np.nonzero(falling)[-1][0])
-        pair = wave.reshape(-1, wave.shape[-1])[
-            np.nonzero(falling.reshape(-1, falling.shape[-1]))[0][0]
-        ]
+        *row, pixel = np.argwhere(falling)[0].tolist()
+        before, after = wave[(*row, slice(pixel, pixel + 2))]
         raise InputError(
             f"{where}: wave must increase, but pixels {pixel} and {pixel + 1} hold "
-            f"{pair[pixel]:.10g} and {pair[pixel + 1]:.10g} Angstrom"
+            f"{before:.10g} and {after:.10g} Angstrom"
         )
 
 
@@ -331,14 +312,9 @@ def _coadd_camera(camera: Camera, order: IntArray, starts: IntArray, weight: Flo
 
 def _pad(camera: Camera, npix: int) -> tuple[FloatArray, AnyArray, AnyArray]:
     """Wave, flux and ivar of a camera, each (nspec, npix), padded with pixels of ivar 0."""
-    nspec, have = camera.flux.shape
-    missing = npix - have
-    wave = np.broadcast_to(camera.wave, (nspec, have))
+    missing = npix - camera.flux.shape[1]
+    wave = np.broadcast_to(camera.wave, camera.flux.shape)
     # Wavelengths must increase: padding continues in steps of one per mille.
     beyond = wave[:, -1:] * np.power(1.001, np.arange(1, missing + 1))
-    zeros = np.zeros((nspec, missing), dtype=camera.flux.dtype)
-    return (
-        np.concatenate([wave, beyond], axis=1),
-        np.concatenate([camera.flux, zeros], axis=1),
-        np.concatenate([camera.ivar, zeros.astype(camera.ivar.dtype)], axis=1),
-    )
+    flux, ivar = (np.pad(x, ((0, 0), (0, missing))) for x in (camera.flux, camera.ivar))
+    return np.hstack([wave, beyond]), flux, ivar

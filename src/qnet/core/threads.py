@@ -16,14 +16,10 @@ T = TypeVar("T")
 
 
 def choose_threads(threads: int | None) -> int:
-    """Number of threads to use: as asked for, or as many as BLAS would use when None.
-
-    BLAS uses the CPUs that this process may run on, or fewer if OMP_NUM_THREADS, a similar
-    variable, or threadpoolctl limits it.
-    """
+    """Number of threads: as asked for, or as many as BLAS may use (OMP_NUM_THREADS) when None."""
     if threads is None:
         found = [library["num_threads"] for library in _controller().info()]
-        return max(found) if found else _cpus()
+        return max(found, default=_cpus())
     check_whole("threads", threads)
     if threads < 1:
         raise InputError(f"threads must be at least 1, not {threads!r}")
@@ -92,11 +88,8 @@ def _limit() -> Any:
 
 
 def _allow_this_thread() -> None:
-    """Allow this thread to set the limits of OpenBLAS; `_Hold` keeps the order.
-
-    In newer releases of threadpoolctl only the first thread that sets them can do so until it ends;
-    calls from other threads silently do nothing.
-    """
+    """Allow this thread to set the limits of OpenBLAS; `_Hold` keeps the order."""
+    # Newer releases of threadpoolctl ignore all threads but the first that sets them.
     import threadpoolctl
 
     openblas = getattr(threadpoolctl, "OpenBLASController", None)
@@ -116,6 +109,4 @@ def _controller() -> Any:
 
 def _cpus() -> int:
     """Number of CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -96,33 +96,25 @@ def from_arrays(
     >>> from_arrays(grid.wave, *rebinned, targetid=[7, 8], edges=True).cameras[0].edges
     True
     """
-    return _from_arrays(wave, flux, ivar, targetid=targetid, air=air, edges=edges)
-
-
-def _from_arrays(
-    wave: Any,
-    flux: Any,
-    weights: Any,
-    *,
-    kind: str = "ivar",
-    mask: BoolArray | None = None,
-    targetid: npt.ArrayLike | None = None,
-    air: bool = False,
-    edges: bool | None = None,
-) -> Spectra:
-    """As `from_arrays`, with weights of another kind, and pixels without weight."""
-    if flux is None or weights is None:
+    if flux is None or ivar is None:
         raise InputError("flux and ivar must be given with wave")
-    flux_array, ivar_array, unit = flux_and_ivar(flux, weights, kind)
-    if mask is not None and mask.shape == ivar_array.shape:
-        ivar_array = np.where(mask, ivar_array.dtype.type(0), ivar_array)
-    flux_array, ivar_array = np.atleast_2d(flux_array), np.atleast_2d(ivar_array)
-    camera = make_camera("arrays", angstrom(wave), flux_array, ivar_array, air, edges)
-    return Spectra(
-        cameras=(camera,),
-        ids={"TARGETID": _targetid(targetid, len(flux_array))},
-        flux_unit=unit,
-    )
+    return _spectra(wave, *flux_and_ivar(flux, ivar, "ivar"), targetid, air, edges)
+
+
+def _spectra(
+    wave: Any,
+    flux: AnyArray,
+    ivar: AnyArray,
+    flux_unit: str,
+    targetid: npt.ArrayLike | None,
+    air: bool,
+    edges: bool | None,
+) -> Spectra:
+    """Spectra of one camera; ids are row numbers where there are none."""
+    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
+    camera = make_camera("arrays", angstrom(wave), flux, ivar, air, edges)
+    ids = {"TARGETID": _targetid(targetid, len(flux))}
+    return Spectra(cameras=(camera,), ids=ids, flux_unit=flux_unit)
 
 
 def make_camera(
@@ -214,18 +206,13 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
         wave = table[found["wave"]]
     else:  # raised in float64
         wave = np.power(10.0, filled(table[found["loglam"]], "loglam").astype(np.float64))
-    flux, kind = table[found["flux"]], "ivar" if found["ivar"] else "std"
-    ids = _table_ids(table, found) if np.ndim(flux) == 2 else {}
-    spectra = _from_arrays(
-        wave,
-        flux,
-        table[found[kind]],
-        kind=kind,
-        mask=_mask(table, found),
-        targetid=ids.pop("TARGETID", None),
-        air=air,
-        edges=edges,
-    )
+    kind = "ivar" if found["ivar"] else "std"
+    flux, ivar, unit = flux_and_ivar(table[found["flux"]], table[found[kind]], kind)
+    ids = _table_ids(table, found) if flux.ndim == 2 else {}
+    mask = _mask(table, found)
+    if mask is not None and mask.shape == ivar.shape:
+        ivar = np.where(mask, ivar.dtype.type(0), ivar)
+    spectra = _spectra(wave, flux, ivar, unit, ids.pop("TARGETID", None), air, edges)
     units = {
         name.upper(): unit_text(table[name].unit)
         for name in table.colnames
@@ -243,14 +230,10 @@ def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, AnyArra
         for name in table.colnames
         if np.ndim(table[name]) == 1 and name not in found.values()
     }
-    ids = {
-        name.upper(): filled(table[name], name.upper())
-        for name, kind in flat.items()
-        if kind in "iufbSU"
-    }
+    kept = [name for name, kind in flat.items() if kind in "iufbSU"]
+    ids = {name.upper(): filled(table[name], name.upper()) for name in kept}
     taken = {*ids, *(name.upper() for name in found.values() if name)}
-    left = [name for name in flat if name.upper() not in taken]
-    if left:
+    if left := [name for name in flat if name.upper() not in taken]:
         warnings.warn(
             f"columns {left} are left out: only numbers and text are carried on",
             QnetWarning,
@@ -262,14 +245,13 @@ def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, AnyArra
 def _mask(table: Any, found: Mapping[str, str | None]) -> BoolArray | None:
     """Pixels that the mask columns of a table mark as bad; None where it has none."""
     bad = None
-    for kind, bits in (("mask", None), ("and_mask", COMBINEREJ)):
-        name = found[kind]
-        if name is None:
+    for kind, bits in (("mask", -1), ("and_mask", COMBINEREJ)):
+        if (name := found[kind]) is None:
             continue
         values = filled(table[name], name)
         if values.dtype.kind not in "iub":
             raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
-        these = values != 0 if bits is None else (values.astype(np.int64) & bits) != 0
+        these = (values.astype(np.int64) & bits) != 0
         bad = these if bad is None else bad | these
     return bad
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, Float32Array
 from qnet.core.errors import InputError
-from qnet.core.files import PathLike, as_path, check_output
+from qnet.core.files import PathLike, as_path
 from qnet.core.grid import WavelengthGrid
 from qnet.io.catalogue import concatenate
 from qnet.io.fits.writer import Card, FitsWriter
@@ -74,16 +74,14 @@ class PreparedWriter(FitsWriter):
         overwrite: bool = False,
         cards: Sequence[Card] = (),
     ) -> None:
-        file = as_path(path, "path")
-        check_prepared_name(file)
-        check_output(file, overwrite)
+        check_prepared_name(as_path(path, "path"))
         header = (
             Card("NPIX", grid.npix, "pixels of the grid: flux, then ivar"),
             Card(GRID_CARDS["spacing"], grid.spacing, "what is constant in the grid"),
             Card(GRID_CARDS["start"], float(grid.start), "left edge of pixel 0"),
             Card(GRID_CARDS["step"], float(grid.step), "constant step"),
         )
-        super().__init__(file, overwrite=overwrite, cards=[*header, *cards], width=2 * grid.npix)
+        super().__init__(path, overwrite=overwrite, cards=[*header, *cards], width=2 * grid.npix)
         self.grid = grid
         self._ids: list[Mapping[str, AnyArray]] = []
         self._recent: list[Mapping[str, AnyArray]] = []
@@ -94,27 +92,13 @@ class PreparedWriter(FitsWriter):
         return self.nrows
 
     def write(
-        self,
-        flux: npt.ArrayLike,
-        ivar: npt.ArrayLike,
-        ids: Mapping[str, npt.ArrayLike],
+        self, flux: npt.ArrayLike, ivar: npt.ArrayLike, ids: Mapping[str, npt.ArrayLike]
     ) -> None:
-        """Append spectra.
+        """Append spectra on the grid, flux and ivar (nspec, npix), and their ids (nspec,).
 
-        Parameters
-        ----------
-        flux, ivar : array_like, shape (nspec, npix)
-            Spectra on the grid, as `qnet.preprocess.rebin` returns them: finite, 0 in bins without
-            weight. They are stored as float32.
-        ids : mapping of str to array_like, shape (nspec,)
-            TARGETID and the survey's ids. A column that only some batches have holds
-            -1, NaN, '' or, in target bits, 0 in the others.
-
-        Raises
-        ------
-        InputError
-            Shapes disagree, TARGETID is missing, or a value is not finite in float32 or an ivar is
-            negative.
+        Values are stored as float32, in which they must be finite, and ivar not negative: as
+        `qnet.preprocess.rebin` returns them. Of the ids TARGETID is required; a column that only
+        some batches have holds -1, NaN, '' or, in target bits, 0 in the others.
         """
         columns = {name: np.asarray(column) for name, column in ids.items()}
         data = self._checked(np.asarray(flux), np.asarray(ivar), columns)
@@ -125,12 +109,7 @@ class PreparedWriter(FitsWriter):
         if len(self._recent) >= _BATCHES:
             self._merge()
 
-    def _checked(
-        self,
-        flux: AnyArray,
-        ivar: AnyArray,
-        ids: Mapping[str, AnyArray],
-    ) -> Float32Array:
+    def _checked(self, flux: AnyArray, ivar: AnyArray, ids: Mapping[str, AnyArray]) -> Float32Array:
         """Flux and ivar side by side, float32, after all checks."""
         if flux.ndim != 2 or flux.shape != ivar.shape or flux.shape[1] != self.grid.npix:
             raise InputError(
@@ -139,18 +118,13 @@ class PreparedWriter(FitsWriter):
             )
         if "TARGETID" not in ids:
             raise InputError(f"ids must have TARGETID, not only {sorted(ids)}")
-        wrong = {
-            name: column.shape for name, column in ids.items() if column.shape != flux.shape[:1]
-        }
-        if wrong:
-            raise InputError(
-                f"ids must have the shape {flux.shape[:1]} of the spectra, not {wrong}"
-            )
+        shapes = {name: column.shape for name, column in ids.items()}
+        if set(shapes.values()) != {flux.shape[:1]}:
+            raise InputError(f"ids must have the shape {flux.shape[:1]} of spectra, not {shapes}")
         with np.errstate(over="ignore", invalid="ignore"):
             data = np.hstack([flux, ivar]).astype(np.float32)
-        bad = np.asarray(
-            ~np.isfinite(data).all(axis=1) | (data[:, self.grid.npix :] < 0).any(axis=1)
-        )
+        negative = (data[:, self.grid.npix :] < 0).any(axis=1)
+        bad = np.asarray(~np.isfinite(data).all(axis=1) | negative)
         if bad.any():
             raise InputError(
                 f"flux and ivar must be finite in float32 and ivar not negative, but "

@@ -94,19 +94,15 @@ def read_spectra(
         files = [stack.enter_context(FitsFile(name)) for name in paths]
         reader = _find_reader(files)
         if fibers is not None:
-            index: IntArray | None = _fiber_rows(files[0], reader, fibers)
-        else:
-            index = _row_index(files[0], rows, reader.count(files[0]))
+            rows = _fiber_rows(files[0], reader, fibers)
+        index = _row_index(files[0], rows, reader.count(files[0]))
         return _read(reader, files, Request(index, as_spall(spall), use_mask))
 
 
 def read_blocks(
     paths: Sequence[PathLike], *, nrows: int = BLOCK_ROWS, spall: SpAll | None = None
 ) -> Iterator[Spectra]:
-    """Read a file, or the frames of one set, `nrows` rows at a time: it may exceed the memory.
-
-    Layouts that hold at most a plate of spectra come as one block.
-    """
+    """Read a file, or the frames of one set, `nrows` rows at a time, unless it is `whole`."""
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(FitsFile(name)) for name in paths]
         reader = _find_reader(files)
@@ -120,10 +116,7 @@ def read_blocks(
 
 
 def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
-    """Group the frames of one set, by their names within a folder; other files stay alone.
-
-    In the order of the first file of each group.
-    """
+    """Group the frames of one set, by their names within a folder; other files stay alone."""
     groups: dict[object, list[Path]] = {}
     for number, path in enumerate(map(Path, paths)):
         key: object = number
@@ -214,12 +207,7 @@ def as_spectra(
     edges: bool | None = None,
     grid: WavelengthGrid | None = None,
 ) -> Spectra:
-    """Spectra from an object in memory, whatever it is; `Spectra` pass through.
-
-    An array is `wave`, and goes with `flux` and `ivar`; astropy tables and specutils objects are
-    recognised by what they can do. `air` and `edges` as in `from_arrays` (`edges` None: as Spectra
-    have it); `grid` is a model's, for the warning that the wavelengths are its left edges.
-    """
+    """Spectra from any object in memory; `grid` is a model's, for a warning of left edges."""
     if flux is not None or ivar is not None:
         if isinstance(source, Spectra) or memory.is_table(source) or specutils.is_spectrum(source):
             raise InputError(
@@ -228,9 +216,7 @@ def as_spectra(
         spectra = memory.from_arrays(source, flux, ivar, air=air, edges=edges)
     elif isinstance(source, Spectra):
         if air:
-            raise InputError(
-                "air=True is for arrays, tables and specutils objects, not for Spectra"
-            )
+            raise InputError("air=True is for arrays, tables and specutils objects, not Spectra")
         spectra = source
         if edges is not None:
             cameras = (dataclasses.replace(camera, edges=edges) for camera in source.cameras)

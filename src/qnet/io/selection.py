@@ -17,17 +17,12 @@ from qnet.io.readers.registry import qso_target_bits
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """Which rows are asked for, and how exposures are joined.
-
-    `targets`: all rows, or those that the survey targeted as quasar candidates; `targetids`: only
-    these TARGETIDs; `rows`: only these rows of each input, and `nrows`, where they came as a mask,
-    its length; `coadd`: 'target' joins the exposures of each positive TARGETID into one row.
-    """
+    """Which rows are asked for, and whether the exposures of a TARGETID are joined."""
 
     targets: Literal["all", "qso"] = "all"
     targetids: frozenset[int] | None = None
-    rows: tuple[int, ...] | None = None
-    nrows: int | None = None
+    rows: tuple[int, ...] | None = None  # of each input
+    nrows: int | None = None  # length of the mask that the rows came as
     coadd: Literal["none", "target"] = "none"
 
     def __post_init__(self) -> None:
@@ -66,11 +61,8 @@ class Selection:
         """Warn of TARGETIDs that were asked for and are not among those of the inputs."""
         missing = sorted((self.targetids or frozenset()) - set(targetids.tolist()))
         if missing:
-            warnings.warn(
-                f"TARGETID(s) in no input: {', '.join(map(str, missing))}",
-                QnetWarning,
-                stacklevel=4,
-            )
+            message = f"TARGETID(s) in no input: {', '.join(map(str, missing))}"
+            warnings.warn(message, QnetWarning, stacklevel=4)
 
 
 def is_qso_target(columns: Mapping[str, AnyArray]) -> BoolArray:

@@ -85,7 +85,7 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
         raise InputError(
             "a list of spectra with several rows each must name each one's camera in meta['band']"
         )
-    return _with_ids(stack(batches, layout="specutils list"), items)
+    return _with_ids(dataclasses.replace(stack(batches), layout="specutils list"), items)
 
 
 def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:

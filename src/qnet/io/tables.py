@@ -134,9 +134,8 @@ def write_astropy(path: Path, table: Table, kind: str) -> None:
         whole[name].info.format = None
         if kind == "csv" and whole[name].ndim == 2:
             parts = {f"{name}_{n}": values for n, values in enumerate(whole[name].T)}
-            whole.add_columns(
-                list(parts.values()), [whole.colnames.index(name)] * len(parts), list(parts)
-            )
+            at = [whole.colnames.index(name)] * len(parts)
+            whole.add_columns(list(parts.values()), at, list(parts))
             whole.remove_column(name)
     whole.write(path, format=_ASTROPY_FORMATS[kind])
 

@@ -92,11 +92,7 @@ def second_redshift(
     rest: Mapping[str, float],
     zbest: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
-    """Second redshift and the confidence of its box, shape (nspec,); NaN where there is none.
-
-    Of each line the two most confident boxes are decoded. Of the redshifts above 0 and more than
-    6000 km/s from `zbest`, the one of largest confidence is taken.
-    """
+    """Second redshift, over 6000 km/s from `zbest`, of each line's two best boxes; NaN for none."""
     wave_rest = rest_wavelengths(lines, rest)
     first = np.asarray(zbest, dtype=np.float64)
     redshifts, confidences = [], []

@@ -83,19 +83,9 @@ class Predictions:
         )
 
     def is_qso(self, c_threshold: float = C_THRESHOLD, min_lines: int = MIN_LINES) -> BoolArray:
-        """Quasars by QuasarNET's criterion (Busca & Balland 2018, section 4).
+        """Rows with `min_lines` lines of confidence above `c_threshold`; shape (nspec,).
 
-        Parameters
-        ----------
-        c_threshold : float
-            Confidence that a line must exceed.
-        min_lines : int
-            Number of such lines that a quasar needs.
-
-        Returns
-        -------
-        ndarray of bool, shape (nspec,)
-            False for a row of NaN.
+        QuasarNET's criterion (Busca & Balland 2018, section 4). False for a row of NaN.
         """
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)

@@ -137,10 +137,9 @@ class Sums:
         self.flux_ivar = np.zeros((nspec, grid.npix))
 
     def add(self, camera: Camera, block: slice = slice(None)) -> tuple[BoolArray, BoolArray]:
-        """Add some rows of a camera, and return two arrays of bool, shape (nspec,).
+        """Add rows of a camera; which have pixels that are not finite, and which have weight.
 
-        bad: rows with pixels that are not finite, and have no weight therefore. seen: rows in which
-        the camera has weight on the grid, or has no pixel on the grid at all.
+        Where the camera has no pixel on the grid at all, all rows count as those with weight.
         """
         wave = camera.wave if camera.wave.ndim == 1 else camera.wave[block]
         bins = self.grid.bins(wave)

@@ -93,11 +93,7 @@ class Window:
 
 
 def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray]:
-    """Redshifts as whole pixels of the grid, and the redshifts of these, shape (nspec,).
-
-    The pixels are round(log10(1 + z) / step), 0 where there is no redshift above -1; their
-    redshifts, 10**(pixels * step) - 1, are within half a pixel of `z`, NaN where there is none.
-    """
+    """Redshifts in whole pixels, round(log10(1 + z) / step), and the redshifts of these."""
     guess = np.asarray(z, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         shift = np.round(np.log10(1 + guess) / window.grid.step)
@@ -110,12 +106,8 @@ def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray
 
 
 def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatArray, FloatArray]:
-    """Flux and ivar on the grid of the second stage, shape (nspec, npix): `rebin_cameras`.
-
-    Pixels coarser than the grid's are first spread over all pixels that they cover, each with its
-    part of the weight: else all but one would be empty, and the spectrum shifted by up to half a
-    coarse pixel. Without any wavelength on the grid flux and ivar are 0.
-    """
+    """Flux and ivar on the grid of the second stage, shape (nspec, npix); 0 off the wavelengths."""
+    # Coarse pixels go into all that they cover: in one, they would shift the spectrum.
     spread = [_spread(camera, grid) for camera in cameras]
     if not any((grid.bins(camera.wave) >= 0).any() for camera in spread):
         shape = (len(cameras[0].flux), grid.npix)
@@ -210,12 +202,8 @@ def rest_frame(
     for start in range(0, len(z), ROW_BLOCK):
         rows = slice(start, start + ROW_BLOCK)
         known = np.isfinite(z_frame[rows, None])
-        X[rows] = _rest_block(
-            flux[rows].astype(np.float64),
-            np.where(known, ivar[rows], 0.0),
-            pixels[rows],
-            window,
-        )
+        weight = np.where(known, ivar[rows], 0.0)
+        X[rows] = _rest_block(flux[rows].astype(np.float64), weight, pixels[rows], window)
     return X, z_frame
 
 

@@ -41,7 +41,6 @@ class CoaddWriter(FitsWriter):
         file = as_path(path, "path")
         if file.suffix.lower() != ".fits":
             raise InputError(f"{file}: the name of a coadd file must end in .fits")
-        check_output(file, overwrite)
         cards = [Card("SURVEY", "sim"), Card("PROGRAM", "dark"), *cards]
         super().__init__(file, overwrite=overwrite, cards=cards)
         self.nspec, self.row = nspec, 0

@@ -16,7 +16,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, Float32Array
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, atomic_write
+from qnet.core.files import PathLike, as_path, atomic_write, check_output
 from qnet.io.fits.structure import check_structure, plain_name
 
 #: Keywords of FITS cards.
@@ -48,12 +48,7 @@ class Card:
 
 
 class FitsWriter:
-    """A new FITS file as a context manager; on leaving without an error it is whole and renamed.
-
-    `cards` are the header of the first HDU, an image of `width` float32 columns that `append`
-    fills, or none. With `atomic` the file has a temporary name until it is whole (`atomic_write`).
-    `finish` of a subclass is called at the end, if there was no error.
-    """
+    """A new FITS file as a context manager; its first HDU is an image of `width` columns, or none."""
 
     def __init__(
         self,
@@ -64,7 +59,7 @@ class FitsWriter:
         cards: Sequence[Card] = (),
         width: int | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path = check_output(as_path(path, "path"), overwrite or not atomic)
         self.nrows = 0
         self._overwrite, self._atomic = overwrite, atomic
         self._cards, self._width = tuple(cards), width
@@ -132,12 +127,8 @@ class FitsWriter:
         comments: Mapping[str, str] | None = None,
         formats: Mapping[str, str] | None = None,
     ) -> None:
-        """Write a table HDU.
-
-        By the names of columns: `units` (TUNIT), `comments` (TCOMM, and the comment of TTYPE) and
-        display `formats` (TDISP, as F8.4), of those that have one. What FITS cannot hold is an
-        InputError.
-        """
+        """Write a table HDU; by column: units, comments and formats for display (as F8.4)."""
+        units, comments, formats = units or {}, comments or {}, formats or {}
         # fitsio writes no column of zero width: those of a model without BAL lines.
         names = [column for column, values in columns.items() if 0 not in values.shape[1:]]
         data = {column: _fits_column(column, columns[column]) for column in names}
@@ -148,15 +139,15 @@ class FitsWriter:
         header = [_fitsio_card(card) for card in cards]
         own: list[dict[str, Any]] = []  # cards of the columns
         for number, column in enumerate(names, start=1):
-            comment = _ascii((comments or {}).get(column, ""))
+            comment = _ascii(comments.get(column, ""))
             if comment:
                 short = comment[: 47 - max(0, len(column) - 18)]  # what the card has room for
                 own += [
                     {"name": f"TTYPE{number}", "value": column, "comment": short},
                     {"name": f"TCOMM{number}", "value": comment},
                 ]
-            if column in (formats or {}):
-                own.append({"name": f"TDISP{number}", "value": (formats or {})[column]})
+            if column in formats:
+                own.append({"name": f"TDISP{number}", "value": formats[column]})
             # Columns of one line stay two-dimensional: astropy honours it.
             if data[column].shape[1:] == (1,):
                 own.append({"name": f"TDIM{number}", "value": "(1)"})
@@ -164,7 +155,7 @@ class FitsWriter:
             self._fits.create_table_hdu(
                 data=rows,
                 header=header + own,  # makes room for them, so that no data need be moved
-                units=[(units or {}).get(column, "") for column in names],
+                units=[units.get(column, "") for column in names],
                 extname=name,
             )
             self._fits[-1].write_keys(header)
@@ -200,15 +191,8 @@ def _write_primary(path: Path, cards: Sequence[Card], width: int | None) -> None
     from astropy.io import fits
 
     axes = [] if width is None else [("NAXIS1", width), ("NAXIS2", 0)]
-    header = fits.Header(
-        [
-            ("SIMPLE", True),
-            ("BITPIX", -32 if axes else 8),
-            ("NAXIS", len(axes)),
-            *axes,
-            ("EXTEND", True),
-        ]
-    )
+    layout = [("BITPIX", -32 if axes else 8), ("NAXIS", len(axes)), *axes]
+    header = fits.Header([("SIMPLE", True), *layout, ("EXTEND", True)])
     for card in cards:
         if not _KEY.fullmatch(card.key):
             raise InputError(f"card {card.key!r}: 1 to 8 of A-Z, 0-9, - and _ were expected")

@@ -40,8 +40,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     (fits,) = files
     names = _camera_names(fits)
     if request.use_mask and any(f"{name}_MASK" in fits for name in names):
-        lacking = [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]
-        if lacking:
+        if lacking := [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]:
             raise FileError(
                 f"{fits.path}: lacks {', '.join(lacking)}, though other cameras have a MASK; is it "
                 "whole?"
@@ -64,11 +63,8 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
 def _pixel_memory(
     fits: FitsFile, names: Sequence[str], nrows: int
 ) -> list[tuple[Float32Array, ...] | None]:
-    """Memory for flux and ivar of each camera, in one piece; None where it would not be used.
-
-    The system hands out one large piece in large pages: that costs a third of what it takes to get
-    the same memory as arrays of a few megabytes each.
-    """
+    """Memory for flux and ivar of each camera, in one piece; None where it would not be used."""
+    # One large piece comes in large pages, in a third of the time of arrays of a few megabytes.
     shapes = [fits.shape(f"{name}_FLUX") for name in names]
     if any(len(shape) != 2 for shape in shapes):
         return [None] * len(names)

@@ -118,12 +118,7 @@ def _spectra(
 
 
 def make_camera(
-    name: str,
-    wave: FloatArray,
-    flux: AnyArray,
-    ivar: AnyArray,
-    air: bool,
-    edges: bool | None,
+    name: str, wave: FloatArray, flux: AnyArray, ivar: AnyArray, air: bool, edges: bool | None
 ) -> Camera:
     """A camera, its wavelengths in vacuum; with a warning where they may be left edges."""
     if edges is None:

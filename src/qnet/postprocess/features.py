@@ -135,10 +135,7 @@ FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingPro
         "score2": (_score("score2"), "chosen"),
         "logit_share": (_probability("probability"), "chosen"),
         "logit_share2": (_probability("probability2"), "chosen"),
-        "score_bal": (
-            lambda inputs: np.clip(inputs.score_bal, *SCORE_RANGE),
-            "score_bal",
-        ),
+        "score_bal": (lambda inputs: np.clip(inputs.score_bal, *SCORE_RANGE), "score_bal"),
     }
 )
 

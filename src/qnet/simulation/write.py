@@ -11,6 +11,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.prepared import PreparedWriter, check_prepared_name
+from qnet.io.superset import TRUTH_EXTNAME
 from qnet.io.tables import Card, check_format, write_table
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
@@ -18,9 +19,6 @@ from qnet.simulation.survey import UNITS, Simulation, join
 
 #: Surveys by the formats that their files have.
 _SURVEYS = {"prepared": ("sdss", "boss", "desi"), "coadd": ("desi",), "spec": ("sdss", "boss")}
-
-#: Name of the table of the truth.
-TRUTH_EXTNAME = "TRUTH"
 
 
 def write_simulation(

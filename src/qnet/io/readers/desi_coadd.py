@@ -53,10 +53,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     )
     ids = read_ids(fits, nspec, request.rows)
     return Spectra(
-        cameras=cameras,
-        ids=ids,
-        flag=row_flags(ids, names),
-        cards=dependency_cards(fits.header(0)),
+        cameras=cameras, ids=ids, flag=row_flags(ids, names), cards=dependency_cards(fits.header(0))
     )
 
 

@@ -233,7 +233,7 @@ def test_stack_pads_at_the_red_end_without_weight(own):
     assert whole.ids["TARGETID"].tolist() == [10, 0, 11, -1, 12, -2]
     assert whole.row.tolist() == list(range(6))
     assert whole.source == ("x.fits",) * 3
-    assert whole.layout == "a stack"
+    assert whole.layout == "a test"
     for number, part in enumerate(parts):
         (old,) = part.cameras
         npix = old.flux.shape[1]

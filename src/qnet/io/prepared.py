@@ -118,9 +118,9 @@ class PreparedWriter(FitsWriter):
             )
         if "TARGETID" not in ids:
             raise InputError(f"ids must have TARGETID, not only {sorted(ids)}")
-        shapes = {name: column.shape for name, column in ids.items()}
-        if set(shapes.values()) != {flux.shape[:1]}:
-            raise InputError(f"ids must have the shape {flux.shape[:1]} of spectra, not {shapes}")
+        nspec = flux.shape[:1]
+        if wrong := {name: ids[name].shape for name in ids if ids[name].shape != nspec}:
+            raise InputError(f"ids must have the shape {nspec} of the spectra, not {wrong}")
         with np.errstate(over="ignore", invalid="ignore"):
             data = np.hstack([flux, ivar]).astype(np.float32)
         negative = (data[:, self.grid.npix :] < 0).any(axis=1)

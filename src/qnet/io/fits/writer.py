@@ -48,7 +48,7 @@ class Card:
 
 
 class FitsWriter:
-    """A new FITS file as a context manager; its first HDU is an image of `width` columns, or none."""
+    """A new FITS file as a context manager; HDU 0 is an image of `width` columns, or none."""
 
     def __init__(
         self,

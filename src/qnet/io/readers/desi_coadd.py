@@ -39,12 +39,12 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     """Read a coadd or spectra file."""
     (fits,) = files
     names = _camera_names(fits)
-    if request.use_mask and any(f"{name}_MASK" in fits for name in names):
-        if lacking := [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]:
-            raise FileError(
-                f"{fits.path}: lacks {', '.join(lacking)}, though other cameras have a MASK; is it "
-                "whole?"
-            )
+    lacking = [f"{name}_MASK" for name in names if f"{name}_MASK" not in fits]
+    if request.use_mask and 0 < len(lacking) < len(names):
+        raise FileError(
+            f"{fits.path}: lacks {', '.join(lacking)}, though other cameras have a MASK; is it "
+            "whole?"
+        )
     nspec = _count(fits)
     memory = _pixel_memory(fits, names, nspec if request.rows is None else len(request.rows))
     cameras = tuple(

@@ -10,8 +10,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 import qnet
-from qnet.classification.columns import COLUMNS as COLUMNS_TABLE
 from qnet.core.columns import BY_NAME
+from qnet.core.columns import COLUMNS as COLUMNS_TABLE
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.columns import missing_value

@@ -11,10 +11,10 @@ import pytest
 
 import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
-from qnet.classification.columns import COLUMNS, compute_columns
+from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.classification.files import _run
-from qnet.core.columns import BY_NAME
+from qnet.core.columns import BY_NAME, COLUMNS
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io.reader import read_blocks

@@ -167,10 +167,9 @@ def _as_paths(source: Any) -> list[PathLike] | None:
         return [source]
     if isinstance(source, np.ndarray) and source.dtype.kind == "U":
         source = source.ravel().tolist()
-    if isinstance(source, (list, tuple)) and not source:
-        raise InputError("there are no input files: the list of paths is empty")
-    if isinstance(source, (list, tuple)) and all(
-        isinstance(item, (str, os.PathLike)) for item in source
-    ):
-        return list(source)
+    if isinstance(source, (list, tuple)):
+        if not source:
+            raise InputError("there are no input files: the list of paths is empty")
+        if all(isinstance(item, (str, os.PathLike)) for item in source):
+            return list(source)
     return None

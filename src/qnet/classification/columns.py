@@ -6,16 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
-from qnet.classification.redshifts import first_stage_quasar_probability, refine_redshifts
+from qnet.classification.redshifts import refine_redshifts
 from qnet.core.arrays import BoolArray, Columns, FloatArray
-from qnet.core.columns import COLUMNS as COLUMNS
 from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 from qnet.model.calibration import Calibration, in_ranges
 from qnet.model.model import Model
-from qnet.model.network import NetworkOutput
 from qnet.postprocess.decoding import Predictions
 from qnet.postprocess.features import compute_features, log_snr, logit
 from qnet.preprocess.normalisation import Preprocessed, preprocess
@@ -27,14 +25,14 @@ Flags = npt.NDArray[np.int32]
 def compute_columns(
     spectra: Spectra, model: Model, criterion: Criterion, asked: BoolArray | None = None
 ) -> Columns:
-    """The model's columns, row-aligned with the spectra; not the ids.
-
-    Rows that are not `asked` for are empty and flagged NOT_TARGET; all are when None. InputError
-    where no wavelength lies on the model's grid.
-    """
+    """The model's columns, row by row; those not `asked` for are empty and flagged NOT_TARGET."""
     nspec = len(spectra)
     rows = np.arange(nspec) if asked is None else np.flatnonzero(asked)
-    columns = empty_columns(nspec, model)
+    sizes = {"scalar": (), "lines": (len(model.lines),), "lines_bal": (len(model.lines_bal),)}
+    columns: Columns = {
+        column.name: np.full((nspec, *sizes[column.shape]), column.empty, dtype=column.dtype)
+        for column in MODEL_COLUMNS
+    }
     columns["QN_FLAG"][:] = spectra.flag
     unasked = np.ones(nspec, dtype=bool)
     unasked[rows] = False
@@ -50,32 +48,21 @@ def compute_columns(
     return columns
 
 
-def empty_columns(nspec: int, model: Model) -> Columns:
-    """All columns that a model gives, in their order and empty."""
-    sizes = {"scalar": (), "lines": (len(model.lines),), "lines_bal": (len(model.lines_bal),)}
-    return {
-        column.name: np.full((nspec, *sizes[column.shape]), column.empty, dtype=column.dtype)
-        for column in MODEL_COLUMNS
-    }
-
-
 def _classify_rows(
     spectra: Spectra, model: Model, criterion: Criterion, data: Preprocessed
 ) -> Columns:
     """The columns of rows that are all asked for."""
     output = model.forward(data.X)
     found = model.decode(output.preds)
-    columns = _probabilities(model, data, found, output)
-    columns |= refine_redshifts(
-        spectra, model, criterion, data.snr, found, output, columns.get("P_QSO")
-    )
+    columns = refine_redshifts(spectra, model, criterion, data.snr, found, output)
     zbest = columns["ZBEST"]
     columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
     flag = spectra.flag | data.flag
     is_qso = criterion.is_qso(found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
-    flag = flag | columns.pop("QN_FLAG") | _line_flags(model, criterion, data, found, zbest)
+    flag |= columns.pop("QN_FLAG")
+    flag |= _result_flags(model, criterion, data, found, columns, output.distance)
     if model.calibration is not None:
-        flag |= _calibrated_flags(model, model.calibration, found, columns, output.distance)
+        columns["ZERR_LINES"] = _zerr_lines(model, model.calibration, data, found)
     return columns | {
         "IS_QSO": is_qso,
         "IS_BAL": is_qso & _is_bal(model, criterion, found, columns),
@@ -90,21 +77,16 @@ def _classify_rows(
     }
 
 
-def _probabilities(
-    model: Model, data: Preprocessed, found: Predictions, output: NetworkOutput
-) -> Columns:
-    """P_QSO of the first stage and ZERR_LINES, as far as the model's calibration has them."""
-    calibration = model.calibration
-    if calibration is None:
-        return {}
-    quasar = first_stage_quasar_probability(model, output)
-    features = compute_features(calibration.p_qso.names, found, data.snr, quasar=quasar)
+def _zerr_lines(
+    model: Model, calibration: Calibration, data: Preprocessed, found: Predictions
+) -> FloatArray:
+    """Calibrated error of the redshift of each line, shape (nspec, nlines)."""
     errors = np.full((len(found), len(model.lines)), np.nan)
     for line, table in calibration.zerr_lines.items():
         number = model.lines.index(line)
         velocity = table(logit(found.c_line[number]), log_snr(data.snr))
         errors[:, number] = velocity / SPEED_OF_LIGHT * (1 + found.z_line[number])
-    return {"P_QSO": calibration.p_qso.probability(features), "ZERR_LINES": errors}
+    return errors
 
 
 def _p_bal(
@@ -128,17 +110,28 @@ def _is_bal(model: Model, criterion: Criterion, found: Predictions, columns: Col
         return np.asarray(columns["P_BAL"] > calibration.p_bal_threshold)
 
 
-def _calibrated_flags(
+def _result_flags(
     model: Model,
-    calibration: Calibration,
+    criterion: Criterion,
+    data: Preprocessed,
     found: Predictions,
     columns: Columns,
     distance: FloatArray,
 ) -> Flags:
-    """The bits that need a calibration: OUTLIER, ZRANGE, AMBIGUOUS, JOINT, SKYLINE."""
+    """The bits of QN_FLAG that the result gives, of the best line and of the calibration."""
     zbest, flag = columns["ZBEST"], np.zeros(len(found), dtype=np.int32)
+    known, calibration = np.isfinite(zbest), model.calibration
+    with np.errstate(invalid="ignore"):
+        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
+        # The most confident line of those that agree with ZBEST, if any do: ZBEST may be of others.
+        best = (found.c_line + (velocity <= DISAGREE_VELOCITY)).argmax(axis=0)
+    wave = np.asarray(rest_wavelengths(model.lines, model.rest)[best] * (1 + zbest))
+    flag[known & ~_has_data(model, data, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
+    contrary = (found.c_line > criterion.c_threshold) & (velocity > DISAGREE_VELOCITY)
+    flag[known & contrary.any(axis=0)] |= QNFlag.DISAGREE
+    if calibration is None:
+        return flag
     low, high = calibration.z_range
-    wave = _best_line_wave(model, found, zbest)
     with np.errstate(invalid="ignore"):
         flag[(zbest < low) | (zbest > high)] |= QNFlag.ZRANGE
         flag[columns["P2"] > calibration.ambiguous] |= QNFlag.AMBIGUOUS
@@ -147,39 +140,6 @@ def _calibrated_flags(
     flag[in_ranges(wave, calibration.joints)] |= QNFlag.JOINT
     flag[in_ranges(wave, calibration.skylines)] |= QNFlag.SKYLINE
     return flag
-
-
-def _line_flags(
-    model: Model, criterion: Criterion, data: Preprocessed, found: Predictions, zbest: FloatArray
-) -> Flags:
-    """The bits LINE_UNOBSERVED and DISAGREE; none for rows without a redshift."""
-    flag = np.zeros(len(found), dtype=np.int32)
-    known = np.isfinite(zbest)
-    wave = _best_line_wave(model, found, zbest)
-    flag[known & ~_has_data(model, data, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
-    contrary = (found.c_line > criterion.c_threshold) & (
-        _velocity(found, zbest) > DISAGREE_VELOCITY
-    )
-    flag[known & contrary.any(axis=0)] |= QNFlag.DISAGREE
-    return flag
-
-
-def _velocity(found: Predictions, zbest: FloatArray) -> FloatArray:
-    """Velocity [km/s] between the redshift of each line and ZBEST, shape (nlines, nspec)."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest))
-
-
-def _best_line_wave(model: Model, found: Predictions, zbest: FloatArray) -> FloatArray:
-    """Wavelength [Angstrom] at ZBEST of the most confident line of each row.
-
-    Of the lines that agree with ZBEST, where there are any: it may come from other lines than the
-    most confident one.
-    """
-    rest = rest_wavelengths(model.lines, model.rest)
-    with np.errstate(invalid="ignore"):
-        rank = found.c_line + (_velocity(found, zbest) <= DISAGREE_VELOCITY)
-    return np.asarray(rest[rank.argmax(axis=0)] * (1 + zbest))
 
 
 def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> Flags:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray
-from qnet.core.errors import InputError, check_number, check_whole
+from qnet.core.errors import InputError, check_fraction, check_whole
 from qnet.model.model import Model
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES, Predictions
 
@@ -24,18 +24,12 @@ class Criterion:
     prior_qso: float | None = None
 
     def __post_init__(self) -> None:
+        check_whole("min_lines", self.min_lines, least=1)
         for name in ("c_threshold", "p_threshold", "prior_qso"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            check_number(name, value)
-            if name != "prior_qso" and not 0 <= value <= 1:
-                raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
-            if name == "prior_qso" and not 0 < value < 1:
-                raise InputError(f"{name} must be between 0 and 1, not {value!r}")
-        check_whole("min_lines", self.min_lines)
-        if self.min_lines < 1:
-            raise InputError(f"min_lines must be at least 1, not {self.min_lines!r}")
+            if getattr(self, name) is not None:
+                check_fraction(name, getattr(self, name))
+        if self.prior_qso in (0, 1):
+            raise InputError(f"prior_qso must be between 0 and 1, not {self.prior_qso!r}")
 
     def __str__(self) -> str:
         if self.p_threshold is not None:
@@ -52,7 +46,6 @@ class Criterion:
 
 def choose_criterion(
     model: Model,
-    *,
     p_threshold: float | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,

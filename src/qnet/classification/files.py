@@ -42,10 +42,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
-    """Catalogue of the files that can be read, without columns when none can; and the failures.
-
-    The cframes (spCFrames) of one exposure and spectrograph are one set of rows.
-    """
+    """Catalogue of the files that can be read, without columns when none can; and the failures."""
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")

@@ -73,14 +73,23 @@ def _header(
     yield Card("MODELSHA", model.sha256, "SHA-256 of its weights file")
     yield Card("STAGES", ", ".join(model.weights.stages), "stages of the model")
     yield Card("STRATEGY", str(criterion), "criterion of IS_QSO")
-    yield from _criterion_cards(model, criterion)
-    for prefix, rest_prefix, lines in (
-        ("LINE", "REST", model.lines),
-        ("BAL", "BREST", model.lines_bal),
-    ):
+    if criterion.p_threshold is not None:
+        yield Card("PTHRESH", criterion.p_threshold, "threshold of P_QSO")
+    yield Card("CTHRESH", criterion.c_threshold, "threshold of the line confidences")
+    yield Card("MINLINES", criterion.min_lines, "lines needed above it, by QuasarNET's criterion")
+    calibration = model.calibration
+    mix = {} if calibration is None else calibration.mix
+    classes = ", ".join(f"{name} {part:.6g}" for name, part in mix.items()) or "none"
+    yield Card("PMIX", classes, "class mix that P_QSO was calibrated for; none: no P_QSO")
+    if calibration is not None:
+        prior = calibration.quasar_fraction if criterion.prior_qso is None else criterion.prior_qso
+        yield Card("PRIORQSO", prior, "fraction of quasars that P_QSO assumes")
+        yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
+        yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
+    for prefix, rest, lines in (("LINE", "REST", model.lines), ("BAL", "BREST", model.lines_bal)):
         for number, line in enumerate(lines):
             yield Card(f"{prefix}{number}", line, f"column {number} of the line columns")
-            yield Card(f"{rest_prefix}{number}", model.rest[line], "[Angstrom] rest wavelength")
+            yield Card(f"{rest}{number}", model.rest[line], "[Angstrom] rest wavelength")
     for flag in QNFlag:
         yield Card(f"QNBIT{flag.bit:02d}", str(flag.name), f"bit {flag.bit} of QN_FLAG")
         yield Card(f"QNDOC{flag.bit:02d}", flag.meaning)
@@ -91,43 +100,15 @@ def _header(
         yield Card(f"IN{number:06d}", path)
 
 
-def _criterion_cards(model: Model, criterion: Criterion) -> Iterator[Card]:
-    """Cards of the criterion's numbers, and of what P_QSO assumes."""
-    if criterion.p_threshold is not None:
-        yield Card("PTHRESH", criterion.p_threshold, "threshold of P_QSO")
-    yield Card("CTHRESH", criterion.c_threshold, "threshold of the line confidences")
-    yield Card("MINLINES", criterion.min_lines, "lines needed above it, by QuasarNET's criterion")
-    calibration = model.calibration
-    mix = (
-        "none"
-        if calibration is None
-        else ", ".join(f"{name} {part:.6g}" for name, part in calibration.mix.items())
-    )
-    yield Card("PMIX", mix, "class mix that P_QSO was calibrated for; none: no P_QSO")
-    if calibration is not None:
-        prior = calibration.quasar_fraction if criterion.prior_qso is None else criterion.prior_qso
-        yield Card("PRIORQSO", prior, "fraction of quasars that P_QSO assumes")
-        yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
-        yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
-
-
 #: Version of a package; the text of its metadata is parsed once in a process.
 _release = functools.cache(version)
 
 
-def _dependencies(
-    cards: Sequence[tuple[tuple[str, str], ...]],
-) -> list[tuple[str, str]]:
-    """Versions of what made the catalogue, then those that the inputs carry.
-
-    A package of the inputs that qnet uses too, in another version, is kept as ``input:name``; of
-    inputs that disagree the first is kept, with a warning.
-    """
-    own = {
-        "qnet": __version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    } | {name: _release(name) for name in _PACKAGES}
+def _dependencies(cards: Sequence[tuple[tuple[str, str], ...]]) -> list[tuple[str, str]]:
+    """Versions of what made the catalogue, then those that the inputs carry, each package once."""
+    # A package that qnet uses too, in another version, is kept as ``input:name``.
+    own = {"qnet": __version__, "python": platform.python_version(), "numpy": np.__version__}
+    own |= {name: _release(name) for name in _PACKAGES}
     carried: dict[str, str] = {}
     differing = []
     for name, release in dict.fromkeys(pair for part in cards for pair in part):

@@ -19,16 +19,12 @@ from qnet.model.model import Model, load_model
 
 
 class Options:
-    """Keywords of `qnet.classify`, checked, and what follows from them."""
+    """Keywords of `qnet.classify`, checked; `criterion` as in `choose_criterion`."""
 
     def __init__(
         self,
         model: Model | PathLike | None = None,
         *,
-        p_threshold: float | None = None,
-        c_threshold: float | None = None,
-        min_lines: int | None = None,
-        prior_qso: float | None = None,
         targets: Literal["all", "qso"] = "all",
         targetids: Iterable[int] | None = None,
         rows: Iterable[int] | Iterable[bool] | None = None,
@@ -37,21 +33,14 @@ class Options:
         workers: int = 1,
         threads: int | None = None,
         progress: bool = False,
+        **criterion: Any,
     ) -> None:
         self.model = copy.copy(model if isinstance(model, Model) else load_model(model))
-        self.criterion = choose_criterion(
-            self.model,
-            p_threshold=p_threshold,
-            c_threshold=c_threshold,
-            min_lines=min_lines,
-            prior_qso=prior_qso,
-        )
+        self.criterion = choose_criterion(self.model, **criterion)
         self.selection = _select(targets, targetids, rows, coadd)
-        check_whole("workers", workers)
-        if workers < 1:
-            raise InputError(f"workers must be at least 1, not {workers!r}")
+        check_whole("workers", workers, least=1)
         if threads is None:
-            # Workers share the processor among them already.
+            # The processor is divided among the workers already.
             threads = self.model.threads if workers == 1 else 1
         # Settled here, before BLAS is held to one thread.
         self.model.threads = choose_threads(threads)
@@ -79,8 +68,7 @@ def _select(
 
 def _as_array(values: Any, what: str) -> npt.NDArray[Any]:
     """Any iterable, or one number, as an array; InputError if it is neither."""
-    if np.ndim(values) == 0 and isinstance(values, (int, np.integer)):
-        return np.array([values])
+    values = [values] if isinstance(values, (int, np.integer)) else values
     try:
         return np.asarray(values if isinstance(values, np.ndarray) else list(values))
     except TypeError as error:

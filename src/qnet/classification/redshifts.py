@@ -28,23 +28,20 @@ def refine_redshifts(
     snr: npt.NDArray[Any],
     found: Predictions,
     output: NetworkOutput,
-    p_qso: FloatArray | None,
 ) -> Columns:
-    """Columns that the second stage changes.
-
-    It refines the rows whose P_QSO of the first stage (`p_qso`, None without a calibration) is
-    above the calibration's floor, and those that are called quasars.
-
-    The columns are ZBEST, ZERR, P_QSO; QN_FLAG with the bit NOREFINE; with a calibration Z2 and P2;
-    SCORE_BAL, the logit of broad absorption. All are NaN where there is none.
-    """
+    """ZBEST, ZERR, P_QSO, SCORE_BAL (logit of broad absorption), QN_FLAG (NOREFINE), Z2 and P2."""
+    # Refined are the rows that the first stage calls quasars or whose P_QSO is above the floor.
     calibration = model.calibration
     z, probability = first_stage_candidates(model, found, output)
-    quasar = first_stage_quasar_probability(model, output)
+    quasar = None
+    if model.architecture.redshifts is not None and output.posterior is not None:
+        quasar = quasar_probability(output.posterior, model.architecture.redshifts)
     zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
     flag = np.zeros(len(found), dtype=np.int32)
-    p = np.full(len(found), np.nan) if p_qso is None else p_qso.copy()
-    score_bal = np.full(len(found), np.nan)
+    p, score_bal = np.full((2, len(found)), np.nan)
+    if calibration is not None:
+        features = compute_features(calibration.p_qso.names, found, snr, quasar=quasar)
+        p = calibration.p_qso.probability(features)
     wanted = criterion.is_qso(found, _rescaled(p, calibration, criterion.prior_qso))
     if calibration is not None:
         with np.errstate(invalid="ignore"):
@@ -54,27 +51,20 @@ def refine_redshifts(
         floor, exponent = 0.0, 0.0
         if calibration is not None:
             floor, exponent = calibration.candidate_floor, calibration.fraction_exponent
-        chosen = refine_candidates(
-            spectra.select(rows),
-            model.refiner,
-            z[rows],
-            probability[rows],
-            floor,
-            threads=choose_threads(model.threads),
-        ).choose(exponent)
+        some, threads = spectra.select(rows), choose_threads(model.threads)
+        candidates = refine_candidates(
+            some, model.refiner, z[rows], probability[rows], floor, threads=threads
+        )
+        chosen = candidates.choose(exponent)
         zbest[rows], zerr[rows], score_bal[rows] = chosen.z, chosen.zerr, chosen.bal
         flag[rows[~chosen.ok]] |= QNFlag.NOREFINE
     if calibration is not None:
         if calibration.zerr is not None:
             zerr *= calibration.zerr(log_snr(snr), zbest)
         if chosen is not None and calibration.p_candidate is not None:
-            features = compute_features(
-                calibration.p_candidate.names,
-                found.select(rows),
-                snr[rows],
-                quasar=None if quasar is None else quasar[rows],
-                chosen=chosen,
-            )
+            names, first = calibration.p_candidate.names, found.select(rows)
+            of_rows = None if quasar is None else quasar[rows]
+            features = compute_features(names, first, snr[rows], quasar=of_rows, chosen=chosen)
             p[rows] = calibration.p_candidate.probability(features)
     p = _rescaled(p, calibration, criterion.prior_qso)
     columns = {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag, "SCORE_BAL": score_bal, "P_QSO": p}
@@ -91,11 +81,8 @@ def refine_redshifts(
 def first_stage_candidates(
     model: Model, found: Predictions, output: NetworkOutput
 ) -> tuple[FloatArray, FloatArray]:
-    """Candidate redshifts of the first stage and their probabilities, both (nspec, count).
-
-    Peaks of the posterior, where the network has one and a second stage refines them; else the most
-    confident line's redshift, and its confidence.
-    """
+    """Candidate redshifts of the first stage and their probabilities, both (nspec, count)."""
+    # Peaks of the posterior, where there is one to refine; else the most confident line's redshift.
     bins, calibration = model.architecture.redshifts, model.calibration
     if bins is None or output.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None]
@@ -104,14 +91,6 @@ def first_stage_candidates(
     # Where the probabilities of all redshifts are too small for floating-point numbers.
     z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])
     return z, probability
-
-
-def first_stage_quasar_probability(model: Model, output: NetworkOutput) -> FloatArray | None:
-    """Probability of a quasar in the posterior; None for a network without one."""
-    bins = model.architecture.redshifts
-    if bins is None or output.posterior is None:
-        return None
-    return quasar_probability(output.posterior, bins)
 
 
 def _rescaled(

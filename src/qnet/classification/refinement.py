@@ -31,11 +31,8 @@ class Candidates:
     ok: BoolArray  # whether it was refined, without failure
 
     def choose(self, exponent: float = 0.0) -> ChosenCandidates:
-        """The best candidate of each spectrum, and the next one.
-
-        The best has the largest score + exponent x log(probability), or is the first where there
-        are no scores; the next has the largest of those more than 6000 km/s from the best.
-        """
+        """The best candidate of each spectrum, by score + exponent x log(probability); the next."""
+        # Without scores the first is the best; the next is more than DISAGREE_VELOCITY from it.
         rows = np.arange(len(self.z))
         weight = self.score + exponent * np.log(np.fmax(self.probability, CONFIDENCE_EPSILON))
         weight = np.where(self.ok & np.isfinite(weight), weight, -np.inf)
@@ -75,11 +72,8 @@ def refine_candidates(
     *,
     threads: int = 1,
 ) -> Candidates:
-    """Refine candidates (nspec, count), most probable first; a redshift of NaN is none.
-
-    After the first, those of at least the probability `floor`. A second stage that scores no
-    candidates refines the first alone. The results do not depend on `threads`.
-    """
+    """Refine candidates (nspec, count), most probable first: the first, others above `floor`."""
+    # A second stage that scores no candidates refines the first alone.
     count = None if refiner.arch.scores else 1
     guess, p = (np.asarray(values, np.float64)[:, :count] for values in (z, probability))
     refined, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))

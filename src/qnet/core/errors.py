@@ -12,7 +12,7 @@ import numbers
 import warnings
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = [
     "Failure",
@@ -193,16 +193,25 @@ def with_source(error: Exception, source: str) -> str:
     return message if not source or message.startswith(source) else f"{source}: {message}"
 
 
-def check_number(name: str, value: object) -> None:
+def check_number(name: str, value: Any) -> None:
     """Raise InputError unless a value is a number."""
     if not isinstance(value, numbers.Real):
         raise InputError(f"{name} must be a number, not {value!r}")
 
 
-def check_whole(name: str, value: object) -> None:
-    """Raise InputError unless a value is a whole number."""
+def check_fraction(name: str, value: Any) -> None:
+    """Raise InputError unless a value is a number in 0 .. 1."""
+    check_number(name, value)
+    if not 0 <= value <= 1:
+        raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+
+
+def check_whole(name: str, value: Any, least: int | None = None) -> None:
+    """Raise InputError unless a value is a whole number, at least `least` if that is given."""
     if not isinstance(value, numbers.Integral):
         raise InputError(f"{name} must be a whole number, not {value!r}")
+    if least is not None and value < least:
+        raise InputError(f"{name} must be at least {least}, not {value!r}")
 
 
 def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from qnet.core.errors import InputError, check_whole
+from qnet.core.errors import check_whole
 
 T = TypeVar("T")
 
@@ -20,9 +20,7 @@ def choose_threads(threads: int | None) -> int:
     if threads is None:
         found = [library["num_threads"] for library in _controller().info()]
         return max(found, default=_cpus())
-    check_whole("threads", threads)
-    if threads < 1:
-        raise InputError(f"threads must be at least 1, not {threads!r}")
+    check_whole("threads", threads, least=1)
     return threads
 
 

@@ -93,20 +93,18 @@ def plot_spectrum(
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
-    criterion = choose_criterion(
-        model,
-        p_threshold=p_threshold,
-        prior_qso=prior_qso,
-        c_threshold=c_threshold,
-        min_lines=min_lines,
-    )
+    criterion = choose_criterion(model, p_threshold, c_threshold, min_lines, prior_qso)
     columns = compute_columns(one, model, criterion)
     classified = {name: column[0] for name, column in columns.items()}
     found = model.decode(model.predict(data.X))
     figure.require_matplotlib()
     ax = figure.new_axes(shown=True) if ax is None else ax
     flux = np.where(data.observed[0], data.X[0], np.nan)
-    _draw_flux(ax, model, flux, _noise(one, model, data.X[0]))
+    noise = _noise(one, model, data.X[0])
+    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.7}
+    ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="1 sigma of the noise")
+    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.8, label="spectrum")
+    ax.set_xlim(model.wave[0], model.wave[-1])
     levels = _draw_lines(ax, model, found, criterion.c_threshold)
     _set_limits(ax, flux, levels)
     if classified["IS_QSO"]:
@@ -144,32 +142,17 @@ def _noise(one: Spectra, model: Model, X: Float32Array) -> FloatArray:
     return noise
 
 
-def _draw_flux(ax: Axes, model: Model, flux: npt.NDArray[Any], noise: FloatArray) -> None:
-    """The spectrum over the band of its noise."""
-    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.7}
-    ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="1 sigma of the noise")
-    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.8, label="spectrum")
-    ax.set_xlim(model.wave[0], model.wave[-1])
-
-
 def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
     """Limits that show the spectrum, spikes aside, between its labels and the marks below."""
     low, high = np.nanpercentile(flux, [0.5, 99.5])
     # The median of three pixels keeps lines of two, and leaves out single bad pixels.
-    broad, peak = np.nanmax(_smooth(flux)), np.nanmax(flux)
+    padded = np.pad(flux.astype(np.float64), 1, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 3)
+    medians = np.nanmedian(windows[np.isfinite(windows).any(axis=1)], axis=1)
+    broad, peak = medians.max(), np.nanmax(flux)
     high = max(high, broad, peak if peak < _SPIKE * broad else broad)
     height = (high - low) / (0.85 - _LABEL_HEIGHT * levels)
     ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
-
-
-def _smooth(flux: npt.NDArray[Any], width: int = 3) -> FloatArray:
-    """Running median, NaN left out."""
-    padded = np.pad(flux.astype(np.float64), width // 2, constant_values=np.nan)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)
-    some = np.isfinite(windows).any(axis=1)
-    result = np.full(len(flux), np.nan)
-    result[some] = np.nanmedian(windows[some], axis=1)
-    return result
 
 
 def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) -> int:

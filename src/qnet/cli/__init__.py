@@ -13,17 +13,8 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from qnet import __version__
-from qnet.cli.common import (
-    FAILED,
-    INTERRUPTED,
-    TERMINATED,
-    USAGE,
-    Terminated,
-    complain,
-    show_warning,
-    terminable,
-)
-from qnet.cli.parser import Parser, show_help
+from qnet.cli.common import ENDED, FAILED, USAGE, Terminated, complain, show_warning, terminable
+from qnet.cli.parser import Parser
 from qnet.core.errors import FileError, QnetError, TrainingError
 
 #: Commands and what they do; each is a module of this package with a function `configure`.
@@ -43,11 +34,7 @@ _LEVELS = (logging.CRITICAL + 1, logging.INFO, logging.DEBUG)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status.
-
-    It is 0, 1 (some input failed, the rest is written), 2 (usage), 130 (interrupted) or 143 (ended
-    by SIGTERM).
-    """
+    """Run the command line; the exit status: one of `OK`, `FAILED`, `USAGE` or of `ENDED`."""
     for stream in (sys.stdout, sys.stderr):
         # A file's name may hold what the terminal's encoding does not.
         if isinstance(stream, io.TextIOWrapper):
@@ -63,18 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             with terminable():
                 return command(arguments)
-        except (FileError, TrainingError) as error:
-            complain(error)
-            return FAILED
         except QnetError as error:
             complain(error)
-            return USAGE
-        except KeyboardInterrupt:
-            complain("interrupted; no output was written")
-            return INTERRUPTED
-        except Terminated:
-            complain("ended by SIGTERM; no output was written")
-            return TERMINATED
+            return FAILED if isinstance(error, (FileError, TrainingError)) else USAGE
+        except (KeyboardInterrupt, Terminated) as error:
+            what, status = ENDED[type(error)]
+            complain(f"{what}; no output was written")
+            return status
         except BrokenPipeError:
             # The reader of the output is gone: nothing is left to print, nor to flush at exit.
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -97,7 +79,7 @@ def _parser(words: Sequence[str] | None = None) -> Parser:
         note="An argument @FILE is replaced by the lines of FILE.\n",
     )
     parser.add_argument("--version", action="version", version=f"qnet {__version__}")
-    parser.set_defaults(verbose=0, quiet=False, command=show_help(parser))
+    parser.set_defaults(verbose=0, quiet=False, command=parser.show_help)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     used = set(COMMANDS).intersection(COMMANDS if words is None else words)
     if not used and any(word.startswith("@") for word in words or ()):

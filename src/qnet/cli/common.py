@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
 
-#: Exit statuses after an interrupt and after SIGTERM, as shells have them.
-INTERRUPTED, TERMINATED = 130, 143
-
 
 class Terminated(BaseException):
     """The process is to end (SIGTERM, as batch systems send): temporary files are removed."""
+
+
+#: How a command was ended from outside, and its exit status then, as shells have it.
+ENDED = {KeyboardInterrupt: ("interrupted", 130), Terminated: ("ended by SIGTERM", 143)}
 
 
 @contextlib.contextmanager

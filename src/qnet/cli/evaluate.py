@@ -105,6 +105,5 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.plots)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, but the name of a folder was expected")
-    for path in figure_paths(folder):
-        if folder.is_dir():
-            refuse_output(os.fspath(path), arguments.overwrite, [*inputs, arguments.json])
+    for path in figure_paths(folder) if folder.is_dir() else ():
+        refuse_output(os.fspath(path), arguments.overwrite, [*inputs, arguments.json])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from qnet.model.calibration import Calibration
     from qnet.model.layers import ConvLayer
     from qnet.model.model import Model
+    from qnet.model.weights import WeightsFile
 
 #: Lists and mappings whose text is longer than this are summarised.
 _LONGEST = 200
@@ -27,7 +28,7 @@ def configure(add_parser: shared.AddParser) -> None:
         description="List, inspect or convert weights files.",
         examples=("qnet model list", "qnet model inspect qnet"),
     )
-    model.set_defaults(command=shared.show_help(model))
+    model.set_defaults(command=model.show_help)
     actions: Any = model.add_subparsers(title="actions", metavar="ACTION")
     text = "Print the names of the models of qnet"
     examples = ("qnet model list", "qnet classify coadd-*.fits -o old.fits --model qnet@1")
@@ -61,12 +62,10 @@ def configure(add_parser: shared.AddParser) -> None:
             "qnet model convert quasarnet.h5 -o mine.safetensors --name mine --model-version 2",
         ),
     )
-    for option, metavar, part in (
-        ("--name", "NAME", "name of the model"),
-        ("--model-version", "V", "version of the model"),
-        ("--licence", "LICENCE", "licence of the weights"),
-    ):
-        shared.add(convert, option, metavar, f"{part} (default: the file's)")
+    own = "(default: the file's)"
+    shared.add(convert, "--name", "NAME", f"name of the model {own}")
+    shared.add(convert, "--model-version", "V", f"version of the model {own}", dest="version")
+    shared.add(convert, "--licence", "LICENCE", f"licence of the weights {own}")
     convert.set_defaults(command=_convert)
 
 
@@ -81,33 +80,26 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     """Run ``qnet model inspect``."""
-    from qnet.model import load_model
-
-    model = load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
-    weights = model.weights
+    weights = _load(arguments).weights
+    refine, calibration = weights.refine, weights.calibration
     if arguments.json:
-        calibration = weights.calibration
-        description = {
-            "name": weights.name,
-            "version": weights.version,
-            "sha256": weights.sha256,
-            "licence": weights.licence,
-            "notices": list(weights.notices),
+        names = ("name", "version", "sha256", "licence", "notices")
+        description = {name: getattr(weights, name) for name in names} | {
             "parameters": weights.architecture.nparameters,
-            "stages": list(weights.stages),
+            "stages": weights.stages,
             "architecture": weights.architecture.to_dict(),
-            "refine": None if weights.refine is None else weights.refine.to_dict(),
+            "refine": None if refine is None else refine.to_dict(),
             "calibration": None if calibration is None else calibration.to_dict(),
             "provenance": dict(weights.provenance),
         }
         print(json.dumps(description, indent=2))
         return OK
-    rows = dict(_describe_lines(model))
-    if weights.refine is not None:
-        rows |= dict(_describe_refine(weights.refine))
-    if weights.calibration is not None:
-        rows |= dict(_describe_calibration(weights.calibration))
-    rows |= dict(_describe_making(weights.provenance))
+    rows = dict(_describe_lines(weights))
+    if refine is not None:
+        rows |= {f"refine: {name}": text for name, text in _describe_refine(refine)}
+    if calibration is not None:
+        rows |= _describe_calibration(calibration)
+    rows |= _describe_provenance(weights.provenance)
     width = max(map(len, rows))
     for key, value in rows.items():
         print(f"{_printable(key):<{width}}  {_printable(value)}")
@@ -121,67 +113,57 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _describe_lines(model: Model) -> Iterator[tuple[str, str]]:
-    """Rows that describe a model and its first stage."""
-    architecture, weights = model.architecture, model.weights
-    rescale = f"{architecture.offset_shift:g} + {architecture.offset_scale:g} x"
-    plain = architecture.offset_scale == 1 and architecture.offset_shift == 0
-    yield "model", model.name
+def _describe_lines(weights: WeightsFile) -> Iterator[tuple[str, str]]:
+    """Rows that describe a weights file and its first stage."""
+    first, bins = weights.architecture, weights.architecture.redshifts
+    shift, scale = first.offset_shift, first.offset_scale
+    rescale = "" if (shift, scale) == (0, 1) else f", {shift:g} + {scale:g} x"
+    yield "model", f"{weights.name}@{weights.version}"
     yield "sha256", weights.sha256
     yield "licence", weights.licence or "not stated"
     yield "stages", ", ".join(weights.stages)
-    yield "grid", str(architecture.grid)
-    yield "lines", _with_rest(model.lines, model.rest)
-    yield "BAL lines", _with_rest(model.lines_bal, model.rest) or "none"
-    yield "boxes", str(architecture.nboxes)
-    yield "convolutions", _convolutions(architecture.convs)
-    yield "dense", str(architecture.units)
-    yield "offsets", architecture.offset_activation + ("" if plain else f", {rescale}")
-    if (bins := architecture.redshifts) is not None:
+    yield "grid", str(first.grid)
+    for name, lines in (("lines", first.lines), ("BAL lines", first.lines_bal)):
+        yield name, ", ".join(f"{line} {first.rest[line]:g}" for line in lines) or "none"
+    yield "boxes", str(first.nboxes)
+    yield "convolutions", _convolutions(first.convs)
+    yield "dense", str(first.units)
+    yield "offsets", first.offset_activation + rescale
+    if bins is not None:
         others = ", ".join(bins.others)
         yield "redshift head", f"{bins.nbins} bins, z {bins.z_min:g} to {bins.z_max:g}; {others}"
-    yield "parameters", str(architecture.nparameters)
+    yield "parameters", str(first.nparameters)
 
 
 def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
     """Rows that describe the second stage."""
     window = refine.window
-    yield "refine: grid", str(window.grid)
-    yield (
-        "refine: window",
-        f"{window.rest_min:g}-{window.rest_max:g} Angstrom at rest, {window.npooled} pixels of "
-        f"{window.pool} each",
-    )
-    yield "refine: convolutions", _convolutions(refine.convs)
-    yield "refine: dense", str(refine.units)
-    yield (
-        "refine: passes",
-        f"{refine.passes}, at most {refine.max_dv:g} km/s from the redshift given",
-    )
-    yield "refine: scores candidates", "yes" if refine.scores else "no"
-    yield "refine: broad absorption", "yes" if refine.bal else "no"
-    yield "refine: parameters", str(refine.nparameters)
+    spans, pixels = f"{window.rest_min:g}-{window.rest_max:g}", f"{window.npooled} pixels"
+    yield "grid", str(window.grid)
+    yield "window", f"{spans} Angstrom at rest, {pixels} of {window.pool} each"
+    yield "convolutions", _convolutions(refine.convs)
+    yield "dense", str(refine.units)
+    yield "passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the redshift given"
+    yield "scores candidates", "yes" if refine.scores else "no"
+    yield "broad absorption", "yes" if refine.bal else "no"
+    yield "parameters", str(refine.nparameters)
 
 
 def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]:
     """Rows that describe the calibration."""
     low, high = calibration.z_range
+    mix = ", ".join(f"{name} {fraction:g}" for name, fraction in calibration.mix.items())
     yield "P_QSO", f"of {', '.join(calibration.p_qso.names)}"
-    yield (
-        "class mix",
-        ", ".join(f"{name} {fraction:g}" for name, fraction in calibration.mix.items()),
-    )
+    yield "class mix", mix
     yield "IS_QSO", f"P_QSO > {calibration.p_threshold:g}"
     if calibration.p_bal is not None:
         yield "P_BAL", f"of {', '.join(calibration.p_bal.names)}"
         yield "IS_BAL", f"P_BAL > {calibration.p_bal_threshold:g}"
     yield "refined", f"rows of P_QSO > {calibration.refine_floor:g}"
     if calibration.p_candidate is not None:
-        yield (
-            "candidates",
-            f"at most {calibration.candidates}, of fraction >= {calibration.candidate_floor:g}, by "
-            f"score + {calibration.fraction_exponent:g} log(fraction)",
-        )
+        least, exponent = calibration.candidate_floor, calibration.fraction_exponent
+        number = f"at most {calibration.candidates}, of fraction >= {least:g}"
+        yield "candidates", f"{number}, by score + {exponent:g} log(fraction)"
         yield "P_QSO then", f"of {', '.join(calibration.p_candidate.names)}"
     yield "trained redshifts", f"{low:g} to {high:g}"
     yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
@@ -189,12 +171,11 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
         yield "OUTLIER", f"distance > {calibration.outlier_threshold:g}"
     for name, ranges in (("JOINT", calibration.joints), ("SKYLINE", calibration.skylines)):
         if ranges:
-            spans = ", ".join(f"{first:g}-{last:g}" for first, last in ranges)
-            yield name, f"{spans} Angstrom"
+            yield name, ", ".join(f"{low:g}-{high:g}" for low, high in ranges) + " Angstrom"
 
 
-def _describe_making(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Rows that describe the making of the weights; of long values their number."""
+def _describe_provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Rows that describe the training; of long values their number."""
     for key, value in provenance.items():
         text = str(value)
         if isinstance(value, (list, dict)) and len(text) > _LONGEST:
@@ -204,38 +185,31 @@ def _describe_making(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]
             yield key, text
 
 
+def _convolutions(convs: Sequence[ConvLayer]) -> str:
+    """Convolutions in words."""
+    layers = (f"{conv.filters}x{conv.width}/{conv.stride} {conv.padding}" for conv in convs)
+    return f"{', '.join(layers)} (filters x width / stride)"
+
+
 def _convert(arguments: argparse.Namespace) -> int:
     """Run ``qnet model convert``."""
     import dataclasses
 
-    from qnet.model import load_model
     from qnet.model.weights import write_weights
 
     refuse_output(arguments.output, arguments.overwrite, [arguments.model], "weights file")
     if arguments.name == "":
         raise InputError("--name must not be empty")
-    model = load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
-    given = {
-        "name": arguments.name,
-        "version": arguments.model_version,
-        "licence": arguments.licence,
-    }
-    weights = dataclasses.replace(
-        model.weights, **{key: value for key, value in given.items() if value is not None}
-    )
+    own, given = _load(arguments).weights, vars(arguments)
+    names = [name for name in ("name", "version", "licence") if given[name] is not None]
+    weights = dataclasses.replace(own, **{name: given[name] for name in names})
     write_weights(arguments.output, weights, overwrite=arguments.overwrite)
     summarise(arguments, f"{weights.name}@{weights.version} -> {arguments.output}")
     return OK
 
 
-def _with_rest(lines: Sequence[str], rest: Any) -> str:
-    """Lines with their rest wavelengths."""
-    return ", ".join(f"{line} {rest[line]:g}" for line in lines)
+def _load(arguments: argparse.Namespace) -> Model:
+    """The model that the arguments name."""
+    from qnet.model import load_model
 
-
-def _convolutions(convs: Sequence[ConvLayer]) -> str:
-    """Convolutions in words."""
-    layers = ", ".join(
-        f"{conv.filters}x{conv.width}/{conv.stride} {conv.padding}" for conv in convs
-    )
-    return f"{layers} (filters x width / stride)"
+    return load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -47,6 +48,11 @@ class Parser(argparse.ArgumentParser):
         shown = "".join(f"  {line}\n" for line in examples)
         self.epilog = f"examples:\n{shown}\n{note}documentation: {DOCUMENTATION}{section}"
 
+    def show_help(self, _arguments: argparse.Namespace) -> int:
+        """Print the help: what is run when no command is named."""
+        self.print_help()
+        return OK
+
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Argument of a line of an argument file; blank lines are none."""
         return [arg_line.strip()] if arg_line.strip() else []
@@ -81,16 +87,6 @@ def _suggestion(word: str, known: Iterable[str]) -> str:
     return f": did you mean {nearest[0]}?" if nearest else ""
 
 
-def show_help(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
-    """What is run when no command is named: print the help."""
-
-    def run(_: argparse.Namespace) -> int:
-        parser.print_help()
-        return OK
-
-    return run
-
-
 def add(group: Any, option: str, values: Any, text: str, default: Any = None, **more: Any) -> None:
     """Add an option whose values are named by a metavar, or are a tuple of choices."""
     more["choices" if isinstance(values, tuple) else "metavar"] = values
@@ -103,11 +99,10 @@ def verbosity() -> argparse.ArgumentParser:
     """-v and -q, of ``qnet`` and of each command."""
     parent = argparse.ArgumentParser(add_help=False)
     # SUPPRESS: where a command has no -v, one before the command stays.
-    for names, action, text in (
-        (("-v", "--verbose"), "count", "print what is being done; twice: tracebacks of errors too"),
-        (("-q", "--quiet"), "store_true", "print warnings and errors only"),
-    ):
-        parent.add_argument(*names, action=action, default=argparse.SUPPRESS, help=text)
+    add = functools.partial(parent.add_argument, default=argparse.SUPPRESS)
+    text = "print what is being done; twice: tracebacks of errors too"
+    add("-v", "--verbose", action="count", help=text)
+    add("-q", "--quiet", action="store_true", help="print warnings and errors only")
     return parent
 
 
@@ -143,14 +138,13 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
     parent = argparse.ArgumentParser(add_help=False)
     group = parent.add_argument_group("criterion of a quasar")
     if own == "the model's":
-        add(group, "--p-threshold", "P", f"P_QSO is above P (default: {own})", type=float)
+        score, c_threshold, min_lines = "P_QSO is", "0.5", "1"
+    else:
+        score, c_threshold, min_lines = "P_QSO, or PROB of SQUEzE, is", own, own
+    add(group, "--p-threshold", "P", f"{score} above P (default: {own})", type=float)
+    if own == "the model's":
         text = "P_QSO for a fraction F of quasars in the input (default: that of the calibration)"
         add(group, "--prior-qso", "F", text, type=float)
-        c_threshold, min_lines = "0.5", "1"
-    else:
-        text = f"P_QSO, or PROB of SQUEzE, is above P (default: {own})"
-        add(group, "--p-threshold", "P", text, type=float)
-        c_threshold = min_lines = own
     text = f"in place of P_QSO: lines of confidence above C (default: {c_threshold})"
     add(group, "--c-threshold", "C", text, type=float)
     add(group, "--min-lines", "N", f"at least N such lines (default: {min_lines})", type=int)
@@ -173,22 +167,18 @@ def rows(title: str) -> tuple[argparse.ArgumentParser, Any]:
     return parent, group
 
 
-def integers(text: str) -> list[int]:
-    """One integer or several joined by commas."""
-    return _joined(text, lambda part: [_integer(part)])
-
-
-def row_range(text: str) -> list[int]:
-    """A row, a range start:stop, or several joined by commas."""
-    return _joined(text, lambda part: _range(part) if ":" in part else [_integer(part)])
-
-
-def _joined(text: str, parse: Callable[[str], list[int]]) -> list[int]:
-    """Numbers of the parts of a text that are joined by commas."""
-    numbers = [number for part in text.split(",") if part.strip() for number in parse(part)]
+def integers(text: str, ranges: bool = False) -> list[int]:
+    """One integer or several joined by commas; with ranges start:stop, where these are legal."""
+    numbers: list[int] = []
+    for part in filter(str.strip, text.split(",")):
+        numbers += _range(part) if ranges and ":" in part else [_integer(part)]
     if not numbers:
         raise argparse.ArgumentTypeError(f"{text!r} holds no integer")
     return numbers
+
+
+#: A row, a range start:stop, or several joined by commas.
+row_range = functools.partial(integers, ranges=True)
 
 
 def _integer(text: str) -> int:
@@ -203,9 +193,8 @@ def _range(text: str) -> list[int]:
     try:
         start, stop = (int(part) for part in text.split(":"))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a range of rows: expected start:stop"
-        ) from error
+        message = f"{text!r} is not a range of rows: expected start:stop"
+        raise argparse.ArgumentTypeError(message) from error
     if not 0 <= start < stop:
         raise argparse.ArgumentTypeError(f"{text!r} is an empty range of rows")
     if stop - start > _MOST_ROWS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
@@ -67,8 +66,7 @@ def _read(arguments: argparse.Namespace) -> Spectra:
             f"{groups[1][0]}: is not of one set of frames with {groups[0][0]}: give the files of "
             "one set of spectra"
         )
-    paths: list[Path] = list(groups[0])
-    spectra = read_spectra(paths, spall=arguments.spall)
+    spectra = read_spectra(groups[0], spall=arguments.spall)
     return spectra.coadd() if arguments.coadd == "target" else spectra
 
 

@@ -84,11 +84,7 @@ def _grid(arguments: argparse.Namespace) -> WavelengthGrid:
         if arguments.grid is not None or any(value is not None for value in limits):
             raise InputError("--model has a grid: leave out --grid, --wave-min, --wave-max, --step")
         return load_model(arguments.model).grid
-    linear = arguments.grid == "linear"
-    low, high, step = (
-        default if value is None else value
-        for value, default in zip(
-            limits, QUASARNET_LIMITS["linear" if linear else "log"], strict=True
-        )
-    )
-    return (WavelengthGrid.linear if linear else WavelengthGrid.log)(low, high, step)
+    kind = arguments.grid or "log"
+    pairs = zip(limits, QUASARNET_LIMITS[kind], strict=True)
+    chosen = [default if value is None else value for value, default in pairs]
+    return (WavelengthGrid.linear if kind == "linear" else WavelengthGrid.log)(*chosen)

@@ -64,7 +64,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         check_outputs(arguments.survey, *paths, **how)
     except FileError as error:
         raise InputError(str(error)) from error
-    given = {"template_fraction": arguments.template_fraction}
+    part = arguments.template_fraction
     simulation = simulate(
         arguments.number,
         seed=arguments.seed,
@@ -72,7 +72,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         survey=arguments.survey,
         mix=None if arguments.mix is None else _mix(arguments.mix),
         templates=arguments.templates,
-        **{name: value for name, value in given.items() if value is not None},
+        **({} if part is None else {"template_fraction": part}),
     )
     grid = QUASARNET_LINEAR_GRID if arguments.grid == "linear" else QUASARNET_GRID
     progress = not arguments.quiet

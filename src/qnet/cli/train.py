@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from qnet.cli import parser as shared
-from qnet.cli.common import INTERRUPTED, OK, TERMINATED, Terminated, complain, count, summarise
+from qnet.cli.common import ENDED, OK, Terminated, complain, count, summarise
 from qnet.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,29 +17,14 @@ if TYPE_CHECKING:
 
     from qnet.core.bins import RedshiftBins
     from qnet.model.model import Model
-    from qnet.training import Settings
-
-#: Options whose values are those of the settings and of the network, by the same names.
-_PLAIN = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "schedule",
-    "weight_decay",
-    "loss",
-    "precision",
-    "validation",
-    "patience",
-    "seed",
-    "memory",
-    "name",
-    "licence",
-)
-_SHAPE = ("boxes", "strides", "padding", "units", "dropout")
+    from qnet.training import NetworkOptions, Settings
 
 
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
+    from qnet.training.settings import Settings
+
+    plain = Settings()
     parser = add_parser(
         description="Train a network on prepared data and truth. The folder OUT gets the weights "
         "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint.",
@@ -58,17 +44,21 @@ def configure(add_parser: shared.AddParser) -> None:
         ("--distribute", "use all devices of JAX (KERAS_BACKEND=jax)"),
     ):
         parser.add_argument(option, action="store_true", help=text)
-    _add_training(parser.add_argument_group("training"))
-    _add_network(parser.add_argument_group("network (not with --init)"))
-    _add_naming(parser.add_argument_group("description in the weights file"))
+    _add_training(parser.add_argument_group("training"), plain)
+    _add_network(parser.add_argument_group("network (not with --init)"), plain.network)
+    group = parser.add_argument_group("description in the weights file")
+    shared.add(group, "--name", "NAME", "name of the model", plain.name)
+    shared.add(group, "--model-version", "V", "version of the model", plain.version, dest="version")
+    text = "licence of the weights (default: none)"
+    shared.add(group, "--licence", "LICENCE", text, plain.licence)
     parser.set_defaults(command=_train)
 
 
-def _add_training(group: Any) -> None:
+def _add_training(group: Any, plain: Settings) -> None:
     """The options of a run."""
-    from qnet.training.settings import Augmentation, Loss, Precision, Schedule, Settings
+    from qnet.training.settings import Loss, Precision, Schedule
 
-    plain, change, add = Settings(), Augmentation(), functools.partial(shared.add, group)
+    change, add = plain.augmentation, functools.partial(shared.add, group)
     add("--epochs", "N", "passes over the data", plain.epochs)
     add("--batch-size", "N", "spectra per step", plain.batch_size)
     add("--learning-rate", "X", "learning rate of Adam", plain.learning_rate)
@@ -85,15 +75,13 @@ def _add_training(group: Any) -> None:
     add("--gap", "X", "augmentation: probability of a run of dead pixels", change.gap)
 
 
-def _add_network(group: Any) -> None:
+def _add_network(group: Any, network: NetworkOptions) -> None:
     """The options of the network."""
-    from qnet.training.settings import NetworkOptions
-
-    network, add = NetworkOptions(), functools.partial(shared.add, group)
+    add = functools.partial(shared.add, group)
     add("--lines", "LINE", "emission lines", network.lines, nargs="+")
     add("--lines-bal", "LINE", "lines of broad absorption", network.lines_bal, nargs="*")
     add("--boxes", "N", "boxes per line", network.boxes)
-    add("--layers", "N", "number of convolutions", network.nlayers)
+    add("--layers", "N", "number of convolutions", network.nlayers, dest="nlayers")
     text = "filters of each convolution: one number, or one for each"
     add("--filters", "N", text, (network.filters,), nargs="+", type=int)
     text = "width of each convolution [pixels]: one number, or one for each"
@@ -105,18 +93,6 @@ def _add_network(group: Any) -> None:
     add("--redshift-bins", "N", "bins of a redshift head beside the lines; 0 for none", 0)
     text = "redshifts of the first and the last bin (default: those of simulated quasars)"
     group.add_argument("--redshift-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text)
-
-
-def _add_naming(group: Any) -> None:
-    """The description of the weights."""
-    from qnet.training.settings import Settings
-
-    plain = Settings()
-    shared.add(group, "--name", "NAME", "name of the model", plain.name)
-    shared.add(group, "--model-version", "V", "version of the model", plain.version)
-    shared.add(
-        group, "--licence", "LICENCE", "licence of the weights (default: none)", plain.licence
-    )
 
 
 def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
@@ -137,27 +113,20 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     """The settings that the options ask for."""
     from qnet.training import Augmentation, NetworkOptions, Settings
 
-    given = vars(arguments)
-    network = NetworkOptions(
-        lines=tuple(arguments.lines),
-        lines_bal=tuple(arguments.lines_bal),
-        nlayers=arguments.layers,
-        filters=tuple(arguments.filters),
-        width=tuple(arguments.width),
-        redshifts=_redshift_bins(arguments),
-        **{name: given[name] for name in _SHAPE},
-    )
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(arguments).items()}
+
+    def options(kind: Any) -> dict[str, Any]:
+        names = [field.name for field in dataclasses.fields(kind)]
+        return {name: given[name] for name in names if name in given}
+
+    network = NetworkOptions(**options(NetworkOptions), redshifts=_redshift_bins(arguments))
     if arguments.init is not None and network != NetworkOptions():
         raise InputError(
             "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
             "--width, --strides, --padding, --units, --dropout, --redshift-bins"
         )
-    return Settings(
-        **{name: given[name] for name in _PLAIN},
-        version=arguments.model_version,
-        augmentation=Augmentation(noise=arguments.noise, tilt=arguments.tilt, gap=arguments.gap),
-        network=network,
-    )
+    augmentation = Augmentation(**options(Augmentation))
+    return Settings(**options(Settings), augmentation=augmentation, network=network)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -177,15 +146,11 @@ def _train(arguments: argparse.Namespace) -> int:
             distribute=arguments.distribute,
         )
     except (KeyboardInterrupt, Terminated) as error:
-        terminated = isinstance(error, Terminated)
-        what = "ended by SIGTERM" if terminated else "interrupted"
+        what, status = ENDED[type(error)]
+        kept = f"; what is done is in {arguments.output}: go on with --resume"
         begun = any(Path(arguments.output).glob("**/state.json"))
-        complain(
-            f"{what}; what is done is in {arguments.output}: go on with --resume"
-            if begun
-            else f"{what} before an epoch was done"
-        )
-        return TERMINATED if terminated else INTERRUPTED
+        complain(what + (kept if begun else " before an epoch was done"))
+        return status
     _report(models, arguments)
     return OK
 

@@ -36,18 +36,15 @@ class Result:
 
     Attributes
     ----------
-    name : str
-        Name of the catalogue, for tables and figures.
-    kind : str
-        'qnet', 'quasarnet', 'desi' (the afterburner), 'redrock' or 'squeze'.
+    name, kind : str
+        Name of the catalogue, and its classifier: 'qnet', 'quasarnet', 'desi' (the afterburner),
+        'redrock' or 'squeze'.
     targetid : ndarray of int64, shape (nspec,)
         Ids; several rows may have the same one.
     zbest : ndarray of float64, shape (nspec,)
         Redshifts; NaN where there is none.
-    is_qso : ndarray of bool, shape (nspec,)
-        Rows called quasars by the catalogue's own criterion.
-    criterion : str
-        That criterion, in words.
+    is_qso, criterion : ndarray of bool, shape (nspec,); str
+        Rows called quasars by the catalogue's own criterion, and that criterion in words.
     never_qso : ndarray of bool, shape (nspec,)
         Rows that no criterion calls quasars: no data, bad fibre.
     score, score_name : ndarray of float64, shape (nspec,), or None; str

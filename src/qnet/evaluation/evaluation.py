@@ -19,7 +19,7 @@ from qnet.evaluation.breakdown import (
     classification,
 )
 from qnet.evaluation.catalogues import Result
-from qnet.evaluation.options import DV_MAX, Options, can_apply, line_criterion
+from qnet.evaluation.options import DV_MAX, Options, line_criterion, missing_for
 from qnet.evaluation.purity import Scan, purity_completeness
 from qnet.evaluation.reliability import bal, calibration
 from qnet.evaluation.report import Comparison, Evaluation
@@ -91,8 +91,8 @@ def evaluate(
     """
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
     result = as_result(catalogue, need_zwarn=need_zwarn)
-    if not can_apply(result, options):
-        raise InputError(f"{result.name}: {_lacks(options)}")
+    if lacking := missing_for(result, options):
+        raise InputError(f"{result.name}: {lacking}")
     return _measure(result, as_truth(truth, options.z_lim), options)
 
 
@@ -141,8 +141,8 @@ def compare(
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
     names = _distinct_names([result.name for result in results], catalogues)
     results = [dataclasses.replace(r, name=name) for r, name in zip(results, names, strict=True)]
-    if not any(can_apply(result, chosen) for result in results):
-        raise InputError(f"{', '.join(names)}: {_lacks(chosen)}")
+    if all(lacking := [missing_for(result, chosen) for result in results]):
+        raise InputError(f"{', '.join(names)}: {lacking[0]}")
     known = as_truth(truth, chosen.z_lim)
     evaluations = tuple(_measure(result, known, chosen) for result in results)
     if len(results) == 1:
@@ -225,10 +225,3 @@ def _distinct_names(names: list[str], sources: Sequence[Any]) -> list[str]:
         f"{name} ({number})" if names.count(name) > 1 else name
         for number, name in enumerate(names, start=1)
     ]
-
-
-def _lacks(options: Options) -> str:
-    """What a catalogue lacks for the criterion asked for, in words."""
-    if options.uses_lines:
-        return "has no line confidences, which c_threshold and min_lines need"
-    return "has no P_QSO or PROB, which p_threshold needs"

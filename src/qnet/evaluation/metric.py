@@ -79,10 +79,9 @@ class Metric:
     --------
     >>> import qnet
     >>> from astropy.table import Table
-    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
-    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
-    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
-    >>> purity = qnet.evaluate(Table(rows), {1: quasar, 2: star}).metric("purity")
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2)}
+    >>> purity = qnet.evaluate(rows, truth).metric("purity")
     >>> print(f"{purity.value} [{purity.low:.2f}, {purity.high:.2f}] of {purity.n}")
     0.5 [0.09, 0.91] of 2
     """
@@ -99,7 +98,7 @@ class Metric:
 
 
 def define(text: str, options: Options) -> str:
-    """A definition with the options' values in the place of its braces."""
+    """A definition with its braces filled from the options."""
     return text.format(dv_max=options.dv_max, z_lim=options.z_lim, c=TUTORIAL_SPEED_OF_LIGHT)
 
 
@@ -232,9 +231,7 @@ def bootstrap(
 
 
 def nmad(values: FloatArray) -> float:
-    """Normalised median absolute deviation, 1.4826 median |x - median(x)|.
-
-    1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
-    1983, Understanding Robust and Exploratory Data Analysis).
-    """
+    """Normalised median absolute deviation, 1.4826 median |x - median(x)|."""
+    # 1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
+    # 1983, Understanding Robust and Exploratory Data Analysis).
     return float(1.4826 * np.median(np.abs(values - np.median(values))))

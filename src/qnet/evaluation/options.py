@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray
-from qnet.core.errors import InputError, check_whole
+from qnet.core.errors import InputError, check_fraction, check_whole
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.evaluation.catalogues import Result
 from qnet.io.training_data import Z_LIM
@@ -74,15 +74,11 @@ class Options:
 
     def __post_init__(self) -> None:
         for name in ("c_threshold", "p_threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
-        if self.min_lines is not None:
-            check_whole("min_lines", self.min_lines)
+            if getattr(self, name) is not None:
+                check_fraction(name, getattr(self, name))
         for name, least in (("min_lines", 1), ("nboot", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise InputError(f"{name} must be at least {least}, not {value!r}")
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least)
         if self.p_threshold is not None and self.uses_lines:
             raise InputError(
                 "p_threshold cannot be given with c_threshold or min_lines: choose one criterion"
@@ -162,11 +158,13 @@ def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
     return np.asarray(np.sort(filled, axis=0)[-min_lines])
 
 
-def can_apply(result: Result, options: Options) -> bool:
-    """Whether a catalogue has what the criterion asked for needs; True where none was."""
-    if options.uses_lines:
-        return result.c_lines is not None
-    return options.p_threshold is None or result.score is not None
+def missing_for(result: Result, options: Options) -> str:
+    """What a catalogue lacks for the criterion asked for, in words; '' where nothing."""
+    if options.uses_lines and result.c_lines is None:
+        return "has no line confidences, which c_threshold and min_lines need"
+    if options.p_threshold is not None and result.score is None:
+        return "has no P_QSO or PROB, which p_threshold needs"
+    return ""
 
 
 def called_quasars(result: Result, options: Options) -> tuple[BoolArray, str]:

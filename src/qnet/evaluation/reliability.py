@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import FloatArray, IntArray
 from qnet.evaluation.metric import Metric, fraction, statistic
 from qnet.evaluation.options import Options, line_criterion, nth_confidence
 from qnet.evaluation.sample import Sample
@@ -35,12 +35,10 @@ class Reliability:
     --------
     >>> import qnet
     >>> from astropy.table import Table
-    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [1, 0], "P_QSO": [0.98, 0.03]}
-    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
-    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
-    >>> curve = qnet.evaluate(Table(rows), {1: quasar, 2: star}).calibration
-    >>> print(curve.score_name, curve.mean[[0, 9]], curve.fraction[[0, 9]])
-    P_QSO [0.03 0.98] [0. 1.]
+    >>> rows = Table({"TARGETID": [1], "ZBEST": [1.0], "IS_QSO": [True], "P_QSO": [0.98]})
+    >>> curve = qnet.evaluate(rows, {1: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)}).calibration
+    >>> print(curve.score_name, curve.mean[9], curve.fraction[9])
+    P_QSO 0.98 1.0
     """
 
     score_name: str
@@ -52,23 +50,15 @@ class Reliability:
     n: IntArray
 
 
-def score_of(sample: Sample) -> tuple[FloatArray, str] | None:
-    """P_QSO or PROB, else the largest confidence, and its name; None without either."""
-    result = sample.result
-    if result.score is not None:
-        return result.score, result.score_name
-    if result.c_lines is not None:
-        best = nth_confidence(result.c_lines.T, 1)
-        return np.where(np.isfinite(best), best, np.nan), "largest confidence"
-    return None
-
-
 def calibration(sample: Sample, options: Options) -> tuple[Reliability | None, list[Metric]]:
     """Calibration curve and its numbers, of sure rows with a score; nothing without a score."""
-    found = score_of(sample)
-    if found is None:
+    result = sample.result
+    if result.score is not None:
+        score, name = result.score, result.score_name
+    elif result.c_lines is not None:
+        score, name = nth_confidence(result.c_lines.T, 1), "largest confidence"
+    else:
         return None, []
-    score, name = found
     kept = ~sample.bad & np.isfinite(score)
     score, quasar = score[kept], sample.quasar[kept]
     number = _bin(score)
@@ -108,7 +98,13 @@ def _error(score: FloatArray, quasar: FloatArray) -> float:
 
 def bal(sample: Sample, options: Options) -> Iterator[Metric]:
     """How well BAL quasars are recognised; nothing for a catalogue without BALs."""
-    is_bal = bal_detected(sample, options)
+    result = sample.result
+    is_bal = result.is_bal
+    if result.c_lines_bal is not None:
+        threshold, _ = line_criterion(result, options)
+        with np.errstate(invalid="ignore"):
+            confident = np.asarray((result.c_lines_bal > threshold).any(axis=1))
+        is_bal = confident if is_bal is None or options.uses_lines else confident | is_bal
     if is_bal is None:
         return
     section, called = "BAL quasars", sample.called
@@ -119,14 +115,3 @@ def bal(sample: Sample, options: Options) -> Iterator[Metric]:
     yield fraction(section, "bal_rejection", ~is_bal, none & called, options)
     yield fraction(section, "bal_recall_all", is_bal, true, options)
     yield fraction(section, "bal_rejection_all", ~is_bal, none, options)
-
-
-def bal_detected(sample: Sample, options: Options) -> BoolArray | None:
-    """Rows with a BAL, called quasars or not: a BAL confidence above the threshold, or IS_BAL."""
-    result = sample.result
-    if result.c_lines_bal is None:
-        return result.is_bal
-    threshold, _ = line_criterion(result, options)
-    with np.errstate(invalid="ignore"):
-        is_bal = np.asarray((result.c_lines_bal > threshold).any(axis=1))
-    return is_bal if result.is_bal is None or options.uses_lines else is_bal | result.is_bal

@@ -56,14 +56,13 @@ class Evaluation:
     --------
     >>> import qnet
     >>> from astropy.table import Table
-    >>> rows = {"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]}
-    >>> star = qnet.io.TruthRecord(0.0, 1, 3, 0, 0.0)
-    >>> quasar = qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)
-    >>> evaluation = qnet.evaluate(Table(rows), {1: quasar, 2: star, 3: quasar})
+    >>> rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]})
+    >>> truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in (1, 2, 3)}
+    >>> evaluation = qnet.evaluate(rows, truth)
     >>> evaluation.counts["true quasars without a row"]
     1
     >>> evaluation.metric("completeness", "true QSO_LZ").value
-    1.0
+    0.5
     >>> print(evaluation.to_text().splitlines()[0])
     catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
     """

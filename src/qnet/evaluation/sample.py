@@ -42,47 +42,22 @@ class Sample:
     """Rows of a catalogue that have truth, with Y, z, bal and columns of `Truth` row by row."""
 
     result: Result
-    called: BoolArray  # rows called quasars
     criterion: str
+    called: BoolArray  # rows called quasars
+    called_sure: BoolArray  # of these, rows whose truth is sure: the denominator of purity
+    right: BoolArray  # rows with a right redshift
+    dv: FloatArray  # velocity error of ZBEST [km/s]
     Y: FloatArray
     z: FloatArray
     bal: FloatArray
     columns: Mapping[str, FloatArray]
+    number: IntArray  # of the true class: 0 STAR, 1 GALAXY, 2 QSO_LZ, 3 QSO_HZ, 4 BAD
+    quasar: BoolArray  # true quasars
+    bad: BoolArray  # rows whose truth is not sure
     counts: Mapping[str, int]  # of rows and objects, matched and not
-    dv_max: float
 
     def __len__(self) -> int:
         return len(self.result)
-
-    @property
-    def number(self) -> IntArray:
-        """Number of the true class: 0 STAR, 1 GALAXY, 2 QSO_LZ, 3 QSO_HZ, 4 BAD."""
-        return np.asarray(self.Y.argmax(axis=1))
-
-    @property
-    def quasar(self) -> BoolArray:
-        """True quasars."""
-        return np.asarray(np.isin(self.number, QSO_CLASSES))
-
-    @property
-    def bad(self) -> BoolArray:
-        """Rows whose truth is not sure."""
-        return np.asarray(self.number == CLASSES.index("BAD"))
-
-    @property
-    def called_sure(self) -> BoolArray:
-        """Rows called quasars whose truth is sure: the denominator of purity."""
-        return self.called & ~self.bad
-
-    @property
-    def right(self) -> BoolArray:
-        """Rows with a right redshift."""
-        return is_right(self.result.zbest, self.z, self.dv_max)
-
-    @property
-    def dv(self) -> FloatArray:
-        """Velocity error of ZBEST [km/s]."""
-        return velocity(self.result.zbest, self.z)
 
 
 def as_truth(
@@ -124,8 +99,9 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
     objects = nearest[inspected]
     matched = result.select(inspected)
     called, criterion = called_quasars(matched, options)
+    number = truth.Y.argmax(axis=1)
+    quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
     present = np.isin(truth.targetid, result.targetid)
-    quasar = np.isin(truth.Y.argmax(axis=1), QSO_CLASSES)
     distinct = len(np.unique(matched.targetid))
     counts = {
         **{f"rows left out: {reason}": number for reason, number in result.left_out.items()},
@@ -139,16 +115,22 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
         "objects of the truth without a row": int((~present).sum()),
         "true quasars without a row": int((quasar & ~present).sum()),
     }
+    z = truth.z[objects]
     return Sample(
         result=matched,
-        called=called,
         criterion=criterion,
+        called=called,
+        called_sure=called & ~bad[objects],
+        right=is_right(matched.zbest, z, options.dv_max),
+        dv=velocity(matched.zbest, z),
         Y=truth.Y[objects],
-        z=truth.z[objects],
+        z=z,
         bal=truth.bal[objects],
         columns={name: column[objects] for name, column in truth.columns.items()},
+        number=number[objects],
+        quasar=quasar[objects],
+        bad=bad[objects],
         counts=counts,
-        dv_max=options.dv_max,
     )
 
 

@@ -26,24 +26,18 @@ LINE_CONFUSION = (
 
 
 def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
-    """Statistics of dv, of ZBEST and of each line that is above the threshold."""
-    dv = sample.dv
-    yield from dv_statistics(dv[sample.quasar & sample.called & np.isfinite(dv)], options, "ZBEST")
-    for line, values in line_velocities(sample, options).items():
-        yield from dv_statistics(values, options, line)
-
-
-def line_velocities(sample: Sample, options: Options) -> dict[str, FloatArray]:
-    """Velocity errors [km/s] of each line, of the true quasars where it is above the threshold."""
-    result = sample.result
+    """Statistics of dv of the quasars: of ZBEST, and of each line where it is above threshold."""
+    result, quasar, dv = sample.result, sample.quasar, sample.dv
+    yield from dv_statistics(dv[quasar & sample.called & np.isfinite(dv)], options, "ZBEST")
     if result.c_lines is None or result.z_lines is None:
-        return {}
+        return
     threshold, _ = line_criterion(result, options)
     dv = velocity(result.z_lines, sample.z[:, None])
     with np.errstate(invalid="ignore"):
-        found = (result.c_lines > threshold) & (sample.quasar & ~result.never_qso)[:, None]
+        found = (result.c_lines > threshold) & (quasar & ~result.never_qso)[:, None]
     found &= np.isfinite(dv)
-    return {line: dv[found[:, at], at] for at, line in enumerate(result.lines)}
+    for at, line in enumerate(result.lines):
+        yield from dv_statistics(dv[found[:, at], at], options, line)
 
 
 def dv_statistics(dv: FloatArray, options: Options, where: str) -> Iterator[Metric]:
@@ -83,11 +77,9 @@ def line_confusion(sample: Sample, options: Options) -> tuple[Confusion, Metric]
 def explain(
     ratio: FloatArray, rest: FloatArray, best: IntArray | None, dv_max: float
 ) -> tuple[IntArray, IntArray]:
-    """Numbers of the line that was there and the one it was taken for; nlines is none.
-
-    `ratio` is (1 + zbest) / (1 + z); the pair of rest wavelengths A / B nearest to it counts, with
-    c |ratio / (A / B) - 1| <= dv_max [km/s], and B the line `best` where that is known.
-    """
+    """Numbers of the line that was there and the one it was taken for; nlines is none."""
+    # The pair of rest wavelengths A / B nearest to ratio = (1 + zbest) / (1 + z) counts, with
+    # c |ratio / (A / B) - 1| <= dv_max [km/s], and B the line `best` where that is known.
     nlines = len(rest)
     with np.errstate(divide="ignore", invalid="ignore"):
         pairs = rest[:, None] / rest[None, :]

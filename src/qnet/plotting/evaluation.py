@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 #: Curves of a scan: attribute, name, line style.
 _CURVES = (("purity", "purity", "-"), ("completeness", "completeness", "--"))
-
-#: Figures that `write_figures` makes.
-FIGURES = ("purity_completeness", "dv", "z", "classes", "lines", "calibration")
 
 
 def plot_purity_completeness(
@@ -92,7 +89,10 @@ def plot_purity_completeness(
     ax.grid(color=GREY, alpha=0.2, lw=0.6)
     handles, _ = ax.get_legend_handles_labels()
     if drawn:
-        handles.append(_band(drawn[0][1].level))
+        from matplotlib.patches import Patch
+
+        name = f"{100 * drawn[0][1].level:g} % interval"
+        handles.append(Patch(color=GREY, alpha=0.2, lw=0, label=name))
     ax.legend(handles=handles, fontsize=9, loc="lower center")
     return ax
 
@@ -138,9 +138,7 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     for (row, column), count in np.ndenumerate(table.counts):
         colour = "white" if shade[row, column] > 0.6 else BLACK
         ax.text(column, row, str(count) if count else "·", fontsize=9, color=colour, **centre)
-    turn: dict[str, Any] = (
-        {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if square else {}
-    )
+    turn: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(range(len(table.columns)), table.columns, fontsize=9, **(turn if square else {}))
     ax.set_yticks(range(len(table.rows)), table.rows, fontsize=9)
     ax.set_xlabel("line that it was taken for" if square else "called")
@@ -201,6 +199,38 @@ def plot_calibration(
     return ax
 
 
+def _scan_of_criterion(each: Evaluation) -> Scan:
+    """The scan of the score in the criterion; the first where it names none."""
+    return next((scan for scan in each.scans if scan.label in each.criterion), each.scans[0])
+
+
+def _plot_classes(each: Evaluation, *, ax: Axes) -> None:
+    """Table of the classes of one evaluation."""
+    plot_confusion(each.classes, title=f"{each.name}: rows by class", ax=ax)
+
+
+def _plot_lines(each: Evaluation, *, ax: Axes) -> None:
+    """Table of the confused lines of one evaluation, without lines that do not occur."""
+    table = each.lines
+    keep = np.flatnonzero(table.counts.any(axis=0) | table.counts.any(axis=1))
+    keep = keep if len(keep) else np.array([len(table.rows) - 1])
+    names = tuple(table.rows[at] for at in keep)
+    table = Confusion(names, names, table.counts[np.ix_(keep, keep)], table.definition)
+    plot_confusion(table, title=f"{each.name}: true quasars at a wrong redshift", ax=ax)
+
+
+#: Figures of `write_figures`: size of a panel [inch], what draws it, and whether one panel is of
+#: all evaluations or each has its own.
+FIGURES: Mapping[str, tuple[tuple[float, float], Callable[..., Any], bool]] = {
+    "purity_completeness": ((7.5, 5), plot_purity_completeness, True),
+    "dv": ((7.5, 4.5), plot_dv, True),
+    "z": ((5.8, 5.8), plot_z, False),
+    "classes": ((5.5, 4.2), _plot_classes, False),
+    "lines": ((6.2, 4.6), _plot_lines, False),
+    "calibration": ((5.8, 5.5), plot_calibration, True),
+}
+
+
 def figure_paths(folder: PathLike) -> list[Path]:
     """The files that `write_figures` writes."""
     return [Path(folder) / f"{name}.png" for name in FIGURES]
@@ -213,7 +243,6 @@ def write_figures(
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    every = as_list(evaluations)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -221,47 +250,10 @@ def write_figures(
     paths = figure_paths(folder)
     for path in paths:
         check_output(path, overwrite)
-
-    def draw_classes(ax: Axes, each: Evaluation) -> None:
-        plot_confusion(each.classes, title=f"{each.name}: rows by class", ax=ax)
-
-    def draw_lines(ax: Axes, each: Evaluation) -> None:
-        title = f"{each.name}: true quasars at a wrong redshift"
-        plot_confusion(_without_empty(each.lines), title=title, ax=ax)
-
-    # Size of a panel, and what draws it: all evaluations in one panel, or each in its own.
-    figures: list[tuple[tuple[float, float], Callable[..., Any], bool]] = [
-        ((7.5, 5), lambda ax, every: plot_purity_completeness(every, ax=ax), True),
-        ((7.5, 4.5), lambda ax, every: plot_dv(every, ax=ax), True),
-        ((5.8, 5.8), lambda ax, each: plot_z(each, ax=ax), False),
-        ((5.5, 4.2), draw_classes, False),
-        ((6.2, 4.6), draw_lines, False),
-        ((5.8, 5.5), lambda ax, every: plot_calibration(every, ax=ax), True),
-    ]
-    for path, ((width, height), draw, together) in zip(paths, figures, strict=True):
-        drawn = [every] if together else every
-        figure = Figure(figsize=(width * len(drawn), height), layout="constrained")
-        for ax, what in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
-            draw(ax, what)
+    for path, ((width, height), draw, together) in zip(paths, FIGURES.values(), strict=True):
+        panels = [evaluations] if together else evaluations
+        figure = Figure(figsize=(width * len(panels), height), layout="constrained")
+        for ax, what in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            draw(what, ax=ax)
         save_figure(figure.axes[0], path, overwrite=overwrite)
     return paths
-
-
-def _scan_of_criterion(each: Evaluation) -> Scan:
-    """The scan of the score in the criterion; the first where it names none."""
-    return next((scan for scan in each.scans if scan.label in each.criterion), each.scans[0])
-
-
-def _band(level: float) -> Any:
-    """Symbol of the bands in a legend."""
-    from matplotlib.patches import Patch
-
-    return Patch(color=GREY, alpha=0.2, lw=0, label=f"{100 * level:g} % interval")
-
-
-def _without_empty(table: Confusion) -> Confusion:
-    """A square table without the lines that do not occur; at least one stays."""
-    keep = np.flatnonzero(table.counts.any(axis=0) | table.counts.any(axis=1))
-    keep = keep if len(keep) else np.array([len(table.rows) - 1])
-    names = tuple(table.rows[at] for at in keep)
-    return Confusion(names, names, table.counts[np.ix_(keep, keep)], table.definition)

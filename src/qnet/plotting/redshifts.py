@@ -124,9 +124,8 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
         (sure & sample.quasar & ~sample.right, "quasar, wrong redshift", VERMILLION, "x", 36),
         (sure & ~sample.quasar, "star or galaxy", ORANGE, "^", 30),
     )
-    drawn = z[sure], zbest[sure]
-    finite = np.concatenate([values[np.isfinite(values)] for values in drawn])
-    end = 1.05 * (1 + float(finite.max(initial=1.0))) - 1
+    drawn = np.concatenate([z[sure], zbest[sure]])
+    end = 1.05 * (1 + float(drawn[np.isfinite(drawn)].max(initial=1.0))) - 1
     ends = np.array([0.0, end])
     ax.plot(ends, ends, color=GREY, lw=0.8, zorder=0)
     _mark_confusions(ax, evaluation, ends)

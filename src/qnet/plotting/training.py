@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,11 +54,10 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     ax = new_axes(shown=True) if ax is None else ax
     epoch = history["EPOCH"]
     decisive = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
-    ax.plot(epoch, history["LOSS"], color=CYCLE[0], lw=2, marker="o", ms=3, label="training")
+    look: dict[str, Any] = {"lw": 2, "ms": 3}
+    ax.plot(epoch, history["LOSS"], color=CYCLE[0], marker="o", label="training", **look)
     if decisive == "VAL_LOSS":
-        ax.plot(
-            epoch, history[decisive], color=CYCLE[1], lw=2, marker="s", ms=3, label="validation"
-        )
+        ax.plot(epoch, history[decisive], color=CYCLE[1], marker="s", label="validation", **look)
     best = int(np.argmin(history[decisive]))
     ax.axvline(epoch[best], color=GREY, lw=1, ls=":", zorder=0, label=f"best: epoch {epoch[best]}")
     ax.set_yscale("log")

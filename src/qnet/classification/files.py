@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from qnet.classification.columns import compute_columns
-from qnet.classification.header import Part, assemble
+from qnet.classification.header import LAST, Part, assemble
 from qnet.classification.options import Options
 from qnet.core.errors import (
     Failure,
@@ -174,7 +174,7 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
         # What is wrong with the spectra is the file's fault, where they came from one.
         kind = FileError if source else InputError
         raise kind(with_source(error, source)) from error
-    clash = sorted(set(batch.ids) & {*columns, "INPUT_ROW", "INPUT_INDEX"})
+    clash = sorted(set(batch.ids) & {*columns, *LAST})
     if clash:
         warnings.warn(
             f"{spectra.where()}column(s) {', '.join(clash)} are left out: qnet's own columns have "

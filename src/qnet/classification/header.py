@@ -24,9 +24,9 @@ from qnet.model.model import Model
 #: Packages whose versions are in the header, beside qnet, Python and NumPy.
 _PACKAGES = ("scipy", "astropy", "fitsio", "h5py", "safetensors")
 
-#: Columns that come before and after those of the survey.
+#: Columns that come before those of the survey, and after.
 _FIRST = ("TARGETID", *(column.name for column in MODEL_COLUMNS))
-_LAST = ("INPUT_INDEX", "INPUT_ROW")
+LAST = ("INPUT_INDEX", "INPUT_ROW")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,11 +52,11 @@ def assemble(
             for part, first in zip(parts, first_file, strict=True)
         ]
     )
-    survey = [name for name in columns if name not in (*_FIRST, *_LAST)]
+    survey = [name for name in columns if name not in (*_FIRST, *LAST)]
     units = {name: unit for part in parts for name, unit in part.units.items() if name in survey}
     inputs = [name for group in names for name in group]
     return Catalogue(
-        {name: columns[name] for name in (*_FIRST, *survey, *_LAST)},
+        {name: columns[name] for name in (*_FIRST, *survey, *LAST)},
         tuple(_header(model, criterion, inputs, [part.cards for part in parts])),
         {name: dataclasses.replace(known_column(name), unit=units[name]) for name in units},
     )

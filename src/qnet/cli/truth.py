@@ -29,6 +29,7 @@ def configure(add_parser: shared.AddParser) -> None:
 def _truth(arguments: argparse.Namespace) -> int:
     """Run ``qnet truth``."""
     from qnet.io.superset import build_truth, check_truth_name, write_truth
+    from qnet.training.data import describe
 
     check_truth_name(arguments.output)
     refuse_output(arguments.output, arguments.overwrite, [*arguments.superset, arguments.drq])
@@ -37,6 +38,5 @@ def _truth(arguments: argparse.Namespace) -> int:
     joined = "" if arguments.drq is None else f", {truth.joined} of them in the DRQ"
     summarise(arguments, f"{count(len(truth), 'object')}{joined} -> {arguments.output}")
     if truth.removed:
-        left_out = ", ".join(f"{number} {reason}" for reason, number in truth.removed.items())
-        summarise(arguments, f"rows left out: {left_out}")
+        summarise(arguments, f"rows left out: {describe(truth.removed)}")
     return OK

@@ -118,11 +118,13 @@ MODEL_COLUMNS = (
 )
 
 _SDSS = "SDSS, BOSS, eBOSS"
-_SDSS_BITS = (
+
+#: Columns of target bits.
+SDSS_TARGETS = (
     *("BOSS_TARGET1", "BOSS_TARGET2", "ANCILLARY_TARGET1", "ANCILLARY_TARGET2"),
     *("EBOSS_TARGET0", "EBOSS_TARGET1", "EBOSS_TARGET2"),
 )
-_DESI_BITS = tuple(
+DESI_TARGETS = tuple(
     f"{phase}{program}_TARGET"
     for phase in ("", "SV1_", "SV2_", "SV3_")
     for program in ("DESI", "BGS", "MWS", "SCND")
@@ -137,7 +139,7 @@ _SURVEY_COLUMNS = (
     Column("THING_ID", "int", "identifier of the object", -1, survey=_SDSS),
     Column("OBJTYPE", "str", "use of the fibre: target, sky, ...", "", survey=f"{_SDSS}; DESI"),
     Column("MJD", "int", "modified Julian date", -1, "", "d", survey=f"{_SDSS}; SDSS-V"),
-    *(Column(name, "int", "bits of target selection", 0, survey=_SDSS) for name in _SDSS_BITS),
+    *(Column(name, "int", "bits of target selection", 0, survey=_SDSS) for name in SDSS_TARGETS),
     Column("FIELD", "int", "field", -1, survey="SDSS-V"),
     Column("CATALOGID", "int", "identifier in the input catalogue", -1, survey="SDSS-V"),
     Column("SDSS_ID", "int", "identifier of the object", -1, survey="SDSS-V"),
@@ -153,7 +155,7 @@ _SURVEY_COLUMNS = (
     Column("EXPID", "int", "exposure", -1, survey="DESI"),
     Column("PETAL_LOC", "int", "petal of the focal plane, 0 to 9", -1, survey="DESI"),
     Column("FIBER", "int", "fibre, 0 to 4999", -1, survey="DESI"),
-    *(Column(name, "int", "bits of target selection", 0, survey="DESI") for name in _DESI_BITS),
+    *(Column(name, "int", "bits of target selection", 0, survey="DESI") for name in DESI_TARGETS),
     Column("CMX_TARGET", "int", "bits of target selection, commissioning", 0, survey="DESI"),
 )
 

@@ -6,13 +6,12 @@ expected.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import numbers
 import warnings
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = [
     "Failure",
@@ -154,8 +153,7 @@ class QnetWarning(UserWarning):
     """
 
 
-@dataclasses.dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """An input that failed in a run over many files.
 
     Attributes

@@ -17,6 +17,7 @@ from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.tables import find_format
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
@@ -145,7 +146,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     """
     path = as_path(path, "a catalogue")
     label = path.name if name is None else name
-    if not path.name.lower().endswith((".csv", ".ecsv", ".parquet")):
+    if find_format(path) in ("fits", None):
         with FitsFile(path) as fits:
             if catalogue_hdu(fits) is None:
                 return _read_other(fits, label, need_zwarn)

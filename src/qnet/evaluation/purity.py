@@ -132,7 +132,7 @@ def purity_completeness(
             f"zbest and z must have the shape {expected} of the rows of c_line, and Y "
             f"{(*expected, len(CLASSES))}, not {shapes}"
         )
-    number = classes.argmax(axis=1) if len(classes) else np.zeros(0, dtype=np.int64)
+    number = classes.argmax(axis=1)
     quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
     right = is_right(found, true, dv_max)
     values = np.arange(0, 1, 0.01) if thresholds is None else np.asarray(thresholds, dtype=float)

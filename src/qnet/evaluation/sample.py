@@ -93,8 +93,7 @@ def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) ->
 def match(result: Result, truth: Truth, options: Options) -> Sample:
     """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted."""
     # Each row counts once, also where several rows are of one object (repeated spectra).
-    nearest = np.searchsorted(truth.targetid, result.targetid).clip(max=max(len(truth) - 1, 0))
-    known = truth.targetid[nearest] == result.targetid
+    nearest, known = _find(truth.targetid, result.targetid)
     inspected = known & truth.inspected[nearest]
     objects = nearest[inspected]
     matched = result.select(inspected)
@@ -138,9 +137,15 @@ def _first_values(ids: IntArray, values: FloatArray, targetid: IntArray) -> Floa
     """Value of the first row of each id in `targetid` that has one; NaN where none has."""
     known = np.isfinite(values)
     unique, first = np.unique(ids[known], return_index=True)
-    nearest = np.searchsorted(unique, targetid).clip(max=max(len(unique) - 1, 0))
+    nearest, hit = _find(unique, targetid)
     found = np.full(len(targetid), np.nan)
-    if len(unique):
-        hit = unique[nearest] == targetid
-        found[hit] = values[known][first[nearest[hit]]]
+    found[hit] = values[known][first[nearest[hit]]]
     return found
+
+
+def _find(ids: IntArray, wanted: IntArray) -> tuple[IntArray, BoolArray]:
+    """Position of each wanted id among ascending ids, and whether it is there."""
+    if not len(ids):
+        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+    nearest = np.searchsorted(ids, wanted).clip(max=len(ids) - 1)
+    return nearest, ids[nearest] == wanted

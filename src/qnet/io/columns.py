@@ -45,14 +45,25 @@ def missing_value(name: str, dtype: np.dtype[Any]) -> Any:
 
 def filled(values: Any, name: str) -> AnyArray:
     """A column as a plain array, masked values replaced by `missing_value`."""
+    data, mask = unmasked(values)
+    return data if mask is None else without_missing(data, mask, name)
+
+
+def unmasked(values: Any) -> tuple[AnyArray, BoolArray | None]:
+    """An array, Quantity or table column as a plain array, and its mask; None for an empty one."""
     mask = getattr(values, "mask", None)
     bare = getattr(values, "unmasked", values)
     data = np.asarray(bare.data if isinstance(bare, np.ma.MaskedArray) else bare)
-    if not isinstance(mask, (np.ndarray, np.bool_)) or not np.any(mask):
-        return data
-    if data.dtype.kind == "u":  # cannot hold -1
-        data = data.astype(np.int64)
-    return np.where(mask, missing_value(name, data.dtype), data)
+    if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
+        return data, np.broadcast_to(mask, data.shape)
+    return data, None
+
+
+def without_missing(values: AnyArray, missing: BoolArray, name: str) -> AnyArray:
+    """A column with `missing_value` where its values are missing."""
+    if values.dtype.kind == "u":  # cannot hold -1
+        values = values.astype(np.int64)
+    return np.where(missing, missing_value(name, values.dtype), values)
 
 
 def integer_column(values: AnyArray, name: str, path: Path) -> IntArray:

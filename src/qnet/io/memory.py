@@ -14,8 +14,8 @@ from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
-from qnet.io.columns import filled, unit_text
-from qnet.io.readers.sdss import COMBINEREJ
+from qnet.io.columns import filled, unit_text, unmasked
+from qnet.io.readers.sdss import COMBINEREJ, to_wave
 from qnet.lines import air_to_vacuum
 
 #: Names of table columns, in any letter case, by what they hold; best first.
@@ -199,8 +199,8 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
             )
     if found["wave"]:
         wave = table[found["wave"]]
-    else:  # raised in float64
-        wave = np.power(10.0, filled(table[found["loglam"]], "loglam").astype(np.float64))
+    else:
+        wave = to_wave(filled(table[found["loglam"]], "loglam"))
     kind = "ivar" if found["ivar"] else "std"
     flux, ivar, unit = flux_and_ivar(table[found["flux"]], table[found[kind]], kind)
     ids = _table_ids(table, found) if flux.ndim == 2 else {}
@@ -275,19 +275,11 @@ def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
 def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:
     """Numbers, masked ones included, unit and mask of an array, Quantity or table column."""
     unit = getattr(values, "unit", None)
-    mask = getattr(values, "mask", None)
-    bare = getattr(values, "unmasked", values)
-    if isinstance(bare, np.ma.MaskedArray):
-        bare = bare.data
-    if unit is not None and hasattr(bare, "value"):
-        bare = bare.value
     try:
-        numbers = np.asarray(bare)
+        numbers, mask = unmasked(values)
     except ValueError as error:
         raise InputError(f"{name} is no rectangular array of numbers ({error})") from error
-    if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
-        return numbers, unit, np.broadcast_to(mask, numbers.shape)
-    return numbers, unit, None
+    return numbers, unit, mask
 
 
 def angstrom(wave: Any) -> FloatArray:

@@ -15,7 +15,7 @@ from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
 from qnet.io.columns import NO_ID, float_column, integer_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import write_table
+from qnet.io.tables import find_format, write_table
 from qnet.io.truth import bal_columns, read_objects
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -
 
 def check_truth_name(path: PathLike) -> None:
     """Raise InputError unless the name of a truth file is one that `read_truth` reads."""
-    if not Path(path).name.lower().endswith((".fits", ".fits.gz", ".csv")):
+    if find_format(path) not in ("fits", "csv"):
         raise InputError(f"{path}: the name of a truth file must end in .fits, .fits.gz or .csv")
 
 

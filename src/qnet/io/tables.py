@@ -33,10 +33,15 @@ FORMATS: Mapping[str, str] = {
 _ASTROPY_FORMATS = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "parquet": "parquet"}
 
 
+def find_format(path: PathLike) -> str | None:
+    """Format by the suffix: 'fits', 'csv', 'ecsv' or 'parquet'; None for any other."""
+    name = Path(path).name.lower()
+    return next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
+
+
 def check_format(path: PathLike, what: str = "a table") -> str:
     """Format by the suffix: 'fits', 'csv', 'ecsv' or 'parquet'; InputError if it is none here."""
-    name = Path(path).name.lower()
-    kind = next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
+    kind = find_format(path)
     if kind is None:
         raise InputError(f"{path}: the name of {what} must end in one of {', '.join(FORMATS)}")
     if kind == "parquet" and not all(map(find_spec, ("pyarrow", "pandas"))):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
@@ -23,6 +24,8 @@ from qnet.objective import objective as objective  # QuasarNET has it in io
 from qnet.preprocess.normalisation import normalise
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 wave: FloatArray = QUASARNET_GRID.wave
 """Left edges [Angstrom] of QuasarNET's log grid, by QuasarNET's name: shape (443,).
@@ -216,11 +219,8 @@ def _block(
         reasons["not inspected"] = np.array([bool(r and not_inspected(r)) for r in records], bool)
     reasons["without weight"] = ~(ivar > 0).any(axis=1)
     reasons["without scatter"] = ~np.isfinite(X).all(axis=1)
-    keep = np.ones(len(rows), dtype=bool)
-    for reason, which in reasons.items():
-        removed[f"removed: {reason}"] += int((which & keep).sum())
-        keep &= ~which
-    at = np.flatnonzero(keep)
+    named = ((f"removed: {reason}", which) for reason, which in reasons.items())
+    at = np.flatnonzero(keep_rows(len(rows), named, removed))
     columns: dict[str, AnyArray] = {}
     if truth is not None:
         found = truth_classes([truth[tid] for tid in ids["TARGETID"][at].tolist()], z_lim)
@@ -238,6 +238,15 @@ def _block(
         X=X[at].astype(np.float32, copy=False),
         **columns,
     )
+
+
+def keep_rows(count: int, reasons: Iterable[tuple[T, BoolArray]], removed: Counter[T]) -> BoolArray:
+    """The rows that no reason removes; the others are counted by the first one."""
+    keep: BoolArray = np.ones(count, dtype=bool)
+    for reason, which in reasons:
+        removed[reason] += int((which & keep).sum())
+        keep &= ~which
+    return keep
 
 
 def truth_classes(

@@ -15,7 +15,7 @@ from qnet.core.errors import FileError, InputError, first_few
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import FORMATS, check_format, read_astropy, read_csv
+from qnet.io.tables import check_format, find_format, read_astropy, read_csv
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ def _read_rows(path: Path, kinds: Sequence[str]) -> tuple[str, IntArray, list[Tr
 
 def _read_columns(path: Path) -> dict[str, AnyArray]:
     """Columns of a table by their names in upper case; FITS, unless the suffix is another's."""
-    kind = next((kind for end, kind in FORMATS.items() if path.name.lower().endswith(end)), "fits")
+    kind = find_format(path) or "fits"
     if kind in ("ecsv", "parquet"):
         table = read_astropy(path, check_format(path, "a truth table"), "a truth table")
         return {name.upper(): filled(table[name], name) for name in table.colnames}

@@ -37,7 +37,7 @@ from qnet.io.reader import group_frames, read_spectra
 from qnet.io.selection import Selection, is_qso_target
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
-from qnet.io.training_data import not_inspected
+from qnet.io.training_data import keep_rows, not_inspected
 from qnet.io.truth import TruthRecord, other_survey
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
@@ -251,11 +251,11 @@ class _Work:
             spectra = spectra.coadd()
         removed: Counter[Reason] = Counter()
         try:
-            chosen = spectra.select(_kept(len(spectra), self._unwanted(spectra), removed))
+            chosen = spectra.select(keep_rows(len(spectra), self._unwanted(spectra), removed))
             flux, ivar = self._rebinned(chosen)
         except InputError as error:
             raise FileError(with_source(error, ", ".join(spectra.source))) from error
-        good = _kept(len(chosen), _unusable(flux, ivar), removed)
+        good = keep_rows(len(chosen), _unusable(flux, ivar), removed)
         ids = {name: column[good] for name, column in chosen.ids.items()}
         self._check_twice(ids, chosen.row[good], str(group[0]))
         self._count(spectra.ids["TARGETID"], +removed)
@@ -311,17 +311,6 @@ class _Work:
         self.asked |= (self.selection.targetids or frozenset()) & set(targetid.tolist())
         if len(self.examples) <= EXAMPLES:
             self.examples += targetid[targetid >= 0][: EXAMPLES + 1].tolist()
-
-
-def _kept(
-    count: int, reasons: Iterable[tuple[Reason, BoolArray]], removed: Counter[Reason]
-) -> BoolArray:
-    """The rows that no reason removes; the others are counted by the first one."""
-    keep: BoolArray = np.ones(count, dtype=bool)
-    for reason, which in reasons:
-        removed[reason] += int((which & keep).sum())
-        keep &= ~which
-    return keep
 
 
 def _unusable(flux: Float32Array, ivar: Float32Array) -> Iterator[tuple[Reason, BoolArray]]:

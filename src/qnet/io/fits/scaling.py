@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray
-from qnet.io.columns import missing_value
+from qnet.io.columns import without_missing
 
 Cards = Mapping[str, Any]
 
@@ -66,11 +66,8 @@ def without_nulls(values: AnyArray, name: str, null: Any) -> AnyArray:
     """A column of integers with TNULL replaced by `missing_value`."""
     if null is None or values.dtype.kind not in "iu":
         return values
-    mask = values == null
-    if not mask.any():
-        return values
-    kept = values.astype(np.int64) if values.dtype.kind == "u" else values
-    return np.where(mask, missing_value(name, kept.dtype), kept)
+    missing = values == null
+    return without_missing(values, missing, name) if missing.any() else values
 
 
 def without_blanks(image: AnyArray, cards: Cards) -> AnyArray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray, Float32Array, Int32Array, IntArray
+from qnet.core.columns import DESI_TARGETS
 from qnet.core.errors import FileError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera
@@ -22,8 +23,6 @@ _ID_COLUMNS = (
     *("TARGETID", "TARGET_RA", "TARGET_DEC", "OBJTYPE", "COADD_FIBERSTATUS", "FIBERSTATUS"),
     *("TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
 )
-
-_TARGET_COLUMN = re.compile(r"(SV[123]_)?(DESI|BGS|MWS|SCND)_TARGET|CMX_TARGET")
 
 #: Header cards of the primary HDU that become columns.
 _ID_CARDS = ("SURVEY", "PROGRAM", "HPXPIXEL")
@@ -119,8 +118,9 @@ def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, Any
 
 def id_names(columns: list[str]) -> list[str]:
     """Those columns of a FIBERMAP that a catalogue carries: ids and target bits."""
-    targets = [name for name in columns if _TARGET_COLUMN.fullmatch(name)]
-    return [name for name in _ID_COLUMNS if name in columns] + targets
+    targets = {*DESI_TARGETS, "CMX_TARGET"}
+    ids = [name for name in _ID_COLUMNS if name in columns]
+    return ids + [name for name in columns if name in targets]
 
 
 def row_flags(ids: Mapping[str, AnyArray], cameras: Sequence[str] = ("BRZ",)) -> Int32Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
+from qnet.core.columns import SDSS_TARGETS
 from qnet.core.errors import FileError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io.columns import NO_ID, id_column, int32_column, integer_card
@@ -27,12 +28,6 @@ QSO_TARGETS: Mapping[str, int] = {
     "ANCILLARY_TARGET1": bit_mask((6, 31), (50, 55), 58, 59),
     "ANCILLARY_TARGET2": bit_mask((0, 5), (7, 10), (13, 15), (24, 27), (31, 33), (53, 56)),
 }
-
-#: Target columns that a catalogue carries.
-TARGET_COLUMNS = (
-    *("BOSS_TARGET1", "BOSS_TARGET2", "ANCILLARY_TARGET1", "ANCILLARY_TARGET2"),
-    *("EBOSS_TARGET0", "EBOSS_TARGET1", "EBOSS_TARGET2"),
-)
 
 #: HDU of the plugmap in spPlate and spCFrame files, which name their HDUs only in late versions.
 _PLUGMAP = 5
@@ -100,7 +95,7 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     fiber = plate_fibers(fits)
     have = fits.columns(_PLUGMAP)
     columns = {name: id_name for name, id_name in _PLUGMAP_IDS.items() if name in have}
-    columns |= {name: name for name in TARGET_COLUMNS if name in have}
+    columns |= {name: name for name in SDSS_TARGETS if name in have}
     plugmap = fits.table(_PLUGMAP, list(columns), request.rows)
     fiber = fiber if request.rows is None else fiber[request.rows]
     header = fits.header(0)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from qnet.core.arrays import AnyArray
+from qnet.core.columns import SDSS_TARGETS
 from qnet.core.errors import FileError
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_column
@@ -85,7 +86,7 @@ def _read_ids(fits: FitsFile) -> dict[str, AnyArray]:
             cards = [header.get(card) for card in candidates if card not in _TELESCOPE_CARDS]
             if known := [value for value in cards if value is not None]:
                 values[name] = np.array(known[:1])
-    columns |= {name: name for name in sdss.TARGET_COLUMNS if name in have}
+    columns |= {name: name for name in SDSS_TARGETS if name in have}
     if row is not None and columns:
         found = fits.table(row, list(columns.values()))
         values |= {name: found[column] for name, column in columns.items()}

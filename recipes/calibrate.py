@@ -11,6 +11,7 @@ from logistic_fit import fit_logistic
 from tqdm import tqdm
 
 from qnet.classification.refinement import Candidates, refine_candidates
+from qnet.evaluation.metric import nmad
 from qnet.io.fits.file import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
@@ -151,11 +152,6 @@ _FOUND = ("c_line", "z_line", "zbest", "c_line_bal", "z_line_bal")
 _LAST = frozenset(f"found.{key}" for key in _FOUND)
 
 
-def robust_width(values: np.ndarray) -> float:
-    """1.4826 times the median absolute deviation from the median: sigma of a Gaussian."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
-
-
 def width_table(x: np.ndarray, y: np.ndarray, values: np.ndarray, edges: tuple) -> Table:
     """Robust width of values in bins of two quantities; sparse bins take that of their column."""
     widths = []
@@ -165,7 +161,7 @@ def width_table(x: np.ndarray, y: np.ndarray, values: np.ndarray, edges: tuple) 
         for left, right in zip(edges[1][:-1], edges[1][1:], strict=True):
             inside = column & (y >= left) & (y < right)
             chosen = inside if inside.sum() >= 50 else column if column.sum() >= 50 else x > -np.inf
-            row.append(max(robust_width(values[chosen]), 1e-3))
+            row.append(max(nmad(values[chosen]), 1e-3))
         widths.append(tuple(row))
     return Table(edges[0], edges[1], tuple(widths))
 

@@ -127,11 +127,8 @@ def truth_of(path: Path) -> Path:
 
 def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
     """Data and truth of a sample."""
-    surveys = list(SAMPLES[sample][0])
-    return (
-        [folder / f"{sample}-{survey}.fits" for survey in surveys],
-        [folder / f"{sample}-{survey}-truth.fits" for survey in surveys],
-    )
+    data = [folder / f"{sample}-{survey}.fits" for survey in SAMPLES[sample][0]]
+    return data, [truth_of(path) for path in data]
 
 
 def train_lines(folder: Path) -> None:

@@ -25,6 +25,7 @@ import numpy as np
 import qnet
 from qnet.core.flags import QNFlag
 from qnet.evaluation import bootstrap, wilson
+from qnet.evaluation.metric import nmad
 from qnet.io.fits.file import FitsFile
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -58,11 +59,6 @@ WEAK, MIDDLE = (2.0, 4.0), (0.6, 1.3)
 PHASES = 10
 
 
-def nmad(values: np.ndarray) -> float:
-    """1.4826 times the median absolute deviation from the median."""
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
-
-
 def fraction(inside: np.ndarray) -> dict[str, float]:
     """A fraction with its Wilson interval."""
     n, hits = len(inside), int(inside.sum())
@@ -83,7 +79,8 @@ class Catalogue:
     """A model's catalogue of a file, with the truth."""
 
     def __init__(self, data: Path, truth: Path, model: str | None) -> None:
-        table = qnet.classify(data, model=model)
+        loaded = qnet.load_model(model)
+        table = qnet.classify(data, model=loaded)
         with FitsFile(truth) as fits:
             columns = ["TRUEZ", "TRUESPECTYPE", "TRUESUBTYPE", "RMAG", "SN_MEDIAN_ALL"]
             columns += ["BAL_FLAG_VI", "BI_CIV", "NHI_DLA"]
@@ -99,7 +96,6 @@ class Catalogue:
         self.bal = np.where(flag & trough, 1, np.where(flag | trough, 0, -1))
         self.quasar = self.kind == "QSO"
         self.dla = np.nan_to_num(known.get("NHI_DLA", np.zeros(len(self.truez)))) > DLA
-        loaded = qnet.load_model(model)
         self.lines, self.rest = loaded.lines, loaded.rest
         self.grid, self.nboxes = loaded.grid, loaded.nboxes
         for name in ("IS_QSO", "IS_BAL", "ZBEST", "ZERR", "P_QSO", "SNR", "QN_FLAG"):
@@ -130,25 +126,27 @@ def together(parts: list[Catalogue]) -> Catalogue:
 
 def numbers(found: Catalogue, chosen: np.ndarray) -> dict[str, dict[str, float]]:
     """Everything that is measured of some rows."""
-    quasar, called = chosen & found.quasar, chosen & found.is_qso
+    called = chosen & found.is_qso
     hit = called & found.right
-    pull = (found.zbest - found.truez)[hit] / found.zerr[hit]
     p, is_quasar = found.p_qso[chosen], found.quasar[chosen]
     seen = np.isfinite(p)
     return {
-        "completeness": fraction((found.is_qso & found.right)[quasar]),
-        "found": fraction(found.is_qso[quasar]),
-        "purity": fraction(found.right[called]),
-        "outliers": fraction((np.abs(found.dv) > OUTLIER)[called & found.quasar]),
+        **_summary(found, chosen, called),
+        "found": fraction(found.is_qso[chosen & found.quasar]),
         "dv_median": statistic(found.dv[hit], np.median),
-        "dv_nmad": statistic(found.dv[hit], nmad),
         "dv_nmad_line": statistic(found.dv_line[hit], nmad),
-        "pull_width": statistic(pull[np.isfinite(pull)], nmad),
+        "pull_width": pull_width(found, hit),
         "calibration_error": {
             "value": calibration_error(p[seen], is_quasar[seen]),
             "n": int(seen.sum()),
         },
     }
+
+
+def pull_width(found: Catalogue, hit: np.ndarray) -> dict[str, float]:
+    """Width of the pulls of the redshifts of quasars that are found at their redshift."""
+    pull = (found.zbest - found.truez)[hit] / found.zerr[hit]
+    return statistic(pull[np.isfinite(pull)], nmad)
 
 
 def calibration_error(p: np.ndarray, label: np.ndarray) -> float:
@@ -283,9 +281,10 @@ def lost(found: Catalogue) -> dict[str, dict[str, float]]:
     }
 
 
-def refine_redshifts(found: Catalogue) -> dict[str, object]:
+def all_numbers(found: Catalogue) -> dict[str, object]:
     """All numbers of a file."""
     everything = np.ones(len(found), dtype=bool)
+    hit = found.is_qso & found.right
     known = found.quasar & (found.bal != 0)
     called = found.is_qso & (found.zbest > 3.6)
     near = found.truez < 0.4
@@ -317,9 +316,7 @@ def refine_redshifts(found: Catalogue) -> dict[str, object]:
         "comb": comb(found),
         "bias": bias(found),
         "pull by z": {
-            name: numbers(found, found.quasar & (found.zbest >= low) & (found.zbest < high))[
-                "pull_width"
-            ]
+            name: pull_width(found, hit & (found.zbest >= low) & (found.zbest < high))
             for name, low, high in bins(Z_EDGES)
         },
         "DLA hosts": numbers(found, found.quasar & found.dla),
@@ -393,14 +390,14 @@ def main() -> None:
         name = data.stem.removeprefix("test-")
         found = Catalogue(data, truth, options.model)
         parts.append(found)
-        result[name] = refine_redshifts(found)
+        result[name] = all_numbers(found)
         print_tables(name, result[name])
         if options.baseline:
             other = Catalogue(data, truth, options.baseline)
-            result[f"{name}, baseline"] = refine_redshifts(other)
+            result[f"{name}, baseline"] = all_numbers(other)
             result[f"{name}, equal purity"] = at_equal_purity(found, other)
             print_equal_purity(result[f"{name}, equal purity"])
-    result["all"] = refine_redshifts(together(parts))
+    result["all"] = all_numbers(together(parts))
     print_tables("all", result["all"])
     result["two draws"] = repeat(options.folder, options.model)
     print("\n- two draws:", {key: text(value, 4) for key, value in result["two draws"].items()})

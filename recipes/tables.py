@@ -73,7 +73,7 @@ def print_tables(name: str, result: Mapping[str, Any]) -> None:
 
 def print_equal_purity(result: Mapping[str, Mapping[str, Any]]) -> None:
     """Two models beside each other."""
-    columns = (*COLUMNS[:3], COLUMNS[3])
+    columns = COLUMNS[:4]
     names = [heading for heading, *_ in columns]
     print("\n| S/N | model | " + " | ".join(names) + " |")
     print("|---" * (len(names) + 2) + "|")

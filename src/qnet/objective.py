@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
@@ -151,7 +151,7 @@ def objective(
             f"z {redshift.shape}, Y {classes.shape} and bal {is_bal.shape} must have shapes "
             f"({nspec},), ({nspec}, {len(CLASSES)}) and ({nspec},)"
         )
-    is_qso = np.isin(classes.argmax(axis=1), QSO_CLASSES)
+    is_qso = is_quasar(classes)
     target, sample_weight = [], []
     for number, line in enumerate([*lines, *lines_bal]):
         box, offset = box_offset(redshift, line, nboxes, wave=grid, rest=rest)
@@ -163,6 +163,11 @@ def objective(
         target.append(np.concatenate([box, offset], axis=1))
         sample_weight.append(weight)
     return target, sample_weight
+
+
+def is_quasar(Y: AnyArray) -> BoolArray:
+    """Which rows of Y are of quasars, shape (nspec,)."""
+    return np.isin(Y.argmax(axis=1), QSO_CLASSES)
 
 
 def redshift_target(

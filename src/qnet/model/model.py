@@ -18,7 +18,6 @@ from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
 from qnet.model.calibration import Calibration
-from qnet.model.keras_h5 import read_legacy
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
 from qnet.model.shipped import read_shipped, resolve
@@ -349,6 +348,8 @@ def load_model(
         return Model(read_shipped(shipped))
     file = check_input(as_path(path, "model"), EXPECTED)
     if is_hdf5(file):
+        from qnet.model.keras_h5 import read_legacy
+
         chosen = None if grid is None else as_grid(grid)
         return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))
     weights = read_weights(file)

@@ -14,7 +14,7 @@ from qnet.core.errors import InputError
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.preprocess.normalisation import normalise
-from qnet.preprocess.rebinning import ROW_BLOCK, rebin_cameras
+from qnet.preprocess.rebinning import ROW_BLOCK, add_cameras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +108,7 @@ def whole_pixels(z: npt.ArrayLike, window: Window) -> tuple[IntArray, FloatArray
 def fine_spectra(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatArray, FloatArray]:
     """Flux and ivar on the grid of the second stage, shape (nspec, npix); 0 off the wavelengths."""
     # Coarse pixels go into all that they cover: in one, they would shift the spectrum.
-    spread = [_spread(camera, grid) for camera in cameras]
-    if not any((grid.bins(camera.wave) >= 0).any() for camera in spread):
-        shape = (len(cameras[0].flux), grid.npix)
-        return np.zeros(shape), np.zeros(shape)
-    return rebin_cameras(spread, grid)
+    return add_cameras([_spread(camera, grid) for camera in cameras], grid)
 
 
 def _spread(camera: Camera, grid: WavelengthGrid) -> Camera:
@@ -143,7 +139,7 @@ def _spread_rows(camera: Camera, grid: WavelengthGrid) -> Camera:
     for row in np.flatnonzero((grid.bins(camera.wave) >= 0).any(axis=1)):
         flux_row, ivar_row = camera.flux[row, None], camera.ivar[row, None]
         alone = Camera(camera.name, camera.wave[row], flux_row, ivar_row, camera.edges)
-        (flux[row],), (ivar[row],) = rebin_cameras([_spread(alone, grid)], grid)
+        (flux[row],), (ivar[row],) = add_cameras([_spread(alone, grid)], grid)
     return Camera(camera.name, grid.wave_at(np.arange(grid.npix) + 0.5), flux, ivar)
 
 

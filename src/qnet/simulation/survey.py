@@ -19,7 +19,7 @@ from qnet.core.spectra import Camera, Spectra
 from qnet.preprocess.normalisation import median_seen
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.frame import Objects
-from qnet.simulation.instrument.instrument import make_instrument
+from qnet.simulation.instrument.instrument import check_survey, make_instrument
 from qnet.simulation.instrument.noise import Errors, observe
 from qnet.simulation.population import (
     KINDS,
@@ -291,7 +291,7 @@ def simulate(
     count = _integer(n, "n", 1, 1 << INDEX_BITS)
     checked_seed = _integer(seed, "seed", 0, (1 << SEED_BITS) - 1)
     noise = checked_seed if noise_seed is None else noise_seed
-    make_instrument(survey)  # its name is checked
+    check_survey(survey)
     fraction = float(template_fraction)
     if not 0 <= fraction <= 1:
         raise InputError(f"template_fraction must lie between 0 and 1, not {template_fraction!r}")

@@ -74,13 +74,13 @@ def identity(model: Model) -> str:
 
 def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -> None:
     """Raise, before any work is done, unless a run of some networks may use a folder."""
-    if resume and not (folder.is_dir() and (_runs(folder) or not any(folder.iterdir()))):
+    runs = _runs(folder)
+    if resume and not (folder.is_dir() and (runs or not any(folder.iterdir()))):
         raise FileError(f"{folder}: holds no run that could be resumed")
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: is a file, but the folder of a run was expected")
     if resume and members > 1 and _held(folder):
         raise InputError(f"{folder}: holds the run of a single network, not of several")
-    runs = _runs(folder)
     if resume and members == 1 and any(run != folder for run in runs):
         raise InputError(f"{folder}: holds the runs of several networks, not of a single one")
     if runs and not (resume or overwrite):

@@ -72,12 +72,13 @@ class TrainingData:
         flux, ivar = np.empty((2, len(rows), self.grid.npix), np.float32)
         for index, path in enumerate(self.paths):
             here = np.flatnonzero(self.file[rows] == index)
-            wanted, which = np.unique(self.row[rows[here]], return_inverse=True)
+            asked = self.row[rows[here]]
+            wanted = np.unique(asked)
             for run in np.split(wanted, np.flatnonzero(np.diff(wanted) > RUN_LENGTH) + 1):
                 if not len(run):
                     continue
-                at = (wanted[which] >= run[0]) & (wanted[which] <= run[-1])
-                found = np.searchsorted(run, wanted[which][at])
+                at = (asked >= run[0]) & (asked <= run[-1])
+                found = np.searchsorted(run, asked[at])
                 run_flux, run_ivar = read_pixels(path, run, self.grid.npix)
                 flux[here[at]], ivar[here[at]] = run_flux[found], run_ivar[found]
         return flux, ivar

@@ -20,7 +20,7 @@ from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.model import Model
 from qnet.model.network import check_weights
-from qnet.objective import CLASSES, QSO_CLASSES
+from qnet.objective import CLASSES, is_quasar
 from qnet.postprocess.candidates import find_candidates
 from qnet.preprocess.normalisation import preprocess
 from qnet.preprocess.restframe import rest_frame
@@ -64,7 +64,7 @@ class RefineMaker:
         """A batch; X has shape (nspec, npooled, 2), the target is that of `refine_loss`."""
         flux, ivar = spectra.observed(self.augmentation, rng if training else None)
         z = data.z[rows]
-        quasar = np.isin(data.Y[rows].argmax(axis=1), QSO_CLASSES)
+        quasar = is_quasar(data.Y[rows])
         guess = z + draw_errors(rng, len(z), self.arch.max_dv) / SPEED_OF_LIGHT * (1 + z)
         if self.finder is not None:
             near = quasar & (rng.uniform(size=len(z)) < NEAR_FRACTION)
@@ -246,7 +246,7 @@ def _batches(
     spectra: TrainingData, arch: RefineArchitecture, settings: Settings, finder: Model | None
 ) -> tuple[Batches, Batches]:
     """The batches of training and of validation."""
-    quasar = np.isin(spectra.Y.argmax(axis=1), QSO_CLASSES)
+    quasar = is_quasar(spectra.Y)
     sides = list(split(spectra, settings.validation, settings.seed))
     quasars = [rows[quasar[rows]] for rows in sides]
     if not all(map(len, quasars)):

@@ -21,6 +21,10 @@ FRACTION = 0.14
 #: quasars against 26 %; Gibson et al. 2009: 6 to 15 % of BALs), and of these with FeII troughs.
 LOW_ION, IRON = 0.12, 0.15
 
+#: Excess reddening of quasars with broad absorption, of high ions only and of low ions too [mag]
+#: (Reichard et al. 2003, AJ 126, 2594, sect. 4: 0.023 and 0.077).
+EBV = (0.023, 0.077)
+
 #: Velocities over which the balnicity index counts [km/s], how deep [fraction of the continuum] and
 #: how wide [km/s] a trough must be (Weymann et al. 1991, ApJ 373, 23, appendix A).
 BI_RANGE, BI_DEPTH, BI_WIDTH = (3000.0, 25000.0), 0.9, 2000.0
@@ -126,6 +130,11 @@ def _ripples(rng: Generator, nrow: int, npix: int) -> FloatArray:
     weight = position - left
     weight = weight * weight * (3 - 2 * weight)
     return np.asarray(nodes[:, left] * (1 - weight) + nodes[:, left + 1] * weight)
+
+
+def draw_reddening(rng: Generator, troughs: Troughs) -> FloatArray:
+    """Draw the excess reddening E(B-V) [mag] of the quasars with broad absorption."""
+    return rng.exponential(np.where(troughs.low_ion, EBV[1], EBV[0]))
 
 
 def outflow_velocity() -> FloatArray:

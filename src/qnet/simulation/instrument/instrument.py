@@ -103,8 +103,7 @@ def make_instrument(survey: str) -> Instrument:
     R 2326 [5760. 7620.]
     Z 2881 [7520. 9824.]
     """
-    if survey not in SURVEYS:
-        raise InputError(f"survey must be one of {', '.join(SURVEYS)}, not {survey!r}")
+    check_survey(survey)
     if survey == "desi":
         detectors = (
             _desi("B", 3600.0, 2751, curves.DESI_B),
@@ -115,6 +114,12 @@ def make_instrument(survey: str) -> Instrument:
         return Instrument("desi", detectors, 0.7, (1.0, 2.0, 3.0, 4.0), (0.6, 0.2, 0.1, 0.1))
     detector = _sdss() if survey == "sdss" else _boss("boss", 3.5525, 4.0170)
     return Instrument(survey, (detector,), 1.0, (0.7, 1.0, 1.4), (0.3, 0.4, 0.3))
+
+
+def check_survey(survey: str) -> None:
+    """Raise InputError unless there is an instrument of the survey."""
+    if survey not in SURVEYS:
+        raise InputError(f"survey must be one of {', '.join(SURVEYS)}, not {survey!r}")
 
 
 def sky_lines(

@@ -30,10 +30,6 @@ WEAK_FRACTION, WEAK_FACTOR, WEAK_SCATTER = (0.02, 0.05), 0.15, 0.15
 #: lost in the observed r band: few such quasars stay in a sample that a magnitude limits.
 EBV_MEAN, RED_FRACTION, RED_MEAN, DUST_MOST = 0.012, 0.06, 0.25, 2.5
 
-#: Excess reddening of quasars with broad absorption, of high ions only and of low ions too [mag]
-#: (Reichard et al. 2003, AJ 126, 2594, sect. 4: 0.023 and 0.077).
-BAL_EBV = (0.023, 0.077)
-
 #: E(B-V) [mag] from which an object is called red.
 RED_EBV = 0.15
 
@@ -134,10 +130,10 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
     ebv = rng.exponential(EBV_MEAN, nspec)
     red = rng.random(nspec) < RED_FRACTION
     ebv += np.where(red, rng.exponential(RED_MEAN, nspec), 0.0)
-    ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, BAL_EBV[1], BAL_EBV[0]))
+    ebv[troughs.row] += bal.draw_reddening(rng, troughs)
     ebv = np.minimum(ebv, DUST_MOST / continuum.extinction(R_WAVE / (1 + z)))
     # The host is not behind the nucleus's dust; at least some of the nucleus must be left to see.
-    left = 10 ** (-0.4 * ebv * continuum.extinction(np.array(continuum.PIVOT)))
+    left = _light_left(ebv)
     bottom, top = NUCLEUS_LEAST
     most = 1 - (bottom + (top - bottom) * rng.beta(1.0, 3.0, nspec))
     of_host = np.minimum(ratio / (ratio + left), most)
@@ -160,6 +156,11 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
     return _Kinds(weak, double, narrow, ebv, emitters, of_host)
 
 
+def _light_left(ebv: FloatArray) -> FloatArray:
+    """Fraction of a nucleus's light that dust lets through at rest 5100 Angstrom."""
+    return np.asarray(10 ** (-0.4 * ebv * continuum.extinction(np.array(continuum.PIVOT))))
+
+
 def _light(
     rng: Generator, kinds: _Kinds, lines: emission.Broad, troughs: bal.Troughs
 ) -> tuple[Float32Array, FloatArray]:
@@ -178,8 +179,7 @@ def _light(
     narrow *= continuum.dimming(z, NARROW_DUST * kinds.ebv)
     broad += narrow
     broad *= power_law
-    left = 10 ** (-0.4 * kinds.ebv * continuum.extinction(np.array(continuum.PIVOT)))
-    ratio = left * kinds.host / (1 - kinds.host)
+    ratio = _light_left(kinds.ebv) * kinds.host / (1 - kinds.host)
     broad += _galaxies(rng, z, ratio)
     return broad, oiii
 

@@ -13,7 +13,7 @@ from qnet.simulation.absorption import bal
 from qnet.simulation.absorption.absorbers import sight_lines
 from qnet.simulation.cosmology import log_luminosity
 from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
-from qnet.simulation.quasars import continuum
+from qnet.simulation.quasars import continuum, parametric
 from qnet.simulation.template_files import TemplateSet
 
 #: Standard deviation of what each vector after the first adds to a template quasar, relative to the
@@ -68,10 +68,11 @@ def draw(
     troughs = bal.draw(rng, z, bal_fraction)
     # Few are red (as in `parametric`): the templates already hold the mean reddening.
     ebv = np.where(rng.uniform(size=count) < 0.1, rng.exponential(0.15, count), 0.0)
-    ebv = ebv + rng.exponential(0.012, count)
-    ebv[troughs.row] += rng.exponential(np.where(troughs.low_ion, 0.077, 0.023))
+    ebv = ebv + rng.exponential(parametric.EBV_MEAN, count)
+    ebv[troughs.row] += bal.draw_reddening(rng, troughs)
+    ebv = np.minimum(ebv, 0.6)
     bal.absorb(light, troughs, z)
-    light *= continuum.dimming(z, np.minimum(ebv, 0.6))
+    light *= continuum.dimming(z, ebv)
     flux = scale_to_r(positive(light), rmag)
     log_l1700 = log_luminosity(rmag, z, 1700.0)
     flux *= np.exp(-sight_lines(rng, z, log_l1700)[0])
@@ -82,7 +83,7 @@ def draw(
         "TRUESUBTYPE": np.where(absorbed["BAL_FLAG_VI"] == 1, "BAL", ""),
         **absorbed,
         "RMAG": rmag,
-        "EBV": np.minimum(ebv, 0.6),
+        "EBV": ebv,
         "LOG_L1700": log_l1700,
     }
     return Objects(flux, truth)

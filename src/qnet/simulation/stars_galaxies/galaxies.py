@@ -84,6 +84,11 @@ _GAS = (
 )  # fmt: skip
 
 
+#: Kinds with the line ratios of LINERs: gas in old galaxies is ionised by old stars (Cid Fernandes
+#: et al. 2011, MNRAS 413, 1687).
+_LINERS = ("LINER", "PASSIVE", "E+A")
+
+
 def make(rng: Generator, rmag: FloatArray) -> Objects:
     """Make galaxies of r magnitudes (AB), about 14 to 24; bright ones are near."""
     rmag = magnitudes(rmag)
@@ -102,7 +107,8 @@ def draw_redshifts(rng: Generator, rmag: FloatArray, subtype: StrArray, z_max: f
     """Redshifts, 0.0005 to `z_max`, at which galaxies of some kinds have their r magnitudes."""
     nodes = np.concatenate([np.geomspace(5e-4, 0.05, 60), np.linspace(0.051, z_max, 400)])
     modulus = 5 * np.log10(luminosity_distance(nodes) * 1e5)
-    absolute = _draw(rng, subtype, "magnitude")
+    mean, sigma = _pair(subtype, "magnitude")
+    absolute = mean + sigma * rng.standard_normal(len(subtype))
     z = np.empty(len(rmag))
     for name, kind in KINDS.items():
         rows = subtype == name
@@ -153,7 +159,9 @@ def assemble(
     flux = broaden(shift(light, z), _draw(rng, subtype, "sigma"))
     width = _draw(rng, subtype, "fwhm")
     flux *= _gas_transmission(rng, subtype, z, gas_dust)
-    hbeta = np.exp(_draw(rng, subtype, "hbeta"))
+    median, dex = _pair(subtype, "hbeta")
+    scatter = dex * np.log(10.0) * np.clip(rng.standard_normal(len(z)), -3, 3)
+    hbeta = np.exp(np.log(median) + scatter)
     nitrogen, oxygen = _ratios(rng, subtype)
     fluxes = _emission(rng, nitrogen, oxygen, subtype, gas_dust)
     _add_emission(rng, flux, fluxes, hbeta * level, z, width, subtype)
@@ -168,14 +176,16 @@ def assemble(
 
 
 def _draw(rng: Generator, subtype: StrArray, field: str) -> FloatArray:
-    """A property of each galaxy from the two numbers that its kind gives."""
-    first, second = np.array([getattr(KINDS[name], field) for name in subtype]).reshape(-1, 2).T
-    if field == "magnitude":
-        return np.asarray(first + second * rng.standard_normal(len(first)), dtype=np.float64)
-    if field == "hbeta":
-        scatter = second * np.log(10.0) * np.clip(rng.standard_normal(len(first)), -3, 3)
-        return np.asarray(np.log(first) + scatter, dtype=np.float64)
-    return np.asarray(first + (second - first) * rng.uniform(size=len(first)), dtype=np.float64)
+    """A property of each galaxy, drawn evenly between the two numbers that its kind gives."""
+    low, high = _pair(subtype, field)
+    return np.asarray(low + (high - low) * rng.uniform(size=len(low)), dtype=np.float64)
+
+
+def _pair(subtype: StrArray, field: str) -> tuple[FloatArray, FloatArray]:
+    """The two numbers that each galaxy's kind gives of a property."""
+    pairs = np.array([getattr(KINDS[name], field) for name in subtype], dtype=np.float64)
+    first, second = pairs.reshape(-1, 2).T
+    return first, second
 
 
 def _ratios(rng: Generator, subtype: StrArray) -> tuple[FloatArray, FloatArray]:
@@ -186,9 +196,7 @@ def _ratios(rng: Generator, subtype: StrArray) -> tuple[FloatArray, FloatArray]:
         (("SF", "STARBURST", "HII"), nebular.star_forming),
         (("COMPOSITE",), nebular.composite),
         (("SEYFERT2",), nebular.seyfert),
-        # Gas in old galaxies is ionised by old stars, with the ratios of LINERs (Cid Fernandes et
-        # al. 2011, MNRAS 413, 1687).
-        (("LINER", "PASSIVE", "E+A"), nebular.liner),
+        (_LINERS, nebular.liner),
     ):
         rows = np.isin(subtype, names)
         oxygen[rows] = draw(rng, nitrogen[rows])
@@ -203,7 +211,7 @@ def _emission(
     gas_dust: FloatArray,
 ) -> FloatArray:
     """Line fluxes against Hbeta behind dust, shape (nspec, nlines), order of WAVELENGTHS."""
-    liners = np.isin(subtype, ("LINER", "PASSIVE", "E+A"))
+    liners = np.isin(subtype, _LINERS)
     active = liners | (subtype == "SEYFERT2")
     fluxes = nebular.line_fluxes(rng, nitrogen, oxygen, active, liners)
     rest = np.array(list(nebular.WAVELENGTHS.values()))

@@ -6,10 +6,11 @@ expected.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import numbers
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -33,9 +34,38 @@ T = TypeVar("T")
 #: Ids that a message shows as examples.
 EXAMPLES = 3
 
+#: Characters of a value, or of another library's message, that a message shows.
+SHOWN = 160
+
+#: Characters of the longest message: the layouts that are known take about 1200.
+LONGEST = 1500
+
+
+def shorten(text: object, most: int = SHOWN) -> str:
+    """Text in one line, control characters escaped, its middle left out where it is long."""
+    line = str(text)
+    if not line.isprintable():
+        line = " ".join(part.strip() for part in line.splitlines() if part.strip())
+        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    tail = most // 4
+    return line if len(line) <= most else f"{line[: most - tail - 5]} ... {line[-tail:]}"
+
+
+def shown(value: object, most: int = SHOWN) -> str:
+    """A value as messages quote it: its repr, shortened; its type where it has no repr."""
+    try:
+        return shorten(repr(value), most)
+    except Exception:  # noqa: BLE001 - the objects of others raise anything
+        return f"an object of type {type(value).__name__}"
+
+
+def _short(args: tuple[object, ...]) -> tuple[object, ...]:
+    """Arguments of an error or warning with its text in one line of limited length."""
+    return tuple(shorten(x, LONGEST) if isinstance(x, str) else x for x in args)
+
 
 class QnetError(Exception):
-    """Base class of all errors that qnet raises.
+    """Base class of all errors that qnet raises; the message is one line of limited length.
 
     Examples
     --------
@@ -46,6 +76,9 @@ class QnetError(Exception):
     ...     print(type(error).__name__)
     MissingFileError
     """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*_short(args))
 
 
 class InputError(QnetError, ValueError):
@@ -152,6 +185,9 @@ class QnetWarning(UserWarning):
     ...     warnings.simplefilter("ignore", qnet.QnetWarning)  # silences qnet alone
     """
 
+    def __init__(self, *args: object) -> None:
+        super().__init__(*_short(args))
+
 
 class Failure(NamedTuple):
     """An input that failed in a run over many files.
@@ -212,6 +248,31 @@ def check_whole(name: str, value: Any, least: int | None = None) -> None:
         raise InputError(f"{name} must be at least {least}, not {value!r}")
 
 
+def reason(error: BaseException) -> str:
+    """First line of another library's error, with its type unless that is the system's."""
+    lines = [line for line in map(shorten, str(error).splitlines()) if line]
+    kind = type(error).__name__
+    if not lines:
+        return kind
+    return lines[0] if isinstance(error, OSError) else f"{kind}: {lines[0]}"
+
+
+@contextlib.contextmanager
+def library_faults(
+    path: object, fault: str = "cannot be read", *, kind: type[FileError] = FileError
+) -> Iterator[None]:
+    """Turn whatever a library raises on a file into a FileError: `path: fault (reason)`."""
+    try:
+        yield
+    except (QnetError, QnetWarning):
+        raise
+    except MemoryError as error:
+        raise kind(f"{path}: is too large for this machine's memory") from error
+    except Exception as error:  # a library may raise anything on a damaged file
+        logger.debug("error of a library in %s", path, exc_info=True)
+        raise kind(f"{path}: {fault} ({reason(error)})") from error
+
+
 def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:
     """Result of `work` on a file, or the error why it failed; and the messages of its warnings.
 
@@ -222,14 +283,9 @@ def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", QnetWarning)
         try:
-            result = work()
-        except QnetError as error:
+            with library_faults(path, f"cannot be {done}"):
+                result = work()
+        except QnetError as error:  # one file must not end a run over many
             result = error
-        except MemoryError:
-            result = FileError(f"{path}: is too large for this machine's memory")
-        except Exception as error:  # one file must not end a run over many
-            logger.debug("unexpected error in %s", path, exc_info=True)
-            result = FileError(f"{path}: cannot be {done} ({type(error).__name__}: {error})")
-            result.__cause__ = error
     # Each block of rows may give the same warning.
     return result, list(dict.fromkeys(str(warning.message) for warning in caught))

@@ -12,7 +12,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import Column
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, library_faults
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
@@ -150,10 +150,8 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
     from astropy.table import Table
 
     file = check_input(path, what)
-    try:
+    with library_faults(path, f"cannot be read as {what} in {kind}"):
         table = Table.read(file, format=_ASTROPY_FORMATS[kind])
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise FileError(f"{path}: cannot be read as {what} in {kind} ({error})") from error
     # Empty text comes back masked.
     for name in table.colnames:
         kind_of = getattr(getattr(table[name], "dtype", None), "kind", "")

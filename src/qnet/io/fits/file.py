@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Self
 
 import fitsio
 import numpy as np
 
 from qnet.core.arrays import AnyArray, IntArray
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, library_faults
 from qnet.core.files import PathLike, check_input
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
@@ -21,19 +21,7 @@ from qnet.io.fits.scaling import (
     without_blanks,
     without_nulls,
 )
-from qnet.io.fits.structure import check_structure, plain_name
-
-#: What fitsio and its C library raise on a damaged file.
-_FITS_FAULTS = (
-    OSError,
-    ValueError,
-    RuntimeError,
-    MemoryError,
-    TypeError,
-    KeyError,
-    IndexError,
-    getattr(fitsio, "FITSFormatError", OSError),
-)
+from qnet.io.fits.structure import NO_FITS, check_structure, plain_name
 
 #: Cards of the empty first HDU that precedes a compressed primary image.
 _SHELL_CARDS = frozenset(
@@ -49,14 +37,9 @@ class FitsFile:
         self._structure = check_structure(self.path)
         self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._raw: io.FileIO | None = None
-        try:
-            with plain_name(self.path) as name:
-                self._fits = fitsio.FITS(name)
-                self._hdus = list(self._fits)
-        except _FITS_FAULTS as error:
-            raise FileError(
-                f"{self.path}: cannot be read as FITS ({_reason(error)}); is it whole?"
-            ) from error
+        with library_faults(self.path, NO_FITS), plain_name(self.path) as name:
+            self._fits = fitsio.FITS(name)
+            self._hdus = list(self._fits)
         if (found := len(self._hdus)) != (count := len(self._structure)):
             self.close()
             raise FileError(
@@ -262,15 +245,9 @@ class FitsFile:
     def _label(key: str | int) -> str:
         return key if isinstance(key, str) else f"number {key}"
 
-    @contextlib.contextmanager
-    def _faults(self, key: str | int) -> Iterator[None]:
-        """Turn errors of fitsio into one that names the file and the HDU."""
-        try:
-            yield
-        except _FITS_FAULTS as error:
-            raise FileError(
-                f"{self.path}: HDU {self._label(key)} is damaged or cut short ({_reason(error)})"
-            ) from error
+    def _faults(self, key: str | int) -> AbstractContextManager[None]:
+        """Turn errors of fitsio and astropy into one that names the file and the HDU."""
+        return library_faults(self.path, f"HDU {self._label(key)} is damaged or cut short")
 
     def _drop_fpack_shell(self) -> None:
         """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
@@ -301,9 +278,3 @@ def _shorten(names: list[str], most: int = 12) -> str:
     """Names joined by commas, the first few of many."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _reason(error: BaseException) -> str:
-    """First line of an error of the C library."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

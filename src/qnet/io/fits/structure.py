@@ -8,12 +8,11 @@ import math
 import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, library_faults
 
 _Stream = BinaryIO | gzip.GzipFile
 
@@ -22,6 +21,9 @@ _GZIP = b"\x1f\x8b"
 
 #: FITS files come in blocks of this many bytes, headers in cards of 80.
 _BLOCK, _CARD = 2880, 80
+
+#: What is wrong with a file that the libraries cannot read.
+NO_FITS = "cannot be read as FITS, is it whole?"
 
 #: No file is larger than this.
 _LARGEST = 1 << 60
@@ -52,13 +54,10 @@ def check_structure(path: Path) -> list[Hdu]:
         if plain.read(len(_GZIP)) != _GZIP:
             plain.seek(0)
             return _walk(plain, path)
-    try:
-        with gzip.open(path, "rb") as stream:
-            hdus = _walk(stream, path)
-            while stream.read(1 << 20):  # to the checksum at its end
-                pass
-    except (EOFError, OSError, zlib.error) as error:
-        raise FileError(f"{path}: cannot be read as FITS ({error}); is it whole?") from error
+    with library_faults(path, NO_FITS), gzip.open(path, "rb") as stream:
+        hdus = _walk(stream, path)
+        while stream.read(1 << 20):  # to the checksum at its end
+            pass
     return [Hdu(hdu.cards, None) for hdu in hdus]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray
-from qnet.core.errors import InputError
+from qnet.core.arrays import FloatArray, as_floats
+from qnet.core.errors import InputError, check_finite, check_text, shown
 
 __all__ = [
     "QUASARNET_LINES",
@@ -104,14 +105,35 @@ def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = No
     >>> rest_wavelengths(["LYA", "CIV(1548)"])
     array([1215.67  , 1548.2049])
     """
-    if isinstance(lines, str):
-        raise InputError(f"lines must be a list of line names, not the string {lines!r}")
-    table = absorber_IGM if rest is None else rest
-    names = list(lines)
+    table = absorber_IGM if rest is None else as_rest(rest)
+    names = as_names("lines", lines)
     unknown = [name for name in names if name not in table]
     if unknown:
         raise InputError(f"unknown line name(s) {unknown}: the legal ones are {sorted(table)}")
     return np.array([table[name] for name in names], dtype=np.float64)
+
+
+def as_names(what: str, names: object) -> tuple[str, ...]:
+    """The argument named `what` as a tuple of line names; InputError where it is none."""
+    if isinstance(names, str):
+        raise InputError(f"{what} must be a list of line names, not the string {names!r}")
+    try:
+        found: tuple[Any, ...] = tuple(names)  # type: ignore[arg-type]
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{what} must be a list of line names, not {shown(names)}") from error
+    for name in found:
+        check_text(f"a name in {what}", name)
+    return found
+
+
+def as_rest(rest: object) -> Mapping[str, float]:
+    """The argument `rest`; InputError where it is no mapping of names to wavelengths."""
+    if not isinstance(rest, Mapping):
+        raise InputError(f"rest must map names of lines to wavelengths, not {shown(rest)}")
+    for name, value in rest.items():
+        check_text("a name in rest", name)
+        check_finite(f"rest[{name!r}] [Angstrom]", value, above=0)
+    return rest
 
 
 def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
@@ -139,7 +161,7 @@ def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
     >>> air_to_vacuum([6562.8]).round(2)
     array([6564.61])
     """
-    air = np.asarray(wave, dtype=np.float64)
+    air = as_floats("wave", wave, unit="Angstrom")
     if (air < _SHORTEST).any():
         raise InputError(
             f"wavelengths in air must be in Angstrom and above {_SHORTEST:g}, not {air.min():g}; "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 import qnet
 from catalogues import (
@@ -20,6 +22,7 @@ from catalogues import (
 from qnet import evaluate
 from qnet.core.errors import FileError, InputError
 from qnet.evaluation import Options, bootstrap, compare, wilson
+from qnet.evaluation.catalogues import result_of_table
 from qnet.evaluation.metric import DEFINITIONS, nmad
 from qnet.io.truth import read_truth_columns
 from qnet.lines import SPEED_OF_LIGHT
@@ -241,16 +244,25 @@ def test_rules_that_cannot_be():
         ({"c_threshold": 1.5}, r"c_threshold must be in 0 \.\. 1, not 1\.5"),
         ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
         ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
-        ({"z_lim": float("nan")}, "z_lim must be a redshift, not nan"),
+        ({"z_lim": float("nan")}, "z_lim must be finite, not nan"),
         ({"c_threshold": 0.5, "p_threshold": 0.5}, "choose one criterion"),
-        ({"dv_max": 0.0}, "dv_max must be a positive velocity"),
-        ({"dv_max": float("inf")}, "dv_max must be a positive velocity"),
+        ({"dv_max": 0.0}, r"dv_max \[km/s\] must be finite and above 0, not 0\.0"),
+        ({"dv_max": float("inf")}, r"dv_max \[km/s\] must be finite and above 0, not inf"),
         ({"seed": -1}, "seed must be at least 0, not -1"),
         ({"level": 1.0}, "level must be between 0 and 1"),
         ({"nboot": 0}, "nboot must be at least 1"),
+        *(
+            ({name: "0.5"}, rf"{name}.* must be a (whole )?number, not '0\.5'")
+            for name in ("c_threshold", "p_threshold", "min_lines", "dv_max", "z_lim", "level")
+        ),
+        ({"nboot": True}, "nboot must be a whole number, not True"),
     ):
         with pytest.raises(InputError, match=message):
             Options(**options)
+    with pytest.raises(InputError, match="need_zwarn must be True or False, not 'no'"):
+        evaluate(bare, truth, need_zwarn="no")
+    with pytest.raises(InputError, match=r"unknown option\(s\) \['dv'\]: the legal ones are"):
+        compare([bare], truth, dv=1.0)
     with pytest.raises(InputError, match="made: has no rows to evaluate"):
         evaluate(bare.select(np.zeros(len(bare), dtype=bool)), truth)
     found = evaluate(bare, truth)
@@ -258,6 +270,100 @@ def test_rules_that_cannot_be():
         found.metric("purity", "nowhere")
     with pytest.raises(InputError, match=r"Y \(6, 5\)"):
         qnet.evaluation.purity_completeness(lines.c_lines[:6].T, np.ones(5), np.ones((6, 5)), 1)
+
+
+@pytest.mark.parametrize(
+    ("columns", "cards", "message"),
+    [
+        ({}, {"MINLINES": "nan"}, "made: card MINLINES holds 'nan', not a number"),
+        ({}, {"MINLINES": "inf"}, "made: card MINLINES holds 'inf', not a number"),
+        ({}, {"MINLINES": 2.5}, r"made: card MINLINES holds 2\.5, but a number of lines"),
+        ({}, {"MINLINES": 0}, "made: card MINLINES holds 0, but a number of lines"),
+        ({}, {"CTHRESH": "nan"}, "made: card CTHRESH holds 'nan', not a number"),
+        ({"Z_LINES": 5}, {}, "made: C_LINES is of 6 lines, but Z_LINES of 5"),
+        ({"C_LINES": 1}, {}, "made: C_LINES is of 1 lines, but Z_LINES of 6"),
+        ({}, {f"LINE{n}": "LYA" for n in range(7)}, "name 7 lines, but C_LINES and Z_LINES are of"),
+        ({}, {"LINE0": "LYA"}, "name 1 lines, but C_LINES and Z_LINES are of 6"),
+    ],
+)
+def test_a_header_and_columns_that_contradict_one_another(columns, cards, message):
+    truth, _ = ten()
+    shapes = {"C_LINES": 6, "Z_LINES": 6} | columns
+    lines = {name: np.ones((2, count)) for name, count in shapes.items()}
+    rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]} | lines)
+    rows.meta |= cards
+    with pytest.raises(FileError, match=message):
+        evaluate(result_of_table(rows, name="made"), truth)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"z_lines": np.ones((10, 5))}, r"z_lines has shape \(10, 5\), but \(10, 6\) was expected"),
+        ({"c_lines": np.ones((9, 6))}, r"c_lines has shape \(9, 6\), but \(10, 6\) was expected"),
+        ({"c_lines": np.ones(10)}, "c_lines must be an array of 2 dimension"),
+        ({"lines": "LYA"}, "lines must be a list of line names, not the string 'LYA'"),
+        ({"is_qso": np.ones(10)}, "is_qso must hold booleans, not type float64"),
+        ({"snr": np.ones(3)}, r"snr has shape \(3,\), but \(10,\) was expected"),
+        ({"targetid": None}, "targetid must hold integers, not type object"),
+        ({"min_lines": 0}, "min_lines must be at least 1, not 0"),
+    ],
+)
+def test_a_result_whose_arrays_do_not_go_together(changes, message):
+    _, result = mock_survey(10)
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(result, **changes)
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1e300, -1e300])
+def test_wild_numbers_are_wrong_and_change_no_other_row(tmp_path, wild):
+    """Of a catalogue of two quasars one number is wild, in each column and in the truth."""
+    rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 1.0], "IS_QSO": [True, True]})
+    truth = Table({"TARGETID": [1, 2], "TRUEZ": [1.0, 1.0], "TRUESPECTYPE": ["QSO", "QSO"]})
+    truth["RMAG"], truth["MAG"], truth["SNR"] = [20.5, wild], [wild, 19.5], [wild, 3.0]
+    truth.write(tmp_path / "truth.fits")
+    bad = evaluate(rows, tmp_path / "truth.fits")
+    assert value(bad, "completeness", "20 <= RMAG < 21") == (1.0, 1)
+    assert value(bad, "completeness", "19 <= MAG < 20") == (1.0, 1)
+    assert sum("MAG" in metric.where for metric in bad.metrics) == 6
+    rows["P_QSO"], rows["SNR"] = [0.95, wild], [wild, 1.0]
+    rows["C_LINES"] = rows["Z_LINES"] = np.array([[1.0] * 6, [wild] * 6])
+    rows["ZBEST"] = [1.0, wild]
+    bad = evaluate(rows, tmp_path / "truth.fits")
+    assert value(bad, "completeness") == (0.5, 2)
+    records = {1: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0), 2: qnet.io.TruthRecord(wild, 3, 3, 0, 0)}
+    evaluation = evaluate(rows, records)
+    assert value(evaluation, "completeness") == (1.0, 1) if np.isnan(wild) else (0.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("truth", "message"),
+    [
+        ({}, "truth is empty"),
+        (None, "truth must be a path or several, not None"),
+        ([5], "truth must be a path, not 5"),
+        ({1: None}, r"truth\[1\] must be a TruthRecord, not a NoneType"),
+        ({"1": qnet.io.TruthRecord(1.0, 3, 3, 0, 0)}, "an id of the truth must be a whole number"),
+        ({2**70: qnet.io.TruthRecord(1.0, 3, 3, 0, 0)}, "an id of the truth must be at most"),
+        ({1: qnet.io.TruthRecord("QSO", 3, 3, 0, 0)}, "a record of the truth is not of numbers"),
+    ],
+)
+def test_truth_that_is_none(truth, message):
+    _, result = ten()
+    with pytest.raises(InputError, match=message):
+        evaluate(result, truth)
+
+
+def test_tables_without_rows(tmp_path):
+    truth, result = ten()
+    none = Table({"TARGETID": np.zeros(0, int), "TRUEZ": [], "TRUESPECTYPE": np.zeros(0, "U3")})
+    for name in ("empty.fits", "empty.csv"):
+        none.write(tmp_path / name)
+        with pytest.raises(InputError, match="truth is empty: no object with an id was found"):
+            evaluate(result, tmp_path / name)
+    rows = Table({"TARGETID": np.zeros(0, int), "ZBEST": [], "IS_QSO": np.zeros(0, bool)})
+    with pytest.raises(InputError, match="catalogue: has no rows to evaluate"):
+        evaluate(rows, truth)
 
 
 def test_rows_that_are_never_quasars():

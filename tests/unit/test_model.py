@@ -82,7 +82,13 @@ def test_every_pixel_of_a_row_counts(small_model, X, value, pixel):
         ((443,), {}, r"X has shape \(443,\)"),
         ((4, 443, 2), {}, r"X has shape \(4, 443, 2\)"),
         ((4, 443), {"batch_size": 0}, "batch_size must be at least 1, not 0"),
-        ((4, 443), {"dtype": "f2"}, "dtype must be float32 or float64, not float16"),
+        ((4, 443), {"dtype": "f2"}, "dtype must be float32 or float64, not 'f2'"),
+        ((4, 443), {"dtype": "foo"}, "dtype must be float32 or float64, not 'foo'"),
+        ((4, 443), {"dtype": None}, "dtype must be float32 or float64, not None"),
+        ((4, 443), {"batch_size": 2.5}, r"batch_size must be a whole number, not 2\.5"),
+        ((4, 443), {"batch_size": True}, "batch_size must be a whole number, not True"),
+        ((4, 443), {"threads": True}, "threads must be a whole number, not True"),
+        ((4, 443), {"verbose": "yes"}, "verbose must be a whole number, not 'yes'"),
     ],
 )
 def test_input_of_the_wrong_shape(small_model, shape, options, message):

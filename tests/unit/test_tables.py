@@ -88,3 +88,12 @@ def test_any_target_column_will_do_and_one_is_needed():
         InputError, match="have no target column: expected one of DESI_TARGET, SV1_DE"
     ):
         is_qso_target({"TARGETID": np.array([1])})
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, True, None, "9", np.array([1, 2]), np.ma.masked])
+def test_names_of_what_is_no_value(value):
+    """A negative number has all bits set, in two's complement: it would have every name."""
+    with pytest.raises(InputError, match=r"value must be (at least 0|a whole number), not"):
+        flag_names(value)
+    with pytest.raises(InputError, match=r"flag must be (one bit of QN_FLAG|a whole number), not"):
+        describe(value)

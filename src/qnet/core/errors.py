@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import numbers
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -227,10 +228,29 @@ def with_source(error: Exception, source: str) -> str:
     return message if not source or message.startswith(source) else f"{source}: {message}"
 
 
+def type_name(value: object) -> str:
+    """Type of a value for messages, with its module unless it is one of Python's own."""
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
 def check_number(name: str, value: Any) -> None:
-    """Raise InputError unless a value is a number."""
-    if not isinstance(value, numbers.Real):
-        raise InputError(f"{name} must be a number, not {value!r}")
+    """Raise InputError unless a value is a number that a float can hold; True is none."""
+    try:
+        legal = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        legal = legal and isinstance(float(value), float)
+    except OverflowError:
+        legal = False
+    if not legal:
+        raise InputError(f"{name} must be a number, not {shown(value)}")
+
+
+def check_finite(name: str, value: Any, *, above: float | None = None) -> None:
+    """Raise InputError unless a value is a finite number, above a limit if that is given."""
+    check_number(name, value)
+    if not math.isfinite(value) or (above is not None and value <= above):
+        limit = "finite" if above is None else f"finite and above {above:g}"
+        raise InputError(f"{name} must be {limit}, not {value!r}")
 
 
 def check_fraction(name: str, value: Any) -> None:
@@ -240,12 +260,43 @@ def check_fraction(name: str, value: Any) -> None:
         raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
 
 
-def check_whole(name: str, value: Any, least: int | None = None) -> None:
-    """Raise InputError unless a value is a whole number, at least `least` if that is given."""
-    if not isinstance(value, numbers.Integral):
-        raise InputError(f"{name} must be a whole number, not {value!r}")
-    if least is not None and value < least:
-        raise InputError(f"{name} must be at least {least}, not {value!r}")
+def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> None:
+    """Raise InputError unless a value is a whole number (True is none), within limits if given."""
+    if type(value) is bool or not isinstance(value, numbers.Integral):
+        raise InputError(f"{name} must be a whole number, not {shown(value)}")
+    if least is not None and int(value) < least:
+        raise InputError(f"{name} must be at least {least}, not {shown(value)}")
+    if most is not None and int(value) > most:
+        raise InputError(f"{name} must be at most {most}, not {shown(value)}")
+
+
+def check_choice(name: str, value: Any, legal: Iterable[str]) -> None:
+    """Raise InputError unless a value is one of some words."""
+    words = list(legal)
+    if not isinstance(value, str) or value not in words:
+        raise InputError(f"{name} must be one of {', '.join(words)}, not {shown(value)}")
+
+
+def check_text(name: str, value: Any) -> None:
+    """Raise InputError unless a value is text."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be text, not {shown(value)}")
+
+
+def check_bools(**options: Any) -> None:
+    """Raise InputError unless each option is true or false: a bool of Python or NumPy, 0 or 1."""
+    for name, value in options.items():
+        # By its name: importing NumPy for its bool would slow down the command.
+        is_bool = type(value).__name__ in ("bool", "bool_")
+        if not is_bool and not (type(value) is int and value in (0, 1)):
+            raise InputError(f"{name} must be True or False, not {shown(value)}")
+
+
+def check_type(name: str, value: Any, expected: type[T], or_else: str = "") -> T:
+    """The value; InputError unless it is an object of a class."""
+    if not isinstance(value, expected):
+        raise InputError(f"{name} must be a {expected.__name__}{or_else}, not a {type_name(value)}")
+    return value
 
 
 def reason(error: BaseException) -> str:

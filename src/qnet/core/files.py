@@ -6,10 +6,17 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from qnet.core.errors import FileError, InputError, MissingFileError, OutputExistsError, QnetError
+from qnet.core.errors import (
+    FileError,
+    InputError,
+    MissingFileError,
+    OutputExistsError,
+    QnetError,
+    shown,
+)
 
 PathLike = str | os.PathLike[str]
 
@@ -91,9 +98,18 @@ def sha256(path: PathLike) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def as_paths(paths: PathLike | Sequence[PathLike]) -> list[PathLike]:
-    """One path or several, as a list."""
-    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+def as_paths(paths: PathLike | Iterable[PathLike], what: str = "path") -> list[PathLike]:
+    """One path or several, as a list; InputError where the argument named `what` is neither."""
+    if isinstance(paths, (str, os.PathLike)):
+        as_path(paths, what)
+        return [paths]
+    try:
+        given = list(paths)
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{what} must be a path or several, not {shown(paths)}") from error
+    for path in given:
+        as_path(path, what)
+    return given
 
 
 def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
@@ -111,8 +127,11 @@ def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
 def as_path(path: object, what: str) -> Path:
     """The argument named `what` as a path; InputError where it is none."""
     if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"{what} must be a path, not {type(path).__name__}")
-    return Path(os.fsdecode(path))
+        raise InputError(f"{what} must be a path, not {shown(path)}")
+    try:
+        return Path(os.fsdecode(path))
+    except Exception as error:  # as in `as_paths`
+        raise InputError(f"{what} must be a path, not {shown(path)}") from error
 
 
 def _sync_folder(folder: Path) -> None:

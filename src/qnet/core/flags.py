@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_whole, shown
 
 __all__ = ["QNFlag", "describe", "flag_names"]
 
@@ -128,10 +128,11 @@ def describe(flag: QNFlag) -> str:
     >>> describe(QNFlag.SPARSE)
     'under 0.5 of the grid pixels have weight'
     """
+    check_whole("flag", flag)
     for member in QNFlag:
         if member == flag:
             return member.meaning
-    raise InputError(f"flag must be one bit of QN_FLAG, not {flag!r}")
+    raise InputError(f"flag must be one bit of QN_FLAG, not {shown(flag)}")
 
 
 def flag_names(value: int) -> list[str]:
@@ -147,10 +148,16 @@ def flag_names(value: int) -> list[str]:
     list of str
         Names, lowest bit first; bits that qnet does not know are left out.
 
+    Raises
+    ------
+    InputError
+        The value is no whole number, or negative: an array has to be taken row by row.
+
     Examples
     --------
     >>> import qnet
     >>> qnet.flag_names(9)
     ['NODATA', 'SPARSE']
     """
+    check_whole("value", value, least=0)
     return [str(flag.name) for flag in QNFlag if int(value) & flag]

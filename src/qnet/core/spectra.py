@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, as_rows
 from qnet.core.errors import InputError
 from qnet.core.flags import QNFlag
 
@@ -78,7 +78,7 @@ class Camera:
 
     def select(self, rows: npt.ArrayLike) -> Camera:
         """The camera of some rows: indices, or a boolean mask of shape (nspec,)."""
-        rows = np.asarray(rows)
+        rows = as_rows(rows, len(self.flux))
         wave = self.wave if self.wave.ndim == 1 else self.wave[rows]
         return Camera(self.name, wave, self.flux[rows], self.ivar[rows], self.edges)
 
@@ -188,16 +188,7 @@ class Spectra:
 
         InputError is raised where a row is out of range, or a mask of another length.
         """
-        index = np.asarray(rows)
-        if index.size == 0:
-            index = index.astype(np.int64)
-        if index.dtype == bool and index.shape == (len(self),):
-            index = np.flatnonzero(index)
-        inside = (index >= -len(self)) & (index < len(self)) if index.dtype.kind in "iu" else None
-        if inside is None or index.ndim != 1 or not inside.all():
-            raise InputError(
-                f"rows must be in 0 .. {len(self) - 1}, or {len(self)} booleans, not {rows!r}"
-            )
+        index = as_rows(rows, len(self))
         return dataclasses.replace(
             self,
             cameras=tuple(camera.select(index) for camera in self.cameras),

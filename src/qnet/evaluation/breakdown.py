@@ -18,6 +18,9 @@ from qnet.objective import CLASSES
 #: Edges of the bins of signal-to-noise; below the first and above the last are bins too.
 SNR_EDGES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 
+#: A magnitude beyond this, of either sign, is none: it is in no bin.
+LARGEST_MAGNITUDE = 100.0
+
 #: Definition of the table of classes.
 CLASS_CONFUSION = (
     "rows by true class and by what they are called: no quasar, or a quasar with ZBEST below or "
@@ -93,8 +96,11 @@ def by_brightness(sample: Sample, options: Options) -> Iterator[Metric]:
     """Completeness and purity by the truth's magnitudes, and by its S/N, else the catalogue's."""
     for name in ("RMAG", "MAG"):
         values = sample.columns.get(name)
-        if values is not None and np.isfinite(values).any():
-            low, high = np.floor(np.nanmin(values)), np.floor(np.nanmax(values)) + 1
+        if values is None:
+            continue
+        known = values[np.abs(values) <= LARGEST_MAGNITUDE]
+        if known.size:
+            low, high = np.floor(known.min()), np.floor(known.max()) + 1
             edges, true = np.arange(low, high + 1), (name, values)
             yield from _by_value(sample, options, f"by {name}", edges, true, true)
     snr = sample.columns.get("SNR", sample.result.snr)

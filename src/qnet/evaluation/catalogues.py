@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray
-from qnet.core.errors import FileError, InputError
+from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray, as_numbers, as_rows
+from qnet.core.errors import (
+    FileError,
+    InputError,
+    check_bools,
+    check_number,
+    check_text,
+    check_whole,
+    shown,
+    type_name,
+)
 from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import find_format
-from qnet.lines import QUASARNET_LINES, absorber_IGM
+from qnet.lines import QUASARNET_LINES, absorber_IGM, as_names
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
 if TYPE_CHECKING:
@@ -29,6 +40,15 @@ PROB_THRESHOLD = 0.5
 
 #: Lines of DESI's afterburner, in the order of QUASARNET_LINES, as its columns C_* name them.
 _DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
+
+
+#: Kinds, dimensions and type of the arrays of a `Result`.
+_ARRAYS: Mapping[str, tuple[str, int, type[np.generic]]] = {
+    "targetid": ("iu", 1, np.int64),
+    **dict.fromkeys(("zbest", "score", "snr"), ("fiu", 1, np.float64)),
+    **dict.fromkeys(("is_qso", "never_qso", "is_bal"), ("b", 1, np.bool_)),
+    **dict.fromkeys(("c_lines", "z_lines", "c_lines_bal"), ("fiu", 2, np.float64)),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,6 +85,11 @@ class Result:
     left_out : mapping of str to int
         Rows of the file that are not here, by reason.
 
+    Raises
+    ------
+    InputError
+        An array is not of the shape or type above.
+
     Examples
     --------
     >>> import numpy as np
@@ -95,11 +120,35 @@ class Result:
     min_lines: int = MIN_LINES
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("name", "kind", "criterion", "score_name"):
+            check_text(name, getattr(self, name))
+        object.__setattr__(self, "lines", as_names("lines", self.lines))
+        nspec = np.shape(self.targetid)[:1]
+        for field in dataclasses.fields(self):
+            if field.name not in _ARRAYS:
+                continue
+            kinds, ndim, dtype = _ARRAYS[field.name]
+            if (given := getattr(self, field.name)) is None and field.default is None:
+                continue
+            values = as_numbers(field.name, given, kinds=kinds, ndim=ndim)
+            of_lines = field.name in ("c_lines", "z_lines")
+            expected = (*nspec, len(self.lines)) if of_lines else (*nspec, *values.shape[1:])
+            if values.shape != expected:
+                raise InputError(
+                    f"{field.name} has shape {values.shape}, but {expected} was expected: a row "
+                    f"per targetid{', a column per line' if of_lines else ''}"
+                )
+            object.__setattr__(self, field.name, values.astype(dtype, copy=False))
+        check_number("c_threshold", self.c_threshold)
+        check_whole("min_lines", self.min_lines, least=1)
+
     def __len__(self) -> int:
         return len(self.targetid)
 
-    def select(self, rows: npt.NDArray[Any]) -> Result:
+    def select(self, rows: npt.ArrayLike) -> Result:
         """Some of the rows, by index or mask."""
+        rows = as_rows(rows, len(self))
         arrays = {
             field.name: getattr(self, field.name)[rows]
             for field in dataclasses.fields(self)
@@ -144,7 +193,10 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     >>> result.kind, result.is_qso
     ('qnet', array([ True, False]))
     """
-    path = as_path(path, "a catalogue")
+    path = as_path(path, "path")
+    check_bools(need_zwarn=need_zwarn)
+    if name is not None:
+        check_text("name", name)
     label = path.name if name is None else name
     if find_format(path) in ("fits", None):
         with FitsFile(path) as fits:
@@ -157,7 +209,7 @@ def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None 
     """The catalogue in a table that `qnet.classify` or `qnet.read_catalogue` returned."""
     if not hasattr(table, "colnames"):
         raise InputError(
-            f"a catalogue must be a path, a Result or an astropy Table, not {type(table).__name__}"
+            f"a catalogue must be a path, a Result or an astropy Table, not {type_name(table)}"
         )
     columns = {
         column.upper(): filled(table[column], column)
@@ -182,7 +234,11 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
     if score is not None and np.isnan(score).all():
         score = None
     c_lines = _lines_column(columns, "C_LINES", path)
-    lines, rest = _line_names(meta, 0 if c_lines is None else c_lines.shape[1], path)
+    z_lines = _lines_column(columns, "Z_LINES", path)
+    nlines = [values.shape[1] for values in (c_lines, z_lines) if values is not None]
+    if len(set(nlines)) > 1:
+        raise FileError(f"{path}: C_LINES is of {nlines[0]} lines, but Z_LINES of {nlines[1]}")
+    lines, rest = _line_names(meta, max(nlines, default=0), path)
     asked = (bits & QNFlag.NOT_TARGET) == 0
     result = Result(
         name=name,
@@ -197,12 +253,12 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         lines=lines,
         rest=rest,
         c_lines=c_lines,
-        z_lines=_lines_column(columns, "Z_LINES", path),
+        z_lines=z_lines,
         c_lines_bal=_lines_column(columns, "C_LINES_BAL", path),
         is_bal=bool_column(columns["IS_BAL"], "IS_BAL", path) if "IS_BAL" in columns else None,
         snr=_optional_column(columns, "SNR", path),
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
-        min_lines=int(_card_number(meta, "MINLINES", MIN_LINES, path)),
+        min_lines=_min_lines(meta, path),
         left_out={"NOT_TARGET": int((~asked).sum())},
     )
     return result.select(asked)
@@ -297,19 +353,38 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
 def _card_number(meta: Mapping[str, Any], key: str, default: float, path: Path) -> float:
     """A number of a catalogue's header."""
     try:
-        return float(meta.get(key, default))
-    except ValueError as error:
-        raise FileError(f"{path}: card {key} holds {meta[key]!r}, not a number") from error
+        number = float(meta.get(key, default))
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise FileError(f"{path}: card {key} holds {shown(meta[key])}, not a number")
+    return number
+
+
+def _min_lines(meta: Mapping[str, Any], path: Path) -> int:
+    """Number of lines that a quasar has, of a catalogue's header."""
+    number = _card_number(meta, "MINLINES", MIN_LINES, path)
+    if number < 1 or number != int(number):
+        raise FileError(
+            f"{path}: card MINLINES holds {meta['MINLINES']!r}, but a number of lines was expected"
+        )
+    return int(number)
 
 
 def _line_names(
     meta: Mapping[str, Any], nlines: int, path: Path
 ) -> tuple[tuple[str, ...], Mapping[str, float]]:
     """Names and rest wavelengths by the header; without, QuasarNET's where the number fits."""
-    if all(f"LINE{number}" in meta for number in range(nlines)):
+    named = next(number for number in itertools.count() if f"LINE{number}" not in meta)
+    if named and nlines and named != nlines:
+        raise FileError(
+            f"{path}: the cards LINE0 ... name {named} lines, but C_LINES and Z_LINES are of "
+            f"{nlines}"
+        )
+    if named == nlines:
         names = tuple(str(meta[f"LINE{number}"]) for number in range(nlines))
         wavelengths = {
-            line: _card_number(meta, f"REST{number}", absorber_IGM.get(line, np.nan), path)
+            line: _card_number(meta, f"REST{number}", absorber_IGM.get(line, 0.0), path)
             for number, line in enumerate(names)
             if f"REST{number}" in meta or line in absorber_IGM
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.core.errors import InputError, first_few
+from qnet.core.errors import InputError, check_bools, first_few, type_name
 from qnet.core.files import PathLike
 from qnet.evaluation.breakdown import (
     by_brightness,
@@ -90,6 +90,7 @@ def evaluate(
     (0.5, 0.5)
     """
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
+    check_bools(need_zwarn=need_zwarn)
     result = as_result(catalogue, need_zwarn=need_zwarn)
     if lacking := missing_for(result, options):
         raise InputError(f"{result.name}: {lacking}")
@@ -133,9 +134,15 @@ def compare(
     >>> [each.metric("purity").value for each in both.evaluations]
     [0.5, 1.0]
     """
+    legal = [field.name for field in dataclasses.fields(Options)]
+    if unknown := sorted(set(options) - set(legal)):
+        raise InputError(f"unknown option(s) {unknown}: the legal ones are {legal}")
     chosen = Options(**options)
+    check_bools(need_zwarn=need_zwarn)
     if isinstance(catalogues, (str, os.PathLike)):
         catalogues = [catalogues]
+    if not isinstance(catalogues, (list, tuple)):
+        raise InputError(f"catalogues must be a list of catalogues, not {type_name(catalogues)}")
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
@@ -162,6 +169,13 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
     """Everything about one catalogue."""
     if len(result) == 0:
         raise InputError(f"{result.name}: has no rows to evaluate")
+    # A catalogue may hold any number: what overflows is infinite, and no right redshift.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return _measure_rows(result, truth, options)
+
+
+def _measure_rows(result: Result, truth: Truth, options: Options) -> Evaluation:
+    """Everything about one catalogue with rows."""
     sample = match(result, truth, options)
     if len(sample) == 0:
         raise InputError(

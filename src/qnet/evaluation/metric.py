@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray
-from qnet.evaluation.options import TUTORIAL_SPEED_OF_LIGHT, Options
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers
+from qnet.core.errors import InputError, shown
+from qnet.evaluation.options import (
+    TUTORIAL_SPEED_OF_LIGHT,
+    Options,
+    check_bootstrap,
+    check_level,
+)
 
 #: Definitions by name, as text, JSON and documentation have them; the braces are filled from the
 #: options.
@@ -160,6 +166,11 @@ def wilson(
     low, high : ndarray of float64, shape of `n`
         NaN where n is 0.
 
+    Raises
+    ------
+    InputError
+        An argument is not of whole numbers, or not 0 <= k <= n, or level is not in 0 .. 1.
+
     Examples
     --------
     >>> from qnet.evaluation import wilson
@@ -169,7 +180,8 @@ def wilson(
     """
     from astropy.stats import binom_conf_interval
 
-    successes, trials = np.broadcast_arrays(np.asarray(k), np.asarray(n))
+    check_level(level)
+    successes, trials = _counts(k, n)
     low, high = np.full(trials.shape, np.nan), np.full(trials.shape, np.nan)
     some = trials > 0
     if some.any():
@@ -180,6 +192,19 @@ def wilson(
     low[some & (successes == 0)] = 0.0
     high[some & (successes == trials)] = 1.0
     return low, high
+
+
+def _counts(k: npt.ArrayLike, n: npt.ArrayLike) -> tuple[IntArray, IntArray]:
+    """Successes and trials, of one shape, checked."""
+    given = as_numbers("k", k, kinds="iu"), as_numbers("n", n, kinds="iu")
+    try:
+        successes, trials = np.broadcast_arrays(*given)
+    except ValueError:
+        shapes = " and ".join(str(array.shape) for array in given)
+        raise InputError(f"k and n must have the same shape, not {shapes}") from None
+    if (successes < 0).any() or (successes > trials).any():
+        raise InputError("k and n must be successes and trials: 0 <= k <= n")
+    return successes, trials
 
 
 def bootstrap(
@@ -209,6 +234,11 @@ def bootstrap(
     low, high : float
         NaN for samples of fewer than 2 rows.
 
+    Raises
+    ------
+    InputError
+        There is no sample, their lengths differ, or an option is not legal.
+
     Examples
     --------
     >>> import numpy as np
@@ -217,17 +247,33 @@ def bootstrap(
     >>> low < 50 < high
     True
     """
-    n = len(samples[0])
+    check_level(level)
+    check_bootstrap(nboot, seed)
+    arrays = [as_numbers(f"sample {at}", sample) for at, sample in enumerate(samples, start=1)]
+    n = _check_samples(statistic, arrays)
     if n < 2:
         return np.nan, np.nan
     rng = np.random.default_rng(seed)
     drawn = np.empty(nboot)
     for number in range(nboot):
         rows = rng.integers(0, n, n)
-        drawn[number] = statistic(*(sample[rows] for sample in samples))
+        drawn[number] = statistic(*(array[rows] for array in arrays))
     tail = 50.0 * (1 - level)
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def _check_samples(statistic: Any, arrays: Sequence[AnyArray]) -> int:
+    """Rows of the samples; InputError where they differ, or there is no function or no sample."""
+    if not callable(statistic):
+        raise InputError(f"statistic must be a function of arrays, not {shown(statistic)}")
+    lengths = {array.shape[:1] for array in arrays}
+    if len(lengths) != 1 or lengths == {()}:
+        raise InputError(
+            "samples must be one array or more of the same length, not of shapes "
+            f"{[array.shape for array in arrays]}"
+        )
+    return len(arrays[0])
 
 
 def nmad(values: FloatArray) -> float:

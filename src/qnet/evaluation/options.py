@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray
-from qnet.core.errors import InputError, check_fraction, check_whole
+from qnet.core.arrays import BoolArray, FloatArray, as_floats
+from qnet.core.errors import InputError, check_finite, check_fraction, check_whole
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.evaluation.catalogues import Result
 from qnet.io.training_data import Z_LIM
@@ -26,6 +25,9 @@ DV_MAX = DISAGREE_VELOCITY
 
 #: Velocities [km/s] beyond which a redshift is an outlier, in the statistics of dv.
 OUTLIER_VELOCITIES = (3000.0, 6000.0)
+
+#: Most bootstrap samples: beyond, their intervals change by less than is printed.
+MOST_SAMPLES = 1_000_000
 
 #: Edges of the redshift bins, of which the limit between the quasar classes is one.
 Z_EDGES = (0.0, 0.5, 1.0, 1.5, Z_LIM, 2.5, 3.0, 3.5, 4.0, 5.0, 7.0)
@@ -76,19 +78,16 @@ class Options:
         for name in ("c_threshold", "p_threshold"):
             if getattr(self, name) is not None:
                 check_fraction(name, getattr(self, name))
-        for name, least in (("min_lines", 1), ("nboot", 1), ("seed", 0)):
-            if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), least)
+        if self.min_lines is not None:
+            check_whole("min_lines", self.min_lines, least=1)
+        check_bootstrap(self.nboot, self.seed)
         if self.p_threshold is not None and self.uses_lines:
             raise InputError(
                 "p_threshold cannot be given with c_threshold or min_lines: choose one criterion"
             )
-        if not math.isfinite(self.z_lim):
-            raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
-        if not (math.isfinite(self.dv_max) and self.dv_max > 0):
-            raise InputError(f"dv_max must be a positive velocity in km/s, not {self.dv_max!r}")
-        if not 0 < self.level < 1:
-            raise InputError(f"level must be between 0 and 1, not {self.level!r}")
+        check_finite("z_lim", self.z_lim)
+        check_finite("dv_max [km/s]", self.dv_max, above=0)
+        check_level(self.level)
 
     @property
     def uses_lines(self) -> bool:
@@ -96,14 +95,27 @@ class Options:
         return self.c_threshold is not None or self.min_lines is not None
 
 
-def is_right(zbest: FloatArray, z: FloatArray, dv_max: float = DV_MAX) -> BoolArray:
+def check_level(level: float) -> None:
+    """Raise InputError unless a confidence level is above 0 and below 1."""
+    check_fraction("level", level)
+    if level in (0, 1):
+        raise InputError(f"level must be between 0 and 1, not {level!r}")
+
+
+def check_bootstrap(nboot: int, seed: int) -> None:
+    """Raise InputError unless these are a number of samples and a seed."""
+    check_whole("nboot", nboot, least=1, most=MOST_SAMPLES)
+    check_whole("seed", seed, least=0)
+
+
+def is_right(zbest: npt.ArrayLike, z: npt.ArrayLike, dv_max: float = DV_MAX) -> BoolArray:
     """Whether redshifts are right: ``abs(zbest - z) < dv_max / 300000 * (1 + z)``, and z > 0.
 
     This is the definition of QuasarNET's tutorial and of Farr et al. (2020, arXiv:2007.10348).
 
     Parameters
     ----------
-    zbest, z : ndarray of float64, shape (nspec,)
+    zbest, z : array_like of float, shape (nspec,)
         Redshifts found, and true ones. NaN is wrong.
     dv_max : float
         Largest velocity error [km/s].
@@ -112,6 +124,11 @@ def is_right(zbest: FloatArray, z: FloatArray, dv_max: float = DV_MAX) -> BoolAr
     -------
     ndarray of bool, shape (nspec,)
 
+    Raises
+    ------
+    InputError
+        The shapes disagree, or an argument is not of numbers.
+
     Examples
     --------
     >>> import numpy as np
@@ -119,9 +136,11 @@ def is_right(zbest: FloatArray, z: FloatArray, dv_max: float = DV_MAX) -> BoolAr
     >>> is_right(np.array([2.01, 2.10, np.nan]), np.array([2.0, 2.0, 2.0]))
     array([ True, False, False])
     """
-    with np.errstate(invalid="ignore"):
-        near = np.abs(zbest - z) < dv_max / TUTORIAL_SPEED_OF_LIGHT * (1 + z)
-        return np.asarray(near & (z > 0))
+    check_finite("dv_max [km/s]", dv_max, above=0)
+    found, true = as_redshifts(zbest=zbest, z=z)
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = np.abs(found - true) < dv_max / TUTORIAL_SPEED_OF_LIGHT * (1 + true)
+        return np.asarray(near & (true > 0))
 
 
 def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
@@ -136,22 +155,39 @@ def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
     -------
     ndarray of float64
 
+    Raises
+    ------
+    InputError
+        The shapes disagree, or an argument is not of numbers.
+
     Examples
     --------
     >>> from qnet.evaluation import velocity
     >>> velocity([2.01, 1.99], 2.0).round(1)
     array([ 999.3, -999.3])
     """
-    true = np.asarray(z, dtype=np.float64)
-    found = np.asarray(zbest, dtype=np.float64)
-    return np.asarray(SPEED_OF_LIGHT * (found - true) / (1 + true))
+    found, true = as_redshifts(zbest=zbest, z=z)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        return np.asarray(SPEED_OF_LIGHT * (found - true) / (1 + true))
+
+
+def as_redshifts(**given: npt.ArrayLike) -> list[FloatArray]:
+    """Arguments as arrays of redshifts that go together."""
+    arrays = [as_floats(name, values) for name, values in given.items()]
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = " and ".join(f"{n} {a.shape}" for n, a in zip(given, arrays, strict=True))
+        raise InputError(f"{shapes} must have the same shape") from None
+    return arrays
 
 
 def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
     """Confidence of the `min_lines`-th best line; `c_line` is (nlines, nspec), NaN the lowest."""
-    confidence = np.asarray(c_line, dtype=np.float64)
+    confidence = as_floats("c_line", c_line)
     if confidence.ndim != 2:
         raise InputError(f"c_line must have the shape (nlines, nspec), not {confidence.shape}")
+    check_whole("min_lines", min_lines)
     if not 1 <= min_lines <= len(confidence):
         raise InputError(f"min_lines must be in 1 .. {len(confidence)} lines, not {min_lines!r}")
     filled = np.where(np.isnan(confidence), -np.inf, confidence)

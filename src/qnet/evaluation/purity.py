@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
-from qnet.core.errors import InputError
+from qnet.core.arrays import FloatArray, IntArray, as_floats
+from qnet.core.errors import InputError, check_text
 from qnet.evaluation.metric import wilson
 from qnet.evaluation.options import DV_MAX, is_right, nth_confidence
 from qnet.objective import CLASSES, QSO_CLASSES
@@ -123,8 +123,8 @@ def purity_completeness(
     (array([0.67, 0.5 ]), array([1. , 0.5]))
     """
     confidence = nth_confidence(c_line, min_lines)
-    found, true = np.asarray(zbest, dtype=np.float64), np.asarray(z, dtype=np.float64)
-    classes = np.asarray(Y)
+    check_text("label", label)
+    found, true, classes = as_floats("zbest", zbest), as_floats("z", z), as_floats("Y", Y)
     shapes = {"zbest": found.shape, "z": true.shape, "Y": classes.shape}
     expected = confidence.shape
     if shapes != {"zbest": expected, "z": expected, "Y": (*expected, len(CLASSES))}:
@@ -135,7 +135,9 @@ def purity_completeness(
     number = classes.argmax(axis=1)
     quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
     right = is_right(found, true, dv_max)
-    values = np.arange(0, 1, 0.01) if thresholds is None else np.asarray(thresholds, dtype=float)
+    values = np.arange(0, 1, 0.01)
+    if thresholds is not None:
+        values = as_floats("thresholds", thresholds, ndim=1)
     counts = {
         "purity": _above(confidence[right & ~bad], values),
         "strict_purity": _above(confidence[right & ~bad & quasar], values),

@@ -86,7 +86,7 @@ def calibration(sample: Sample, options: Options) -> tuple[Reliability | None, l
 
 def _bin(score: FloatArray) -> IntArray:
     """Number of each score's bin; 1 is in the last."""
-    return np.clip((score * NBINS).astype(np.int64), 0, NBINS - 1)
+    return np.clip(score * NBINS, 0, NBINS - 1).astype(np.int64)
 
 
 def _error(score: FloatArray, quasar: FloatArray) -> float:

@@ -15,7 +15,7 @@ from qnet.core.files import PathLike, as_paths
 from qnet.evaluation.catalogues import Result, read_result, result_of_table
 from qnet.evaluation.options import Options, called_quasars, is_right, velocity
 from qnet.io.training_data import Z_LIM, not_inspected, truth_classes
-from qnet.io.truth import TruthRecord, read_truth, read_truth_columns
+from qnet.io.truth import TruthRecord, check_records, read_truth, read_truth_columns
 from qnet.objective import CLASSES, QSO_CLASSES
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def as_truth(
 ) -> Truth:
     """Truth from files, or from records by id (which have no magnitudes and S/N)."""
     if isinstance(truth, Mapping):
-        records: Mapping[int, TruthRecord] = truth
+        records = check_records(truth)
         ids, columns = np.zeros(0, dtype=np.int64), dict[str, FloatArray]()
     else:
-        paths = as_paths(truth)
+        paths = as_paths(truth, "truth")
         records = read_truth(paths)
         ids, columns = read_truth_columns(paths)
     if not records:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, unmasked
 from qnet.core.columns import known_column
 from qnet.core.errors import FileError
 
@@ -47,16 +47,6 @@ def filled(values: Any, name: str) -> AnyArray:
     """A column as a plain array, masked values replaced by `missing_value`."""
     data, mask = unmasked(values)
     return data if mask is None else without_missing(data, mask, name)
-
-
-def unmasked(values: Any) -> tuple[AnyArray, BoolArray | None]:
-    """An array, Quantity or table column as a plain array, and its mask; None for an empty one."""
-    mask = getattr(values, "mask", None)
-    bare = getattr(values, "unmasked", values)
-    data = np.asarray(bare.data if isinstance(bare, np.ma.MaskedArray) else bare)
-    if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
-        return data, np.broadcast_to(mask, data.shape)
-    return data, None
 
 
 def without_missing(values: AnyArray, missing: BoolArray, name: str) -> AnyArray:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, unmasked
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
-from qnet.io.columns import filled, unit_text, unmasked
+from qnet.io.columns import filled, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
 from qnet.lines import air_to_vacuum
 

@@ -12,13 +12,21 @@ from typing import TypeVar
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, check_finite, check_whole
 from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.prepared import count_prepared, is_prepared, prepared_grid, prepared_ids
-from qnet.io.truth import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE, TruthRecord, other_survey
+from qnet.io.truth import (
+    CLASS_BAL,
+    CLASS_NONE,
+    CLASS_PERSON,
+    SURE,
+    TruthRecord,
+    check_records,
+    other_survey,
+)
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io
 from qnet.preprocess.normalisation import normalise
@@ -149,11 +157,13 @@ def iter_data(
     removed: Counter[str] | None = None,
 ) -> Iterator[Block]:
     """Read prepared data block by block, at least one; `removed` counts spectra by reason."""
-    paths = as_paths(files)
+    paths = as_paths(files, "files")
     if not paths:
         raise InputError("files is empty: at least one prepared data file was expected")
-    if nspec is not None and nspec < 0:
-        raise InputError(f"nspec must be at least 0, not {nspec!r}")
+    if nspec is not None:
+        check_whole("nspec", nspec, least=0)
+    check_finite("z_lim", z_lim)
+    truth = None if truth is None else check_records(truth)
     removed = Counter() if removed is None else removed
     left = nspec
     first: WavelengthGrid | None = None
@@ -253,7 +263,10 @@ def truth_classes(
     records: Sequence[TruthRecord], z_lim: float = Z_LIM
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Classes Y (nspec, 5), redshifts z and BAL classes bal (nspec,) of truth; see `read_data`."""
-    fields = np.array([record[:5] for record in records], np.float64).reshape(-1, 5)
+    try:
+        fields = np.array([record[:5] for record in records], np.float64).reshape(-1, 5)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"a record of the truth is not of numbers ({error})") from error
     z, person, confidence, bal_flag, balnicity = fields.T.copy()
     sure, flag = confidence == SURE, bal_flag != 0
     quasar = sure & np.isin(person, [CLASS_PERSON["QSO"], CLASS_BAL])

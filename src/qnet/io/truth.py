@@ -11,7 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, IntArray
-from qnet.core.errors import FileError, InputError, first_few
+from qnet.core.errors import (
+    FileError,
+    InputError,
+    check_type,
+    check_whole,
+    first_few,
+    shown,
+)
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
@@ -118,7 +125,7 @@ def read_objects(
     found: dict[int, TruthRecord] = {}
     places: dict[int, tuple[int, PathLike]] = {}
     removed: Counter[str] = Counter()
-    for path in as_paths(files):
+    for path in as_paths(files, "files"):
         id_name, ids, records = _read_rows(Path(path), kinds)
         for row, (number, record) in enumerate(zip(ids.tolist(), records, strict=True)):
             if number == NO_ID:
@@ -160,6 +167,19 @@ def read_truth_columns(
         if any(name in p for p in parts)
     }
     return merged.pop("id", np.zeros(0, dtype=np.int64)), merged
+
+
+def check_records(truth: object) -> Mapping[int, TruthRecord]:
+    """Truth by id; InputError where it is no mapping of integers to `TruthRecord`."""
+    if not isinstance(truth, Mapping):
+        raise InputError(
+            "truth must map ids to TruthRecord, as qnet.io.read_truth returns them, not "
+            f"{shown(truth)}"
+        )
+    for number, record in truth.items():
+        check_whole("an id of the truth", number, least=-(2**63), most=2**63 - 1)
+        check_type(f"truth[{number}]", record, TruthRecord)
+    return truth
 
 
 def other_survey(nspec: int, ids: Iterable[int], truth: Iterable[int]) -> InputError:

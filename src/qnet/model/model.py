@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray
+from qnet.core.arrays import FloatArray, as_numbers, as_precision
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_whole
 from qnet.core.files import PathLike, as_path, check_input
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.core.spectra import Spectra
@@ -163,9 +163,10 @@ class Model:
         """
         spectra = self._check_input(X)
         size = CHUNK_SIZE if batch_size is None else batch_size
-        if size < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size!r}")
-        network = self._network(np.dtype(dtype))
+        check_whole("batch_size", size, least=1)
+        if not isinstance(verbose, bool):
+            check_whole("verbose", verbose, least=0)
+        network = self._network(as_precision(dtype))
         workers = choose_threads(self.threads if threads is None else threads)
         if not verbose:
             return list(network.predict(spectra, size, workers))
@@ -277,24 +278,20 @@ class Model:
 
     def _network(self, dtype: np.dtype[Any]) -> Network:
         """The network in a precision, folded once."""
-        if dtype not in (np.float32, np.float64):
-            raise InputError(f"dtype must be float32 or float64, not {dtype}")
         if dtype not in self._networks:
             self._networks[dtype] = Network(self.architecture, self.weights.arrays, dtype)
         return self._networks[dtype]
 
     def _check_input(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
         """X as (nspec, npix), checked."""
-        array = np.asarray(X)
+        given = array = as_numbers("X", X, kinds="fiu")
         if array.ndim == 3 and array.shape[2] == 1:
             array = array[:, :, 0]
         if array.ndim != 2 or array.shape[1] != self.grid.npix:
             raise InputError(
-                f"X has shape {np.shape(X)}, but model {self.name} takes (nspec, {self.grid.npix}) "
+                f"X has shape {given.shape}, but model {self.name} takes (nspec, {self.grid.npix}) "
                 f"or (nspec, {self.grid.npix}, 1): spectra on its grid, {self.grid}"
             )
-        if array.dtype.kind not in "fiu":
-            raise InputError(f"X must hold numbers, not {array.dtype}")
         return array
 
 

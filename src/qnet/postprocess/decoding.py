@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray
-from qnet.core.errors import InputError
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, as_numbers, as_rows
+from qnet.core.errors import InputError, check_number, check_whole, shown
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
 
@@ -70,8 +70,9 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.zbest)
 
-    def select(self, rows: AnyArray) -> Predictions:
+    def select(self, rows: npt.ArrayLike) -> Predictions:
         """Some of the rows: indices, or a boolean for each."""
+        rows = as_rows(rows, len(self))
         return Predictions(
             self.lines,
             self.lines_bal,
@@ -87,11 +88,14 @@ class Predictions:
 
         QuasarNET's criterion (Busca & Balland 2018, section 4). False for a row of NaN.
         """
+        check_number("c_threshold", c_threshold)
+        check_whole("min_lines", min_lines)
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)
 
     def is_bal(self, c_threshold: float = C_THRESHOLD) -> BoolArray:
         """Rows with a BAL line of confidence above `c_threshold`; shape (nspec,)."""
+        check_number("c_threshold", c_threshold)
         with np.errstate(invalid="ignore"):
             return np.asarray((self.c_line_bal > c_threshold).any(axis=0))
 
@@ -251,7 +255,11 @@ def _stack_predictions(
     preds: Sequence[npt.ArrayLike] | AnyArray, lines: list[str], lines_bal: list[str]
 ) -> AnyArray:
     """Predictions as one array (nlines + nlines_bal, nspec, 2 * nboxes), checked."""
-    arrays = [np.asarray(array) for array in preds]
+    try:
+        given = list(preds)
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"preds must be one array per line, not {shown(preds)}") from error
+    arrays = [as_numbers("an output in preds", array) for array in given]
     if not lines:
         raise InputError("lines is empty: at least one emission line is needed")
     if len(arrays) != len(lines) + len(lines_bal):

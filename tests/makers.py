@@ -263,12 +263,13 @@ def spall(plate, mjd, fibers, thing_ids):
 
 
 def fibermap(targetids, *, objtype=None, status=None, status_name="COADD_FIBERSTATUS", **columns):
-    """Columns of a FIBERMAP."""
+    """Columns of a FIBERMAP; exposures of one target are at one place."""
     nspec = len(targetids)
+    place = np.array([list(targetids).index(targetid) for targetid in targetids]) / 8
     return {
         "TARGETID": np.asarray(targetids, dtype=np.int64),
-        "TARGET_RA": 150.0 + np.arange(nspec) / 8,
-        "TARGET_DEC": 2.0 - np.arange(nspec) / 8,
+        "TARGET_RA": 150.0 + place,
+        "TARGET_DEC": 2.0 - place,
         "OBJTYPE": np.array(["TGT"] * nspec if objtype is None else objtype),
         status_name: np.zeros(nspec, np.int32) if status is None else np.int32(status),
         "FIBER": np.arange(nspec, dtype=np.int32) + 2500,

@@ -73,7 +73,7 @@ Examples
 """
 
 #: Shortest wavelength [Angstrom] that is measured in air.
-_SHORTEST = 2000.0
+SHORTEST = 2000.0
 
 #: Steps of the fixed-point inversion of the refractive index; each gains four digits.
 _ITERATIONS = 4
@@ -162,9 +162,9 @@ def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
     array([6564.61])
     """
     air = as_floats("wave", wave, unit="Angstrom")
-    if (air < _SHORTEST).any():
+    if (air < SHORTEST).any():
         raise InputError(
-            f"wavelengths in air must be in Angstrom and above {_SHORTEST:g}, not {air.min():g}; "
+            f"wavelengths in air must be in Angstrom and above {SHORTEST:g}, not {air.min():g}; "
             "convert nm or micron to Angstrom"
         )
     vacuum = air

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, QnetWarning
 from qnet.core.flags import QNFlag
-from qnet.core.spectra import Camera, Spectra, check_wave, stack
+from qnet.core.spectra import Camera, Spectra, stack
 
 WAVES = {"B": np.linspace(3600.0, 5800.0, 23), "R": np.linspace(5760.0, 7620.0, 19)}
 
@@ -244,7 +245,7 @@ def test_stack_pads_at_the_red_end_without_weight(own):
             camera.wave[rows, :npix], np.broadcast_to(old.wave, (2, npix))
         )
         assert not camera.ivar[rows, npix:].any()
-    check_wave(camera.wave, "stack")
+    assert (np.diff(camera.wave) > 0).all()
 
 
 @pytest.mark.parametrize("edges", [False, True])
@@ -295,7 +296,7 @@ WAVE = np.arange(5.0) + 4000
         ((WAVE[:0], ONES[:, :0], ONES[:, :0]), "wave holds no pixel"),
         ((WAVE[::-1], ONES, ONES), "wave must increase, but pixels 0 and 1 hold 4004 and 4003"),
         ((np.repeat(WAVE, 2)[:5], ONES, ONES), "pixels 0 and 1 hold 4000 and 4000"),
-        ((np.stack([WAVE, WAVE[::-1]]), ONES, ONES), "pixels 0 and 1 hold 4004 and 4003"),
+        ((np.stack([WAVE[::-1]] * 2), ONES, ONES), "pixels 0 and 1 hold 4004 and 4003"),
         ((WAVE * np.nan, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
         ((WAVE * np.inf, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
         ((WAVE - 4000, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
@@ -351,3 +352,163 @@ def test_repr_and_defaults():
     assert spectra.flag.dtype == spectra.row.dtype == np.int32
     assert spectra.row.tolist() == [0, 1]
     assert isinstance(spectra.cameras, tuple)
+
+
+PIXELS = np.arange(12)
+GOOD_WAVE = 4000.0 * np.exp(2e-4 * PIXELS)
+
+
+def one_camera(wave, ivar=None, *, nspec=3):
+    """A camera of some rows, flux 1 to 12; ivar 1 where it is not given."""
+    flux = np.tile(PIXELS + 1.0, (nspec, 1)).astype(np.float32)
+    return Camera("c", wave, flux, np.ones_like(flux) if ivar is None else ivar)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        0 * GOOD_WAVE,
+        np.nan * GOOD_WAVE,
+        np.inf * GOOD_WAVE,
+        -GOOD_WAVE,
+        GOOD_WAVE[::-1],
+        np.where(PIXELS == 5, np.nan, GOOD_WAVE),
+        np.where(PIXELS == 5, GOOD_WAVE[4], GOOD_WAVE),
+        np.where(PIXELS == 0, 1.0, np.nan),
+    ],
+    ids=["zero", "nan", "inf", "negative", "falling", "a nan", "a tie", "loglam 0"],
+)
+@pytest.mark.parametrize("weight", [0.0, 1.0, np.nan])
+def test_a_row_without_legal_wavelengths_loses_its_weight_alone(odd, weight):
+    wave = np.stack([GOOD_WAVE, odd, 1.1 * GOOD_WAVE])
+    ivar = np.ones(wave.shape, np.float32)
+    ivar[1] = weight
+    with pytest.warns(
+        QnetWarning, match="c: 1 of 3 spectra .* row 1 is the first: wave "
+    ) as caught:
+        camera = one_camera(wave, ivar)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(camera.wave[[0, 2]], wave[[0, 2]])
+    np.testing.assert_array_equal(camera.ivar[[0, 2]], 1)
+    assert not camera.ivar[1].any()
+    assert camera.ivar.dtype == np.float32
+    assert (np.diff(camera.wave) > 0).all()
+    assert (camera.wave > 0).all()
+    assert camera.select([1, 1]).wave.shape == (2, 12)  # legal from here on: no further warning
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, 1.0, np.nan, np.inf, 4000.3, 1e6])
+@pytest.mark.parametrize(
+    "where", [[0], [11], [0, 1, 2], [10, 11], [5], [4, 5, 6], [0, 5, 11], [0, 1, 2, 3, 9, 10, 11]]
+)
+@pytest.mark.parametrize("no_weight", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("shared", [True, False])
+def test_pixels_without_weight_need_no_wavelength(odd, where, no_weight, shared):
+    wave, ivar = GOOD_WAVE.copy(), np.ones((3, 12))
+    wave[where], ivar[:, where] = odd, no_weight
+    camera = one_camera(wave if shared else np.tile(wave, (3, 1)), ivar)
+    np.testing.assert_array_equal(camera.ivar, ivar)
+    for row in np.atleast_2d(camera.wave):
+        good = np.setdiff1d(PIXELS, where)
+        np.testing.assert_array_equal(row[good], GOOD_WAVE[good])
+        # What is legal stays.
+        legal = np.isfinite(wave).all() and (wave > 0).all() and (np.diff(wave) > 0).all()
+        np.testing.assert_allclose(row, wave if legal else GOOD_WAVE, rtol=1e-9)
+
+
+def test_a_pixel_with_weight_in_any_row_needs_its_shared_wavelength():
+    wave, ivar = np.where(PIXELS == 5, 0.0, GOOD_WAVE), np.ones((3, 12))
+    ivar[:2, 5] = 0
+    with pytest.raises(InputError, match="c: wave holds NaN, infinite, zero or negative"):
+        one_camera(wave, ivar)
+    wave = np.where(PIXELS < 2, 0.0, GOOD_WAVE[::-1])
+    ivar[:, :2] = 0
+    with pytest.raises(InputError, match="c: wave must increase, but pixels 2 and 3 hold 4007"):
+        one_camera(wave, ivar)
+
+
+@pytest.mark.parametrize("wave", [0 * GOOD_WAVE, np.full((3, 12), np.nan)], ids=["shared", "own"])
+def test_wavelengths_that_no_pixel_needs_may_all_be_odd(wave):
+    with pytest.warns(QnetWarning, match="c: 3 of 3 spectra have no legal wavelengths"):
+        camera = one_camera(wave, np.zeros((3, 12)))
+    assert camera.wave.shape == wave.shape
+    assert (np.diff(camera.wave) > 0).all()
+    assert not camera.ivar.any()
+
+
+def test_no_rows_need_no_wavelengths():
+    assert one_camera(0 * GOOD_WAVE, np.zeros((0, 12)), nspec=0).flux.shape == (0, 12)
+
+
+def placed(targetids, ra, dec=None, **options):
+    """Spectra of some targets at some places [arcsec from 359.9999, 60]."""
+    spectra = batch(targetids, **options)
+    ra = 359.9999 + np.asarray(ra, float) / 3600 / np.cos(np.radians(60))
+    dec = 60 + np.zeros(len(ra)) if dec is None else 60 + np.asarray(dec) / 3600
+    return dataclasses.replace(
+        spectra, ids=spectra.ids | {"TARGET_RA": ra % 360, "TARGET_DEC": dec}
+    )
+
+
+@pytest.mark.parametrize(
+    ("targetids", "ra", "groups"),
+    [
+        ([5, 5, 5], [0, 1.9, 0.4], [[0, 1, 2]]),
+        ([5, 5, 5], [0, 1.9, 3.8], [[0, 1, 2]]),
+        ([5, 5, 5], [0, 3.8, 1.9], [[0, 1, 2]]),
+        ([5, 5, 5], [0, 2.1, 0], [[0, 2], [1]]),
+        ([5, 5, 5, 5], [240, 0, 240, 1], [[0, 2], [1, 3]]),
+        ([5, 7, 5, 7], [0, 0, 100, 1], [[0], [1, 3], [2]]),
+        ([5, 7, 5, 7], [0, 100, 100, 0], [[0], [1], [2], [3]]),
+        ([5, 5, 5], [0, np.nan, 1], [[0, 1, 2]]),
+        ([5, 5, 5, 5], [np.nan, 0, 100, np.nan], [[0, 3], [1], [2]]),
+        ([5, 5], [np.nan, np.nan], [[0, 1]]),
+        ([-1, -1, 0, 0], [0, 0, 0, 0], [[0], [1], [2], [3]]),
+    ],
+    ids=str,
+)
+def test_coadd_joins_targets_place_by_place(targetids, ra, groups):
+    spectra = placed(targetids, ra)
+    apart = len(groups) > len(set(targetids)) and targetids[0] > 0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        joined = spectra.coadd()
+    assert joined.row.tolist() == [rows[0] for rows in groups]
+    split = "5, 7" if len(groups) == 4 and 7 in targetids else "5"
+    message = f"x.fits: TARGETID {split} is at places more than 2 arcsec apart"
+    assert [str(one.message).partition(":")[0] for one in caught] == ["x.fits"] * apart
+    assert all(str(one.message).startswith(message) for one in caught)
+    for number, rows in enumerate(groups):
+        alone = dataclasses.replace(
+            spectra.select(rows), ids={"TARGETID": spectra.ids["TARGETID"][rows]}
+        ).coadd()
+        for camera, expected in zip(joined.cameras, alone.cameras, strict=True):
+            np.testing.assert_array_equal(camera.flux[number], expected.flux[0])
+            np.testing.assert_array_equal(camera.ivar[number], expected.ivar[0])
+
+
+@given(st.permutations(range(7)))
+def test_places_do_not_depend_on_the_order_of_rows(order):
+    dec = np.array([0, 1.5, 3.0, 60, 61.9, np.nan, 200])[list(order)]
+    spectra = placed([5] * 7, np.zeros(7), dec)
+    with pytest.warns(QnetWarning, match="TARGETID 5 is at places more than 2 arcsec apart"):
+        joined = spectra.coadd()
+    found = {
+        frozenset(np.flatnonzero(np.isclose(dec, dec[row], atol=4, rtol=0, equal_nan=True)))
+        for row in joined.row
+    }
+    assert len(joined) == 4 == len(found)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        {"TARGET_RA": np.array([0.0, 9.0])},
+        {"TARGET_RA": np.array(["0", "9"]), "TARGET_DEC": np.array(["0", "9"])},
+        {"TARGET_RA": np.zeros((2, 2)), "TARGET_DEC": np.ones((2, 2))},
+    ],
+    ids=["ra only", "text", "two each"],
+)
+def test_coadd_without_positions_goes_by_the_id(places):
+    spectra = batch([5, 5])
+    assert len(dataclasses.replace(spectra, ids=spectra.ids | places).coadd()) == 1

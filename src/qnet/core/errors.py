@@ -222,8 +222,8 @@ def first_few(values: Iterable[object], most: int = EXAMPLES) -> str:
     return (", ".join(shown[:most]) or "none") + (", ..." if len(shown) > most else "")
 
 
-def with_source(error: Exception, source: str) -> str:
-    """Message of an error, preceded by the file that it is about, unless that is '' or named."""
+def with_source(error: Exception | str, source: str) -> str:
+    """Message of an error or a warning, preceded by its file, unless that is '' or named."""
     message = str(error)
     return message if not source or message.startswith(source) else f"{source}: {message}"
 
@@ -339,4 +339,5 @@ def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:
         except QnetError as error:  # one file must not end a run over many
             result = error
     # Each block of rows may give the same warning.
-    return result, list(dict.fromkeys(str(warning.message) for warning in caught))
+    messages = dict.fromkeys(with_source(str(warning.message), path) for warning in caught)
+    return result, list(messages)

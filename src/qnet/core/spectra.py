@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, as_rows
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, QnetWarning, first_few
 from qnet.core.flags import QNFlag
+from qnet.core.positions import SAME_PLACE, split_by_place
+from qnet.core.wavelengths import repair_wave
 
 #: Unit of the flux in the files of all surveys; the catalogue does not depend on it.
 SURVEY_FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -25,7 +28,8 @@ class Camera:
     name : str
         Name of the camera, as in the survey's files.
     wave : array_like, shape (npix,) or (nspec, npix)
-        Wavelengths in vacuum [Angstrom], increasing along the last axis.
+        Wavelengths in vacuum [Angstrom], increasing along the last axis. In pixels that have no
+        weight in any row any number will do: it is replaced.
     flux : array_like, shape (nspec, npix)
         Flux density. A pixel that is NaN or infinite has no weight.
     ivar : array_like, shape (nspec, npix)
@@ -37,7 +41,13 @@ class Camera:
     Raises
     ------
     InputError
-        Shapes disagree, or wavelengths are not finite, positive and increasing.
+        Shapes disagree, or wavelengths (npix,), or those of all rows, are not finite, positive and
+        increasing.
+
+    Warns
+    -----
+    QnetWarning
+        Some rows have no legal wavelengths of their own: they lose their weight (ivar 0).
 
     Examples
     --------
@@ -72,7 +82,7 @@ class Camera:
                 f"{self.name}: wave must have shape {flux.shape[1:]} or {flux.shape} to go with "
                 f"flux {flux.shape}, not {wave.shape}"
             )
-        check_wave(wave, self.name)
+        wave, ivar = repair_wave(wave, flux, ivar, self.name)
         for field, value in (("wave", wave), ("flux", flux), ("ivar", ivar)):
             object.__setattr__(self, field, value)
 
@@ -198,11 +208,13 @@ class Spectra:
         )
 
     def coadd(self) -> Spectra:
-        """Coadd the exposures of each target: one row per positive TARGETID.
+        """Coadd the exposures of each target: one row per positive TARGETID, and place.
 
         Pixels are averaged with inverse-variance weights on the native wavelengths. Exposures with
         the bit BAD_FIBER have no weight where the target has a good one. Rows of TARGETID <= 0
-        (sky, stuck positioners) are not unique and stay apart. Targets are in the order of their
+        (sky, stuck positioners) are not unique and stay apart. Rows of one TARGETID at several
+        places (TARGET_RA, TARGET_DEC, where known) are joined place by place, with a warning: a
+        place is all that is linked by steps of at most 2 arcsec. Targets are in the order of their
         first rows; ids and row are those of the first (good) exposure. InputError is raised where
         each row has its own wavelengths.
         """
@@ -211,7 +223,7 @@ class Spectra:
                 f"{self.where()}spectra on wavelengths of their own cannot be joined by TARGETID"
             )
         bad = (self.flag & QNFlag.BAD_FIBER) != 0
-        keys = np.where(self.ids["TARGETID"] > 0, self.ids["TARGETID"], -1 - np.arange(len(self)))
+        keys = self._target_numbers()
         # Good exposures first, so that the first row of a group is good where any is.
         order = np.lexsort((np.arange(len(self)), bad, keys))
         keys, starts = np.unique(keys[order], return_index=True)
@@ -234,6 +246,24 @@ class Spectra:
         )
         return joined.select(appearance)
 
+    def _target_numbers(self) -> IntArray:
+        """A number per row that rows have in common where they are of one target, at one place."""
+        targetid = self.ids["TARGETID"]
+        alone = np.where(targetid > 0, targetid, -1 - np.arange(len(self)))
+        numbers: IntArray = np.unique(alone, return_inverse=True)[1]
+        angles = [self.ids[name] for name in ("TARGET_RA", "TARGET_DEC") if name in self.ids]
+        if [(angle.ndim, angle.dtype.kind) for angle in angles] != [(1, "f")] * 2:
+            return numbers
+        apart = split_by_place(numbers, *angles)
+        if split := np.unique(targetid[apart != numbers]).tolist():
+            warnings.warn(
+                f"{self.where()}TARGETID {first_few(split)} is at places more than "
+                f"{SAME_PLACE:g} arcsec apart: the spectra of each place are joined by themselves",
+                QnetWarning,
+                stacklevel=3,
+            )
+        return apart
+
 
 def stack(batches: Sequence[Spectra]) -> Spectra:
     """One batch of several, of one camera each, padded at the red end, with the ids of all."""
@@ -243,6 +273,8 @@ def stack(batches: Sequence[Spectra]) -> Spectra:
         raise InputError("only spectra with one camera can be stacked")
     if len({batch.cameras[0].edges for batch in batches}) > 1:
         raise InputError("wavelengths of left edges and of centres cannot be stacked")
+    if len(found := {batch.flux_unit for batch in batches}) > 1:
+        raise InputError(f"spectra with flux in several units cannot be stacked: {sorted(found)}")
     npix = max(batch.cameras[0].flux.shape[1] for batch in batches)
     padded = [_pad(batch.cameras[0], npix) for batch in batches]
     wave, flux, ivar = (np.concatenate(parts) for parts in zip(*padded, strict=True))
@@ -255,22 +287,6 @@ def stack(batches: Sequence[Spectra]) -> Spectra:
         row=np.arange(len(flux), dtype=np.int32),
         source=tuple(name for batch in batches for name in batch.source),
     )
-
-
-def check_wave(wave: FloatArray, where: str) -> None:
-    """Raise InputError unless wavelengths are finite, positive and increase on the last axis."""
-    if wave.shape[-1] == 0:
-        raise InputError(f"{where}: wave holds no pixel")
-    if not (np.isfinite(wave).all() and (wave > 0).all()):
-        raise InputError(f"{where}: wave holds NaN, infinite, zero or negative wavelengths")
-    falling = np.diff(wave, axis=-1) <= 0
-    if falling.any():
-        *row, pixel = np.argwhere(falling)[0].tolist()
-        before, after = wave[(*row, slice(pixel, pixel + 2))]
-        raise InputError(
-            f"{where}: wave must increase, but pixels {pixel} and {pixel + 1} hold "
-            f"{before:.10g} and {after:.10g} Angstrom"
-        )
 
 
 def _native_float(values: npt.ArrayLike) -> AnyArray:

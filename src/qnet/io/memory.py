@@ -14,9 +14,10 @@ from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, unmasked
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
+from qnet.core.wavelengths import find_used
 from qnet.io.columns import filled, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
-from qnet.lines import air_to_vacuum
+from qnet.lines import SHORTEST, air_to_vacuum
 
 #: Names of table columns, in any letter case, by what they hold; best first.
 _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -123,7 +124,13 @@ def make_camera(
     """A camera, its wavelengths in vacuum; with a warning where they may be left edges."""
     if edges is None:
         warn_if_edges(wave, QUASARNET_GRIDS)
-    return Camera(name, air_to_vacuum(wave) if air else wave, flux, ivar, bool(edges))
+    camera = Camera(name, wave, flux, ivar, bool(edges))
+    if not air:
+        return camera
+    # Any number may be the wavelength of pixels without weight.
+    free = (camera.wave < SHORTEST) & ~find_used(camera.wave, camera.flux, camera.ivar)
+    vacuum = air_to_vacuum(np.where(free, SHORTEST, camera.wave))
+    return dataclasses.replace(camera, wave=np.where(free, camera.wave, vacuum))
 
 
 def warn_if_edges(
@@ -285,19 +292,20 @@ def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:
 def angstrom(wave: Any) -> FloatArray:
     """Wavelengths [Angstrom] of wavelengths, frequencies or energies; plain ones as they are."""
     numbers, unit, mask = _plain(wave, "wave")
-    if mask is not None:
-        raise InputError("wave holds masked wavelengths")
     try:
         numbers = numbers.astype(np.float64)
     except (ValueError, TypeError) as error:
         raise InputError(f"wave must hold numbers, not {numbers.dtype}") from error
+    if mask is not None:
+        numbers[mask] = np.nan
     if unit is None:
         return numbers
     from astropy import units
 
     try:
         quantity = units.Quantity(numbers, unit)
-        return np.asarray(quantity.to_value(units.AA, equivalencies=units.spectral()))
+        with np.errstate(divide="ignore"):  # of no energy or frequency: an infinite wavelength
+            return np.asarray(quantity.to_value(units.AA, equivalencies=units.spectral()))
     except (units.UnitsError, TypeError, ValueError) as error:
         raise InputError(f"wave has unit {unit}, which is no wavelength") from error
 

@@ -77,8 +77,10 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     items = list(value)
     if not items or not all(is_spectrum(item) for item in items):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
-    batches = [_one_spectrum(item, air, edges) for item in items]
     bands = [str(_meta(item).get("band", "")).upper() for item in items]
+    # One of several rows may lack wavelengths.
+    own = len(items) > 1 and not all(bands)
+    batches = [_one_spectrum(item, air, edges, own=own) for item in items]
     if all(bands):
         return _with_ids(_join_bands(batches, bands), items[:1])
     if any(len(batch) != 1 for batch in batches):
@@ -105,8 +107,8 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     return dataclasses.replace(spectra, ids={"TARGETID": row_number_ids(len(spectra))})
 
 
-def _one_spectrum(spectrum: Any, air: bool, edges: bool | None) -> Spectra:
-    """One specutils Spectrum, of one row or several."""
+def _one_spectrum(spectrum: Any, air: bool, edges: bool | None, *, own: bool = False) -> Spectra:
+    """One specutils Spectrum, of one row or several; `own`: wavelengths are of each row its own."""
     flux, ivar, unit = _spectrum_arrays(spectrum)
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     wave = angstrom(spectrum.spectral_axis)
@@ -120,6 +122,8 @@ def _one_spectrum(spectrum: Any, air: bool, edges: bool | None) -> Spectra:
             ivar = np.where(masked, 0.0, ivar).astype(ivar.dtype)
     if wave.ndim == 1 and len(wave) > 1 and wave[0] > wave[-1]:
         wave, flux, ivar = wave[::-1], flux[:, ::-1], ivar[:, ::-1]
+    if own and wave.shape == flux.shape[1:]:
+        wave = np.broadcast_to(wave, flux.shape)
     return Spectra(
         cameras=(make_camera("spectrum", wave, flux, ivar, air, edges),),
         ids={"TARGETID": np.arange(len(flux))},
@@ -150,6 +154,8 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
             f"the bands {list(bands)} hold {[len(batch) for batch in batches]} spectra, but the "
             "same number was expected"
         )
+    if len(found := {batch.flux_unit for batch in batches}) > 1:
+        raise InputError(f"the bands {list(bands)} have flux in several units: {sorted(found)}")
     cameras = tuple(
         dataclasses.replace(batch.cameras[0], name=band)
         for batch, band in zip(batches, bands, strict=True)

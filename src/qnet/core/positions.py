@@ -1,0 +1,69 @@
+"""Positions on the sky: which rows of one id are at one place."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arrays import BoolArray, FloatArray, IntArray
+
+#: Rows of one id at most this far apart [arcsec], or linked by steps of it, are one object.
+SAME_PLACE = 2.0
+
+
+def split_by_place(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> IntArray:
+    """Numbers of groups, with new ones for what is at other places than the group's first row.
+
+    A place is all rows that are linked by steps of at most `SAME_PLACE`, whatever their order. Rows
+    without a position stay with the group where that has one place, else among themselves.
+    """
+    unit = _unit_vectors(ra, dec)
+    split, new = numbers.copy(), int(numbers.max(initial=-1)) + 1
+    for rows in _spread_groups(numbers, unit):
+        places = _link(unit[rows])
+        split[rows] = np.where(places == places[0], numbers[rows], new + places)
+        new += len(rows) + 1
+    return split
+
+
+def _unit_vectors(ra: npt.ArrayLike, dec: npt.ArrayLike) -> FloatArray:
+    """Unit vectors (n, 3) of positions [degree]; NaN where there is none."""
+    lon, lat = (np.radians(np.asarray(angle, dtype=np.float64)) for angle in (ra, dec))
+    with np.errstate(invalid="ignore"):
+        return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+
+
+def _chord(arcsec: float) -> float:
+    """Length of the chord of an angle on the unit sphere."""
+    return float(2 * np.sin(np.radians(arcsec / 3600) / 2))
+
+
+def _spread_groups(numbers: IntArray, unit: FloatArray) -> list[IntArray]:
+    """Rows of the groups whose positions may be further apart than `SAME_PLACE`."""
+    known = np.flatnonzero(np.isfinite(unit).all(axis=1))
+    if not len(known):
+        return []
+    order = known[np.argsort(numbers[known], kind="stable")]
+    groups, starts = np.unique(numbers[order], return_index=True)
+    extent = np.maximum.reduceat(unit[order], starts) - np.minimum.reduceat(unit[order], starts)
+    wide = groups[np.linalg.norm(extent, axis=1) > _chord(SAME_PLACE)]
+    return [np.flatnonzero(numbers == group) for group in wide]
+
+
+def _link(unit: FloatArray) -> IntArray:
+    """Number of the place of each position: its first row; a last number where it is unknown."""
+    places = np.full(len(unit), -1)
+    for first in range(len(unit)):
+        if places[first] >= 0 or np.isnan(unit[first]).any():
+            continue
+        todo = [first]
+        places[first] = first
+        while todo:
+            near: BoolArray = np.linalg.norm(unit - unit[todo.pop()], axis=1) <= _chord(SAME_PLACE)
+            found = np.flatnonzero(near & (places < 0))
+            places[found] = first
+            todo += found.tolist()
+    unknown = places < 0
+    several = len(np.unique(places[~unknown])) > 1
+    places[unknown] = len(places) if several else places.max()
+    return places

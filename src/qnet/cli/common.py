@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -69,13 +68,13 @@ def refuse_output(
     output: str, overwrite: bool, inputs: Iterable[str | None], what: str = "output"
 ) -> None:
     """Raise, before any work is done, if an output cannot be written or would replace an input."""
-    from qnet.core.files import check_output
+    from qnet.core.files import check_output, real_path
 
     try:
         check_output(output, overwrite)
     except FileError as error:
         raise InputError(str(error)) from error
-    if os.path.realpath(output) in {os.path.realpath(path) for path in inputs if path}:
+    if real_path(output) in {real_path(path) for path in inputs if path}:
         raise InputError(f"{output}: is an input: give the {what} another name")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -17,41 +19,99 @@ from qnet.core.errors import (
     QnetError,
     shown,
 )
+from qnet.core.kinds import CONVERT, Expected, check_kind
 
 PathLike = str | os.PathLike[str]
 
 
-def check_input(path: PathLike, expected: str) -> Path:
-    """The path of a file with something in it; the error names what was `expected`."""
-    file = Path(path)
+#: What a path may lead to in place of a file, as `stat` tells it.
+_SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+#: An address, as it is or with its slashes joined by `Path`; a drive has one letter.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def check_input(path: PathLike, expected: Expected) -> Path:
+    """The path of a file with something in it, not recognised as of another kind than expected."""
+    file, name = as_path(path, "path"), expected.name
     with _file_errors(file, "read"):
-        if file.is_dir():
-            raise FileError(f"{file}: is a directory, but {expected} was expected")
-        if not file.exists():
-            raise MissingFileError(f"{file}: no such file; {expected} was expected")
+        mode = _mode(file)
+        if mode is None:
+            raise _missing(path, file, name)
+        if stat.S_ISDIR(mode):
+            if (file / "saved_model.pb").exists():
+                raise expected.refuse(file, "a TensorFlow SavedModel", CONVERT)
+            raise FileError(f"{file}: is a directory, but {name} was expected")
+        _refuse_special(file, mode, name)
         if not os.access(file, os.R_OK):
             raise FileError(f"{file}: no permission to read it")
         if file.stat().st_size == 0:
-            raise FileError(f"{file}: is empty, but {expected} was expected")
+            raise FileError(f"{file}: is empty, but {name} was expected")
+        check_kind(file, expected)
     return file
 
 
 def check_output(path: PathLike, overwrite: bool) -> Path:
     """The path of a file that may be written."""
-    file = Path(path)
+    file = as_path(path, "path")
     with _file_errors(file, "written"):
-        if file.is_dir():
+        if _ADDRESS.match(str(file)):
+            raise FileError(f"{file}: is an address, but the name of an output file was expected")
+        mode = _mode(file)
+        if mode is not None and stat.S_ISDIR(mode):
             raise FileError(f"{file}: is a directory, but the name of an output file was expected")
         if not file.parent.is_dir():
             raise FileError(f"{file}: its folder {file.parent} does not exist")
         if not os.access(file.parent, os.W_OK):
             raise FileError(f"{file}: no permission to write to its folder {file.parent}")
-        if file.exists() and not overwrite:
-            raise OutputExistsError(
-                f"{file}: exists already; ask for overwriting (--overwrite, overwrite=True) to "
-                "replace it"
-            )
+        if mode is not None:
+            _refuse_special(file, mode, "the name of an output file")
+            if not overwrite:
+                raise OutputExistsError(
+                    f"{file}: exists already; ask for overwriting (--overwrite, overwrite=True) to "
+                    "replace it"
+                )
     return file
+
+
+def _missing(path: PathLike, file: Path, expected: str) -> MissingFileError:
+    """The error that there is no file, with what may be the cause in its name."""
+    name = os.fsdecode(path)
+    if match := _ADDRESS.match(name):
+        advice = "give its path" if name.startswith("file:") else "download it first"
+        return MissingFileError(
+            f"{match[0]}/{name[match.end() :].lstrip('/')}: is an address, but {expected} on disk "
+            f"was expected: {advice}"
+        )
+    cause = ""
+    if file.is_symlink():
+        cause = f" (it is a link to {os.readlink(file)})"
+    elif name == "-":
+        cause = " (standard input is not read)"
+    elif name.startswith("~"):
+        cause = " (~ is not expanded: give the whole path)"
+    elif re.search(r"[*?[]", name):
+        cause = " (a pattern is not expanded: give the list that glob.glob makes of it)"
+    return MissingFileError(f"{name}: no such file{cause}; {expected} was expected")
+
+
+def _mode(file: Path) -> int | None:
+    """Mode of what a path leads to; None where it leads to nothing."""
+    try:
+        return file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _refuse_special(file: Path, mode: int, expected: str) -> None:
+    """Raise where a path leads to what is no file on disk."""
+    if what := _SPECIAL.get(stat.S_IFMT(mode)):
+        raise FileError(f"{file}: is {what}, but {expected} was expected")
 
 
 @contextlib.contextmanager
@@ -62,7 +122,8 @@ def _file_errors(file: Path, done: str) -> Iterator[None]:
     except QnetError:
         raise
     except (OSError, ValueError) as error:
-        raise FileError(f"{file}: cannot be {done} ({error})") from error
+        why = getattr(error, "strerror", None) or error
+        raise FileError(f"{file}: cannot be {done} ({why})") from error
 
 
 @contextlib.contextmanager
@@ -112,12 +173,20 @@ def as_paths(paths: PathLike | Iterable[PathLike], what: str = "path") -> list[P
     return given
 
 
+def real_path(path: PathLike) -> str:
+    """Where a path leads; the path itself where it is none (it holds a NUL character)."""
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return os.fspath(path)
+
+
 def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
     """The paths that lead to a file which an earlier one of them leads to."""
     seen: set[str] = set()
     again = []
     for path in paths:
-        real = os.path.realpath(path)
+        real = real_path(path)
         if real in seen:
             again.append(path)
         seen.add(real)

@@ -14,6 +14,7 @@ from qnet.core.arrays import AnyArray
 from qnet.core.columns import Column
 from qnet.core.errors import FileError, InputError, library_faults
 from qnet.core.files import PathLike, atomic_write, check_input
+from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
 
@@ -31,6 +32,9 @@ FORMATS: Mapping[str, str] = {
 
 #: The same by astropy's names.
 _ASTROPY_FORMATS = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "parquet": "parquet"}
+
+#: The kinds of their files; astropy reads gzipped text.
+_KINDS = {"csv": (TEXT, GZIP), "ecsv": (ECSV, TEXT, GZIP), "parquet": (PARQUET,)}
 
 
 def find_format(path: PathLike) -> str | None:
@@ -149,7 +153,7 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
     """Read a 'csv', 'ecsv' or 'parquet' file as an astropy Table, empty text as ''."""
     from astropy.table import Table
 
-    file = check_input(path, what)
+    file = check_input(path, _expected(what, kind))
     with library_faults(path, f"cannot be read as {what} in {kind}"):
         table = Table.read(file, format=_ASTROPY_FORMATS[kind])
     # Empty text comes back masked.
@@ -160,13 +164,19 @@ def read_astropy(path: PathLike, kind: str, what: str) -> Table:
     return table
 
 
+def _expected(what: str, kind: str) -> Expected:
+    """A table in a format, for `check_input`."""
+    advice = "the suffix of its name must be that of its format"
+    return Expected(f"{what} in {kind}", _KINDS[kind], advice)
+
+
 #: Text columns of a CSV file are of fixed width up to this.
 _WIDEST = 1000
 
 
 def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
     """Read a CSV file: its columns as text, by their names in upper case; see `read_astropy`."""
-    file = check_input(path, what)
+    file = check_input(path, _expected(what, "csv"))
     try:
         # Spreadsheets write a byte order mark, and blank lines at the end.
         with open(file, newline="", encoding="utf-8-sig") as stream:

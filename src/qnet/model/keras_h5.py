@@ -14,6 +14,7 @@ import numpy.typing as npt
 from qnet.core.errors import InputError, WeightsError
 from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
+from qnet.core.kinds import CONVERT
 from qnet.model.architecture import Architecture
 from qnet.model.keras_config import KerasNetwork
 from qnet.model.network import check_weights
@@ -23,6 +24,9 @@ from qnet.model.weights import WeightsFile
 _CHUNK = 1 << 20
 
 _EXPECTED = "a QuasarNET network saved by Keras as .h5"
+
+#: Groups of which Keras 3 writes some into a file .weights.h5.
+_WEIGHTS_ALONE = {"layers", "vars", "_layer_checkpoint_dependencies"}
 
 #: What JSON of another network raises.
 _NOT_QUASARNET = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
@@ -82,6 +86,11 @@ def read_legacy(
 def _model_config(stream: Any, file: Path) -> dict[str, Any]:
     """The JSON of the attribute model_config."""
     text = stream.attrs.get("model_config")
+    if text is None and ("layer_names" in stream.attrs or _WEIGHTS_ALONE & set(stream)):
+        raise WeightsError(
+            f"{file}: holds weights without their network (as Keras's save_weights writes them), "
+            f"but {_EXPECTED} was expected: {CONVERT}"
+        )
     if text is None or "model_weights" not in stream:
         raise WeightsError(
             f"{file}: lacks the attribute model_config or the group model_weights; {_EXPECTED} "

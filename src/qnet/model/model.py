@@ -14,6 +14,7 @@ from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError, check_whole
 from qnet.core.files import PathLike, as_path, check_input
 from qnet.core.grid import WavelengthGrid, as_grid
+from qnet.core.kinds import HDF5, WEIGHTS, find_kind
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
@@ -21,7 +22,7 @@ from qnet.model.calibration import Calibration
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
 from qnet.model.shipped import read_shipped, resolve
-from qnet.model.weights import EXPECTED, WeightsFile, is_hdf5, read_weights, write_weights
+from qnet.model.weights import WeightsFile, read_weights, write_weights
 from qnet.postprocess.decoding import Predictions, decode
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 
@@ -343,8 +344,8 @@ def load_model(
         if overridden:
             raise InputError(f"{shipped}: holds its own lines and grid, as all that ship do")
         return Model(read_shipped(shipped))
-    file = check_input(as_path(path, "model"), EXPECTED)
-    if is_hdf5(file):
+    file = check_input(as_path(path, "model"), WEIGHTS)
+    if find_kind(file) is HDF5:
         from qnet.model.keras_h5 import read_legacy
 
         chosen = None if grid is None else as_grid(grid)

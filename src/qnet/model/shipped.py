@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
-from pathlib import Path
 
-from qnet.core.errors import InputError, WeightsError
+from qnet.core.errors import InputError, WeightsError, shown
 from qnet.core.files import PathLike
 from qnet.model.weights import WeightsFile, read_weights
 
@@ -76,9 +76,9 @@ def resolve(path: PathLike | None) -> str | None:
     found = [name for name in SHIPPED if path in (name, name.partition("@")[0])]
     if found:
         return found[-1]
-    if _NAME.fullmatch(path) and not Path(path).exists():
+    if _NAME.fullmatch(path) and not os.path.lexists(path):
         raise InputError(
-            f"model {path!r}: no such file, and no model of that name ships with this version of "
+            f"model {shown(path)}: no such file, and no model of that name ships with this version of "
             f"qnet (which has: {', '.join(SHIPPED)})"
         )
     return None

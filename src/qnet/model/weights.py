@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.errors import FileError, InputError, WeightsError
+from qnet.core.errors import FileError, InputError, WeightsError, reason
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
+from qnet.core.kinds import WEIGHTS
 from qnet.model.architecture import Architecture, RefineArchitecture, Stage
 from qnet.model.calibration import Calibration
 from qnet.model.layers import Shape
@@ -39,9 +40,6 @@ STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] 
 
 #: The key under which safetensors' string metadata holds the JSON header.
 HEADER_KEY = "qnet"
-
-#: What an error says of a file that is none.
-EXPECTED = "a weights file (qnet's .safetensors or QuasarNET's .h5)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -226,7 +224,7 @@ def read_weights(path: PathLike) -> WeightsFile:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = check_input(path, EXPECTED)
+    file = check_input(path, WEIGHTS)
     try:
         with safe_open(file, framework="numpy") as stream:
             metadata = stream.metadata() or {}
@@ -239,15 +237,10 @@ def read_weights(path: PathLike) -> WeightsFile:
         raise WeightsError(f"{file}: {error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, OSError, MemoryError) as error:
         raise WeightsError(
-            f"{file}: is damaged, cut short or no weights file ({error}); {EXPECTED} was expected"
+            f"{file}: is damaged, cut short or no weights file ({reason(error)}); {WEIGHTS.name} "
+            "was expected"
         ) from error
     return dataclasses.replace(weights, sha256=sha256(file))
-
-
-def is_hdf5(path: PathLike) -> bool:
-    """Whether a file begins as HDF5 files do."""
-    with open(path, "rb") as stream:
-        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _parse_header(text: str | None, file: Path) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from qnet.core.arrays import Columns
 from qnet.core.errors import InputError
-from qnet.core.files import PathLike, as_path, check_output
+from qnet.core.files import PathLike, as_path, check_output, real_path
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.prepared import PreparedWriter, check_prepared_name
 from qnet.io.superset import TRUTH_EXTNAME
@@ -116,13 +115,13 @@ def check_outputs(
         raise InputError(
             f"the format {format} is of the survey {' or '.join(_SURVEYS[format])}, not of {survey}"
         )
-    if os.path.realpath(path) == os.path.realpath(truth_path):
+    if real_path(path) == real_path(truth_path):
         raise InputError(f"{path}: is the name of both outputs: give the truth another one")
     check_format(truth_path, "a truth table")
     check_output(truth_path, overwrite)
     if format == "spec":
         check_folder(path, overwrite)
-        if os.path.realpath(path) in map(os.path.realpath, truth_path.parents):
+        if real_path(path) in map(real_path, truth_path.parents):
             raise InputError(f"{truth_path}: lies in the folder of the spectra: put it elsewhere")
         return
     check_prepared_name(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from qnet.core.errors import (
     guarded_call,
     with_source,
 )
-from qnet.core.files import PathLike, as_paths, check_output, find_duplicates
+from qnet.core.files import PathLike, as_paths, check_output, find_duplicates, real_path
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Spectra
@@ -326,7 +325,7 @@ def _check_paths(paths: Sequence[Path], output: PathLike) -> None:
     """Raise if there is no input, one is given twice, or one is the output."""
     if not paths:
         raise InputError("there are no input files")
-    if os.path.realpath(output) in map(os.path.realpath, paths):
+    if real_path(output) in map(real_path, paths):
         raise InputError(f"{output}: is an input: give the output another name")
     if again := find_duplicates(paths):
         raise InputError(f"{again[0]}: is given twice")

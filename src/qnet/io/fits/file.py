@@ -13,6 +13,7 @@ import numpy as np
 from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, library_faults
 from qnet.core.files import PathLike, check_input
+from qnet.core.kinds import A_FITS_FILE
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
     column_numbers,
@@ -33,7 +34,7 @@ class FitsFile:
     """A FITS file open for reading, checked to be whole; HDUs by name (upper case) or number."""
 
     def __init__(self, path: PathLike) -> None:
-        self.path = check_input(path, "a FITS file")
+        self.path = check_input(path, A_FITS_FILE)
         self._structure = check_structure(self.path)
         self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._raw: io.FileIO | None = None

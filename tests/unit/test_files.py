@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
+import tarfile
+import zipfile
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from qnet.core.errors import FileError, MissingFileError, OutputExistsError
+import qnet
+from qnet.core.errors import FileError, MissingFileError, OutputExistsError, QnetError
 from qnet.core.files import atomic_write, check_input, check_output
+from qnet.core.kinds import A_FITS_FILE, TEXT, find_kind
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -88,10 +100,160 @@ def test_outputs_that_cannot_be(tmp_path):
 
 
 def test_inputs_that_cannot_be(tmp_path):
-    with pytest.raises(MissingFileError, match=r"none: no such file; spectra was expected"):
-        check_input(tmp_path / "none", "spectra")
-    with pytest.raises(FileError, match="is a directory, but spectra was expected"):
-        check_input(tmp_path, "spectra")
+    with pytest.raises(MissingFileError, match=r"none: no such file; a FITS file was expected"):
+        check_input(tmp_path / "none", A_FITS_FILE)
+    with pytest.raises(FileError, match="is a directory, but a FITS file was expected"):
+        check_input(tmp_path, A_FITS_FILE)
     (tmp_path / "empty").touch()
-    with pytest.raises(FileError, match=r"empty: is empty, but spectra was expected"):
-        check_input(tmp_path / "empty", "spectra")
+    with pytest.raises(FileError, match=r"empty: is empty, but a FITS file was expected"):
+        check_input(tmp_path / "empty", A_FITS_FILE)
+
+
+def _zipped(*names):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return stream.getvalue()
+
+
+def _tarred():
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("coadd.fits"))
+    return stream.getvalue()
+
+
+def _saved(save, *arrays):
+    stream = io.BytesIO()
+    save(stream, *arrays)
+    return stream.getvalue()
+
+
+#: Contents of files, what each is called, and what the error advises; None: it passes.
+CONTENTS = {
+    "fits": (b"SIMPLE  =                    T", None, None),
+    "gzip of fits": (gzip.compress(b"SIMPLE  =                    T"), None, None),
+    "gzip cut short": (gzip.compress(bytes(999))[:15], None, None),
+    "unknown": (bytes(range(256)), None, None),
+    "keras": (
+        _zipped("metadata.json", "config.json", "model.weights.h5"),
+        "a Keras arch",
+        "from_k",
+    ),
+    "keras alone": (_zipped("config.json"), "a Keras archive", "Model.from_keras"),
+    "zip": (_zipped("coadd.fits"), "a zip archive", "unpack it"),
+    "empty zip": (_zipped(), "a zip archive", "unpack it"),
+    "npz": (_saved(np.savez, np.ones(3)), "a NumPy archive", "as arrays"),
+    "npy": (_saved(np.save, np.ones(3)), "a NumPy array", "as arrays"),
+    "torch": (_zipped("archive/data.pkl"), "a PyTorch file", ""),
+    "pickle": (pickle.dumps([1]), "a Python pickle, which qnet never reads", ""),
+    "pickle 2": (pickle.dumps([1], 2), "a Python pickle", ""),
+    "tar": (_tarred(), "a tar archive", "unpack it"),
+    "tar.gz": (gzip.compress(_tarred()), "a tar archive in gzip", "unpack it"),
+    "bz2": (bz2.compress(b"x"), "a bzip2 file", "unpack it"),
+    "xz": (lzma.compress(b"x"), "an xz file", "unpack it"),
+    "zst": (b"\x28\xb5\x2f\xfd\x04\x00", "a Zstandard file", "unpack it"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4", "a 7-Zip archive", "unpack it"),
+    "lfs": (
+        b"version https://git-lfs.github.com/spec/v1\noid",
+        "a Git LFS pointer",
+        "git lfs pull",
+    ),
+    "annex": (b"/annex/objects/SHA256E-s1--0.fits\n", "a git-annex pointer", "git annex get"),
+    "html": (b"\n<!DOCTYPE HTML>\n<html>", "an HTML page", "download"),
+    "html of a browser": (b"<!-- saved -->\n<HTML>\n", "an HTML page", "download"),
+    "votable": (b"<?xml version='1.0'?>\n<VOTABLE/>", "an XML file", ""),
+    "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x051.9.1", "an ONNX network", ""),
+    "hdf5": (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file", ""),
+    "weights": (b"\x40\0\0\0\0\0\0\0{}", "a safetensors file", "--model"),
+    "text": (b"# wave flux\n3600 1\n", "a text file", "as arrays"),
+    "latin": ("# \xc5ngstr\xf6m\r\n1 2\r\n".encode("latin-1"), "a text file", "as arrays"),
+    "utf-16": ("a,b\n".encode("utf-16"), "text in UTF-16", "in UTF-8"),
+    "ecsv": (b"# %ECSV 1.0\n# ---\n", "an ECSV table", ".ecsv"),
+    "parquet": (b"PAR1\x15\x04", "a Parquet table", ".parquet"),
+}
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_file_of_another_kind_is_called_what_it_is(tmp_path, name):
+    content, kind, advice = CONTENTS[name]
+    path = tmp_path / "a.fits"
+    path.write_bytes(content)
+    if kind is None:
+        assert check_input(path, A_FITS_FILE) == path
+        return
+    expected = rf"a\.fits: is {kind}.*, but a FITS file was expected.*{advice}"
+    with pytest.raises(FileError, match=expected):
+        check_input(path, A_FITS_FILE)
+
+
+def test_a_column_may_begin_as_a_kind_does(tmp_path):
+    path = tmp_path / "a.csv"
+    for header in ("PAR1,PAR2", "ARROW1,B", "MM,II"):
+        path.write_text(f"{header}\n1,2\n")
+        assert find_kind(path) is TEXT
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("https://x.org/a.fits", "https://x.org/a.fits: is an address, .*: download it first"),
+        ("s3://bucket/a.fits", "s3://bucket/a.fits: is an address"),
+        (Path("gs://bucket/a.fits"), "gs://bucket/a.fits: is an address"),
+        ("file:///a.fits", "is an address, .*: give its path"),
+        ("-", "standard input is not read"),
+        ("~/a.fits", "~ is not expanded"),
+        ("coadd-*.fits", "glob"),
+        ("link", r"link: no such file \(it is a link to nowhere\)"),
+        ("loop", "loop: cannot be read .*links"),
+        ("file/a.fits", "file/a.fits: no such file"),
+        ("a" * 300, "cannot be read .*too long"),
+        ("a/" * 5000, "cannot be read .*too long"),
+        ("a\0b", r"cannot be read .*null"),
+        ("new\nline", "no such file"),
+        ("\udcff", "no such file"),
+        ("/dev/null", "/dev/null: is a device, but a FITS file"),
+        ("/dev/zero", "/dev/zero: is a device, but a FITS file"),
+        ("fifo", "fifo: is a pipe, but a FITS file"),
+        ("socket", "socket: is a socket, but a FITS file"),
+        ("saved", "saved: is a TensorFlow SavedModel, .*Model.from_keras"),
+    ],
+)
+def test_names_that_lead_to_no_file(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("nowhere", "link")
+    os.symlink("loop", "loop")
+    os.mkfifo("fifo")
+    Path("file").touch()
+    Path("saved").mkdir()
+    Path("saved/saved_model.pb").touch()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        for use in (lambda: check_input(name, A_FITS_FILE), lambda: qnet.classify([name])):
+            with pytest.raises(FileError, match=message) as caught:
+                use()
+            assert "\n" not in str(caught.value)
+        with pytest.raises(
+            QnetError, match="but a weights file|no such file|cannot be read|on disk"
+        ):
+            qnet.load_model(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("s3://bucket/a.fits", "is an address"),
+        ("fifo", "fifo: is a pipe"),
+        ("/dev/null", "/dev/null: is a device"),
+        ("loop", "cannot be written"),
+        ("a" * 300, "cannot be written .*too long"),
+        ("a\0b", "cannot be written .*null"),
+    ],
+)
+def test_names_that_cannot_be_written(tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    os.symlink("loop", "loop")
+    os.mkfifo("fifo")
+    with pytest.raises(FileError, match=message):
+        check_output(name, overwrite=True)

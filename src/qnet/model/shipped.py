@@ -78,7 +78,7 @@ def resolve(path: PathLike | None) -> str | None:
         return found[-1]
     if _NAME.fullmatch(path) and not os.path.lexists(path):
         raise InputError(
-            f"model {shown(path)}: no such file, and no model of that name ships with this version of "
-            f"qnet (which has: {', '.join(SHIPPED)})"
+            f"model {shown(path)}: no such file, and no model of that name ships with this version "
+            f"of qnet (which has: {', '.join(SHIPPED)})"
         )
     return None

@@ -235,7 +235,7 @@ def test_names_that_lead_to_no_file(tmp_path, monkeypatch, name, message):
                 use()
             assert "\n" not in str(caught.value)
         with pytest.raises(
-            QnetError, match="but a weights file|no such file|cannot be read|on disk"
+            QnetError, match=r"but a weights file|no such file|cannot be read|on disk"
         ):
             qnet.load_model(name)
 

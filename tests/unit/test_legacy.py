@@ -381,11 +381,11 @@ def test_files_that_are_not_there_or_something_else(tmp_path):
     with pytest.raises(FileNotFoundError):
         qnet.load_model(str(tmp_path / "none.h5"))
     (tmp_path / "text.h5").write_text("not a network\n")
-    with pytest.raises(WeightsError, match=r"text.h5: is damaged, cut short or no weights file"):
+    with pytest.raises(WeightsError, match=r"text.h5: is a text file, but a weights file"):
         qnet.load_model(tmp_path / "text.h5")
     with pytest.raises(qnet.FileError, match="is a directory, but a weights file"):
         qnet.load_model(tmp_path)
-    with pytest.raises(qnet.InputError, match="model must be a path, not int"):
+    with pytest.raises(qnet.InputError, match="model must be a path, not 3"):
         qnet.load_model(3)
 
 

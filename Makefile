@@ -5,11 +5,13 @@
 # make bench  all benchmarks, as tables and JSON in BENCH; one by one: bench-forward, bench-endtoend,
 #             bench-scaling, bench-train, bench-hot
 #
-# Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter.
+# Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter, JOBS how
+# many processes share the tests.
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
+JOBS ?= 2
 BENCH ?= build/bench
 # Less than the default of benchmarks/train.py where there is no accelerator; it takes minutes so.
 BENCH_TRAIN_ARGS ?= --nspec 2048 --repeats 5
@@ -32,7 +34,8 @@ demo: $(DEMO_VENV)/.installed
 
 test: $(VENV)/.installed
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
-	$(abspath $(VENV))/bin/python -m pytest -p no:cacheprovider "$(ROOT)/tests" $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -p no:cacheprovider -n $(JOBS) --dist loadfile \
+	"$(ROOT)/tests" $(PYTEST_ARGS)
 
 docs: $(VENV)/.installed
 	$(VENV)/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html

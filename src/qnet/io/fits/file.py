@@ -39,19 +39,17 @@ class FitsFile:
         self._headers: dict[str | int, Mapping[str, Any]] = {}
         self._raw: io.FileIO | None = None
         with library_faults(self.path, NO_FITS), plain_name(self.path) as name:
-            self._fits = fitsio.FITS(name)
+            self._fits = fitsio.FITS(name, vstorage="object")
             self._hdus = list(self._fits)
         if (found := len(self._hdus)) != (count := len(self._structure)):
             self.close()
             raise FileError(
                 f"{self.path}: HDU number {found} of {count} is damaged: it cannot be read"
             )
-        self._drop_fpack_shell()
-        self._names = {
-            hdu.get_extname().strip().upper(): index
-            for index, hdu in reversed(list(enumerate(self._hdus)))
-            if hdu.get_extname().strip()
-        }
+        with library_faults(self.path, NO_FITS):
+            self._drop_fpack_shell()
+            names = [hdu.get_extname().strip().upper() for hdu in self._hdus]
+        self._names = {name: index for index, name in reversed(list(enumerate(names))) if name}
 
     def __enter__(self) -> Self:
         return self
@@ -196,7 +194,7 @@ class FitsFile:
         else:
             low, high = _span(rows)
             table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
-        return {name.upper(): _native(table[name]) for name in table.dtype.names}
+        return {name.upper(): _native(_stacked(table[name])) for name in table.dtype.names}
 
     def _check_image(self, key: str | int, rows: IntArray | None) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""
@@ -268,6 +266,13 @@ def _span(rows: IntArray) -> tuple[int, int]:
 def _is_run(rows: IntArray | None) -> bool:
     """Whether rows follow one another; all do when None."""
     return rows is None or bool((np.diff(rows) == 1).all())
+
+
+def _stacked(column: AnyArray) -> AnyArray:
+    """A column of arrays as (nrows, n) where all are of one length."""
+    if column.dtype != object or not len(column) or len(set(map(np.shape, column))) != 1:
+        return column
+    return np.stack([np.asarray(value) for value in column])
 
 
 def _native(data: AnyArray) -> AnyArray:

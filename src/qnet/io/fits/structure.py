@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from qnet.core.errors import FileError, library_faults
+import numpy as np
 
-_Stream = BinaryIO | gzip.GzipFile
+from qnet.core.errors import FileError, library_faults, shown
+from qnet.io.fits.headers import BLOCK, LARGEST, Header, Pointers, Stream, read_header
 
 #: Signature of gzip files.
 _GZIP = b"\x1f\x8b"
 
-#: FITS files come in blocks of this many bytes, headers in cards of 80.
-_BLOCK, _CARD = 2880, 80
-
 #: What is wrong with a file that the libraries cannot read.
 NO_FITS = "cannot be read as FITS, is it whole?"
 
-#: No file is larger than this.
-_LARGEST = 1 << 60
+#: No file has more HDUs.
+_MOST_HDUS = 5000
 
-#: Cards of the size of an HDU; the C library stops early, divides by zero or asks for
-#: gigabytes where they are wrong. With the smallest and largest legal value.
-_SIZES: Mapping[str, tuple[int, int]] = {
-    "BITPIX": (-64, 64),
-    "NAXIS": (0, 999),
-    "PCOUNT": (0, _LARGEST),
-    "GCOUNT": (1, _LARGEST),
-    "TFIELDS": (0, 999),
-    "ZBITPIX": (-64, 64),
-    "ZNAXIS": (0, 999),
-}
+#: Bytes that a gzipped file may have after its last HDU.
+_BEYOND = 1 << 24
+
+#: Bytes of a table that are looked at together.
+_PIECE = 1 << 20
+
+#: Arrays in a heap may overlap up to this many bytes in all.
+_SHARED = 1 << 28
+
+#: Pointers into the heap, as stored: number of elements, and byte.
+_POINTERS: Mapping[str, str] = {"P": ">u4", "Q": ">i8"}
+_BYTES: Mapping[str, int] = {"P": 8, "Q": 16}
 
 
 class Hdu(NamedTuple):
@@ -56,30 +54,37 @@ def check_structure(path: Path) -> list[Hdu]:
             return _walk(plain, path)
     with library_faults(path, NO_FITS), gzip.open(path, "rb") as stream:
         hdus = _walk(stream, path)
-        while stream.read(1 << 20):  # to the checksum at its end
-            pass
+        last = stream.tell()
+        while stream.read(_PIECE):  # to the checksum at its end
+            if stream.tell() > last + _BEYOND:
+                raise FileError(f"{path}: inflates to far more than its headers announce")
     return [Hdu(hdu.cards, None) for hdu in hdus]
 
 
-def _walk(stream: _Stream, path: Path) -> list[Hdu]:
+def _walk(stream: Stream, path: Path) -> list[Hdu]:
     """Go from header to header, and past the data."""
     hdus: list[Hdu] = []
     while True:
-        number, block = len(hdus), stream.read(_BLOCK)
+        number, block = len(hdus), stream.read(BLOCK)
         if number and not block.startswith(b"XTENSION"):
             return hdus  # the end, or bytes that belong to no HDU
         if not number and not block.startswith(b"SIMPLE  ="):
             raise FileError(f"{path}: cannot be read as FITS: it does not begin as FITS files do")
-        cards = _read_cards(stream, block, number, path)
-        hdus.append(Hdu(cards, stream.tell()))
-        data = _data_size(cards, number, path)
-        end = stream.tell() + -(-data // _BLOCK) * _BLOCK
-        if data and (end > _LARGEST or _ended(stream, end)):
-            name = cards.get("EXTNAME", f"number {number}")
+        if number >= _MOST_HDUS:
+            raise FileError(f"{path}: has more than {_MOST_HDUS} HDUs")
+        header = read_header(stream, block, number, path)
+        start, data = stream.tell(), header.data_size()
+        hdus.append(Hdu(header.cards, start))
+        end = start + -(-data // BLOCK) * BLOCK
+        pointers = header.pointers()
+        if pointers and end <= LARGEST:
+            _check_heap(stream, header, pointers)
+        if data and (end > LARGEST or _ended(stream, end)):
+            name = header.cards.get("EXTNAME", f"number {number}")
             raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
 
 
-def _ended(stream: _Stream, end: int) -> bool:
+def _ended(stream: Stream, end: int) -> bool:
     """Whether a stream ends before the byte `end`."""
     try:
         stream.seek(end - 1)
@@ -88,53 +93,25 @@ def _ended(stream: _Stream, end: int) -> bool:
     return len(stream.read(1)) != 1
 
 
-def _read_cards(stream: _Stream, block: bytes, number: int, path: Path) -> dict[str, str]:
-    """Cards of one header as text, up to END."""
-    cards: dict[str, str] = {}
-    while len(block) == _BLOCK:
-        for start in range(0, _BLOCK, _CARD):
-            card = block[start : start + _CARD].decode("latin-1")
-            key = card[:8].rstrip()
-            if key == "END":
-                return cards
-            if card[8:10] == "= ":
-                cards.setdefault(key, card[10:].split("/")[0].strip().strip("'").strip())
-        block = stream.read(_BLOCK)
-    raise FileError(
-        f"{path}: cannot be read as FITS: it ends within the header of HDU number {number}"
-    )
-
-
-def _data_size(cards: Mapping[str, str], number: int, path: Path) -> int:
-    """Bytes of an HDU's data."""
-
-    def value(key: str, low: int, high: int, default: str = "") -> int:
-        text = cards.get(key, default)
-        try:
-            found = int(text)
-        except ValueError:
-            found = low - 1
-        if not low <= found <= high:
-            raise FileError(
-                f"{path}: the header of HDU number {number} is damaged: {key} is {text!r}"
-            )
-        return found
-
-    defaults = {"PCOUNT": "0", "GCOUNT": "1"}
-    sizes = {
-        key: value(key, *bounds, defaults.get(key, ""))
-        for key, bounds in _SIZES.items()
-        if key in cards or key in ("BITPIX", "NAXIS", *defaults)
-    }
-    axes = [value(f"NAXIS{axis}", 0, _LARGEST) for axis in range(1, sizes["NAXIS"] + 1)]
-    for axis in range(1, sizes.get("ZNAXIS", 0) + 1):
-        value(f"ZNAXIS{axis}", 1, _LARGEST)
-        value(f"ZTILE{axis}", 1, _LARGEST, "1")
-    if not axes:
-        return 0
-    if axes[0] == 0 and cards.get("GROUPS") == "T":
-        axes = axes[1:]
-    return abs(sizes["BITPIX"]) // 8 * sizes["GCOUNT"] * (sizes["PCOUNT"] + math.prod(axes))
+def _check_heap(stream: Stream, header: Header, pointers: Sequence[Pointers]) -> None:
+    """Raise FileError unless all pointers of a table, which a stream begins, lie in its heap."""
+    heap, (width, nrows) = header.heap(), header.axes()
+    total = 0
+    for first in range(0, nrows, step := max(1, _PIECE // width)):
+        content = stream.read(width * min(step, nrows - first))
+        rows = np.frombuffer(content, np.uint8, len(content) // width * width).reshape(-1, width)
+        for column in pointers:
+            size = _BYTES[column.code]
+            stored = np.ascontiguousarray(rows[:, column.offset : column.offset + size])
+            length, place = stored.view(_POINTERS[column.code]).astype(np.int64).T
+            beyond = (length < 0) | (length > 8 * heap) | (place < 0) | (place > heap)
+            needed = -(-np.where(beyond, 0, length) * column.bits // 8)
+            beyond = (length != 0) & (beyond | (place + needed > heap))
+            total += int(needed.sum())
+            if beyond.any() or total > max(heap, _SHARED):
+                raise header.fault(
+                    f"column {shown(column.name)} has arrays beyond its heap of {heap} bytes"
+                )
 
 
 #: The C library reads other characters in a file's name as part of a selection language.

@@ -1,0 +1,226 @@
+"""Headers of FITS files before the C library reads them: cards that give sizes are checked.
+
+The C library reads damaged sizes in its own way: it takes the last of two cards, text for zero, and
+then divides by zero, reads past the end or asks for gigabytes. Here such headers are refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import math
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from qnet.core.errors import FileError, shown
+
+Stream = BinaryIO | gzip.GzipFile
+
+#: FITS files come in blocks of this many bytes, headers in cards of 80.
+BLOCK, CARD = 2880, 80
+
+#: No file is larger than this.
+LARGEST = 1 << 60
+
+#: No header is longer than this in bytes, and no HDU without data in rows.
+_LONGEST, _EMPTY_ROWS = 1 << 22, 1 << 20
+
+#: Bytes of an image for each byte of its tiles, at most; runs of zeros take least in PLIO_1.
+_RATIO, _LARGEST_RATIO = 2200, 10000
+
+_WHOLE = re.compile(r"[+-]?\d{1,19}")
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?")
+
+#: Cards that give the size, layout or scale of the data: pattern of the names, and the values.
+_KINDS: tuple[tuple[str, str, re.Pattern[str] | None], ...] = (
+    (r"Z?BITPIX|Z?NAXIS\d*|[PG]COUNT|TFIELDS|THEAP|ZTILE\d+|TBCOL\d+", "a whole number", _WHOLE),
+    (r"BSCALE|BZERO|TSCAL\d+|TZERO\d+|ZSCALE|ZZERO", "a number", _NUMBER),
+    (r"SIMPLE|ZIMAGE|GROUPS", "T or F", re.compile("[TF]")),
+    (r"XTENSION|TTYPE\d+|TFORM\d+|TDIM\d+|ZCMPTYPE|ZQUANTIZ|ZNAME\d+", "text", None),
+    (r"ZVAL\d+|TNULL\d+|Z?BLANK|ZDITHER0", "a value", re.compile(".*", re.DOTALL)),
+)
+_SIZES = re.compile(
+    r"(?:HIERARCH +)?(?:" + "|".join(f"({names})" for names, _, _ in _KINDS) + r")(?=[ =])",
+    re.IGNORECASE,
+)
+
+#: The value of a card, after 'KEYWORD = ': text in quotes or a word, and a comment.
+_VALUE = re.compile(r" *(?:'((?:[^']|'')*)'|([^'/ ][^/ ]*)) *(?:/.*)?", re.DOTALL)
+
+#: Types of binary table columns with their bits (FITS standard 4.0, table 18).
+_BITS: Mapping[str, int] = {
+    "L": 8,
+    "X": 1,
+    "B": 8,
+    "I": 16,
+    "J": 32,
+    "K": 64,
+    "A": 8,
+    "E": 32,
+    "D": 64,
+    "C": 64,
+    "M": 128,
+    "P": 64,
+    "Q": 128,
+}
+_TFORM = re.compile(r"(\d{0,18})(?:([PQ])([LXBIJKAEDCM])(?:\(\d*\))?|([LXBIJKAEDCM])[^PQ]*)")
+
+
+class Pointers(NamedTuple):
+    """A column of pointers into the heap: its name, P or Q, byte in the row, bits per element."""
+
+    name: str
+    code: str
+    offset: int
+    bits: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """Cards of sizes of HDU number `number`, as text, and the size of its data."""
+
+    path: Path
+    number: int
+    cards: Mapping[str, str]
+
+    def fault(self, what: str) -> FileError:
+        """The error that the header is damaged."""
+        name = self.cards.get("EXTNAME", "")
+        label = f"{shown(name)} (number {self.number})" if name else f"number {self.number}"
+        return FileError(f"{self.path}: the header of HDU {label} is damaged: {what}")
+
+    def whole(self, key: str, low: int, high: int = LARGEST, default: int | None = None) -> int:
+        """Value of a card, a whole number in low .. high; the default where there is no such."""
+        text = self.cards.get(key)
+        if text is None and default is not None:
+            return default
+        if text is None:
+            raise self.fault(f"it lacks {key}")
+        if not low <= int(text) <= high:
+            raise self.fault(f"{key} is {text}, but {low} to {high} was expected")
+        return int(text)
+
+    def axes(self, prefix: str = "", least: int = 0) -> list[int]:
+        """Lengths of the axes."""
+        count = self.whole(f"{prefix}NAXIS", 0, 999)
+        return [self.whole(f"{prefix}NAXIS{axis}", least) for axis in range(1, count + 1)]
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the HDU is a binary table."""
+        return self.cards.get("XTENSION", "") in ("BINTABLE", "A3DTABLE")
+
+    def data_size(self) -> int:
+        """Bytes of the data."""
+        size, axes = abs(self.whole("BITPIX", -64, 64)), self.axes()
+        kind = self.cards.get("XTENSION", "IMAGE")
+        groups = bool(axes) and axes[0] == 0 and self.cards.get("GROUPS") == "T"
+        # Only binary tables have a heap, and only random groups have groups.
+        known = kind in ("IMAGE", "TABLE", "BINTABLE", "A3DTABLE") and not groups
+        parameters = self.whole("PCOUNT", 0, 0 if known and not self.is_table else LARGEST, 0)
+        gcount = self.whole("GCOUNT", 1, 1 if known else LARGEST, 1)
+        if groups:
+            axes = axes[1:]
+        pixels = math.prod(axes) if axes else 0
+        if not pixels and axes and axes[-1] > _EMPTY_ROWS:
+            raise self.fault(f"it has {axes[-1]} rows of no width")
+        total = size // 8 * gcount * (parameters + pixels)
+        if self.cards.get("ZIMAGE") == "T" and self.is_table:
+            self._check_tiles(total)
+        return total
+
+    def _check_tiles(self, stored: int) -> None:
+        """Raise FileError unless `stored` bytes may hold the compressed image announced."""
+        axes = self.axes("Z", least=1)
+        kind = self.cards.get("ZCMPTYPE", "")
+        tiles = [
+            self.whole(f"ZTILE{axis}", 1, default=length if axis == 1 else 1)
+            for axis, length in enumerate(axes, start=1)
+        ]
+        size = abs(self.whole("ZBITPIX", -64, 64)) // 8
+        count = math.prod(-(-length // tile) for length, tile in zip(axes, tiles, strict=True))
+        if count != (nrows := self.axes()[-1]):
+            raise self.fault(f"it announces {count} tiles, but there are {nrows}")
+        ratio = _RATIO if kind.startswith(("RICE", "GZIP")) else _LARGEST_RATIO
+        if max(math.prod(axes), math.prod(tiles)) * size > max(stored, BLOCK) * ratio:
+            raise self.fault(f"an image of {axes} cannot come of {stored} bytes")
+        if kind.startswith("RICE"):
+            self.whole("ZVAL1", 1, 1 << 16, 32)
+            self.whole("ZVAL2", 1, 8, 4)
+
+    def pointers(self) -> list[Pointers]:
+        """Columns of a binary table that point into its heap, after a check of all columns."""
+        if self.cards.get("XTENSION") == "TABLE":
+            self.whole("TFIELDS", 0, 999)
+        if not self.is_table:
+            return []
+        found, offset = [], 0
+        for number in range(1, self.whole("TFIELDS", 0, 999) + 1):
+            form = self.cards.get(f"TFORM{number}", "")
+            match = _TFORM.fullmatch(form.upper())
+            if match is None or (match[2] and int(match[1] or 1) > 1):
+                raise self.fault(f"TFORM{number} is {shown(form)}, no type of a column")
+            repeat = int(match[1] or 1)
+            if match[2] and repeat:
+                name = self.cards.get(f"TTYPE{number}", f"number {number}")
+                found.append(Pointers(name, match[2], offset, _BITS[match[3]]))
+            offset += -(-repeat * _BITS[match[2] or match[4]] // 8)
+        if offset > self.axes()[0]:
+            raise self.fault(
+                f"its columns take {offset} bytes a row, but NAXIS1 is {self.axes()[0]}"
+            )
+        return found
+
+    def heap(self) -> int:
+        """Bytes of the heap."""
+        main, parameters = math.prod(self.axes()), self.whole("PCOUNT", 0, default=0)
+        return main + parameters - self.whole("THEAP", main, main + parameters, main)
+
+
+def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header:
+    """The header that begins with a block of a stream."""
+    cards: dict[str, str] = {}
+    header, fault = Header(path, number, cards), ""
+    for card in _read_cards(stream, block, header):
+        match = _SIZES.match(card)
+        if match is None:
+            if card.startswith("EXTNAME =") and (value := _VALUE.fullmatch(card[10:])):
+                cards.setdefault("EXTNAME", (value[1] or value[2] or "").strip())
+            continue
+        kind = match.lastindex or 1
+        key = match[kind].upper()
+        _, expected, pattern = _KINDS[kind - 1]
+        value = _VALUE.fullmatch(card[10:]) if card[:10] == f"{key:8}= " else None
+        text = None if value is None else value[1 if pattern is None else 2]
+        if pattern is not None and text is not None and not pattern.fullmatch(text):
+            text = None
+        if text is None and expected == "a value" and value is not None:
+            text = value[1]
+        if key in cards:
+            fault = fault or f"{key} stands in it twice"
+        elif text is None:
+            fault = fault or f"the card {shown(card.rstrip())} should hold {expected}"
+        cards[key] = (text or "").strip()
+    if fault:
+        raise header.fault(fault)
+    return header
+
+
+def _read_cards(stream: Stream, block: bytes, header: Header) -> Iterator[str]:
+    """Cards of one header, up to END."""
+    for _ in range(_LONGEST // BLOCK):
+        if len(block) < BLOCK:
+            break
+        text = block.decode("latin-1")
+        for start in range(0, BLOCK, CARD):
+            card = text[start : start + CARD]
+            if card.startswith("END     "):
+                return
+            yield card
+        block = stream.read(BLOCK)
+    raise FileError(
+        f"{header.path}: cannot be read as FITS: it ends within the header of HDU number "
+        f"{header.number}"
+    )

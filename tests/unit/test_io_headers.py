@@ -1,0 +1,203 @@
+"""Headers of FITS files that the C library would misread are refused before it sees them."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from makers import compressed, desi_coadd, desi_set, fibermap, primary, table, write
+from qnet.core.errors import FileError
+from qnet.io import read_spectra
+from qnet.io.fits.file import FitsFile
+
+CAMERAS = desi_set(cameras="B")
+IDS = np.array([39627866878511337, 7, 8])
+BLOCK, CARD = 2880, 80
+
+
+def header_of(content, name):
+    """First and last byte of the header of a named HDU."""
+    end = content.index(f"EXTNAME = '{name:<8}'".encode())
+    place = content.rindex(b"XTENSION", 0, end)
+    return place, content.index(b"END".ljust(CARD), place)
+
+
+def with_card(content, name, card, after=None):
+    """The bytes of a file with a card added to the header of an HDU: at its end, or after one."""
+    place, end = header_of(content, name)
+    at = end if after is None else content.index(f"{after:<8}=".encode(), place) + CARD
+    stop = place + -(-(end + CARD - place) // BLOCK) * BLOCK
+    header = (content[place:at] + card.encode().ljust(CARD) + content[at:end]).rstrip(b" ")
+    header = header.ljust(-(-len(header) // CARD) * CARD) + b"END".ljust(CARD)
+    return content[:place] + header.ljust(-(-len(header) // BLOCK) * BLOCK) + content[stop:]
+
+
+def changed(content, name, key, value):
+    """The bytes of a file with the value of one card changed."""
+    at = content.index(f"{key:<8}=".encode(), header_of(content, name)[0])
+    return content[:at] + f"{key:<8}= {value:>20}".encode().ljust(CARD) + content[at + CARD :]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A coadd with scaled ids, a compressed mask and a column of arrays, as bytes."""
+    _, flux, _ = CAMERAS["B"]
+    arrays = np.array([np.arange(n + 1, dtype=np.float32) for n in range(3)], dtype=object)
+    columns = [
+        fits.Column("TARGETID", "K", array=IDS),
+        fits.Column("OBJTYPE", "3A", array=["TGT", "SKY", "TGT"]),
+        fits.Column("LONG", "PE()", array=arrays),
+    ]
+    mask = (np.arange(flux.size).reshape(flux.shape) % 7 == 0).astype(np.int32)
+    hdus = [
+        *desi_coadd(CAMERAS),
+        fits.BinTableHDU.from_columns(columns, name="FIBERMAP"),
+        compressed(mask, "B_MASK", "RICE_1"),
+    ]
+    return write(tmp_path_factory.mktemp("whole") / "coadd.fits", hdus).read_bytes()
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """A check that a file of these bytes, plain and gzipped, is an error with this message."""
+
+    def check(content, match):
+        for pack in (bytes, gzip.compress):
+            path = tmp_path / "bad.fits"
+            path.write_bytes(pack(content))
+            with pytest.raises(FileError, match=rf"bad\.fits: {match}"):
+                read_spectra(path)
+
+    return check
+
+
+def test_the_file_itself_is_read(tmp_path, whole):
+    path = tmp_path / "coadd.fits"
+    path.write_bytes(whole)
+    spectra = read_spectra(path)
+    assert spectra.ids["TARGETID"].tolist() == IDS.tolist()
+    assert (spectra.cameras[0].ivar.ravel()[::7] == 0).all()
+
+
+TWICE = [
+    *(("B_FLUX", key) for key in ("BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT")),
+    *(("FIBERMAP", key) for key in ("TFIELDS", "TFORM1", "TFORM3", "PCOUNT", "GCOUNT", "NAXIS1")),
+    *(("B_MASK", key) for key in ("ZBITPIX", "ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZCMPTYPE", "ZVAL1")),
+    *(("B_MASK", key) for key in ("ZIMAGE", "ZNAXIS", "XTENSION", "TFORM1")),
+]
+
+
+@pytest.mark.parametrize("value", ["'text'", "99999999"])
+@pytest.mark.parametrize(("name", "key"), TWICE)
+def test_card_of_sizes_that_stands_twice_is_refused(refused, whole, name, key, value):
+    content = with_card(whole, name, f"{key:<8}= {value:>20}")
+    refused(
+        content, rf"the header of HDU '{name}' \(number \d\) is damaged: {key} stands in it twice"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "card", "what"),
+    [
+        ("B_MASK", "TSCAL1  = 'text'", "should hold a number"),
+        ("B_MASK", "TSCAL1  =                  NAN", "should hold a number"),
+        ("FIBERMAP", "TZERO1  = 1 2", "should hold a number"),
+        ("FIBERMAP", "HIERARCH TZERO1 = 5", "should hold a number"),
+        ("FIBERMAP", "tzero1  = 5", "should hold a number"),
+        ("FIBERMAP", "TSCAL1=5", "should hold a number"),
+        ("FIBERMAP", "THEAP   = '", "should hold a whole number"),
+        ("FIBERMAP", "THEAP   = 1E2", "should hold a whole number"),
+        ("FIBERMAP", "THEAP   = 9999999", "THEAP is 9999999, but"),
+        ("FIBERMAP", "THEAP   = -5", "THEAP is -5, but"),
+        ("B_FLUX", "BSCALE  = T", "should hold a number"),
+        ("B_MASK", "ZTILE3  = ", "should hold a whole number"),
+    ],
+)
+def test_card_in_another_form_is_refused(refused, whole, name, card, what):
+    refused(with_card(whole, name, card), rf"the header of HDU '{name}' .*damaged: .*{what}")
+
+
+@pytest.mark.parametrize("value", ["1.5D0", "+.5E1 / comment", "2", "-3."])
+def test_numbers_in_the_forms_of_the_standard_are_read(tmp_path, whole, value):
+    path = tmp_path / "scaled.fits"
+    path.write_bytes(with_card(whole, "B_FLUX", f"BSCALE  = {value}"))
+    scale = float(value.split("/")[0].replace("D", "E"))
+    found = read_spectra(path).cameras[0].flux
+    np.testing.assert_allclose(found, scale * CAMERAS["B"][1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "what"),
+    [
+        ("B_FLUX", "PCOUNT", 5, "PCOUNT is 5"),
+        ("B_FLUX", "GCOUNT", 10**12, "GCOUNT is 1000000000000"),
+        ("FIBERMAP", "GCOUNT", 2, "GCOUNT is 2"),
+        ("FIBERMAP", "TFIELDS", 4, "TFORM4 is '', no type"),
+        ("FIBERMAP", "TFORM1", "'1PE'", "heap|columns take"),
+        ("FIBERMAP", "TFORM1", "'1QE'", "heap|columns take"),
+        ("FIBERMAP", "TFORM1", "'99999999E'", "columns take 400000007 bytes a row"),
+        ("FIBERMAP", "TFORM2", "'zz'", "TFORM2 is 'zz', no type"),
+        ("FIBERMAP", "TFORM3", "'7PE'", "TFORM3 is '7PE', no type"),
+        ("FIBERMAP", "TFORM3", "'1PM'", "column 'LONG' has arrays beyond its heap of 24 bytes"),
+        ("B_MASK", "ZNAXIS2", 10**9, "it announces 1000000000 tiles, but there are 3"),
+        ("B_MASK", "ZTILE1", 1, "it announces 2064 tiles, but there are 3"),
+        ("B_MASK", "ZNAXIS1", 10**9, "it announces|cannot come of"),
+        ("B_MASK", "ZVAL1", 0, "ZVAL1 is 0"),
+    ],
+)
+def test_size_beyond_sense_is_refused(refused, whole, name, key, value, what):
+    refused(changed(whole, name, key, value), rf"the header of HDU '{name}' .*damaged: .*({what})")
+
+
+def test_compressed_image_of_gigabytes_in_a_small_file_is_refused(refused, whole):
+    content = changed(whole, "B_MASK", "ZNAXIS1", 10**9)
+    refused(changed(content, "B_MASK", "ZTILE1", 10**9), ".*cannot come of")
+
+
+@pytest.mark.parametrize("length", [2, 5, 2**31 - 1, 2**32 - 1])
+def test_arrays_beyond_the_heap_are_refused(refused, whole, length):
+    """Row 2 of LONG has 3 numbers from byte 12 of 24 on."""
+    stored = struct.pack(">2I", 3, 12)
+    assert whole.count(stored) == 1
+    content = whole.replace(stored, struct.pack(">2I", length, 20))
+    refused(content, "the header of HDU 'FIBERMAP' .*column 'LONG' has arrays beyond its heap")
+
+
+@pytest.mark.parametrize("form", ["'1PE(99999999)'", "'PE(3)'", "'1PE'", "'1PE(0)'"])
+def test_largest_length_that_a_column_announces_takes_no_memory(tmp_path, whole, form):
+    path = tmp_path / "coadd.fits"
+    path.write_bytes(changed(whole, "FIBERMAP", "TFORM3", form))
+    tracemalloc.start()
+    with FitsFile(path) as file:
+        arrays = file.table("FIBERMAP", ["LONG"])["LONG"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [values.tolist() for values in arrays] == [[0], [0, 1], [0, 1, 2]]
+    assert peak < 1 << 22
+
+
+@pytest.mark.parametrize("beyond", [b"\0", b"XTENSION= 'IMAGE   '".ljust(CARD)])
+def test_gz_that_inflates_beyond_its_headers_is_refused(tmp_path, whole, beyond):
+    path = tmp_path / "bomb.fits.gz"
+    path.write_bytes(gzip.compress(whole + beyond + b" " * (1 << 26), 1))
+    tracemalloc.start()
+    with pytest.raises(FileError, match=r"bomb\.fits\.gz: (inflates to far more|.*header of HDU)"):
+        read_spectra(path)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+
+
+def test_rows_of_no_width_and_hdus_without_end_are_refused(tmp_path, refused):
+    path = write(tmp_path / "a.fits", [primary(), table(fibermap([1]), "FIBERMAP")])
+    content = changed(path.read_bytes(), "FIBERMAP", "NAXIS1", 0)
+    refused(changed(content, "FIBERMAP", "NAXIS2", 10**9), ".*1000000000 rows of no width")
+    path.write_bytes(
+        primary().header.tostring().encode() + fits.ImageHDU().header.tostring().encode() * 5001
+    )
+    with pytest.raises(FileError, match=r"a\.fits: has more than 5000 HDUs"):
+        read_spectra(path)

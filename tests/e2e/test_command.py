@@ -449,3 +449,59 @@ def test_the_real_spectra_through_the_command(shared_data, four_layer, tmp_path)
     assert done.returncode == 0
     assert "qnet: 25 quasars" in done.stdout
     assert "in 40 spectra of 40 files" in done.stdout
+
+
+#: Runs the command; the process sends a signal to itself before or after an output gets its name.
+SIGNALLED = """
+import os, signal, sys
+from qnet.cli import main
+replace, (when, number) = os.replace, sys.argv[1:3]
+def stop(*names):
+    if when == "after":
+        replace(*names)
+    os.kill(os.getpid(), int(number))
+    if when == "before":
+        replace(*names)
+os.replace = stop
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def _signalled(when, number, *words):
+    return subprocess.run(
+        [sys.executable, "-c", SIGNALLED, when, str(int(number)), *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "what", "status"),
+    [(signal.SIGTERM, "ended by SIGTERM", 143), (signal.SIGINT, "interrupted", 130)],
+)
+def test_a_signal_as_the_output_gets_its_name(spectra, small_weights, number, what, status):
+    output = spectra / "out" / "cat.fits"
+    output.parent.mkdir()
+    output.write_text("old")
+    words = ("classify", files(spectra)[0], "-o", output, "--model", small_weights, "--overwrite")
+    for when, written in (("before", "no output"), ("after", output)):
+        done = _signalled(when, number, *words)
+        assert done.returncode == status
+        assert done.stderr.splitlines()[-1] == f"qnet: error: {what}; {written} was written"
+        assert os.listdir(output.parent) == ["cat.fits"]
+        assert (output.read_bytes() == b"old") is (when == "before")
+    assert len(qnet.read_catalogue(output)) == 1
+
+
+def test_the_run_after_a_killed_one_clears_up(spectra, small_weights):
+    output = spectra / "out" / "cat.fits"
+    output.parent.mkdir()
+    words = ("classify", files(spectra)[0], "-o", output, "--model", small_weights)
+    assert _signalled("before", signal.SIGKILL, *words).returncode == -signal.SIGKILL
+    (left,) = os.listdir(output.parent)
+    assert left.startswith(".qnet-")
+    done = run("-v", *words)
+    assert (done.returncode, os.listdir(output.parent)) == (0, ["cat.fits"])
+    assert f"{left}, which a killed run left, is removed" in done.stderr

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import pickle
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 
 import qnet
-from qnet.core.errors import FileError, MissingFileError, OutputExistsError, QnetError
+from qnet.core.errors import FileError, MissingFileError, OutputExistsError, QnetError, QnetWarning
 from qnet.core.files import atomic_write, check_input, check_output
 from qnet.core.kinds import A_FITS_FILE, TEXT, find_kind
 
@@ -73,20 +74,51 @@ def test_nothing_written_is_an_error(tmp_path):
         nothing.__exit__(None, None, None)
 
 
-def test_a_killed_process_leaves_no_final_file(tmp_path):
-    """SIGKILL in the middle of a write: the final name does not exist."""
-    program = (
-        "import os, signal, sys\n"
-        "from qnet.core.files import atomic_write\n"
-        "with atomic_write(sys.argv[1]) as partial:\n"
-        "    partial.write_text('half')\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    final = tmp_path / "a.fits"
-    done = subprocess.run([sys.executable, "-c", program, str(final)], check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert not final.exists()
+KILLED = """
+import os, signal, sys
+from qnet.core.files import atomic_write
+with atomic_write(sys.argv[1]) as partial:
+    partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_no_final_file_and_the_next_removes_the_rest(tmp_path):
+    finals = [tmp_path / name for name in ("a.fits", "x" * 240 + "[1].fits")]
+    for final in finals:
+        done = subprocess.run([sys.executable, "-c", KILLED, str(final)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert not final.exists()
     assert all(name.startswith(".qnet-") for name in os.listdir(tmp_path))
+    assert len(os.listdir(tmp_path)) == 2
+    for number, final in enumerate(finals, start=1):
+        with atomic_write(final) as partial:
+            partial.write_text("whole")
+        left = [name for name in os.listdir(tmp_path) if name.startswith(".qnet-")]
+        assert len(left) == 2 - number
+
+
+def test_what_may_be_written_still_is_left_and_reported(tmp_path):
+    final = tmp_path / "a.fits"
+    with atomic_write(final) as running:
+        running.write_text("half")
+        with (
+            pytest.warns(QnetWarning, match=rf"a\.fits: is being written by .*{running.name}"),
+            atomic_write(final) as partial,
+        ):
+            partial.write_text("first")
+        assert running.read_text() == "half"
+        final.unlink()
+    # The same from another machine, whose processes have numbers of their own.
+    machine, process = running.name.split(".")[2:4]
+    other = tmp_path / running.name.replace(f"{machine}.{process}", f"0123456789ab.{2**22 + 1}")
+    other.touch()
+    with (
+        pytest.warns(QnetWarning, match=re.escape(f"killed on another machine left {other}")),
+        atomic_write(final, overwrite=True) as partial,
+    ):
+        partial.write_text("whole")
+    assert sorted(os.listdir(tmp_path)) == [other.name, "a.fits"]
 
 
 def test_outputs_that_cannot_be(tmp_path):

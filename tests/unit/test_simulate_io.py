@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -224,6 +226,27 @@ def test_nothing_is_left_when_writing_fails(tmp_path, monkeypatch, format):
             format=format,
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_gets_its_name_back_when_its_replacement_fails(tmp_path, monkeypatch, surveys):
+    simulation, _ = surveys["boss"]
+    paths = tmp_path / "out", tmp_path / "t.fits"
+    write_simulation(simulation, *paths, format="spec")
+    before = sorted(file.name for file in paths[0].iterdir())
+    replace, calls = os.replace, []
+
+    def fail_at_the_second(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_the_second)
+    smaller = simulate(3, seed=2, mix={"sky": 1})
+    with pytest.raises(KeyboardInterrupt):
+        write_simulation(smaller, *paths, format="spec", overwrite=True)
+    assert sorted(file.name for file in paths[0].iterdir()) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["out", "t.fits"]
 
 
 def test_writers_check_what_they_are_given(tmp_path, surveys):

@@ -13,9 +13,18 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from qnet import __version__
-from qnet.cli.common import ENDED, FAILED, USAGE, Terminated, complain, show_warning, terminable
+from qnet.cli.common import (
+    ENDED,
+    FAILED,
+    USAGE,
+    Terminated,
+    complain,
+    find_outputs,
+    show_warning,
+    terminable,
+)
 from qnet.cli.parser import Parser
-from qnet.core.errors import FileError, QnetError, TrainingError
+from qnet.core.errors import FileError, QnetError, TrainingError, first_few
 
 #: Commands and what they do; each is a module of this package with a function `configure`.
 COMMANDS = {
@@ -45,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=_LEVELS[min(arguments.verbose, len(_LEVELS) - 1)], format="qnet: %(message)s"
     )
     command: Callable[[argparse.Namespace], int] = arguments.command
+    before = find_outputs(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
@@ -55,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return FAILED if isinstance(error, (FileError, TrainingError)) else USAGE
         except (KeyboardInterrupt, Terminated) as error:
             what, status = ENDED[type(error)]
-            complain(f"{what}; no output was written")
+            written = sorted({path for path, *_ in find_outputs(arguments) - before})
+            complain(f"{what}; {first_few(written) if written else 'no output'} was written")
             return status
         except BrokenPipeError:
             # The reader of the output is gone: nothing is left to print, nor to flush at exit.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
+
+#: Options that name an output.
+OUTPUTS = ("output", "truth_out", "json", "plots")
 
 
 class Terminated(BaseException):
@@ -43,6 +47,22 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def find_outputs(arguments: argparse.Namespace) -> set[tuple[str, int, int]]:
+    """Outputs that are there, those in a folder too: name, and what changes when one is written."""
+    found = set()
+    for output in (getattr(arguments, option, None) for option in OUTPUTS):
+        if not isinstance(output, str):
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            folder = os.path.isdir(output)
+            for name in os.listdir(output) if folder else [""]:
+                path = os.path.join(output, name) if folder else output
+                if not name.startswith("."):
+                    status = os.stat(path)
+                    found.add((path, status.st_ino, status.st_mtime_ns))
+    return found
 
 
 def count(number: int, noun: str) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from qnet.core.errors import (
     shown,
 )
 from qnet.core.kinds import CONVERT, Expected, check_kind
+from qnet.core.partials import clear_partials, name_partial
 
 PathLike = str | os.PathLike[str]
 
@@ -130,12 +130,12 @@ def _file_errors(file: Path, done: str) -> Iterator[None]:
 def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary name in the same folder; flush and rename the file when it is whole.
 
-    On any error, an interrupt included, it is removed.
+    On any error, an interrupt included, it is removed; after a kill, by the next writing.
     """
     final = check_output(path, overwrite)
-    # A name of plain characters, which libraries do not interpret; the suffix is the format's.
-    partial = final.with_name(f".qnet-{secrets.token_hex(8)}.partial{final.suffix}")
+    partial = name_partial(final)
     try:
+        clear_partials(final)
         yield partial
         if not partial.exists():
             raise FileError(f"{final}: nothing was written")

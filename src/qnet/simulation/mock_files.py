@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from qnet.core.arrays import Columns
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
+from qnet.core.partials import clear_partials, name_partial, name_replaced
 from qnet.io.fits.writer import Card, FitsWriter
 from qnet.io.readers.sdss import COMBINEREJ
 from qnet.simulation.frame import LOGLAM_STEP
@@ -84,10 +84,11 @@ class SpecFolder:
         # Standard deviation of the line spread function [pixel].
         wdisp = detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP)
         self._wdisp = wdisp.astype(np.float32)
-        self._partial = self.path.with_name(f".qnet-{secrets.token_hex(8)}.partial")
+        self._partial = name_partial(self.path)
 
     def __enter__(self) -> Self:
         try:
+            clear_partials(self.path)
             self._partial.mkdir()
         except OSError as error:
             raise FileError(f"{self.path}: cannot be made ({error})") from error
@@ -134,15 +135,19 @@ class SpecFolder:
                 file.table("SPALL", spall)
 
     def _finish(self) -> None:
-        """Rename the folder; the one that it replaces is removed last."""
-        old = self._partial.with_suffix(".old")
+        """Rename the folder; the one that it replaces is removed last, or gets its name back."""
+        old = name_replaced(self._partial)
         try:
             if self.path.exists():
                 os.replace(self.path, old)
             os.replace(self._partial, self.path)
         except OSError as error:
             raise FileError(f"{self.path}: could not be written ({error})") from error
-        shutil.rmtree(old, ignore_errors=True)
+        finally:
+            if self.path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.exists():
+                os.replace(old, self.path)
 
 
 def check_folder(path: Path, overwrite: bool) -> None:

@@ -14,10 +14,9 @@ from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, unmasked
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
-from qnet.core.wavelengths import find_used
 from qnet.io.columns import filled, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
-from qnet.lines import SHORTEST, air_to_vacuum
+from qnet.io.units import is_flux, vacuum_camera
 
 #: Names of table columns, in any letter case, by what they hold; best first.
 _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -125,12 +124,7 @@ def make_camera(
     if edges is None:
         warn_if_edges(wave, QUASARNET_GRIDS)
     camera = Camera(name, wave, flux, ivar, bool(edges))
-    if not air:
-        return camera
-    # Any number may be the wavelength of pixels without weight.
-    free = (camera.wave < SHORTEST) & ~find_used(camera.wave, camera.flux, camera.ivar)
-    vacuum = air_to_vacuum(np.where(free, SHORTEST, camera.wave))
-    return dataclasses.replace(camera, wave=np.where(free, camera.wave, vacuum))
+    return vacuum_camera(camera) if air else camera
 
 
 def warn_if_edges(
@@ -317,8 +311,11 @@ def flux_and_ivar(
     numbers, unit, mask = _plain(flux, "flux")
     weights, own_unit, weight_mask = _plain(weights, kind)
     weight_unit = own_unit if weight_unit is None else weight_unit
-    if unit is not None:
-        _check_flux_unit(unit)
+    if unit is not None and not is_flux(unit):
+        raise InputError(
+            f"flux has unit {unit}, but flux per wavelength was expected, such as "
+            f"{SURVEY_FLUX_UNIT}: convert it, or give plain numbers"
+        )
     if weight_unit is not None and unit is None:
         raise InputError(f"{kind} has unit {weight_unit}, but flux has none")
     if kind not in _POWERS:
@@ -339,22 +336,6 @@ def flux_and_ivar(
         if masked is not None and masked.shape == weights.shape:
             weights = np.where(masked, weights.dtype.type(0), weights)
     return numbers, weights, SURVEY_FLUX_UNIT if unit is None else str(unit)
-
-
-def _check_flux_unit(unit: Any) -> None:
-    """Raise unless a unit is one of flux per wavelength, or none at all."""
-    from astropy import units
-
-    per_wavelength = units.Unit("erg / (s cm2 Angstrom)")
-    try:
-        fits = unit.is_equivalent(per_wavelength) or unit == units.dimensionless_unscaled
-    except (units.UnitsError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise InputError(
-            f"flux has unit {unit}, but flux per wavelength was expected, such as "
-            f"{per_wavelength}: convert it, or give plain numbers"
-        )
 
 
 def _inverse(spread: AnyArray, *, squared: bool) -> FloatArray:

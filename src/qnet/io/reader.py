@@ -131,13 +131,10 @@ def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
 def _find_reader(files: Sequence[FitsFile]) -> Reader:
     """The reader of a file, or of all files of a set."""
     first = files[0]
-    reader = next((reader for reader in READERS if reader.detect(first)), None)
-    if reader is None:
-        layouts = "; ".join(f"{reader.name} ({reader.hdus})" for reader in READERS)
-        raise FileError(
-            f"{first.path}: holds no spectra that qnet knows: it has {first.describe()}; looked "
-            f"for {layouts}"
-        )
+    found = [reader for reader in READERS if reader.detect(first)]
+    if len(found) != 1:
+        raise FileError(_unread(first, found))
+    (reader,) = found
     if len(files) > 1 and reader.frames is None:
         sets = ", ".join(reader.name for reader in READERS if reader.frames is not None)
         raise InputError(
@@ -146,8 +143,29 @@ def _find_reader(files: Sequence[FitsFile]) -> Reader:
         )
     for fits in files[1:]:
         if not reader.detect(fits):
-            raise FileError(f"{fits.path}: is not the kind of frame that {first.path} is")
+            fault = reader.fault(fits) if reader.fault is not None else ""
+            raise FileError(
+                f"{fits.path}: is not the kind of frame that {first.path} is"
+                + (f": it {fault}" if fault else "")
+            )
     return reader
+
+
+def _unread(fits: FitsFile, found: Sequence[Reader]) -> str:
+    """Why a file of no layout, or of several, is not read."""
+    if found:
+        names = " and of ".join(reader.name for reader in found)
+        return f"{fits.path}: has the HDUs of {names}, but one layout was expected"
+    for reader in READERS:
+        if reader.fault is not None and (fault := reader.fault(fits)):
+            return f"{fits.path}: {fault}"
+    layouts = "; ".join(f"{reader.name} ({reader.hdus})" for reader in READERS)
+    telescope = fits.header(0).get("TELESCOP")
+    return (
+        f"{fits.path}: holds no spectra that qnet knows: it "
+        + (f"is of the telescope {telescope} and " if telescope else "")
+        + f"has {fits.describe()}; looked for {layouts}"
+    )
 
 
 def _read(reader: Reader, files: Sequence[FitsFile], request: Request) -> Spectra:

@@ -74,6 +74,11 @@ class FitsFile:
         """Names of the HDUs, upper case, in the order of the file."""
         return sorted(self._names, key=self._names.__getitem__)
 
+    @property
+    def all_names(self) -> list[str]:
+        """Name of each HDU, upper case, '' where it has none; a name may be there twice."""
+        return [hdu.get_extname().strip().upper() for hdu in self._hdus]
+
     def describe(self) -> str:
         """What the file holds, for messages."""
         parts = []

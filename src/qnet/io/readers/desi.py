@@ -17,6 +17,7 @@ from qnet.core.spectra import Camera
 from qnet.io.columns import id_column, row_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Request, bit_mask
+from qnet.io.units import Stated, stated_unit, stated_vacuum, to_angstrom
 
 #: Columns of the FIBERMAP that a catalogue carries, where the file has them.
 _ID_COLUMNS = (
@@ -80,12 +81,20 @@ def read_camera(
             raise FileError(
                 f"{fits.path}: HDU {hdus[part]} has shape {found}, but {hdus['FLUX']} has {shape}"
             )
-    wave = fits.image(hdus["WAVELENGTH"]).astype(np.float64)
+    key = hdus["WAVELENGTH"]
+    wave = fits.image(key).astype(np.float64)
+    wave = to_angstrom(wave, stated_unit(fits, key), f"{fits.path}: HDU {key}")
     flux = fits.image(hdus["FLUX"], request.rows, out=flux_out)
     ivar = fits.image(hdus["IVAR"], request.rows, out=ivar_out)
     if masked:
         fits.clear_masked(hdus["MASK"], request.rows, ivar)
-    return Camera(name, wave, flux, ivar)
+    return stated_vacuum(Camera(name, wave, flux, ivar), fits, key)
+
+
+def stated_units(fits: FitsFile, prefix: str = "") -> Stated:
+    """Units that the flux and ivar HDUs of a prefix state."""
+    flux, ivar = (stated_unit(fits, f"{prefix}{part}") for part in ("FLUX", "IVAR"))
+    return Stated(f"{fits.path}: HDU {prefix}FLUX", flux, ivar)
 
 
 def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, AnyArray]:

@@ -10,13 +10,44 @@ import numpy as np
 from qnet.core.spectra import Spectra
 from qnet.io.columns import integer_card
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.desi import DECLARED, dependency_cards, read_camera, read_ids, row_flags
-from qnet.io.readers.registry import Frame, Reader, Request, check_set, register
+from qnet.io.readers.desi import (
+    DECLARED,
+    dependency_cards,
+    read_camera,
+    read_ids,
+    row_flags,
+    stated_units,
+)
+from qnet.io.readers.registry import (
+    Frame,
+    Reader,
+    Request,
+    check_set,
+    lacks,
+    left_out,
+    register,
+)
+from qnet.io.units import flux_unit
+
+#: Images of a cframe, and their axes.
+_IMAGES = {"FLUX": ("nspec", "npix"), "IVAR": ("nspec", "npix"), "WAVELENGTH": ("npix",)}
 
 
 def _detect(fits: FitsFile) -> bool:
-    """Whether there are images FLUX and IVAR, and WAVELENGTH of one dimension."""
-    return [len(fits.shape(name)) for name in ("FLUX", "IVAR", "WAVELENGTH")] == [2, 2, 1]
+    """Whether there are the images, and no other spectra."""
+    return all(name in fits for name in _IMAGES) and not _fault(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file that has FLUX, and IVAR or WAVELENGTH."""
+    if "FLUX" not in fits or not ("IVAR" in fits or "WAVELENGTH" in fits):
+        return ""
+    if fault := lacks(fits, list(_IMAGES)):
+        return fault
+    for name, axes in _IMAGES.items():
+        if len(fits.shape(name)) != len(axes):
+            return f"HDU {name} has shape {fits.shape(name)}, not ({', '.join(axes)})"
+    return left_out(fits, map(fits.all_names.index, _IMAGES))
 
 
 def _count(fits: FitsFile) -> int:
@@ -39,7 +70,8 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         expid = integer_card(frames[0].exposure, "EXPID", first.path)
         ids["EXPID"] = np.full(len(flag), expid, dtype=np.int32)
     cards = dependency_cards(first.header("FLUX"))
-    return Spectra(cameras=cameras, ids=ids, flag=flag, cards=cards)
+    unit = flux_unit(map(stated_units, files))
+    return Spectra(cameras=cameras, ids=ids, flag=flag, cards=cards, flux_unit=unit)
 
 
 def _frame(fits: FitsFile) -> Frame:
@@ -57,6 +89,7 @@ register(
         name="DESI cframe files",
         hdus="images FLUX and IVAR, WAVELENGTH (npix,), perhaps MASK",
         detect=_detect,
+        fault=_fault,
         count=_count,
         read=_read,
         whole=True,

@@ -11,16 +11,19 @@ from qnet.core.arrays import Float32Array
 from qnet.core.errors import FileError
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.desi import DECLARED, dependency_cards, read_camera, read_ids, row_flags
-from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.desi import (
+    DECLARED,
+    dependency_cards,
+    read_camera,
+    read_ids,
+    row_flags,
+    stated_units,
+)
+from qnet.io.readers.registry import Reader, Request, lacks, left_out, register
+from qnet.io.units import flux_unit
 
 #: HDUs of a camera by name; older coadds have the three cameras in one, BRZ.
 _CAMERA_HDU = re.compile(r"(B|R|Z|BRZ)_(FLUX|IVAR|WAVELENGTH)")
-
-
-def _detect(fits: FitsFile) -> bool:
-    """Whether there is an HDU of a camera."""
-    return any(_CAMERA_HDU.fullmatch(name) for name in fits.names)
 
 
 def _camera_names(fits: FitsFile) -> list[str]:
@@ -28,6 +31,22 @@ def _camera_names(fits: FitsFile) -> list[str]:
     matches = [match for name in fits.names if (match := _CAMERA_HDU.fullmatch(name))]
     first_flux = sorted(matches, key=lambda match: match[2] != "FLUX")
     return list(dict.fromkeys(match[1] for match in first_flux))
+
+
+def _detect(fits: FitsFile) -> bool:
+    """Whether there are cameras, each with all of its HDUs, and no other spectra."""
+    return bool(_camera_names(fits)) and not _fault(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file that has an HDU of a camera."""
+    names = _camera_names(fits)
+    images = [f"{name}_{part}" for name in names for part in ("FLUX", "IVAR", "WAVELENGTH")]
+    if fault := lacks(fits, images):
+        return fault
+    if "BRZ" in names and len(names) > 1:
+        return f"holds the cameras {', '.join(names)}, of which BRZ is the coadd of the others"
+    return left_out(fits, map(fits.all_names.index, images)) if names else ""
 
 
 def _count(fits: FitsFile) -> int:
@@ -53,7 +72,11 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     )
     ids = read_ids(fits, nspec, request.rows)
     return Spectra(
-        cameras=cameras, ids=ids, flag=row_flags(ids, names), cards=dependency_cards(fits.header(0))
+        cameras=cameras,
+        ids=ids,
+        flag=row_flags(ids, names),
+        cards=dependency_cards(fits.header(0)),
+        flux_unit=flux_unit(stated_units(fits, f"{name}_") for name in names),
     )
 
 
@@ -81,6 +104,7 @@ register(
         name="DESI coadd or spectra file",
         hdus="images B_FLUX, R_FLUX, Z_FLUX or BRZ_FLUX with _IVAR, _WAVELENGTH, perhaps _MASK",
         detect=_detect,
+        fault=_fault,
         count=_count,
         read=_read,
         whole=False,

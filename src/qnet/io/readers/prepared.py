@@ -8,20 +8,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qnet.core.arrays import AnyArray, IntArray
-from qnet.core.errors import FileError, GridError
+from qnet.core.errors import FileError, GridError, first_few
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import id_column, text_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.registry import Reader, Request, left_out, register
+from qnet.io.units import Stated, flux_unit, stated_unit
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
 GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
 
 
 def is_prepared(fits: FitsFile) -> bool:
-    """Whether a file has the HDUs of a prepared data file."""
-    return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1)
+    """Whether a file has the HDUs of a prepared data file: flux and ivar are in one image."""
+    return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1) and "IVAR" not in fits
+
+
+def _detect(fits: FitsFile) -> bool:
+    """Whether a file is a prepared data file, and holds no other spectra."""
+    return is_prepared(fits) and not _fault(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """Which further spectra a prepared data file holds."""
+    if not is_prepared(fits):
+        return ""
+    if others := [n for n in range(1, len(fits)) if fits.shape(n) == fits.shape(0)]:
+        return f"holds further spectra, in HDU {first_few(others)}, that would be left out"
+    return left_out(fits, [0])
 
 
 def count_prepared(fits: FitsFile) -> int:
@@ -71,7 +86,11 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     data = fits.image(0, request.rows)
     flux, ivar = data[:, : grid.npix], data[:, grid.npix :]
     ids = prepared_ids(fits, request.rows)
-    return Spectra(cameras=(Camera("prepared", grid.wave, flux, ivar, edges=True),), ids=ids)
+    return Spectra(
+        cameras=(Camera("prepared", grid.wave, flux, ivar, edges=True),),
+        ids=ids,
+        flux_unit=flux_unit([Stated(f"{fits.path}: HDU 0", stated_unit(fits, 0))]),
+    )
 
 
 register(
@@ -82,7 +101,8 @@ register(
         targetid="HDU 1",
         wavelengths="vacuum, left edges of the pixels of a grid",
         no_weight="",
-        detect=is_prepared,
+        detect=_detect,
+        fault=_fault,
         count=count_prepared,
         read=_read,
         whole=False,

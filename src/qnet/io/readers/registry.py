@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from qnet.core.arrays import Int32Array, IntArray
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, first_few
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.spall import SpAll
@@ -43,7 +43,8 @@ class Reader:
     no_weight : str
         Pixels that get ivar 0, in words; '' for none.
     detect : callable
-        Whether an open `FitsFile` has the layout. At most one reader may recognise a file.
+        Whether an open `FitsFile` has the layout, with all that `read` needs and no spectra that it
+        would leave out. A file that two readers recognise is an error.
     count : callable
         Number of spectra of an open file.
     read : callable
@@ -62,6 +63,9 @@ class Reader:
         `spectrograph` and `exposure` in one folder.
     fibers : callable, optional
         FIBERIDs of the rows of an open file, where spectra can be selected by them.
+    fault : callable, optional
+        Why an open file that no reader recognises is not of the layout though it looks like it, in
+        words that go on from the file's name ("lacks ..."); '' for a file of another kind.
 
     Examples
     --------
@@ -88,6 +92,7 @@ class Reader:
     qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
     frames: re.Pattern[str] | None = None
     fibers: Callable[[FitsFile], Int32Array] | None = None
+    fault: Callable[[FitsFile], str] | None = None
 
 
 #: The readers that `read_spectra` tries, in this order.
@@ -168,6 +173,33 @@ def bit_mask(*parts: int | tuple[int, int]) -> int:
     return sum((1 << high + 1) - (1 << low) for low, high in ranges)
 
 
+def lacks(fits: FitsFile, images: Sequence[str]) -> str:
+    """Which of some images a file does not have, as a `Reader.fault`; '' where it has them."""
+    missing = [name for name in images if not fits.shape(name)]
+    s = "s" if len(missing) > 1 else ""
+    return f"lacks the image{s} {', '.join(missing)}; it holds {fits.describe()}" if missing else ""
+
+
+def left_out(fits: FitsFile, read: Iterable[int], *, but: str = r"(?!)") -> str:
+    """Spectra in other HDUs than those that are read, as a `Reader.fault`; '' where there are none.
+
+    These are images of FLUX and IVAR, by their names, and tables with these columns. HDUs whose
+    whole name matches `but` are none.
+    """
+    names, skipped = fits.all_names, set(read)
+    others = []
+    for number, name in enumerate(names):
+        pair = "FLUX" in re.split(r"[^A-Z0-9]", name) and name.replace("FLUX", "IVAR") in names
+        spectra = {"FLUX", "IVAR"} <= set(fits.columns(number)) or (pair and fits.shape(number))
+        if spectra and number not in skipped and not re.fullmatch(but, name):
+            others.append(name or f"HDU {number}")
+    return (
+        f"holds further spectra, in {first_few(others, 6)}, that would be left out"
+        if others
+        else ""
+    )
+
+
 class Frame(NamedTuple):
     """Exposure, camera and spectrograph ('b1') and targets by row of a frame, from its HDUs."""
 
@@ -191,5 +223,11 @@ def check_set(frames: Sequence[Frame]) -> None:
                 f"camera {first.camera}, {first.nspec} spectra"
                 + (", of other targets" if others else "")
             )
-    if len({frame.camera for frame in frames}) != len(frames):
-        raise FileError(f"{first.path}: a camera is there twice in its set of frames")
+    paths: dict[str, Path] = {}
+    for frame in frames:
+        if frame.camera in paths:
+            raise FileError(
+                f"{frame.path}: is camera {frame.camera} of exposure {frame.exposure}, as is "
+                f"{paths[frame.camera]}: a camera is there twice, but one file of each was expected"
+            )
+        paths[frame.camera] = frame.path

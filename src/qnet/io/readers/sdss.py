@@ -10,11 +10,12 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
 from qnet.core.columns import SDSS_TARGETS
-from qnet.core.errors import FileError, QnetWarning
+from qnet.core.errors import FileError, QnetWarning, first_few
 from qnet.core.flags import QNFlag
 from qnet.io.columns import NO_ID, id_column, int32_column, integer_card
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.registry import Request, bit_mask
+from qnet.io.readers.registry import Request, bit_mask, left_out
+from qnet.io.units import Stated, stated_unit
 
 #: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
 COMBINEREJ = 1 << 25
@@ -55,6 +56,21 @@ def has_loglam(fits: FitsFile) -> bool:
     if fits.shape(3) != fits.shape(0):
         return False
     return fits.image(3, np.arange(1)).dtype.kind == "f"
+
+
+def plate_fault(fits: FitsFile, last: int) -> str:
+    """What is wrong with an spPlate or spCFrame, whose HDUs after the one numbered `last` vary."""
+    if not fits.is_table(_PLUGMAP):
+        return f"lacks the table number {_PLUGMAP}, the plugmap; it holds {fits.describe()}"
+    others = [number for number in range(last + 1, len(fits)) if len(fits.shape(number)) == 2]
+    if len(others) > 1:  # flux and ivar at least; one may be a resolution
+        return f"holds further images, in HDU {first_few(others, 6)}, that would be left out"
+    return left_out(fits, [0])
+
+
+def stated_units(fits: FitsFile) -> Stated:
+    """Unit that the first HDU states for flux, as in all layouts of SDSS."""
+    return Stated(f"{fits.path}: HDU 0", stated_unit(fits, 0))
 
 
 def count_fibers(fits: FitsFile) -> int:

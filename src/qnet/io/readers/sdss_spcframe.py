@@ -10,11 +10,22 @@ from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Frame, Reader, Request, check_set, register
+from qnet.io.units import flux_unit, stated_vacuum
 
 
 def _detect(fits: FitsFile) -> bool:
+    """Whether there are images with an image of loglam, a plugmap, and no other spectra."""
+    return _is_spcframe(fits) and not _fault(fits)
+
+
+def _is_spcframe(fits: FitsFile) -> bool:
     """Whether there are images with an image of loglam."""
     return sdss.is_plate(fits) and sdss.has_loglam(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file of such images."""
+    return sdss.plate_fault(fits, 8) if _is_spcframe(fits) else ""
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
@@ -26,11 +37,18 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     for fits, frame in zip(files, frames, strict=True):
         flux, ivar = sdss.plate_arrays(fits, request.rows)
         wave = sdss.to_wave(fits.image(3, request.rows))
-        cameras.append(Camera(frame.camera[:1], wave, flux, ivar))
+        camera = Camera(frame.camera[:1], wave, flux, ivar)
+        cameras.append(stated_vacuum(camera, fits, 0))
     flag = sdss.sky_flag(ids)
     if {camera.name for camera in cameras} != {"b", "r"}:
         flag |= QNFlag.CAMERA_MISSING
-    return Spectra(cameras=tuple(cameras), ids=ids, flag=flag, cards=sdss.reduction_cards(files[0]))
+    return Spectra(
+        cameras=tuple(cameras),
+        ids=ids,
+        flag=flag,
+        cards=sdss.reduction_cards(files[0]),
+        flux_unit=flux_unit(map(sdss.stated_units, files)),
+    )
 
 
 def _frame(fits: FitsFile) -> Frame:
@@ -48,6 +66,7 @@ register(
         wavelengths="vacuum, centres, of each fibre its own",
         no_weight="bit 25 (COMBINEREJ) of mask",
         detect=_detect,
+        fault=_fault,
         count=sdss.count_fibers,
         read=_read,
         whole=True,

@@ -8,12 +8,13 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import SDSS_TARGETS
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, first_few
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
-from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.readers.registry import Reader, Request, left_out, register
+from qnet.io.units import Stated, check_loglam, flux_unit, stated_unit, stated_vacuum
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _IDS: Mapping[str, tuple[str, ...]] = {
@@ -38,29 +39,64 @@ _SDSS5_ONLY = ("FIELD", "CATALOGID", "SDSS_ID", "TARGET_INDEX", "OBS")
 _TELESCOPE_CARDS = ("RA", "DEC", "OBJTYPE")
 
 
+#: Columns of the coadd that are read; AND_MASK too, where there is one.
+_COLUMNS = ("LOGLAM", "FLUX", "IVAR")
+
+#: Names of tables of single exposures, which the coadd is made of.
+_EXPOSURES = r"[BR]\d-\d+.*|MJD_EXP_.*"
+
+
+def _coadd(fits: FitsFile) -> str | int:
+    """The table of the coadd: by its name, else HDU 1."""
+    return "COADD" if "COADD" in fits else 1
+
+
 def _detect(fits: FitsFile) -> bool:
-    """Whether there is a table COADD, or one with a column loglam in HDU 1."""
-    return "COADD" in fits or "LOGLAM" in fits.columns(1)
+    """Whether the coadd has all columns, and there are no other spectra than its exposures."""
+    return set(_COLUMNS) <= set(fits.columns(_coadd(fits))) and not _fault(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file that has a table COADD, or a column loglam in HDU 1."""
+    key = _coadd(fits)
+    have = fits.columns(key)
+    if not have or not (key == "COADD" or "LOGLAM" in have):
+        return ""
+    if str(fits.header(0).get("TELESCOP", "")).upper().startswith("LAMOST"):
+        tables = [name for number, name in enumerate(fits.all_names) if fits.is_table(number)]
+        return f"is a LAMOST file, which qnet does not read: its tables are {first_few(tables, 6)}"
+    label = f"HDU {key}" if key == "COADD" else "HDU number 1"
+    if missing := [name for name in _COLUMNS if name not in have]:
+        return f"{label} lacks the column(s) {', '.join(missing)}; it has {', '.join(have[:12])}"
+    masks = [name for name in have if "MASK" in name and name != "OR_MASK"]
+    if masks and "AND_MASK" not in masks:
+        return f"{label} has the mask {', '.join(masks)} in place of and_mask"
+    number = fits.all_names.index("COADD") if key == "COADD" else 1
+    return left_out(fits, [number], but=_EXPOSURES)
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     """Read a spec file."""
     (fits,) = files
-    coadd = "COADD" if "COADD" in fits else 1
-    masked = ["AND_MASK"] if "AND_MASK" in fits.columns(coadd) else []
-    data = fits.table(coadd, ["LOGLAM", "FLUX", "IVAR", *masked])
+    key = _coadd(fits)
+    masked = ["AND_MASK"] if "AND_MASK" in fits.columns(key) else []
+    data = fits.table(key, [*_COLUMNS, *masked])
     loglam = float_column(data["LOGLAM"], "LOGLAM", fits.path)
+    check_loglam(stated_unit(fits, key, "LOGLAM"), f"{fits.path}: HDU {key}")
     ivar = data["IVAR"]
     if masked:
         if data["AND_MASK"].dtype.kind not in "iu":
             raise FileError(f"{fits.path}: column AND_MASK holds no integers")
         ivar = sdss.without_rejected(ivar, data["AND_MASK"])
     ids = _read_ids(fits)
+    camera = Camera("coadd", sdss.to_wave(loglam), data["FLUX"][None], ivar[None])
+    units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
     spectra = Spectra(
-        cameras=(Camera("coadd", sdss.to_wave(loglam), data["FLUX"][None], ivar[None]),),
+        cameras=(stated_vacuum(camera, fits, 0, key),),
         ids=ids,
         flag=sdss.sky_flag(ids),
         cards=sdss.reduction_cards(fits),
+        flux_unit=flux_unit([Stated(f"{fits.path}: HDU {key}", *units), sdss.stated_units(fits)]),
     )
     return spectra if request.rows is None else spectra.select(request.rows)
 
@@ -107,6 +143,7 @@ register(
         wavelengths="vacuum, centres",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
         detect=_detect,
+        fault=_fault,
         count=lambda fits: 1,
         read=_read,
         whole=True,

@@ -11,11 +11,26 @@ from qnet.io.columns import float_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, register
+from qnet.io.units import flux_unit, stated_vacuum
 
 
 def _detect(fits: FitsFile) -> bool:
+    """Whether there are images on one wavelength solution, a plugmap, and no other spectra."""
+    return _is_spplate(fits) and not _fault(fits)
+
+
+def _is_spplate(fits: FitsFile) -> bool:
     """Whether there are images on one wavelength solution."""
     return sdss.is_plate(fits) and "COEFF0" in fits.header(0) and not sdss.has_loglam(fits)
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file of such images."""
+    if not _is_spplate(fits):
+        return ""
+    if "COEFF1" not in fits.header(0):
+        return "lacks the card COEFF1 beside COEFF0"
+    return sdss.plate_fault(fits, 6)
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
@@ -29,10 +44,11 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     flux, ivar = sdss.plate_arrays(fits, request.rows)
     wave = sdss.to_wave(start + step * np.arange(flux.shape[1]))
     return Spectra(
-        cameras=(Camera("coadd", wave, flux, ivar),),
+        cameras=(stated_vacuum(Camera("coadd", wave, flux, ivar), fits, 0),),
         ids=ids,
         flag=sdss.sky_flag(ids),
         cards=sdss.reduction_cards(fits),
+        flux_unit=flux_unit([sdss.stated_units(fits)]),
     )
 
 
@@ -43,6 +59,7 @@ register(
         wavelengths="vacuum, centres: 10**(COEFF0 + COEFF1 i)",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
         detect=_detect,
+        fault=_fault,
         count=sdss.count_fibers,
         read=_read,
         whole=True,

@@ -1,0 +1,213 @@
+"""Units that files state: of flux, of its inverse variance and of wavelengths."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from qnet.core.arrays import FloatArray
+from qnet.core.errors import FileError, QnetWarning
+from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera
+from qnet.core.wavelengths import find_used
+from qnet.io.fits.file import FitsFile
+from qnet.io.fits.scaling import column_numbers
+from qnet.lines import SHORTEST, air_to_vacuum
+
+#: A power of ten in front of a unit, in the spellings of the surveys.
+_POWER = re.compile(
+    r"\[?\s*(?:10\s*(?:(?:\*\*|\^)\s*[({]?|(?=[+-]))|1(?:\.0*)?e)([+-]?\d+)[)}]?\s*\*?"
+)
+
+#: Names of units that files abbreviate, in lower case.
+_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("a", "aa", "ang", "angs", "angstrom", "angstroms", "å"), "Angstrom"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("electrons", "e-"), "electron"),
+    **dict.fromkeys(("counts", "cts", "count"), "ct"),
+    **dict.fromkeys(("microns", "mic", "micrometer"), "micron"),
+    "ergs": "erg",
+}
+
+#: Texts that state no unit.
+_NOTHING = ("", "none", "unknown", "n/a")
+
+#: Flux per wavelength, and its inverse square, as the surveys write them after the power of ten.
+_FLUX = tuple(
+    form.format(time=time, area=area)
+    for time, area in (("s", "cm2"), ("cm2", "s"))
+    for form in ("erg/({time} {area} Angstrom)", "erg/{time}/{area}/Angstrom")
+) + ("erg s-1 cm-2 Angstrom-1", "erg cm-2 s-1 Angstrom-1")
+_IVAR = ("(s2 cm4 Angstrom2)/erg2", "s2 cm4 Angstrom2/erg2")
+
+#: Words of the unit of wavelengths in Angstrom, and of that of their logarithm.
+_WAVE_WORDS = {"Angstrom", "vacuum", "vac", "in"}
+_LOG_WORDS = {*_WAVE_WORDS, "log", "log10", "lg", "dex"}
+
+
+class Stated(NamedTuple):
+    """Units that a file states for flux and ivar, and where; '' where it states none."""
+
+    where: str
+    flux: str
+    ivar: str = ""
+
+
+def stated_unit(fits: FitsFile, key: str | int, column: str = "") -> str:
+    """Unit of an image (BUNIT) or of a table's column (TUNITn), as text; '' for none."""
+    header = fits.header(key)
+    number = column_numbers(header, [column]).get(column) if column else None
+    return str(header.get(f"TUNIT{number}" if column else "BUNIT", "")).strip()
+
+
+def flux_unit(stated: Iterable[Stated]) -> str:
+    """The one flux unit of a file, checked to be flux per wavelength; the surveys' where none is.
+
+    A unit of ivar that is not the inverse square of that of flux is an error too.
+    """
+    found: dict[str, str] = {}
+    for where, flux, ivar in stated:
+        if not _is_stated(flux):
+            continue
+        found.setdefault(_flux_unit(flux, where), where)
+        if _is_stated(ivar) and _split(ivar) != _split(flux):  # it may be flux's, carried over
+            _check_ivar(ivar, flux, where)
+    if len(found) > 1:
+        (one, there), (other, here) = list(found.items())[:2]
+        raise FileError(
+            f"{here}: the flux has unit {other}, but that of {there} has {one}: the same was "
+            "expected"
+        )
+    return next(iter(found), SURVEY_FLUX_UNIT)
+
+
+def _is_stated(text: str) -> bool:
+    """Whether a text states a unit."""
+    return text.lower() not in _NOTHING
+
+
+def _split(text: str) -> tuple[int, str]:
+    """Power of ten and the rest of a unit, names and blanks of the rest in one spelling."""
+    match = _POWER.match(text.lower())
+    rest = re.sub(r"[{}]", "", text[match.end() :] if match else text)
+    rest = re.sub(r"[^\W\d_]+-?(?![\d\w])|[^\W\d_]+", _spell, rest.strip(" []"))
+    rest = re.sub(r"(?<=\w)(?:\*\*|\^)(?=[+-]?\d)", "", rest)
+    rest = re.sub(r"\s*/\s*", "/", re.sub(r"\s+|(?<=\w)[*.](?=[^\W\d])", " ", rest))
+    return (int(match[1]) if match else 0), rest
+
+
+def _spell(match: re.Match[str]) -> str:
+    """The name of a unit in astropy's spelling."""
+    return _NAMES.get(match[0].lower(), match[0])
+
+
+def _flux_unit(text: str, where: str) -> str:
+    """A unit of flux as astropy writes it; FileError where it is none."""
+    power, rest = _split(text)
+    if rest in _FLUX:
+        return SURVEY_FLUX_UNIT.replace("1e-17 ", f"1e{power} " if power else "")
+    unit = _parse(power, rest)
+    if unit is None or not is_flux(unit):
+        raise FileError(
+            f"{where}: the flux has unit {text!r}, but calibrated flux per wavelength was "
+            f"expected, as {SURVEY_FLUX_UNIT}"
+        )
+    return str(unit)
+
+
+def _check_ivar(text: str, flux: str, where: str) -> None:
+    """Raise FileError where a unit of ivar is known, and not the inverse square of that of flux."""
+    (flux_power, flux_rest), (power, rest) = _split(flux), _split(text)
+    if flux_rest in _FLUX and rest in _IVAR:
+        fits = power == -2 * flux_power
+    else:
+        unit, one = _parse(power, rest), _parse(flux_power, flux_rest)
+        if unit is None or one is None:
+            return
+        expected = one**-2
+        fits = unit.is_equivalent(expected) and bool(np.isclose(unit.to(expected), 1, rtol=1e-6))
+    if not fits:
+        raise FileError(
+            f"{where}: the ivar has unit {text!r}, but the inverse square of the flux's "
+            f"{flux!r} was expected"
+        )
+
+
+def is_flux(unit: Any) -> bool:
+    """Whether an astropy unit is one of flux per wavelength, or none at all."""
+    from astropy import units
+
+    try:
+        return bool(
+            unit.is_equivalent(units.Unit("erg / (s cm2 Angstrom)"))
+            or unit == units.dimensionless_unscaled
+        )
+    except (units.UnitsError, TypeError, AttributeError):
+        return False
+
+
+def _parse(power: int, rest: str) -> Any:
+    """A unit as astropy knows it; None where it does not."""
+    from astropy import units
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", units.UnitsWarning)
+        try:
+            return units.Unit(units.Unit(rest) * 10.0**power)
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+
+def to_angstrom(wave: FloatArray, text: str, where: str) -> FloatArray:
+    """Wavelengths [Angstrom] of those in the unit that a file states; FileError where it is none."""
+    words = set(re.findall(r"[^\W_]+", _split(text)[1]))
+    if not _is_stated(text) or ("Angstrom" in words and words <= _WAVE_WORDS):
+        return wave
+    from astropy import units
+
+    unit = _parse(*_split(text))
+    if unit is None or not unit.is_equivalent(units.AA):
+        raise FileError(f"{where} has unit {text!r}, but a wavelength was expected, as Angstrom")
+    return np.asarray(wave * unit.to(units.AA))
+
+
+def vacuum_camera(camera: Camera) -> Camera:
+    """A camera with wavelengths in air, on those in vacuum."""
+    # Any number may be the wavelength of pixels without weight.
+    free = (camera.wave < SHORTEST) & ~find_used(camera.wave, camera.flux, camera.ivar)
+    vacuum = air_to_vacuum(np.where(free, SHORTEST, camera.wave))
+    return dataclasses.replace(camera, wave=np.where(free, camera.wave, vacuum))
+
+
+def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
+    """A camera on wavelengths in vacuum; converted, with a warning, if a header says they are not."""
+    cards = [card for key in keys for card in _air_cards(fits.header(key))]
+    if not cards:
+        return camera
+    warnings.warn(
+        f"{fits.path}: the wavelengths are in air ({cards[0]}): they are converted to vacuum",
+        QnetWarning,
+        stacklevel=2,
+    )
+    return vacuum_camera(camera)
+
+
+def check_loglam(text: str, where: str) -> None:
+    """Raise FileError where the unit of loglam is stated, and not the logarithm of Angstrom."""
+    words = set(re.findall(r"[^\W_]+", _split(text)[1]))
+    if _is_stated(text) and not words <= _LOG_WORDS:
+        raise FileError(f"{where}: loglam has unit {text!r}, but log10 of Angstrom was expected")
+
+
+def _air_cards(header: Mapping[str, Any]) -> list[str]:
+    """Cards of a header that say that wavelengths are in air."""
+    air = {
+        "VACUUM": str(header.get("VACUUM", "T")).upper() in ("FALSE", "F", "0", "NO"),
+        "AIRORVAC": str(header.get("AIRORVAC", "")).lower() == "air",
+        "CTYPE1": str(header.get("CTYPE1", "")).upper().startswith("AWAV"),
+    }
+    return [f"{card} {header[card]}" for card, found in air.items() if found]

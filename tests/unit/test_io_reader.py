@@ -245,6 +245,43 @@ def test_frames_given_in_any_order_are_one_input(tmp_path, small_model):
     np.testing.assert_allclose(catalogue["C_LINES"][:3], catalogue["C_LINES"][3:], atol=1e-6)
 
 
+@pytest.mark.parametrize("again", ["same", "dotted", "linked folder", "linked file"])
+def test_a_frame_given_twice_is_used_once_with_a_warning(tmp_path, again, small_model):
+    folder = tmp_path / "night"
+    folder.mkdir()
+    hdus = {
+        name: desi_cframe(f"{name}0", *CAMERAS[name.upper()], fibermap([1, 2, 3])) for name in "br"
+    }
+    blue, red = (write(folder / f"cframe-{n}0-00085607.fits", hdu) for n, hdu in hdus.items())
+    (tmp_path / "link").symlink_to(folder)
+    (folder / "cframe-b0-85607.fits").symlink_to(blue)
+    twice = {
+        "same": blue,
+        "dotted": f"{folder}/./{blue.name}",
+        "linked folder": tmp_path / "link" / blue.name,
+        "linked file": folder / "cframe-b0-85607.fits",
+    }[again]
+    with pytest.warns(QnetWarning, match="given more than once, but one file of each camera is"):
+        spectra = read_spectra([blue, twice, red])
+    assert [camera.name for camera in spectra.cameras] == ["B", "R"]
+    with pytest.warns(QnetWarning, match="cframe-b0-.* given more than once") as caught:
+        table = qnet.classify([blue, red, twice], model=small_model)
+    assert len(table) == 3
+    assert sum("given more than once" in str(warning.message) for warning in caught) == 1
+
+
+@pytest.mark.parametrize("name", ["cframe-b0-00085607.fits.gz", "cframe-b0-85607.fits"])
+def test_a_copy_of_a_frame_is_an_error_that_names_both(tmp_path, name, small_model):
+    hdus = desi_cframe("b0", *CAMERAS["B"], fibermap([1, 2, 3]))
+    paths = [write(tmp_path / one, hdus) for one in ("cframe-b0-00085607.fits", name)]
+    message = (
+        rf"{name}: is camera b0 of exposure 85607, as is .*/cframe-b0-00085607\.fits: a camera"
+    )
+    for read in (read_spectra, lambda paths: qnet.classify(paths, model=small_model)):
+        with pytest.raises(FileError, match=message):
+            read(paths)
+
+
 def test_spectra_pass_through():
     spectra = from_arrays(*make_spectrum())
     assert as_spectra(spectra) is spectra

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import IntArray
-from qnet.core.errors import FileError, InputError, with_source
-from qnet.core.files import PathLike, as_paths
+from qnet.core.errors import FileError, InputError, QnetWarning, first_few, with_source
+from qnet.core.files import PathLike, as_paths, find_duplicates, real_path
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
 from qnet.io import memory, specutils
@@ -85,7 +86,7 @@ def read_spectra(
     >>> qnet.read_spectra("data.fits", rows=[2, 0]).ids["TARGETID"].tolist()
     [9, 7]
     """
-    paths = as_paths(path)
+    paths = _each_once(as_paths(path))
     if not paths:
         raise InputError("path is empty: at least one file was expected")
     if rows is not None and fibers is not None:
@@ -123,9 +124,21 @@ def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
         for reader in READERS:
             if reader.frames is not None and (match := reader.frames.fullmatch(path.name)):
                 spectrograph, exposure = match["spectrograph"], int(match["exposure"])
-                key = (path.parent, reader.name, spectrograph, exposure)
+                key = (real_path(path.parent), reader.name, spectrograph, exposure)
         groups.setdefault(key, []).append(path)
-    return [tuple(group) for group in groups.values()]
+    return [tuple(_each_once(group)) for group in groups.values()]
+
+
+def _each_once(paths: Sequence[PathLike]) -> list[Path]:
+    """The files of a set, with a warning where one is given more than once."""
+    files = {real_path(path): Path(path) for path in reversed(paths)}
+    if again := find_duplicates(paths):
+        warnings.warn(
+            f"{first_few(again)}: given more than once, but one file of each camera is used",
+            QnetWarning,
+            stacklevel=3,
+        )
+    return list(files.values())[::-1]
 
 
 def _find_reader(files: Sequence[FitsFile]) -> Reader:

@@ -90,9 +90,15 @@ PAIR = [image(FLUX, "NIR_FLUX"), image(IVAR, "NIR_IVAR")]
 TABLE = table({"WAVE": WAVE[None], "FLUX": FLUX[:1], "IVAR": IVAR[:1]}, "SECOND")
 
 REFUSED = {
-    "lamost mrs": (lamost_mrs(TELESCOP="LAMOST"), "is a LAMOST file, .* COADD_B, COADD_R"),
+    "lamost mrs": (
+        lamost_mrs(TELESCOP="LAMOST"),
+        "is a LAMOST file of medium resolution, .* are COADD_B, COADD_R",
+    ),
     "the same without telescope": (lamost_mrs(), "has the mask ANDMASK in place of and_mask"),
-    "lamost lrs": (lamost_lrs(TELESCOP="LAMOST"), "is a LAMOST file, which qnet does not read"),
+    "lamost lrs": (
+        lamost_lrs(TELESCOP="LAMOST"),
+        "is a LAMOST file of low resolution, which qnet does not",
+    ),
     "the same, lrs": (lamost_lrs(), "HDU COADD lacks the column.s. LOGLAM; it has FLUX, IVAR"),
     "lamost dr7": (lamost_dr7(), "holds no spectra .* is of the telescope LAMOST"),
     "mask of another name": (

@@ -133,7 +133,7 @@ def test_cameras_in_several_units_are_refused(tmp_path):
             hdu.header["BUNIT"] = "1e-16 erg/(s cm2 Angstrom)"
             if hdu.name == "R_IVAR":
                 hdu.header["BUNIT"] = "10**+32 (s2 cm4 Angstrom2) / erg2"
-    with pytest.raises(FileError, match="HDU R_FLUX: the flux has unit 1e-16 .*HDU B_FLUX has 1e"):
+    with pytest.raises(FileError, match=r"HDU R_FLUX: the flux has unit 1e-16 .*HDU B_FLUX has 1e"):
         read(tmp_path, hdus)
 
 

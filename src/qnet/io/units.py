@@ -37,11 +37,10 @@ _NAMES: Mapping[str, str] = {
 _NOTHING = ("", "none", "unknown", "n/a")
 
 #: Flux per wavelength, and its inverse square, as the surveys write them after the power of ten.
-_FLUX = tuple(
-    form.format(time=time, area=area)
-    for time, area in (("s", "cm2"), ("cm2", "s"))
-    for form in ("erg/({time} {area} Angstrom)", "erg/{time}/{area}/Angstrom")
-) + ("erg s-1 cm-2 Angstrom-1", "erg cm-2 s-1 Angstrom-1")
+_FLUX = (
+    *("erg/(s cm2 Angstrom)", "erg/s/cm2/Angstrom", "erg s-1 cm-2 Angstrom-1"),
+    *("erg/(cm2 s Angstrom)", "erg/cm2/s/Angstrom", "erg cm-2 s-1 Angstrom-1"),
+)
 _IVAR = ("(s2 cm4 Angstrom2)/erg2", "s2 cm4 Angstrom2/erg2")
 
 #: Words of the unit of wavelengths in Angstrom, and of that of their logarithm.
@@ -163,7 +162,7 @@ def _parse(power: int, rest: str) -> Any:
 
 
 def to_angstrom(wave: FloatArray, text: str, where: str) -> FloatArray:
-    """Wavelengths [Angstrom] of those in the unit that a file states; FileError where it is none."""
+    """Wavelengths [Angstrom] of those in the unit that a file states; FileError for no length."""
     words = set(re.findall(r"[^\W_]+", _split(text)[1]))
     if not _is_stated(text) or ("Angstrom" in words and words <= _WAVE_WORDS):
         return wave
@@ -184,7 +183,7 @@ def vacuum_camera(camera: Camera) -> Camera:
 
 
 def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
-    """A camera on wavelengths in vacuum; converted, with a warning, if a header says they are not."""
+    """A camera on wavelengths in vacuum; converted, with a warning, where a header says air."""
     cards = [card for key in keys for card in _air_cards(fits.header(key))]
     if not cards:
         return camera

@@ -64,7 +64,11 @@ def _fault(fits: FitsFile) -> str:
         return ""
     if str(fits.header(0).get("TELESCOP", "")).upper().startswith("LAMOST"):
         tables = [name for number, name in enumerate(fits.all_names) if fits.is_table(number)]
-        return f"is a LAMOST file, which qnet does not read: its tables are {first_few(tables, 6)}"
+        kind = "low" if "COADD" in tables else "medium"
+        return (
+            f"is a LAMOST file of {kind} resolution, which qnet does not read: its tables are "
+            f"{first_few(tables, 6)}"
+        )
     label = f"HDU {key}" if key == "COADD" else "HDU number 1"
     if missing := [name for name in _COLUMNS if name not in have]:
         return f"{label} lacks the column(s) {', '.join(missing)}; it has {', '.join(have[:12])}"

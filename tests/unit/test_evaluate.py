@@ -20,7 +20,7 @@ from catalogues import (
     write_truth,
 )
 from qnet import evaluate
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.evaluation import Options, bootstrap, compare, wilson
 from qnet.evaluation.catalogues import result_of_table
 from qnet.evaluation.metric import DEFINITIONS, nmad
@@ -104,6 +104,37 @@ def test_rows_and_truth_that_do_not_meet_are_counted():
         evaluate(result, {70: record("QSO", 2.0)})
     with pytest.raises(InputError, match="truth is empty"):
         evaluate(result, {})
+
+
+@pytest.mark.parametrize(
+    ("columns", "apart"),
+    [
+        (("TARGET_RA", "TARGET_DEC"), True),
+        (("RA", "DEC"), True),
+        (("RA",), False),
+        (("RA", "DEC", "hours"), False),
+    ],
+    ids=str,
+)
+def test_rows_elsewhere_than_the_truth_of_their_id_are_not_joined(tmp_path, columns, apart):
+    places = {"TRUEZ": [2.0, 2.0, 2.0], "TRUESPECTYPE": ["QSO"] * 3, "TARGETID": [1, 2, 3]}
+    ra, dec = np.array([359.9999, 10.0, np.nan]), np.array([60.0, -5.0, np.nan])
+    truth = dict(zip(columns, (ra, dec), strict=False))
+    if "hours" in columns:
+        truth = {name: ["12:30:00"] * 3 for name in columns[:2]}
+    Table(places | truth).write(tmp_path / "truth.fits")
+    offsets = np.array([1.9, 0.0, 240.0, 0.0, 0.0]) / 3600
+    catalogue = Table({"TARGETID": [1, 2, 2, 2, 3], "ZBEST": [2.0] * 5, "IS_QSO": [True] * 5})
+    catalogue["TARGET_RA"] = (ra[[0, 1, 1, 1, 1]] + offsets * 2) % 360
+    catalogue["TARGET_DEC"] = dec[[0, 1, 1, 1, 1]]
+    catalogue["TARGET_DEC"][3] = np.nan
+    if not apart:
+        assert evaluate(catalogue, tmp_path / "truth.fits").counts["rows evaluated"] == 5
+        return
+    with pytest.warns(QnetWarning, match="1 of the 5 rows are more than 2 arcsec .* joined.*: 2$"):
+        found = evaluate(catalogue, tmp_path / "truth.fits")
+    assert found.counts["rows evaluated"] == 4
+    assert found.counts["rows without truth"] == 1
 
 
 def test_rows_without_an_answer_are_quasars_missed():

@@ -26,6 +26,14 @@ def split_by_place(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> 
     return split
 
 
+def are_apart(
+    one: tuple[FloatArray, FloatArray], other: tuple[FloatArray, FloatArray]
+) -> BoolArray:
+    """Rows whose two positions (ra, dec) are known, and further apart than `SAME_PLACE`."""
+    distance = np.linalg.norm(_unit_vectors(*one) - _unit_vectors(*other), axis=1)
+    return np.asarray(distance > _chord(SAME_PLACE))
+
+
 def _unit_vectors(ra: npt.ArrayLike, dec: npt.ArrayLike) -> FloatArray:
     """Unit vectors (n, 3) of positions [degree]; NaN where there is none."""
     lon, lat = (np.radians(np.asarray(angle, dtype=np.float64)) for angle in (ra, dec))

@@ -45,7 +45,7 @@ _DESI_LINES = ("LYA", "CIV", "CIII", "MGII", "HBETA", "HALPHA")
 #: Kinds, dimensions and type of the arrays of a `Result`.
 _ARRAYS: Mapping[str, tuple[str, int, type[np.generic]]] = {
     "targetid": ("iu", 1, np.int64),
-    **dict.fromkeys(("zbest", "score", "snr"), ("fiu", 1, np.float64)),
+    **dict.fromkeys(("zbest", "score", "snr", "ra", "dec"), ("fiu", 1, np.float64)),
     **dict.fromkeys(("is_qso", "never_qso", "is_bal"), ("b", 1, np.bool_)),
     **dict.fromkeys(("c_lines", "z_lines", "c_lines_bal"), ("fiu", 2, np.float64)),
 }
@@ -84,6 +84,8 @@ class Result:
         The catalogue's own threshold of the confidences, and lines needed above it.
     left_out : mapping of str to int
         Rows of the file that are not here, by reason.
+    ra, dec : ndarray of float64, shape (nspec,), or None
+        Positions [degree], as far as the catalogue has them.
 
     Raises
     ------
@@ -119,6 +121,8 @@ class Result:
     c_threshold: float = C_THRESHOLD
     min_lines: int = MIN_LINES
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    ra: FloatArray | None = None
+    dec: FloatArray | None = None
 
     def __post_init__(self) -> None:
         for name in ("name", "kind", "criterion", "score_name"):
@@ -260,6 +264,8 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
         min_lines=_min_lines(meta, path),
         left_out={"NOT_TARGET": int((~asked).sum())},
+        ra=_optional_column(columns, "TARGET_RA", path),
+        dec=_optional_column(columns, "TARGET_DEC", path),
     )
     return result.select(asked)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, QnetWarning, first_few
 from qnet.core.files import PathLike, as_paths
+from qnet.core.positions import SAME_PLACE, are_apart
 from qnet.evaluation.catalogues import Result, read_result, result_of_table
 from qnet.evaluation.options import Options, called_quasars, is_right, velocity
 from qnet.io.training_data import Z_LIM, not_inspected, truth_classes
@@ -31,7 +33,7 @@ class Truth:
     z: FloatArray
     bal: FloatArray  # 1 BAL, -1 no BAL, 0 not known
     inspected: BoolArray
-    columns: Mapping[str, FloatArray]  # RMAG, MAG, SNR as far as known, else NaN
+    columns: Mapping[str, FloatArray]  # RMAG, MAG, SNR, RA, DEC as far as known, else NaN
 
     def __len__(self) -> int:
         return len(self.targetid)
@@ -91,16 +93,20 @@ def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) ->
 
 
 def match(result: Result, truth: Truth, options: Options) -> Sample:
-    """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted."""
+    """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted.
+
+    Rows more than 2 arcsec from the truth of their TARGETID are of another object.
+    """
     # Each row counts once, also where several rows are of one object (repeated spectra).
     nearest, known = _find(truth.targetid, result.targetid)
+    known &= ~_is_elsewhere(result, truth, nearest, known)
     inspected = known & truth.inspected[nearest]
     objects = nearest[inspected]
     matched = result.select(inspected)
     called, criterion = called_quasars(matched, options)
     number = truth.Y.argmax(axis=1)
     quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
-    present = np.isin(truth.targetid, result.targetid)
+    present = np.isin(truth.targetid, result.targetid[known])
     distinct = len(np.unique(matched.targetid))
     counts = {
         **{f"rows left out: {reason}": number for reason, number in result.left_out.items()},
@@ -131,6 +137,23 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
         bad=bad[objects],
         counts=counts,
     )
+
+
+def _is_elsewhere(result: Result, truth: Truth, nearest: IntArray, known: BoolArray) -> BoolArray:
+    """Rows that are not at the place of the truth of their TARGETID, with a warning."""
+    if result.ra is None or result.dec is None or not {"RA", "DEC"} <= set(truth.columns):
+        return np.zeros(len(result), dtype=bool)
+    there = truth.columns["RA"][nearest], truth.columns["DEC"][nearest]
+    elsewhere = known & are_apart((result.ra, result.dec), there)
+    if elsewhere.any():
+        warnings.warn(
+            f"{int(elsewhere.sum())} of the {len(result)} rows are more than {SAME_PLACE:g} arcsec "
+            "from the truth of their TARGETID, and are not joined with it: "
+            f"{first_few(np.unique(result.targetid[elsewhere]).tolist())}",
+            QnetWarning,
+            stacklevel=4,
+        )
+    return elsewhere
 
 
 def _first_values(ids: IntArray, values: FloatArray, targetid: IntArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,6 +44,9 @@ BAL_PROBABILITY = 0.5
 
 #: Further columns of a truth table: r and another magnitude, signal-to-noise.
 _EXTRA_COLUMNS = ("RMAG", "MAG", "SNR")
+
+#: Columns of a position [degree], by what they become.
+_POSITIONS = {"RA": ("TARGET_RA", "RA"), "DEC": ("TARGET_DEC", "DEC")}
 
 #: Index of r in the bands u, g, r, i, z of SDSS's PSFMAG.
 _R_BAND = 2
@@ -148,7 +152,7 @@ def read_objects(
 def read_truth_columns(
     files: PathLike | Sequence[PathLike],
 ) -> tuple[IntArray, dict[str, FloatArray]]:
-    """Ids of truth tables (-1: none), and RMAG (or r of PSFMAG), MAG, SNR, if any file has them."""
+    """Ids of truth tables (-1: none); RMAG (or r of PSFMAG), MAG, SNR, RA, DEC, if any has them."""
     parts: list[dict[str, AnyArray]] = []
     for path in map(Path, as_paths(files)):
         columns = _read_columns(path)
@@ -160,13 +164,25 @@ def read_truth_columns(
             columns.setdefault("RMAG", psfmag[:, _R_BAND])
         extra = {name: columns[name] for name in _EXTRA_COLUMNS if name in columns}
         part: dict[str, AnyArray] = {"id": integer_column(columns[id_name], id_name, path)}
-        parts.append(part | {name: _empty_to(extra[name], name, "nan", path) for name in extra})
+        part |= {name: _empty_to(extra[name], name, "nan", path) for name in extra}
+        parts.append(part | _positions(columns))
     merged = {
         name: np.concatenate([p.get(name, np.full(len(p["id"]), np.nan)) for p in parts])
-        for name in ("id", *_EXTRA_COLUMNS)
+        for name in ("id", *_EXTRA_COLUMNS, *_POSITIONS)
         if any(name in p for p in parts)
     }
     return merged.pop("id", np.zeros(0, dtype=np.int64)), merged
+
+
+def _positions(columns: Columns) -> dict[str, FloatArray]:
+    """RA and DEC [degree] of a truth table; none where they are not numbers."""
+    found = {}
+    for name, candidates in _POSITIONS.items():
+        column = next((c for c in candidates if len(columns.get(c, ()))), None)
+        with contextlib.suppress(ValueError):  # hours, minutes and seconds
+            if column is not None and columns[column].ndim == 1:
+                found[name] = columns[column].astype(np.float64)
+    return found if len(found) == len(_POSITIONS) else {}
 
 
 def check_records(truth: object) -> Mapping[int, TruthRecord]:
@@ -312,6 +328,7 @@ _EVERY_COLUMN = frozenset(
     | {"BAL_FLAG_VI", "BAL_PROB", "BI_CIV", "PLATE", "MJD", "FIBERID"}
     | {"REDROCK_Z", "REDROCK_SPECTYPE"}
     | {*_EXTRA_COLUMNS, "PSFMAG"}
+    | {name for names in _POSITIONS.values() for name in names}
 )
 
 

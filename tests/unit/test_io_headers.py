@@ -159,6 +159,14 @@ def test_compressed_image_of_gigabytes_in_a_small_file_is_refused(refused, whole
     refused(changed(content, "B_MASK", "ZTILE1", 10**9), ".*cannot come of")
 
 
+@pytest.mark.parametrize("seed", [-64, 0, 10001, "'one'"])
+def test_seed_of_a_dithered_image_beyond_its_range_is_refused(refused, whole, seed):
+    """The C library takes a random number of that place from a list."""
+    content = with_card(whole, "B_MASK", "ZQUANTIZ= 'SUBTRACTIVE_DITHER_1'")
+    content = with_card(content, "B_MASK", f"ZDITHER0= {seed}")
+    refused(content, ".*ZDITHER0 is .*, but 1 to 10000 was expected")
+
+
 @pytest.mark.parametrize("length", [2, 5, 2**31 - 1, 2**32 - 1])
 def test_arrays_beyond_the_heap_are_refused(refused, whole, length):
     """Row 2 of LONG has 3 numbers from byte 12 of 24 on."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, unmasked
 from qnet.core.columns import known_column
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, shown
 
 #: Where an object has no id.
 NO_ID = -1
@@ -119,7 +119,7 @@ def _flat(values: AnyArray) -> AnyArray:
 
 def _wrong(values: AnyArray, name: str, path: Path, expected: str) -> FileError:
     """The error of a column that holds something else than expected."""
-    first = repr(values[:1].tolist()[0]) if len(values) else "nothing"
+    first = shown(values[:1].tolist()[0]) if len(values) else "nothing"
     return FileError(
         f"{path}: column {name} holds {first} of type {values.dtype}, but {expected} was expected"
     )

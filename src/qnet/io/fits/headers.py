@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from qnet.core.errors import FileError, shown
+from qnet.core.errors import FileError, shorten, shown
 
 Stream = BinaryIO | gzip.GzipFile
 
@@ -48,6 +48,9 @@ _SIZES = re.compile(
 
 #: The value of a card, after 'KEYWORD = ': text in quotes or a word, and a comment.
 _VALUE = re.compile(r" *(?:'((?:[^']|'')*)'|([^'/ ][^/ ]*)) *(?:/.*)?", re.DOTALL)
+
+#: Tables by XTENSION: of text, and binary ones by two names.
+_TABLES = ("TABLE", "BINTABLE", "A3DTABLE")
 
 #: Types of binary table columns with their bits (FITS standard 4.0, table 18).
 _BITS: Mapping[str, int] = {
@@ -98,8 +101,8 @@ class Header:
             return default
         if text is None:
             raise self.fault(f"it lacks {key}")
-        if not low <= int(text) <= high:
-            raise self.fault(f"{key} is {text}, but {low} to {high} was expected")
+        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+            raise self.fault(f"{key} is {shorten(text)}, but {low} to {high} was expected")
         return int(text)
 
     def axes(self, prefix: str = "", least: int = 0) -> list[int]:
@@ -110,15 +113,18 @@ class Header:
     @property
     def is_table(self) -> bool:
         """Whether the HDU is a binary table."""
-        return self.cards.get("XTENSION", "") in ("BINTABLE", "A3DTABLE")
+        return self.cards.get("XTENSION", "") in _TABLES[1:]
 
     def data_size(self) -> int:
         """Bytes of the data."""
         size, axes = abs(self.whole("BITPIX", -64, 64)), self.axes()
         kind = self.cards.get("XTENSION", "IMAGE")
+        if kind in _TABLES:
+            self.whole("NAXIS", 2, 2)
+            self.whole("TFIELDS", 0, 999)
         groups = bool(axes) and axes[0] == 0 and self.cards.get("GROUPS") == "T"
         # Only binary tables have a heap, and only random groups have groups.
-        known = kind in ("IMAGE", "TABLE", "BINTABLE", "A3DTABLE") and not groups
+        known = kind in ("IMAGE", *_TABLES) and not groups
         parameters = self.whole("PCOUNT", 0, 0 if known and not self.is_table else LARGEST, 0)
         gcount = self.whole("GCOUNT", 1, 1 if known else LARGEST, 1)
         if groups:
@@ -146,14 +152,14 @@ class Header:
         ratio = _RATIO if kind.startswith(("RICE", "GZIP")) else _LARGEST_RATIO
         if max(math.prod(axes), math.prod(tiles)) * size > max(stored, BLOCK) * ratio:
             raise self.fault(f"an image of {axes} cannot come of {stored} bytes")
+        if self.cards.get("ZQUANTIZ", "").startswith("SUBTRACTIVE"):
+            self.whole("ZDITHER0", 1, 10000)
         if kind.startswith("RICE"):
             self.whole("ZVAL1", 1, 1 << 16, 32)
             self.whole("ZVAL2", 1, 8, 4)
 
     def pointers(self) -> list[Pointers]:
         """Columns of a binary table that point into its heap, after a check of all columns."""
-        if self.cards.get("XTENSION") == "TABLE":
-            self.whole("TFIELDS", 0, 999)
         if not self.is_table:
             return []
         found, offset = [], 0

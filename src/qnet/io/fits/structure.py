@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qnet.core.errors import FileError, library_faults, shown
-from qnet.io.fits.headers import BLOCK, LARGEST, Header, Pointers, Stream, read_header
+from qnet.io.fits.headers import BLOCK, Header, Pointers, Stream, read_header
 
 #: Signature of gzip files.
 _GZIP = b"\x1f\x8b"
@@ -24,6 +24,9 @@ NO_FITS = "cannot be read as FITS, is it whole?"
 
 #: No file has more HDUs.
 _MOST_HDUS = 5000
+
+#: Bytes that a byte of a gzipped file becomes at most (1032 in deflate).
+_INFLATION = 1100
 
 #: Bytes that a gzipped file may have after its last HDU.
 _BEYOND = 1 << 24
@@ -48,21 +51,24 @@ class Hdu(NamedTuple):
 
 def check_structure(path: Path) -> list[Hdu]:
     """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
-    with open(path, "rb") as plain:
+    with library_faults(path, NO_FITS), open(path, "rb") as plain:
+        size = os.fstat(plain.fileno()).st_size
         if plain.read(len(_GZIP)) != _GZIP:
             plain.seek(0)
-            return _walk(plain, path)
+            return _walk(plain, path, size)
     with library_faults(path, NO_FITS), gzip.open(path, "rb") as stream:
-        hdus = _walk(stream, path)
+        hdus = _walk(stream, path, _INFLATION * size)
         last = stream.tell()
+        if last > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            raise MemoryError  # the C library inflates the file as a whole
         while stream.read(_PIECE):  # to the checksum at its end
             if stream.tell() > last + _BEYOND:
                 raise FileError(f"{path}: inflates to far more than its headers announce")
     return [Hdu(hdu.cards, None) for hdu in hdus]
 
 
-def _walk(stream: Stream, path: Path) -> list[Hdu]:
-    """Go from header to header, and past the data."""
+def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
+    """Go from header to header, and past the data; the stream has `size` bytes at most."""
     hdus: list[Hdu] = []
     while True:
         number, block = len(hdus), stream.read(BLOCK)
@@ -77,19 +83,16 @@ def _walk(stream: Stream, path: Path) -> list[Hdu]:
         hdus.append(Hdu(header.cards, start))
         end = start + -(-data // BLOCK) * BLOCK
         pointers = header.pointers()
-        if pointers and end <= LARGEST:
+        if pointers and end <= size:
             _check_heap(stream, header, pointers)
-        if data and (end > LARGEST or _ended(stream, end)):
+        if data and (end > size or _ended(stream, end)):
             name = header.cards.get("EXTNAME", f"number {number}")
             raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
 
 
 def _ended(stream: Stream, end: int) -> bool:
     """Whether a stream ends before the byte `end`."""
-    try:
-        stream.seek(end - 1)
-    except OSError:  # beyond what the file system can hold
-        return True
+    stream.seek(end - 1)
     return len(stream.read(1)) != 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from makers import compressed, desi_coadd, desi_set, fibermap, primary, table, write
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, QnetWarning
 from qnet.io import read_spectra
 from qnet.io.fits.file import FitsFile
 
@@ -115,6 +115,9 @@ def test_card_of_sizes_that_stands_twice_is_refused(refused, whole, name, key, v
         ("FIBERMAP", "THEAP   = 9999999", "THEAP is 9999999, but"),
         ("FIBERMAP", "THEAP   = -5", "THEAP is -5, but"),
         ("B_FLUX", "BSCALE  = T", "should hold a number"),
+        ("B_FLUX", "BSCALE  = 0.0", "BSCALE is 0.0"),
+        ("B_FLUX", "BZERO   = -1E400", "BZERO is -1E400"),
+        ("B_MASK", "ZQUANTIZ= 'SUBTRACTIVE_DITHER_2'", "lacks ZDITHER0"),
         ("B_MASK", "ZTILE3  = ", "should hold a whole number"),
     ],
 )
@@ -141,6 +144,10 @@ def test_numbers_in_the_forms_of_the_standard_are_read(tmp_path, whole, value):
         ("FIBERMAP", "TFORM1", "'1PE'", "heap|columns take"),
         ("FIBERMAP", "TFORM1", "'1QE'", "heap|columns take"),
         ("FIBERMAP", "TFORM1", "'99999999E'", "columns take 400000007 bytes a row"),
+        ("FIBERMAP", "TFORM1", "'J'", "columns take 15 bytes a row, but NAXIS1 is 19"),
+        ("FIBERMAP", "BITPIX", -64, "BITPIX is -64, but 8 was"),
+        ("FIBERMAP", "NAXIS", 1, "NAXIS is 1, but 2 was"),
+        ("B_MASK", "ZVAL2", "'two'", "ZVAL2 is two"),
         ("FIBERMAP", "TFORM2", "'zz'", "TFORM2 is 'zz', no type"),
         ("FIBERMAP", "TFORM3", "'7PE'", "TFORM3 is '7PE', no type"),
         ("FIBERMAP", "TFORM3", "'1PM'", "column 'LONG' has arrays beyond its heap of 24 bytes"),
@@ -163,8 +170,9 @@ def test_compressed_image_of_gigabytes_in_a_small_file_is_refused(refused, whole
 def test_seed_of_a_dithered_image_beyond_its_range_is_refused(refused, whole, seed):
     """The C library takes a random number of that place from a list."""
     content = with_card(whole, "B_MASK", "ZQUANTIZ= 'SUBTRACTIVE_DITHER_1'")
-    content = with_card(content, "B_MASK", f"ZDITHER0= {seed}")
-    refused(content, ".*ZDITHER0 is .*, but 1 to 10000 was expected")
+    dithered = with_card(content, "B_MASK", f"ZDITHER0= {seed}")
+    refused(dithered, ".*ZDITHER0 is .*, but 1 to 10000 was expected")
+    refused(with_card(content, "B_MASK", "ZDITHER0= 1"), ".*it lacks ZSCALE or ZZERO")
 
 
 @pytest.mark.parametrize("length", [2, 5, 2**31 - 1, 2**32 - 1])
@@ -208,4 +216,23 @@ def test_rows_of_no_width_and_hdus_without_end_are_refused(tmp_path, refused):
         primary().header.tostring().encode() + fits.ImageHDU().header.tostring().encode() * 5001
     )
     with pytest.raises(FileError, match=r"a\.fits: has more than 5000 HDUs"):
+        read_spectra(path)
+
+
+@pytest.mark.parametrize("name", ["B_IVAR", "B_MASK"])
+@pytest.mark.parametrize("first", [b"BITPIX  =                    8", b"XTENSIOM= 'IMAGE   '", b""])
+def test_hdu_without_its_first_card_hides_no_other(refused, whole, name, first):
+    """The C library stops there: a mask behind it would be lost without a word."""
+    place, _ = header_of(whole, name)
+    number = ["B_IVAR", "B_MASK"].index(name) * 3 + 3
+    refused(
+        whole[:place] + first.ljust(CARD) + whole[place + CARD :],
+        f"HDU number {number} is damaged: its header does not begin with XTENSION",
+    )
+
+
+def test_bytes_after_the_last_hdu_are_told_of(tmp_path, whole):
+    path = tmp_path / "coadd.fits"
+    path.write_bytes(whole + b"x" * BLOCK)
+    with pytest.warns(QnetWarning, match="has 2880 bytes after its last HDU, which are not read"):
         read_spectra(path)

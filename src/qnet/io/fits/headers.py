@@ -33,10 +33,12 @@ _RATIO, _LARGEST_RATIO = 2200, 10000
 _WHOLE = re.compile(r"[+-]?\d{1,19}")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?")
 
+_SCALES = re.compile(r"BSCALE|BZERO|TSCAL\d+|TZERO\d+|ZSCALE|ZZERO")
+
 #: Cards that give the size, layout or scale of the data: pattern of the names, and the values.
 _KINDS: tuple[tuple[str, str, re.Pattern[str] | None], ...] = (
     (r"Z?BITPIX|Z?NAXIS\d*|[PG]COUNT|TFIELDS|THEAP|ZTILE\d+|TBCOL\d+", "a whole number", _WHOLE),
-    (r"BSCALE|BZERO|TSCAL\d+|TZERO\d+|ZSCALE|ZZERO", "a number", _NUMBER),
+    (_SCALES.pattern, "a number", _NUMBER),
     (r"SIMPLE|ZIMAGE|GROUPS", "T or F", re.compile("[TF]")),
     (r"XTENSION|TTYPE\d+|TFORM\d+|TDIM\d+|ZCMPTYPE|ZQUANTIZ|ZNAME\d+", "text", None),
     (r"ZVAL\d+|TNULL\d+|Z?BLANK|ZDITHER0", "a value", re.compile(".*", re.DOTALL)),
@@ -102,7 +104,8 @@ class Header:
         if text is None:
             raise self.fault(f"it lacks {key}")
         if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
-            raise self.fault(f"{key} is {shorten(text)}, but {low} to {high} was expected")
+            legal = low if low == high else f"{low} to {high}"
+            raise self.fault(f"{key} is {shorten(text)}, but {legal} was expected")
         return int(text)
 
     def axes(self, prefix: str = "", least: int = 0) -> list[int]:
@@ -117,9 +120,11 @@ class Header:
 
     def data_size(self) -> int:
         """Bytes of the data."""
+        self._check_scales()
         size, axes = abs(self.whole("BITPIX", -64, 64)), self.axes()
         kind = self.cards.get("XTENSION", "IMAGE")
         if kind in _TABLES:
+            self.whole("BITPIX", 8, 8)
             self.whole("NAXIS", 2, 2)
             self.whole("TFIELDS", 0, 999)
         groups = bool(axes) and axes[0] == 0 and self.cards.get("GROUPS") == "T"
@@ -136,6 +141,14 @@ class Header:
         if self.cards.get("ZIMAGE") == "T" and self.is_table:
             self._check_tiles(total)
         return total
+
+    def _check_scales(self) -> None:
+        """Raise FileError where a card scales by zero or infinity."""
+        for key, text in self.cards.items():
+            if _SCALES.fullmatch(key):
+                scale = float(text.upper().replace("D", "E"))
+                if math.isinf(scale) or (scale == 0 and "SCAL" in key):
+                    raise self.fault(f"{key} is {text}")
 
     def _check_tiles(self, stored: int) -> None:
         """Raise FileError unless `stored` bytes may hold the compressed image announced."""
@@ -154,6 +167,9 @@ class Header:
             raise self.fault(f"an image of {axes} cannot come of {stored} bytes")
         if self.cards.get("ZQUANTIZ", "").startswith("SUBTRACTIVE"):
             self.whole("ZDITHER0", 1, 10000)
+            known = {*self.cards, *self.cards.values()}  # of all tiles, or a column
+            if not {"ZSCALE", "ZZERO"} <= known:
+                raise self.fault("the image is quantised, but it lacks ZSCALE or ZZERO")
         if kind.startswith("RICE"):
             self.whole("ZVAL1", 1, 1 << 16, 32)
             self.whole("ZVAL2", 1, 8, 4)
@@ -173,7 +189,7 @@ class Header:
                 name = self.cards.get(f"TTYPE{number}", f"number {number}")
                 found.append(Pointers(name, match[2], offset, _BITS[match[3]]))
             offset += -(-repeat * _BITS[match[2] or match[4]] // 8)
-        if offset > self.axes()[0]:
+        if offset != self.axes()[0]:
             raise self.fault(
                 f"its columns take {offset} bytes a row, but NAXIS1 is {self.axes()[0]}"
             )

@@ -7,17 +7,21 @@ import gzip
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from qnet.core.errors import FileError, library_faults, shown
-from qnet.io.fits.headers import BLOCK, Header, Pointers, Stream, read_header
+from qnet.core.errors import FileError, QnetWarning, library_faults, shown
+from qnet.io.fits.headers import BLOCK, CARD, Header, Pointers, Stream, read_header
 
 #: Signature of gzip files.
 _GZIP = b"\x1f\x8b"
+
+#: First bytes of the HDUs after the first.
+_EXTENSION = b"XTENSION= "
 
 #: What is wrong with a file that the libraries cannot read.
 NO_FITS = "cannot be read as FITS, is it whole?"
@@ -72,8 +76,9 @@ def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
     hdus: list[Hdu] = []
     while True:
         number, block = len(hdus), stream.read(BLOCK)
-        if number and not block.startswith(b"XTENSION"):
-            return hdus  # the end, or bytes that belong to no HDU
+        if number and not block.startswith(_EXTENSION):
+            _check_rest(stream, block, number, path)
+            return hdus
         if not number and not block.startswith(b"SIMPLE  ="):
             raise FileError(f"{path}: cannot be read as FITS: it does not begin as FITS files do")
         if number >= _MOST_HDUS:
@@ -88,6 +93,22 @@ def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
         if data and (end > size or _ended(stream, end)):
             name = header.cards.get("EXTNAME", f"number {number}")
             raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
+
+
+def _check_rest(stream: Stream, block: bytes, number: int, path: Path) -> None:
+    """Raise FileError where bytes after the last HDU are a damaged one, or hide another."""
+    total, filled = 0, False
+    while block and total < _BEYOND:
+        cards = {block[start : start + 9] for start in range(0, len(block), CARD)}
+        if block.startswith(_EXTENSION) or b"NAXIS   =" in cards:
+            raise FileError(
+                f"{path}: HDU number {number} is damaged: its header does not begin with XTENSION"
+            )
+        total, filled = total + len(block), filled or bool(block.strip(b"\0 "))
+        block = stream.read(BLOCK)
+    if filled and total >= BLOCK:
+        message = f"{path}: has {total} bytes after its last HDU, which are not read"
+        warnings.warn(message, QnetWarning, stacklevel=5)
 
 
 def _ended(stream: Stream, end: int) -> bool:

@@ -77,14 +77,14 @@ def workspace(tmp_path, shared_data) -> Path:
 
 
 @pytest.fixture
-def made_workspace(tmp_path, small_weights) -> Path:
+def made_workspace(tmp_path, legacy_weights) -> Path:
     """The same of made-up spectra and a small random network: it needs no sample data."""
     (tmp_path / "spectra").mkdir()
     for number, fiber in enumerate(FIBERS):
         flux, ivar = make_spectra(10**BOSS_LOGLAM, [1.0 + number / 2], seed=number)
         name = f"spec-7102-56666-{fiber}.fits"
         write(tmp_path / "spectra" / name, boss_spec(BOSS_LOGLAM, flux[0], ivar[0]))
-    shutil.copy(small_weights, tmp_path / "quasarnet.h5")
+    shutil.copy(legacy_weights, tmp_path / "quasarnet.h5")
     return tmp_path
 
 

@@ -282,16 +282,16 @@ def _maps(pid):
         return ""
 
 
-def test_model_inspect_and_convert(tmp_path, small_weights):
+def test_model_inspect_and_convert(tmp_path, legacy_weights):
     output = tmp_path / "small.safetensors"
     done = run(
-        *("model", "convert", small_weights, "-o", output, "--name", "tiny"),
+        *("model", "convert", legacy_weights, "-o", output, "--name", "tiny"),
         *("--model-version", "3", "--licence", "CC0-1.0"),
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"qnet: tiny@3 -> {output}\n"
     assert qnet.load_model(output).name == "tiny@3"
-    again = run("model", "convert", small_weights, "-o", output)
+    again = run("model", "convert", legacy_weights, "-o", output)
     assert again.returncode == 2
     assert "exists already" in again.stderr
     for words, message in (

@@ -26,7 +26,6 @@ from makers import (
     table,
     write,
 )
-from networks import write_legacy
 from qnet.core.errors import FileError, QnetWarning
 from shell import errors, run
 
@@ -170,13 +169,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return write_legacy(tmp_path_factory.mktemp("weights") / "small.h5", seed=1)
-
-
-@pytest.fixture(scope="module")
-def model(weights):
-    return qnet.load_model(weights)
+def model(small_model):
+    return small_model
 
 
 @pytest.fixture(scope="module")
@@ -208,9 +202,9 @@ def test_fault_in_python_is_a_file_error_that_names_it(broken, model, fault):
 
 
 @pytest.mark.parametrize("fault", ["missing", "cut at 30%", "gz cut at 99%", "wavelengths in nm"])
-def test_fault_alone_is_status_1_and_no_output(tmp_path, broken, weights, fault):
+def test_fault_alone_is_status_1_and_no_output(tmp_path, broken, small_weights, fault):
     output = tmp_path / "out.fits"
-    done = run("classify", *broken[fault], "-o", output, "--model", weights)
+    done = run("classify", *broken[fault], "-o", output, "--model", small_weights)
     assert done.returncode == 1
     named = [line for line in errors(done) if str(broken[fault][0]) in line]
     assert len(named) == 1
@@ -229,7 +223,7 @@ def test_fault_alone_is_status_1_and_no_output(tmp_path, broken, weights, fault)
         ("B_MASK", "TFIELDS", 999999),
     ],
 )
-def test_header_that_crashes_the_c_library_fails_alone(tmp_path, weights, name, key, value):
+def test_header_that_crashes_the_c_library_fails_alone(tmp_path, small_weights, name, key, value):
     """Divisions by zero and tables of gigabytes: in a process of its own, in case it dies."""
     masks = {name: np.zeros(flux.shape, np.int32) for name, (_, flux, _) in CAMERAS.items()}
     content = _coadd(tmp_path, masks=masks, compress=True).read_bytes()
@@ -237,14 +231,14 @@ def test_header_that_crashes_the_c_library_fails_alone(tmp_path, weights, name, 
     bad.write_bytes(with_card(content, name, key, value))
     good = write(tmp_path / "spec.fits", SPEC)
     output = tmp_path / "out.fits"
-    done = run("classify", bad, good, "-o", output, "--model", weights, timeout=60)
+    done = run("classify", bad, good, "-o", output, "--model", small_weights, timeout=60)
     assert done.returncode == 1
     (line,) = errors(done)
     assert str(bad) in line
     assert len(qnet.read_catalogue(output)) == 1
 
 
-def test_a_file_that_kills_its_reader_takes_no_other_with_it(tmp_path, weights):
+def test_a_file_that_kills_its_reader_takes_no_other_with_it(tmp_path, small_weights):
     """A compressed image that claims wider numbers than it holds: cfitsio may not survive it."""
     whole, bad = _coadd(tmp_path), tmp_path / "bad.fits"
     with fitsio.FITS(str(whole)) as source, fitsio.FITS(str(bad), "rw") as file:
@@ -258,7 +252,7 @@ def test_a_file_that_kills_its_reader_takes_no_other_with_it(tmp_path, weights):
     bad.write_bytes(content.replace(narrow, narrow[:-3] + b"-64", 1))
     good = [write(tmp_path / f"spec-{number}.fits", SPEC) for number in range(4)]
     output = tmp_path / "out.fits"
-    done = run("classify", bad, *good, "-o", output, "--model", weights, "--workers", 2)
+    done = run("classify", bad, *good, "-o", output, "--model", small_weights, "--workers", 2)
     written = qnet.read_catalogue(output)
     assert (written["TARGETID"] == 465298745).sum() == len(good)
     if done.returncode:  # not if another release reads it
@@ -267,12 +261,21 @@ def test_a_file_that_kills_its_reader_takes_no_other_with_it(tmp_path, weights):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_all_faults_at_once_beside_good_files(tmp_path, broken, weights, workers):
+def test_all_faults_at_once_beside_good_files(tmp_path, broken, small_weights, workers):
     good = [write(tmp_path / "spec.fits", SPEC), _coadd(tmp_path, "coadd.fits")]
     bad = [path for paths in broken.values() for path in paths]
     output = tmp_path / "out.fits"
     done = run(
-        "classify", good[0], *bad, good[1], "-o", output, "--model", weights, "--workers", workers
+        "classify",
+        good[0],
+        *bad,
+        good[1],
+        "-o",
+        output,
+        "--model",
+        small_weights,
+        "--workers",
+        workers,
     )
     assert done.returncode == 1
     found = errors(done)
@@ -302,10 +305,17 @@ def test_all_faults_at_once_beside_good_files(tmp_path, broken, weights, workers
     ],
     ids=str,
 )
-def test_wrong_options_are_one_line(tmp_path, weights, arguments, message):
+def test_wrong_options_are_one_line(tmp_path, small_weights, arguments, message):
     write(tmp_path / "spec.fits", SPEC)
     done = run(
-        "classify", "spec.fits", "-o", "out.fits", "--model", weights, *arguments, cwd=tmp_path
+        "classify",
+        "spec.fits",
+        "-o",
+        "out.fits",
+        "--model",
+        small_weights,
+        *arguments,
+        cwd=tmp_path,
     )
     assert done.returncode in (1, 2)
     named = [line for line in errors(done) if message in line]
@@ -313,11 +323,11 @@ def test_wrong_options_are_one_line(tmp_path, weights, arguments, message):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spec.fits"]
 
 
-def test_output_that_exists_is_left_alone(tmp_path, weights):
+def test_output_that_exists_is_left_alone(tmp_path, small_weights):
     spec = write(tmp_path / "spec.fits", SPEC)
     output = tmp_path / "out.fits"
     output.write_text("precious")
-    done = run("classify", spec, "-o", output, "--model", weights)
+    done = run("classify", spec, "-o", output, "--model", small_weights)
     assert done.returncode in (1, 2)
     (line,) = errors(done)
     assert f"{output}: exists already" in line
@@ -334,24 +344,24 @@ def test_spectrum_without_any_weight_is_no_fault(tmp_path, model):
     assert np.isnan(answers["ZBEST"][0])
 
 
-def test_undefined_cards_and_no_rows_go_through_to_the_catalogue(tmp_path, weights):
+def test_undefined_cards_and_no_rows_go_through_to_the_catalogue(tmp_path, small_weights):
     undefined = _coadd(tmp_path, "undefined.fits", SURVEY=None, HPXPIXEL=None)
     nothing = {name: (w, f[:0], i[:0]) for name, (w, f, i) in CAMERAS.items()}
     fmap = fibermap([]) | {"OBJTYPE": np.array([], "U3")}
     empty = write(tmp_path / "empty.fits", desi_coadd(nothing, fmap))
     for number, inputs in enumerate([[undefined], [empty], [empty, undefined]]):
         output = tmp_path / f"out{number}.fits"
-        done = run("classify", *inputs, "-o", output, "--model", weights)
+        done = run("classify", *inputs, "-o", output, "--model", small_weights)
         assert (done.returncode, errors(done)) == (0, [])
         assert len(qnet.read_catalogue(output)) == 3 * (undefined in inputs)
 
 
-def test_warning_about_ids_is_one_line_for_each_file(tmp_path, weights):
+def test_warning_about_ids_is_one_line_for_each_file(tmp_path, small_weights):
     paths = [write(tmp_path / f"bare{n}.fits", desi_coadd(CAMERAS)) for n in range(2)]
-    done = run("classify", *paths, "-o", tmp_path / "out.fits", "--model", weights)
+    done = run("classify", *paths, "-o", tmp_path / "out.fits", "--model", small_weights)
     assert done.returncode == 0
     lines = done.stderr.splitlines()
     assert [line.split(":")[:2] for line in lines] == [["qnet", " warning"]] * 2
     assert [str(path) in line for path, line in zip(paths, lines, strict=True)] == [True, True]
     with pytest.warns(QnetWarning, match="has no FIBERMAP"):
-        qnet.classify(paths, model=qnet.load_model(Path(weights)))
+        qnet.classify(paths, model=qnet.load_model(Path(small_weights)))

@@ -430,7 +430,7 @@ def test_quasar_targets_need_a_target_column(arrays, small_model):
         qnet.classify(spectra, model=small_model, targets="qso")
 
 
-def test_wavelengths_that_may_be_edges_or_centres(small_model, small_weights):
+def test_wavelengths_that_may_be_edges_or_centres(small_model, legacy_weights):
     flux, ivar = make_spectra(WAVE, [2.0])
     grid = small_model.grid
     binned = qnet.preprocess.rebin(WAVE, flux, ivar, grid)
@@ -441,7 +441,7 @@ def test_wavelengths_that_may_be_edges_or_centres(small_model, small_weights):
     qnet.classify(grid.wave + 0.1, *binned, model=small_model)
     with pytest.raises(InputError, match="edges is for arrays and objects in memory, not for file"):
         qnet.classify("a.fits", model=small_model, edges=True)
-    own = qnet.load_model(small_weights, grid=qnet.WavelengthGrid("log", 3.57, 8e-4, 443))
+    own = qnet.load_model(legacy_weights, grid=qnet.WavelengthGrid("log", 3.57, 8e-4, 443))
     with pytest.warns(QnetWarning, match=r"are the left edges .* give edges=True where they are"):
         qnet.classify(own.wave, *binned, model=own)
 

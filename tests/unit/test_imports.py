@@ -47,7 +47,7 @@ def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffi
         small_weights,
         tmp_path / f"cat.{suffix}",
     )
-    assert {"qnet.model.network", "fitsio", "h5py"} <= loaded
+    assert {"qnet.model.network", "fitsio"} <= loaded
     for name in HEAVY:
         assert name not in loaded, name
     if suffix == "fits":

@@ -23,6 +23,7 @@ from networks import (
 )
 from qnet.core.errors import MissingFileError, WeightsError
 from qnet.core.grid import QUASARNET_LINEAR_GRID
+from qnet.model import keras_h5
 
 SIX_LINES = ("LYA", "CIV(1548)", "CIII(1909)", "MgII(2796)", "Hbeta", "Halpha")
 
@@ -42,6 +43,12 @@ VARIANTS = {
     "no dropout": {"dropout": False},
     "other epsilon": {"epsilon": 0.05},
 }
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Read without a process for each file, to be quick; test_bounded.py has the processes."""
+    monkeypatch.setattr(keras_h5, "call_bounded", lambda _, __, request: keras_h5._read(request))
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())
@@ -367,8 +374,8 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, damage, message):
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
-def test_a_file_cut_short(tmp_path, small_weights, share):
-    whole = small_weights.read_bytes()
+def test_a_file_cut_short(tmp_path, legacy_weights, share):
+    whole = legacy_weights.read_bytes()
     path = tmp_path / "cut.h5"
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(WeightsError, match=r"cut.h5: is damaged, cut short or no HDF5 file"):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.errors import InputError, WeightsError
+from qnet.core.bounded import Unanswered, answer, call_bounded
+from qnet.core.errors import InputError, QnetError, WeightsError, reason, shown
 from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.kinds import CONVERT
@@ -46,28 +47,24 @@ def read_legacy(
     between the offsets and the output is the rescale -0.1 + 1.2 x if its stored bytes hold these
     two doubles; its bytecode is never run.
     """
-    import h5py
+    from safetensors.numpy import load
 
+    request = {
+        "file": str(file),
+        "lines": _plain(lines),
+        "lines_bal": _plain(lines_bal),
+        "grid": None if grid is None else grid.to_dict(),
+    }
     try:
-        with h5py.File(file, "r") as stream:
-            config = _model_config(stream, file)
-            network = KerasNetwork(config)
-            model_grid = None if grid is not None else _model_grid(stream, network.npix)
-            architecture = network.architecture(lines, lines_bal, grid or model_grid)
-            arrays = _arrays(stream, network, architecture)
-        check_weights(architecture.shapes(), arrays)
-    except InputError as error:
-        raise WeightsError(f"{file}: {error}") from error
-    except _NOT_QUASARNET as error:
-        raise WeightsError(
-            f"{file}: its model_config is not that of a QuasarNET network ({error!r}); {_EXPECTED} "
-            "was expected"
-        ) from error
-    except (OSError, RuntimeError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(
-            f"{file}: is damaged, cut short or no HDF5 file ({reason}); {_EXPECTED} was expected"
-        ) from error
+        saved = call_bounded(__name__, "serve", request)
+    except Unanswered as error:
+        raise WeightsError(f"{file}: {error}; {_EXPECTED} was expected") from error
+    except QnetError as error:
+        raise WeightsError(str(error)) from error
+    size = int.from_bytes(saved[:8], "little")
+    found = json.loads(json.loads(saved[8 : 8 + size])["__metadata__"]["network"])
+    architecture, arrays = Architecture.from_dict(found["architecture"]), load(saved)
+    check_weights(architecture.shapes(), arrays)
     digest = sha256(file)
     return WeightsFile(
         architecture=architecture,
@@ -77,10 +74,53 @@ def read_legacy(
         provenance={
             "imported_from": file.name,
             "imported_sha256": digest,
-            "keras_version": network.keras_version,
+            "keras_version": found["keras_version"],
         },
         sha256=digest,
     )
+
+
+def _plain(names: Sequence[str] | None) -> list[str] | str | None:
+    """Names as a process can be handed them; what are no names becomes text that is refused."""
+    if names is None or isinstance(names, str):
+        return names
+    return [name if isinstance(name, str) else shown(name) for name in names]
+
+
+def serve() -> None:
+    """Read a file in a process of its own: libhdf5 does not end, or crashes, on some."""
+    answer(_read)
+
+
+def _read(request: Mapping[str, Any]) -> bytes:
+    """The network of a file, as safetensors; WeightsError where there is none."""
+    import h5py
+    from safetensors.numpy import save
+
+    file, given = Path(request["file"]), request["grid"]
+    try:
+        with h5py.File(file, "r") as stream:
+            config = _model_config(stream, file)
+            network = KerasNetwork(config)
+            grid = WavelengthGrid.from_dict(given) if given else _model_grid(stream, network.npix)
+            architecture = network.architecture(request["lines"], request["lines_bal"], grid)
+            arrays = _arrays(stream, network, architecture)
+        check_weights(architecture.shapes(), arrays)
+    except InputError as error:
+        raise WeightsError(f"{file}: {error}") from error
+    except _NOT_QUASARNET as error:
+        raise WeightsError(
+            f"{file}: its model_config is not that of a QuasarNET network ({reason(error)}); "
+            f"{_EXPECTED} was expected"
+        ) from error
+    except (OSError, RuntimeError, MemoryError) as error:
+        raise WeightsError(
+            f"{file}: is damaged, cut short or no HDF5 file ({reason(error)}); {_EXPECTED} was "
+            "expected"
+        ) from error
+    found = {"architecture": architecture.to_dict(), "keras_version": network.keras_version}
+    saved: bytes = save(arrays, metadata={"network": json.dumps(found)})
+    return saved
 
 
 def _model_config(stream: Any, file: Path) -> dict[str, Any]:

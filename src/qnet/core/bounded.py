@@ -1,0 +1,82 @@
+"""Work on files that may hang or crash a library: in a process of its own, with limits."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing import spawn
+from typing import Any, NoReturn
+
+from qnet.core.errors import QnetError
+
+#: Seconds after which such a process is ended.
+DEADLINE = 60
+
+#: Bytes of memory that it may use, where the system allows such a limit.
+MEMORY = 4 << 30
+
+#: Exit status of a process whose output is the message of an error.
+_REFUSED = 3
+
+#: What the process runs: the modules come from where this one has them.
+_PROGRAM = """
+import sys, json
+path, module, name = json.loads(sys.argv[1])
+sys.path[:] = path
+getattr(__import__(module, fromlist=[name]), name)()
+"""
+
+
+class Unanswered(Exception):
+    """The process did not end in time, or ended abruptly; the message is a clause of its own."""
+
+
+def call_bounded(module: str, name: str, request: Any) -> bytes:
+    """Output of a function that calls `answer`, for a request of plain values."""
+    target = json.dumps([sys.path, module, name])
+    python = os.fsdecode(spawn.get_executable() or "python")
+    threads = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "MKL")}
+    try:
+        done = subprocess.run(
+            [python, "-P", "-c", _PROGRAM, target],
+            input=json.dumps([request, DEADLINE, MEMORY]).encode(),
+            capture_output=True,
+            timeout=DEADLINE,
+            env=os.environ | threads,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unanswered(f"reading it takes more than {DEADLINE} seconds") from None
+    except OSError as error:
+        raise Unanswered(f"no process can be started to read it ({error})") from error
+    if done.returncode == _REFUSED:
+        raise QnetError(done.stdout.decode())
+    if done.returncode != 0:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        reason = last[0] if last else f"status {done.returncode}"
+        raise Unanswered(f"the process that reads it ended abruptly ({reason})")
+    return done.stdout
+
+
+def answer(work: Callable[[Any], bytes]) -> NoReturn:
+    """Write what `work` makes of the request, or the message of its error; what a process runs."""
+    request, deadline, memory = json.load(sys.stdin)
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on all systems
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if hasattr(signal, "alarm"):  # where its parent is gone, nobody else ends it
+        signal.alarm(2 * deadline)
+    try:
+        output, status = work(request), 0
+    except QnetError as error:
+        output, status = str(error).encode(), _REFUSED
+    sys.stdout.buffer.write(output)
+    sys.stdout.buffer.flush()
+    sys.exit(status)

@@ -35,9 +35,9 @@ def test_a_model_survives_writing_and_reading(tmp_path, legacy_weights):
         np.testing.assert_array_equal(model.weights.arrays[name], array)
 
 
-def test_everything_that_describes_a_model_is_kept(tmp_path, legacy):
+def test_everything_that_describes_a_model_is_kept(tmp_path, small_model):
     described = dataclasses.replace(
-        legacy.weights,
+        small_model.weights,
         name="deep",
         version="2.1",
         licence="BSD-3-Clause",

@@ -17,7 +17,13 @@ from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.prepared import count_prepared, is_prepared, prepared_grid, prepared_ids
+from qnet.io.readers.prepared import (
+    count_prepared,
+    is_prepared,
+    prepared_fault,
+    prepared_grid,
+    prepared_ids,
+)
 from qnet.io.truth import (
     CLASS_BAL,
     CLASS_NONE,
@@ -171,10 +177,11 @@ def iter_data(
     for path in paths:
         with FitsFile(path) as fits:
             if not is_prepared(fits):
-                raise FileError(
-                    f"{fits.path}: is no prepared data file (an image of flux and ivar and a table "
-                    f"with TARGETID): it holds {fits.describe()}"
+                fault = prepared_fault(fits) or (
+                    "is no prepared data file (an image of flux and ivar and a table with "
+                    f"TARGETID): it holds {fits.describe()}"
                 )
+                raise FileError(f"{fits.path}: {fault}")
             grid, ids = prepared_grid(fits), prepared_ids(fits)
             first = first or grid
             if grid != first:

@@ -21,18 +21,18 @@ GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
 
 
 def is_prepared(fits: FitsFile) -> bool:
+    """Whether a file is a prepared data file, and holds no other spectra."""
+    return _has_parts(fits) and not prepared_fault(fits)
+
+
+def _has_parts(fits: FitsFile) -> bool:
     """Whether a file has the HDUs of a prepared data file: flux and ivar are in one image."""
     return len(fits.shape(0)) == 2 and "TARGETID" in fits.columns(1) and "IVAR" not in fits
 
 
-def _detect(fits: FitsFile) -> bool:
-    """Whether a file is a prepared data file, and holds no other spectra."""
-    return is_prepared(fits) and not _fault(fits)
-
-
-def _fault(fits: FitsFile) -> str:
+def prepared_fault(fits: FitsFile) -> str:
     """Which further spectra a prepared data file holds."""
-    if not is_prepared(fits):
+    if not _has_parts(fits):
         return ""
     if others := [n for n in range(1, len(fits)) if fits.shape(n) == fits.shape(0)]:
         return f"holds further spectra, in HDU {first_few(others)}, that would be left out"
@@ -101,8 +101,8 @@ register(
         targetid="HDU 1",
         wavelengths="vacuum, left edges of the pixels of a grid",
         no_weight="",
-        detect=_detect,
-        fault=_fault,
+        detect=is_prepared,
+        fault=prepared_fault,
         count=count_prepared,
         read=_read,
         whole=False,

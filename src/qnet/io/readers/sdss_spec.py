@@ -95,12 +95,13 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     ids = _read_ids(fits)
     camera = Camera("coadd", sdss.to_wave(loglam), data["FLUX"][None], ivar[None])
     units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
+    stated = Stated(f"{fits.path}: HDU {key}", *units) if units[0] else sdss.stated_units(fits)
     spectra = Spectra(
         cameras=(stated_vacuum(camera, fits, 0, key),),
         ids=ids,
         flag=sdss.sky_flag(ids),
         cards=sdss.reduction_cards(fits),
-        flux_unit=flux_unit([Stated(f"{fits.path}: HDU {key}", *units), sdss.stated_units(fits)]),
+        flux_unit=flux_unit([stated]),
     )
     return spectra if request.rows is None else spectra.select(request.rows)
 

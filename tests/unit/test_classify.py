@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.classification.files import _run
 from qnet.core.columns import BY_NAME, COLUMNS
-from qnet.core.errors import FileError, InputError, QnetWarning
+from qnet.core.errors import FileError, InputError, MissingFileError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io.reader import read_blocks
 from qnet.lines import SPEED_OF_LIGHT
@@ -362,6 +363,41 @@ def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):
         qnet.classify(tmp_path / "none.fits", model=small_model)
     with pytest.raises(InputError, match=r"^[^:]*coadd.fits: rows must be in 0 .. 4, not 9"):
         qnet.classify(coadd, model=small_model, rows=[9])
+
+
+def test_files_that_fail_do_not_take_the_others_with_them(tmp_path, coadd, small_model):
+    bad, none = tmp_path / "bad.fits", tmp_path / "none.fits"
+    bad.write_text("nothing")
+    good = qnet.classify(coadd, model=small_model)
+
+    def same(table):
+        return table.meta == good.meta and table["TARGETID"].tolist() == TARGETIDS
+
+    with pytest.raises(MissingFileError, match=r"none.fits: no such file") as one:
+        qnet.classify([coadd, none], model=small_model)
+    assert [failure.paths for failure in one.value.failures] == [(str(none),)]
+    assert one.value.failures[0].error is one.value
+    assert same(one.value.partial)
+    with pytest.raises(FileError, match=r"bad.fits: .*; .*none.fits: no such") as several:
+        qnet.classify([bad, coadd, none], model=small_model)
+    kinds = [(failure.paths, type(failure.error)) for failure in several.value.failures]
+    assert kinds == [((str(bad),), FileError), ((str(none),), MissingFileError)]
+    assert same(several.value.partial)
+    with pytest.warns(QnetWarning) as caught:
+        table = qnet.classify([bad, coadd, none], model=small_model, errors="skip")
+    assert same(table)
+    assert [Path(str(each.message).split(":")[0]) for each in caught] == [bad, none]
+
+
+def test_an_error_tells_how_many_files_failed_and_keeps_all_of_them(tmp_path, small_model):
+    names = [str(tmp_path / f"none-{number}.fits") for number in range(7)]
+    for errors in ("raise", "skip"):
+        with pytest.raises(FileError, match=r"none-0.*none-2.*; and 4 more$") as caught:
+            qnet.classify(names, model=small_model, errors=errors)
+        assert [failure.paths for failure in caught.value.failures] == [(name,) for name in names]
+        assert caught.value.partial is None
+    with pytest.raises(InputError, match="errors must be one of raise, skip, not 'ignore'"):
+        qnet.classify(names, model=small_model, errors="ignore")
 
 
 @pytest.mark.parametrize(

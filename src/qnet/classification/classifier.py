@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qnet.classification.files import classify_files, classify_memory
 from qnet.classification.options import Options
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import InputError, settle_failures
 from qnet.core.files import PathLike
 from qnet.io.reader import as_spectra
 from qnet.io.spall import SpAllLike
@@ -41,6 +41,7 @@ def classify(
     workers: int = 1,
     threads: int | None = None,
     progress: bool = False,
+    errors: Literal["raise", "skip"] = "raise",
 ) -> Table:
     """Classify spectra: which are quasars, and at what redshift.
 
@@ -91,6 +92,9 @@ def classify(
         like allow; with several `workers`, one.
     progress : bool
         Show a progress bar on a terminal.
+    errors : {'raise', 'skip'}
+        What to do if some of several files fail, after all were tried: raise; or skip them, with a
+        `QnetWarning` for each, and raise only if none is left.
 
     Returns
     -------
@@ -101,10 +105,16 @@ def classify(
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged or of no known layout; of several files that fail, all are
-        named.
+        A file is not there, damaged or of no known layout; a FileError where several fail. Its
+        attribute `failures` has the failed inputs and their errors, `partial` the table of the
+        others.
     InputError
         An argument is not legal, or does not fit the spectra.
+
+    Warns
+    -----
+    QnetWarning
+        A file fails and `errors` is 'skip', a file is given twice, or it has no ids.
 
     See Also
     --------
@@ -128,6 +138,8 @@ def classify(
     >>> [qnet.flag_names(value) for value in table["QN_FLAG"][1:3]]
     [['NOT_TARGET'], ['NOT_TARGET']]
     """
+    if errors not in ("raise", "skip"):
+        raise InputError(f"errors must be one of raise, skip, not {errors!r}")
     paths = _as_paths(source) if flux is None and ivar is None else None
     options = Options(
         model,
@@ -153,12 +165,8 @@ def classify(
     if edges is not None:
         raise InputError("edges is for arrays and objects in memory, not for files")
     catalogue, failures = classify_files(paths, options)
-    if len(failures) == 1:
-        raise failures[0].error
-    if failures:
-        message = "; ".join(str(failure.error) for failure in failures)
-        raise FileError(message) from failures[0].error
-    return catalogue.to_table()
+    table = catalogue.to_table() if catalogue.columns else None
+    return settle_failures(failures, table, errors)
 
 
 def _as_paths(source: Any) -> list[PathLike] | None:

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import logging
 import multiprocessing
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,9 +20,9 @@ from qnet.core.errors import (
     Guarded,
     InputError,
     QnetError,
-    QnetWarning,
     first_few,
     guarded_call,
+    warn,
     with_source,
 )
 from qnet.core.files import PathLike, find_duplicates
@@ -55,7 +54,7 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
     for group, (result, messages) in zip(groups, results, strict=True):
         group_names = tuple(map(str, group))
         for message in messages:
-            warnings.warn(message, QnetWarning, stacklevel=2)
+            warn(message)
         if isinstance(result, QnetError):
             failures.append(Failure(group_names, result))
             continue
@@ -78,7 +77,7 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
     twice = list(dict.fromkeys(map(str, find_duplicates(paths))))
     if twice:
         message = f"{first_few(twice, 5)}: given more than once, and so are the rows"
-        warnings.warn(message, QnetWarning, stacklevel=3)
+        warn(message)
 
 
 def _run(
@@ -176,11 +175,9 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
         raise kind(with_source(error, source)) from error
     clash = sorted(set(batch.ids) & {*columns, *LAST})
     if clash:
-        warnings.warn(
+        warn(
             f"{spectra.where()}column(s) {', '.join(clash)} are left out: qnet's own columns have "
-            "these names",
-            QnetWarning,
-            stacklevel=2,
+            "these names"
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
     return Part({**ids, **columns, "INPUT_ROW": batch.row}, spectra.cards, spectra.units)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import platform
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
@@ -15,7 +14,7 @@ from qnet import __version__
 from qnet.classification.criterion import Criterion
 from qnet.core.arrays import Columns
 from qnet.core.columns import MODEL_COLUMNS, known_column
-from qnet.core.errors import QnetWarning
+from qnet.core.errors import warn
 from qnet.core.flags import QNFlag
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
@@ -116,10 +115,8 @@ def _dependencies(cards: Sequence[tuple[tuple[str, str], ...]]) -> list[tuple[st
         if carried.setdefault(key, release) != release:
             differing.append(name)
     if differing:
-        warnings.warn(
+        warn(
             "the inputs were made with different versions of "
-            f"{', '.join(dict.fromkeys(differing))}: the header keeps the first of each",
-            QnetWarning,
-            stacklevel=2,
+            f"{', '.join(dict.fromkeys(differing))}: the header keeps the first of each"
         )
     return [*own.items(), *((name, value) for name, value in carried.items() if name not in own)]

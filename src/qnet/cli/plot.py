@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
 from qnet.cli.common import OK, refuse_output, summarise
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, warn
 
 if TYPE_CHECKING:
     from qnet.core.spectra import Spectra
@@ -84,10 +83,8 @@ def _row(spectra: Spectra, arguments: argparse.Namespace) -> int:
     if not rows:
         raise InputError(f"{spectra.where()}has no spectrum of TARGETID {arguments.targetid}")
     if len(rows) > 1:
-        warnings.warn(
+        warn(
             f"{spectra.where()}rows {', '.join(map(str, rows))} are of TARGETID "
-            f"{arguments.targetid}: row {rows[0]} is shown; --coadd target joins them",
-            QnetWarning,
-            stacklevel=2,
+            f"{arguments.targetid}: row {rows[0]} is shown; --coadd target joins them"
         )
     return int(rows[0])

@@ -10,8 +10,9 @@ import contextlib
 import logging
 import math
 import numbers
+import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -68,15 +69,25 @@ def _short(args: tuple[object, ...]) -> tuple[object, ...]:
 class QnetError(Exception):
     """Base class of all errors that qnet raises; the message is one line of limited length.
 
+    Attributes
+    ----------
+    failures : sequence of Failure
+        Of a run over many files (`qnet.classify`): the inputs that failed. Empty for other errors.
+    partial : astropy.table.Table or None
+        Of such a run: the result of the other inputs, where there are any.
+
     Examples
     --------
     >>> import qnet
     >>> try:
     ...     qnet.classify("no-such-file.fits")
     ... except qnet.QnetError as error:
-    ...     print(type(error).__name__)
-    MissingFileError
+    ...     print(type(error).__name__, len(error.failures))
+    MissingFileError 1
     """
+
+    failures: Sequence[Failure] = ()
+    partial: Any = None
 
     def __init__(self, *args: object) -> None:
         super().__init__(*_short(args))
@@ -214,6 +225,43 @@ class Failure(NamedTuple):
 
 #: What a guarded call returns: a result or the error, and the messages of the warnings.
 Guarded = tuple[T | QnetError, list[str]]
+
+
+def warn(message: str) -> None:
+    """Give a QnetWarning that points at the line of the caller's code that called qnet."""
+    frame = caller = sys._getframe(1)
+    while frame.f_back is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == "qnet":
+            caller = frame.f_back
+        frame = frame.f_back
+    names = caller.f_globals
+    warnings.warn_explicit(
+        message,
+        QnetWarning,
+        caller.f_code.co_filename,
+        caller.f_lineno,
+        names.get("__name__"),
+        names.setdefault("__warningregistry__", {}),
+    )
+
+
+def settle_failures(failures: Sequence[Failure], done: T | None, errors: str) -> T:
+    """The result of a run over many files; raises if some failed, or warns if errors is 'skip'.
+
+    The error is that of the failure, or a FileError of several, and holds the result of the others.
+    """
+    if done is not None and (errors == "skip" or not failures):
+        for failure in failures:
+            warn(f"{failure.error}; it is skipped")
+        return done
+    error, *others = (failure.error for failure in failures)
+    if others:
+        few = "; ".join(map(str, (error, *others[: EXAMPLES - 1])))
+        more = len(others) + 1 - EXAMPLES
+        cause, error = error, FileError(few + (f"; and {more} more" if more > 0 else ""))
+        error.__cause__ = cause
+    error.failures, error.partial = failures, done
+    raise error
 
 
 def first_few(values: Iterable[object], most: int = EXAMPLES) -> str:

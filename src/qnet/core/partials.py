@@ -9,10 +9,9 @@ import os
 import re
 import secrets
 import shutil
-import warnings
 from pathlib import Path
 
-from qnet.core.errors import QnetWarning
+from qnet.core.errors import warn
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def clear_partials(final: Path) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, QnetWarning, stacklevel=3)
+    warn(message)
 
 
 def _remove(left: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, as_rows
-from qnet.core.errors import InputError, QnetWarning, first_few
+from qnet.core.errors import InputError, first_few, warn
 from qnet.core.flags import QNFlag
 from qnet.core.positions import SAME_PLACE, split_by_place
 from qnet.core.wavelengths import repair_wave
@@ -256,11 +255,9 @@ class Spectra:
             return numbers
         apart = split_by_place(numbers, *angles)
         if split := np.unique(targetid[apart != numbers]).tolist():
-            warnings.warn(
+            warn(
                 f"{self.where()}TARGETID {first_few(split)} is at places more than "
-                f"{SAME_PLACE:g} arcsec apart: the spectra of each place are joined by themselves",
-                QnetWarning,
-                stacklevel=3,
+                f"{SAME_PLACE:g} arcsec apart: the spectra of each place are joined by themselves"
             )
         return apart
 

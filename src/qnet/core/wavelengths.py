@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, warn
 
 #: Wavelengths [Angstrom] between which the pixels of spectra without any are spread.
 _NOMINAL = (3600.0, 10000.0)
@@ -60,11 +58,9 @@ def find_used(wave: FloatArray, flux: AnyArray, ivar: AnyArray) -> BoolArray:
 def _warn_lost(where: str, lost: BoolArray, fault: str) -> None:
     """Warn of rows without legal wavelengths."""
     if lost.any():
-        warnings.warn(
+        warn(
             f"{where}: {int(lost.sum())} of {len(lost)} spectra have no legal wavelengths and get "
-            f"no weight; row {int(lost.argmax())} is the first: {fault}",
-            QnetWarning,
-            stacklevel=5,
+            f"no weight; row {int(lost.argmax())} is the first: {fault}"
         )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
-from qnet.core.errors import InputError, QnetWarning, first_few
+from qnet.core.errors import InputError, first_few, warn
 from qnet.core.files import PathLike, as_paths
 from qnet.core.positions import SAME_PLACE, are_apart
 from qnet.evaluation.catalogues import Result, read_result, result_of_table
@@ -146,12 +145,10 @@ def _is_elsewhere(result: Result, truth: Truth, nearest: IntArray, known: BoolAr
     there = truth.columns["RA"][nearest], truth.columns["DEC"][nearest]
     elsewhere = known & are_apart((result.ra, result.dec), there)
     if elsewhere.any():
-        warnings.warn(
+        warn(
             f"{int(elsewhere.sum())} of the {len(result)} rows are more than {SAME_PLACE:g} arcsec "
             "from the truth of their TARGETID, and are not joined with it: "
-            f"{first_few(np.unique(result.targetid[elsewhere]).tolist())}",
-            QnetWarning,
-            stacklevel=4,
+            f"{first_few(np.unique(result.targetid[elsewhere]).tolist())}"
         )
     return elsewhere
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, unmasked
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, warn
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, unit_text
@@ -137,12 +136,10 @@ def warn_if_edges(
 
     grid = next(filter(of, grids), None)
     if grid is not None and not any(map(of, but)):
-        warnings.warn(
+        warn(
             f"the wavelengths are those of a network's grid ({grid}), which are the left edges of "
             "its pixels, but they are taken as centres: give edges=True where they are edges, "
-            "edges=False where they are centres",
-            QnetWarning,
-            stacklevel=5,
+            "edges=False where they are centres"
         )
 
 
@@ -230,11 +227,7 @@ def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, AnyArra
     ids = {name.upper(): filled(table[name], name.upper()) for name in kept}
     taken = {*ids, *(name.upper() for name in found.values() if name)}
     if left := [name for name in flat if name.upper() not in taken]:
-        warnings.warn(
-            f"columns {left} are left out: only numbers and text are carried on",
-            QnetWarning,
-            stacklevel=3,
-        )
+        warn(f"columns {left} are left out: only numbers and text are carried on")
     return ids
 
 
@@ -255,9 +248,7 @@ def _mask(table: Any, found: Mapping[str, str | None]) -> BoolArray | None:
 def row_number_ids(nspec: int) -> IntArray:
     """Row numbers instead of ids, with a warning for more than one row."""
     if nspec > 1:
-        warnings.warn(
-            "the arrays come without ids: TARGETID is the row number", QnetWarning, stacklevel=5
-        )
+        warn("the arrays come without ids: TARGETID is the row number")
     return np.arange(nspec, dtype=np.int64)
 
 

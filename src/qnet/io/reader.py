@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arrays import IntArray
-from qnet.core.errors import FileError, InputError, QnetWarning, first_few, with_source
+from qnet.core.errors import FileError, InputError, first_few, warn, with_source
 from qnet.core.files import PathLike, as_paths, find_duplicates, real_path
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
@@ -133,11 +132,7 @@ def _each_once(paths: Sequence[PathLike]) -> list[Path]:
     """The files of a set, with a warning where one is given more than once."""
     files = {real_path(path): Path(path) for path in reversed(paths)}
     if again := find_duplicates(paths):
-        warnings.warn(
-            f"{first_few(again)}: given more than once, but one file of each camera is used",
-            QnetWarning,
-            stacklevel=3,
-        )
+        warn(f"{first_few(again)}: given more than once, but one file of each camera is used")
     return list(files.values())[::-1]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, IntArray
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, warn
 from qnet.core.spectra import Spectra
 from qnet.io.readers.registry import qso_target_bits
 
@@ -62,7 +61,7 @@ class Selection:
         missing = sorted((self.targetids or frozenset()) - set(targetids.tolist()))
         if missing:
             message = f"TARGETID(s) in no input: {', '.join(map(str, missing))}"
-            warnings.warn(message, QnetWarning, stacklevel=4)
+            warn(message)
 
 
 def is_qso_target(columns: Mapping[str, AnyArray]) -> BoolArray:

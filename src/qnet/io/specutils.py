@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.errors import InputError, warn
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_column
 from qnet.io.memory import angstrom, flux_and_ivar, make_camera, row_number_ids
@@ -137,11 +136,7 @@ def _spectrum_arrays(spectrum: Any) -> tuple[AnyArray, AnyArray, str]:
     """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
     uncertainty = getattr(spectrum, "uncertainty", None)
     if uncertainty is None:
-        warnings.warn(
-            "a spectrum comes without uncertainty: all of its pixels get the same weight",
-            QnetWarning,
-            stacklevel=4,
-        )
+        warn("a spectrum comes without uncertainty: all of its pixels get the same weight")
         return flux_and_ivar(spectrum.flux, np.ones(np.shape(spectrum.flux), np.float32), "ivar")
     kind, unit = str(uncertainty.uncertainty_type), getattr(uncertainty, "unit", None)
     return flux_and_ivar(spectrum.flux, np.asarray(uncertainty.array), kind, unit)
@@ -172,13 +167,11 @@ def _warn_merged_mask(masked: BoolArray, ivar: AnyArray) -> None:
     with np.errstate(invalid="ignore"):
         hidden = int((masked & (ivar > 0)).sum())
     if hidden:
-        warnings.warn(
+        warn(
             f"the mask of this SDSS spectrum merges all bits of the survey's, of which qnet uses "
             f"one (COMBINEREJ of and_mask): it was left unread, so {hidden} masked pixels keep "
             "their weight, and the result can differ from that of the file where COMBINEREJ is "
-            "among them",
-            QnetWarning,
-            stacklevel=4,
+            "among them"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arrays import FloatArray
-from qnet.core.errors import FileError, QnetWarning
+from qnet.core.errors import FileError, warn
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera
 from qnet.core.wavelengths import find_used
 from qnet.io.fits.file import FitsFile
@@ -189,11 +189,7 @@ def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
     cards = [card for key in keys for card in _air_cards(fits.header(key))]
     if not cards:
         return camera
-    warnings.warn(
-        f"{fits.path}: the wavelengths are in air ({cards[0]}): they are converted to vacuum",
-        QnetWarning,
-        stacklevel=2,
-    )
+    warn(f"{fits.path}: the wavelengths are in air ({cards[0]}): they are converted to vacuum")
     return vacuum_camera(camera)
 
 

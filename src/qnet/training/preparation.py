@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -23,8 +22,8 @@ from qnet.core.errors import (
     FileError,
     InputError,
     QnetError,
-    QnetWarning,
     guarded_call,
+    warn,
     with_source,
 )
 from qnet.core.files import PathLike, as_paths, check_output, find_duplicates, real_path
@@ -202,7 +201,7 @@ def prepare(
                 names = tuple(map(str, group))
                 batch, messages = guarded_call(lambda: work.run(group), names[0], "prepared")  # noqa: B023
                 for message in messages:
-                    warnings.warn(message, QnetWarning, stacklevel=2)
+                    warn(message)
                 if isinstance(batch, QnetError):
                     failures.append(Failure(names, batch))
                 else:

@@ -7,14 +7,13 @@ import gzip
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from qnet.core.errors import FileError, QnetWarning, library_faults, shown
+from qnet.core.errors import FileError, library_faults, shown, warn
 from qnet.io.fits.headers import BLOCK, CARD, Header, Pointers, Stream, read_header
 
 #: Signature of gzip files.
@@ -108,7 +107,7 @@ def _check_rest(stream: Stream, block: bytes, number: int, path: Path) -> None:
         block = stream.read(BLOCK)
     if filled and total >= BLOCK:
         message = f"{path}: has {total} bytes after its last HDU, which are not read"
-        warnings.warn(message, QnetWarning, stacklevel=5)
+        warn(message)
 
 
 def _ended(stream: Stream, end: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, Float32Array, Int32Array, IntArray
 from qnet.core.columns import DESI_TARGETS
-from qnet.core.errors import FileError, QnetWarning
+from qnet.core.errors import FileError, warn
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera
 from qnet.io.columns import id_column, row_numbers
@@ -101,9 +100,7 @@ def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, Any
     """Columns of the FIBERMAP and cards of the header that a catalogue carries."""
     selected = nspec if rows is None else len(rows)
     if "FIBERMAP" not in fits:
-        warnings.warn(
-            f"{fits.path}: has no FIBERMAP: TARGETID is the row number", QnetWarning, stacklevel=2
-        )
+        warn(f"{fits.path}: has no FIBERMAP: TARGETID is the row number")
         return {"TARGETID": row_numbers(nspec, rows).astype(np.int64)}
     have = fits.columns("FIBERMAP")
     if fits.nrows("FIBERMAP") != nspec:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
 from qnet.core.columns import SDSS_TARGETS
-from qnet.core.errors import FileError, QnetWarning, first_few
+from qnet.core.errors import FileError, first_few, warn
 from qnet.core.flags import QNFlag
 from qnet.io.columns import NO_ID, id_column, int32_column, integer_card
 from qnet.io.fits.file import FitsFile
@@ -137,9 +136,7 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
 def warn_no_id(fits: FitsFile, name: str) -> None:
     """Warn that a file does not hold the id that TARGETID is taken from."""
     hint = "; give spall (an spAll file)" if name == "THING_ID" else ""
-    warnings.warn(
-        f"{fits.path}: holds no {name}: TARGETID is {NO_ID}{hint}", QnetWarning, stacklevel=2
-    )
+    warn(f"{fits.path}: holds no {name}: TARGETID is {NO_ID}{hint}")
 
 
 def sky_flag(ids: Mapping[str, AnyArray]) -> Int32Array:

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet import __version__
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from qnet.core.errors import InputError, QnetWarning
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers
+from qnet.core.errors import InputError, QnetWarning, check_whole, shown
 from qnet.core.files import PathLike
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
@@ -94,6 +95,7 @@ def load_model(filename: PathLike) -> tuple[Model, FloatArray]:
     >>> len(wave) == model.grid.npix
     True
     """
+    check_arguments(load_model, locals())
     model = _load_model(filename)
     return model, model.wave
 
@@ -134,6 +136,7 @@ def load_desi_coadd(
     >>> X.shape, index
     ((3, 443), array([0, 1, 2]))
     """
+    check_arguments(load_desi_coadd, locals())
     return _normalised(filename, rows, as_grid(out_grid))
 
 
@@ -174,10 +177,10 @@ def load_desi_exposure(
     ...
     qnet.core.errors.MissingFileError: 00071246/cframe-b0-00071246.fits: ...
     """
-    if not 0 <= spec_number <= 9:
-        raise InputError(f"spec_number must be in 0 .. 9, not {spec_number!r}")
-    if fibers is not None and (np.shape(fibers) != (_NFIBERS,) or np.asarray(fibers).dtype != bool):
-        raise InputError(f"fibers must be {_NFIBERS} booleans, not of shape {np.shape(fibers)}")
+    check_arguments(load_desi_exposure, locals())
+    check_whole("spec_number", spec_number, least=0, most=9)
+    if fibers is not None and as_numbers("fibers", fibers, kinds="b").shape != (_NFIBERS,):
+        raise InputError(f"fibers must be {_NFIBERS} booleans, not {shown(fibers)}")
     folder = Path(dir_name)
     frames = [folder / f"cframe-{camera}{spec_number}-{folder.name}.fits" for camera in "brz"]
     return _normalised(frames, fibers, as_grid(out_grid))
@@ -227,6 +230,7 @@ def process_preds(
     >>> compat.process_preds(preds, ["LYA"], [])[2].round(3)
     array([7.194])
     """
+    check_arguments(process_preds, locals())
     grid = as_grid(wave)
     found = decode(preds, lines, lines_bal, grid, rest)
     if verbose:

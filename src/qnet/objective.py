@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_floats, as_numbers
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
@@ -72,13 +73,12 @@ def box_offset(
     >>> offset[0].round(4)
     array([0.0636, 0.    , 0.    , 0.    , 0.    ])
     """
-    redshift = np.asarray(z, dtype=np.float64)
-    if redshift.ndim != 1:
-        raise InputError(f"z must be one-dimensional, not of shape {redshift.shape}")
-    if nboxes < 1:
-        raise InputError(f"nboxes must be at least 1, not {nboxes!r}")
+    check_arguments(box_offset, locals())
+    redshift = as_floats("z", z, ndim=1)
     (wavelength,) = rest_wavelengths([line], rest)
-    index, position = as_grid(wave).to_box((1 + redshift) * wavelength, nboxes)
+    with np.errstate(over="ignore"):
+        observed = (1 + redshift) * wavelength
+    index, position = as_grid(wave).to_box(observed, nboxes)
     rows = np.flatnonzero(index >= 0)
     box, offset = np.zeros((2, len(redshift), nboxes))
     box[rows, index[rows]] = 1.0
@@ -142,9 +142,10 @@ def objective(
     >>> weight[2]
     array([0., 0.])
     """
+    check_arguments(objective, locals())
     grid = as_grid(wave)
-    redshift, classes = np.asarray(z, dtype=np.float64), np.asarray(Y)
-    is_bal = np.asarray(bal)
+    redshift, classes = as_floats("z", z, ndim=1), as_numbers("Y", Y)
+    is_bal = as_numbers("bal", bal)
     nspec = len(redshift)
     if classes.shape != (nspec, len(CLASSES)) or is_bal.shape != (nspec,):
         raise InputError(

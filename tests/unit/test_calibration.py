@@ -125,8 +125,8 @@ def test_calibrations_that_are_not_legal(options, message):
         ({"extra": 3}, "not a calibration"),
         ({"mix": [1]}, "not a calibration"),
         ({"zerr_lines": {"LYA": 3}}, "not a calibration"),
-        ({"joints": 7}, "not a calibration"),
-        ({"ambiguous": "a"}, "not a calibration"),
+        ({"joints": 7}, "joints must be a list of ranges, not 7"),
+        ({"ambiguous": "a"}, "ambiguous must be a number, not 'a'"),
     ],
 )
 def test_plain_values_that_are_no_calibration(change, message):

@@ -53,7 +53,10 @@ def test_wavelengths_that_make_no_grid(wave, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"spacing": "cubic", "start": 1, "step": 1, "npix": 10}, "'log' or 'linear', not 'cubic'"),
+        (
+            {"spacing": "cubic", "start": 1, "step": 1, "npix": 10},
+            "spacing must be one of log, linear, not 'cubic'",
+        ),
         ({"spacing": "log", "start": 3.5, "step": -1e-3, "npix": 10}, "step positive"),
         ({"spacing": "log", "start": 3.5, "step": 1e-3, "npix": 1}, "2 to 10000000 pixels, not 1"),
         ({"spacing": "log", "start": 3.5, "step": 1e-3, "npix": 10**12}, "not 1000000000000"),

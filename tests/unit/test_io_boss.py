@@ -185,7 +185,7 @@ def _coadd(one, **columns):
         ({"loglam": np.full(len(BOSS_LOGLAM), np.nan)}, "wave holds NaN, infinite"),
         ({"loglam": 10**BOSS_LOGLAM}, "wave holds NaN, infinite"),
         ({"loglam": np.array(["x"] * len(BOSS_LOGLAM))}, "LOGLAM"),
-        ({"flux": np.array(["x"] * len(BOSS_LOGLAM))}, "must be numbers"),
+        ({"flux": np.array(["x"] * len(BOSS_LOGLAM))}, "must hold numbers"),
     ],
 )
 def test_spec_with_a_bad_coadd_is_an_error_that_names_the_file(tmp_path, one, change, message):

@@ -219,7 +219,10 @@ FOREIGN = {
     "norm over pixels": (_set("batch_normalization", axis=[1]), "is over axis 1, not the last"),
     "softmax boxes": (_set("fc_box_3", activation="softmax"), "fc_box_3 must have a sigmoid"),
     "offsets that differ": (_set("fc_offset_3", activation="linear"), "the outputs differ in how"),
-    "unknown padding": (_set("conv_1", padding="causal"), "padding must be 'valid' or 'same'"),
+    "unknown padding": (
+        _set("conv_1", padding="causal"),
+        "padding must be one of valid, same, not 'causal'",
+    ),
     "too many filters": (_set("conv_1", filters=10**9), "parameters, above 200000000"),
     "no such key": (lambda layers, config: layers["conv_1"].pop("config"), "KeyError"),
     "layers of another type": (
@@ -392,7 +395,7 @@ def test_files_that_are_not_there_or_something_else(tmp_path):
         qnet.load_model(tmp_path / "text.h5")
     with pytest.raises(qnet.FileError, match="is a directory, but a weights file"):
         qnet.load_model(tmp_path)
-    with pytest.raises(qnet.InputError, match="model must be a path, not 3"):
+    with pytest.raises(qnet.InputError, match="path must be a path, not 3"):
         qnet.load_model(3)
 
 

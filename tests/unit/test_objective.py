@@ -95,7 +95,7 @@ def test_other_rest_wavelengths_move_the_offset():
 def test_arguments_that_do_not_fit(arguments, message):
     with pytest.raises(InputError, match=message):
         objective(*arguments)
-    with pytest.raises(InputError, match="z must be one-dimensional"):
+    with pytest.raises(InputError, match="z must be an array of 1 dimension"):
         box_offset(np.zeros((2, 2)))
 
 

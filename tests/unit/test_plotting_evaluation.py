@@ -108,7 +108,7 @@ def test_histograms_of_dv_hold_every_quasar(evaluations, ax):
     assert f"n = {len(dv)}," in label
     assert f"{(~inside).sum()} beyond 2000" in label
     assert "km/s" in ax.get_xlabel()
-    with pytest.raises(InputError, match="limit must be a positive velocity"):
+    with pytest.raises(InputError, match=r"limit .km/s. must be finite and above 0"):
         plot_dv(evaluations[0], limit=0.0, ax=ax)
     with pytest.raises(InputError, match="evaluations is empty"):
         plot_dv([], ax=ax)

@@ -235,7 +235,7 @@ def test_shapes_that_disagree(refiner):
         ({"grid": QUASARNET_LINEAR_GRID}, "needs a log grid"),
         ({"rest_min": 8000.0}, "must be positive and increase"),
         ({"pool": 0}, "pool must be a positive integer, not 0"),
-        ({"passes": 1.5}, "passes must be a positive integer"),
+        ({"passes": 1.5}, "passes must be a whole number"),
         ({"clip": -1.0}, "clip must be positive"),
         ({"max_dv": float("inf")}, "max_dv must be positive"),
         ({"min_fraction": 2.0}, r"min_fraction must be in 0 \.\. 1"),

@@ -301,9 +301,9 @@ WAVE = np.arange(5.0) + 4000
         ((WAVE * np.inf, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
         ((WAVE - 4000, ONES, ONES), "wave holds NaN, infinite, zero or negative"),
         ((-WAVE[::-1], ONES, ONES), "wave holds NaN, infinite, zero or negative"),
-        ((WAVE, ONES.astype(complex), ONES), "must be numbers, not of type complex128"),
-        ((WAVE, ONES, ONES.astype(str)), "must be numbers, not of type"),
-        ((WAVE, ONES.astype(object), ONES), "must be numbers, not of type object"),
+        ((WAVE, ONES.astype(complex), ONES), "flux must hold numbers, not type complex128"),
+        ((WAVE, ONES, ONES.astype(str)), "ivar must hold numbers, not type"),
+        ((WAVE, ONES.astype(object), ONES), "flux must hold numbers, not type object"),
     ],
 )
 def test_camera_refuses(arrays, message):

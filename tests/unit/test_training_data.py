@@ -251,7 +251,10 @@ def test_gaps_are_runs_and_leave_something():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"noise": -1.0}, "noise must be at least 0"), ({"gap": 1.5}, "gap is a probability")],
+    [
+        ({"noise": -1.0}, "noise must be finite and at least 0"),
+        ({"gap": 1.5}, "gap is a probability"),
+    ],
 )
 def test_changes_that_make_no_sense(options, message):
     with pytest.raises(InputError, match=message):

@@ -97,7 +97,7 @@ CHANGES = [
     (lambda header, ours: ours["stages"].update(refine={}), "the second stage's architecture la"),
     (
         lambda header, ours: ours["stages"]["lines"]["convs"][0].update(stride=2.0),
-        "positive filters",
+        "positive filters|stride must be a whole number",
     ),
     (_architecture(epsilon=0.0), "epsilon must be positive"),
     (_architecture(lines=["LYA"]), "holds arrays that its architecture does not have"),
@@ -356,7 +356,7 @@ def _headless(header, ours):
         (_calibration(candidates=0), "candidates must be an integer in 1 .. 100"),
         (_calibration(candidates=10**9), "candidates must be an integer in 1 .. 100"),
         (_calibration(candidate_floor=2.0), "candidate_floor must be in 0 .. 1"),
-        (_calibration(share_exponent=None), "fraction_exponent must hold numbers"),
+        (_calibration(share_exponent=None), "fraction_exponent must be a number"),
         (
             lambda header, ours: ours["calibration"].update(
                 p_qso=ours["calibration"]["p_verified"]

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from qnet.classification.files import classify_files, classify_memory
 from qnet.classification.options import Options
+from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError, settle_failures
-from qnet.core.files import PathLike
+from qnet.core.files import PathLike, as_paths
 from qnet.io.reader import as_spectra
 from qnet.io.spall import SpAllLike
 from qnet.model.model import Model
@@ -138,8 +139,7 @@ def classify(
     >>> [qnet.flag_names(value) for value in table["QN_FLAG"][1:3]]
     [['NOT_TARGET'], ['NOT_TARGET']]
     """
-    if errors not in ("raise", "skip"):
-        raise InputError(f"errors must be one of raise, skip, not {errors!r}")
+    check_arguments(classify, locals())
     paths = _as_paths(source) if flux is None and ivar is None else None
     options = Options(
         model,
@@ -172,12 +172,12 @@ def classify(
 def _as_paths(source: Any) -> list[PathLike] | None:
     """The source as paths; None when it is something else."""
     if isinstance(source, (str, os.PathLike)):
-        return [source]
+        return as_paths(source, "source")
     if isinstance(source, np.ndarray) and source.dtype.kind == "U":
         source = source.ravel().tolist()
     if isinstance(source, (list, tuple)):
         if not source:
             raise InputError("there are no input files: the list of paths is empty")
         if all(isinstance(item, (str, os.PathLike)) for item in source):
-            return list(source)
+            return as_paths(source, "source")
     return None

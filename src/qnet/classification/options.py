@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from qnet.classification.criterion import choose_criterion
+from qnet.core.arrays import as_integers, as_items
 from qnet.core.errors import InputError, check_whole
 from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
@@ -55,29 +55,12 @@ def _select(
     coadd: Literal["none", "target"],
 ) -> Selection:
     """The selection of rows; a mask of rows with its length."""
-    ids = None if targetids is None else frozenset(_integers(targetids, "targetids"))
+    ids = None if targetids is None else frozenset(as_integers("targetids", targetids))
     if rows is None:
         return Selection(targets, ids, coadd=coadd)
-    array = _as_array(rows, "rows")
+    array = as_items("rows", rows)
     if array.dtype != bool:
-        return Selection(targets, ids, tuple(_integers(array, "rows")), coadd=coadd)
+        return Selection(targets, ids, tuple(as_integers("rows", array)), coadd=coadd)
     if array.ndim != 1:
         raise InputError(f"rows must be a boolean per spectrum, not of shape {array.shape}")
     return Selection(targets, ids, tuple(np.flatnonzero(array).tolist()), len(array), coadd)
-
-
-def _as_array(values: Any, what: str) -> npt.NDArray[Any]:
-    """Any iterable, or one number, as an array; InputError if it is neither."""
-    values = [values] if isinstance(values, (int, np.integer)) else values
-    try:
-        return np.asarray(values if isinstance(values, np.ndarray) else list(values))
-    except TypeError as error:
-        raise InputError(f"{what} must be integers, not a {type(values).__name__}") from error
-
-
-def _integers(values: Iterable[Any], what: str) -> list[int]:
-    """The values as integers; InputError if one is not."""
-    array = _as_array(values, what)
-    if array.size and (array.dtype.kind not in "iu" or array.ndim != 1):
-        raise InputError(f"{what} must be integers, not of type {array.dtype}")
-    return [int(value) for value in array]

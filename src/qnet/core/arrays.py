@@ -31,6 +31,17 @@ def unmasked(values: Any) -> tuple[AnyArray, BoolArray | None]:
     return data, None
 
 
+def as_array(name: str, values: Any) -> AnyArray:
+    """The argument `name` as an array of any type, one-dimensional at least; else InputError."""
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{name} must be an array, not {shown(values)}") from error
+    if not array.ndim or array.dtype.kind == "O":
+        raise InputError(f"{name} must be an array of one type, not {shown(values)}")
+    return array
+
+
 def as_numbers(
     name: str, values: Any, *, kinds: str = "fiub", ndim: int | None = None, unit: str | None = ""
 ) -> AnyArray:
@@ -48,6 +59,8 @@ def as_numbers(
             f"{name} must be an array of numbers{f' [{unit}]' if unit else ''}, but a "
             f"{type_name(values)} was given that is none ({reason(error)})"
         ) from error
+    if array.size == 0 and array.dtype.kind == "f" and "f" not in kinds:
+        array = array.astype(np.int64)  # an empty list
     if array.dtype.kind not in kinds:
         what = "numbers" if "f" in kinds else "integers" if "i" in kinds else "booleans"
         raise InputError(f"{name} must hold {what}, not type {array.dtype} ({type_name(values)})")
@@ -68,6 +81,17 @@ def as_floats(
     return as_numbers(name, values, ndim=ndim, unit=unit).astype(np.float64, copy=False)
 
 
+def as_alike(**given: Any) -> list[FloatArray]:
+    """Arguments in float64, of shapes that broadcast."""
+    arrays = [as_floats(name, values) for name, values in given.items()]
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = " and ".join(f"{n} {a.shape}" for n, a in zip(given, arrays, strict=True))
+        raise InputError(f"{shapes} must have the same shape") from None
+    return arrays
+
+
 def as_precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
     """The argument `dtype` as float32 or float64; InputError where it is neither."""
     wrong = InputError(f"dtype must be float32 or float64, not {shown(dtype)}")
@@ -78,6 +102,24 @@ def as_precision(dtype: npt.DTypeLike) -> np.dtype[Any]:
     if dtype is None or given not in (np.float32, np.float64):
         raise wrong
     return given
+
+
+def as_items(name: str, values: Any) -> AnyArray:
+    """The argument `name`, any iterable or one number, as a one-dimensional array."""
+    values = [values] if isinstance(values, (int, np.integer)) else values
+    try:
+        array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{name} must be integers, not {shown(values)}") from error
+    return array
+
+
+def as_integers(name: str, values: Any) -> list[int]:
+    """The argument `name`, any iterable or one number, as integers; InputError where it is none."""
+    array = as_items(name, values)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InputError(f"{name} must be integers, not of type {array.dtype}: {shown(values)}")
+    return [int(value) for value in array]
 
 
 def as_rows(rows: npt.ArrayLike, nspec: int) -> IntArray:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, FloatArray, IntArray
+from qnet.core.arguments import check_fields
+from qnet.core.arrays import AnyArray, FloatArray, IntArray, as_floats
 from qnet.core.errors import InputError
 
 __all__ = ["RedshiftBins"]
@@ -55,6 +56,7 @@ class RedshiftBins:
     others: tuple[str, ...] = ("STAR", "GALAXY")
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not -1 < self.z_min < self.z_max < math.inf:
             raise InputError(
                 f"z_min and z_max must be above -1 and increase, not {self.z_min!r} and "
@@ -80,15 +82,18 @@ class RedshiftBins:
 
     def bin_of(self, z: npt.ArrayLike) -> IntArray:
         """Bin of each redshift (finite, above -1); beyond an end, the bin at this end."""
-        position = (
-            np.log10(1 + np.asarray(z, np.float64)) - math.log10(1 + self.z_min)
-        ) / self.step
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log = np.log10(1 + as_floats("z", z))
+        if np.isnan(log).any():
+            raise InputError("z must be redshifts above -1, without NaN")
+        position = (log - math.log10(1 + self.z_min)) / self.step
         return np.clip(np.floor(position), 0, self.nbins - 1).astype(np.int64)
 
     def z_at(self, position: npt.ArrayLike) -> FloatArray:
         """Redshift at a fractional bin; an integer is the lower end of this bin."""
-        log = math.log10(1 + self.z_min) + self.step * np.asarray(position, np.float64)
-        return np.asarray(10**log - 1)
+        with np.errstate(over="ignore"):
+            log = math.log10(1 + self.z_min) + self.step * as_floats("position", position)
+            return np.asarray(10**log - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the bins, for JSON; the inverse of `from_dict`."""
@@ -98,7 +103,7 @@ class RedshiftBins:
     def from_dict(cls, values: Mapping[str, Any]) -> RedshiftBins:
         """Bins of the plain values of `to_dict`; InputError where they are not those of bins."""
         try:
-            plain = dict(values)
+            plain = dict(values) if isinstance(values, Mapping) else {}
             if not isinstance(plain["others"], (list, tuple)):
                 raise InputError(f"others must be a list, not {plain['others']!r}")
             return cls(**plain)

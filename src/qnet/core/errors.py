@@ -293,12 +293,20 @@ def check_number(name: str, value: Any) -> None:
         raise InputError(f"{name} must be a number, not {shown(value)}")
 
 
-def check_finite(name: str, value: Any, *, above: float | None = None) -> None:
-    """Raise InputError unless a value is a finite number, above a limit if that is given."""
+def check_finite(
+    name: str,
+    value: Any,
+    *,
+    above: float = -math.inf,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> None:
+    """Raise InputError unless a value is a finite number, within limits if these are given."""
     check_number(name, value)
-    if not math.isfinite(value) or (above is not None and value <= above):
-        limit = "finite" if above is None else f"finite and above {above:g}"
-        raise InputError(f"{name} must be {limit}, not {value!r}")
+    if not (math.isfinite(value) and above < value and least <= value <= most):
+        limits = {"above": above, "at least": least, "at most": most}
+        words = [f"{word} {limit:g}" for word, limit in limits.items() if math.isfinite(limit)]
+        raise InputError(f"{name} must be {' and '.join(['finite', *words])}, not {value!r}")
 
 
 def check_fraction(name: str, value: Any) -> None:
@@ -331,15 +339,6 @@ def check_text(name: str, value: Any) -> None:
         raise InputError(f"{name} must be text, not {shown(value)}")
 
 
-def check_bools(**options: Any) -> None:
-    """Raise InputError unless each option is true or false: a bool of Python or NumPy, 0 or 1."""
-    for name, value in options.items():
-        # By its name: importing NumPy for its bool would slow down the command.
-        is_bool = type(value).__name__ in ("bool", "bool_")
-        if not is_bool and not (type(value) is int and value in (0, 1)):
-            raise InputError(f"{name} must be True or False, not {shown(value)}")
-
-
 def check_type(name: str, value: Any, expected: type[T], or_else: str = "") -> T:
     """The value; InputError unless it is an object of a class."""
     if not isinstance(value, expected):
@@ -370,6 +369,23 @@ def library_faults(
     except Exception as error:  # a library may raise anything on a damaged file
         logger.debug("error of a library in %s", path, exc_info=True)
         raise kind(f"{path}: {fault} ({reason(error)})") from error
+
+
+@contextlib.contextmanager
+def foreign_faults(name: str, value: object, expected: str) -> Iterator[None]:
+    """Turn whatever an object of another library raises into an InputError: what was expected.
+
+    Around the access to its attributes alone, so that no fault of qnet is hidden.
+    """
+    try:
+        yield
+    except (QnetError, QnetWarning):
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{name} must be {expected}, but the {type_name(value)} that was given cannot be read "
+            f"({reason(error)})"
+        ) from error
 
 
 def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:

@@ -193,14 +193,19 @@ def find_duplicates(paths: Sequence[PathLike]) -> list[PathLike]:
     return again
 
 
+def is_path(path: object) -> bool:
+    """Whether an object is a path: text, or an object that gives the text of one."""
+    try:
+        return isinstance(path, (str, os.PathLike)) and isinstance(os.fsdecode(path), str)
+    except Exception:  # noqa: BLE001 - the object of another library may raise anything
+        return False
+
+
 def as_path(path: object, what: str) -> Path:
     """The argument named `what` as a path; InputError where it is none."""
-    if not isinstance(path, (str, os.PathLike)):
+    if not is_path(path):
         raise InputError(f"{what} must be a path, not {shown(path)}")
-    try:
-        return Path(os.fsdecode(path))
-    except Exception as error:  # as in `as_paths`
-        raise InputError(f"{what} must be a path, not {shown(path)}") from error
+    return Path(os.fsdecode(path))  # type: ignore[arg-type]
 
 
 def _sync_folder(folder: Path) -> None:

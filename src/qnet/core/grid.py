@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
-from qnet.core.errors import GridError, check_number, check_whole
+from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arrays import FloatArray, IntArray, as_alike, as_floats
+from qnet.core.errors import GridError, InputError, check_number, check_whole, shown
 
 __all__ = ["QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "WavelengthGrid"]
 
@@ -85,6 +86,7 @@ class WavelengthGrid:
     npix: int
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.spacing not in ("log", "linear"):
             raise GridError(f"grid spacing must be 'log' or 'linear', not {self.spacing!r}")
         check_number("grid start", self.start)
@@ -125,7 +127,7 @@ class WavelengthGrid:
         GridError is raised unless the wavelengths are finite, positive and increasing, and their
         step, or that of their logarithm, is constant within 1e-6 of the step.
         """
-        array = np.asarray(wave, dtype=np.float64)
+        array = as_floats("wave", wave, unit="Angstrom")
         if array.ndim != 1 or array.size < 2:
             raise GridError(f"a grid needs at least 2 wavelengths in 1-D, not shape {array.shape}")
         if not (np.isfinite(array).all() and (array > 0).all() and (np.diff(array) > 0).all()):
@@ -160,7 +162,7 @@ class WavelengthGrid:
 
         floor(round(x, 9)) with x the position in steps from the first left edge.
         """
-        array = np.asarray(wave, dtype=np.float64)
+        array = as_floats("wave", wave, unit="Angstrom")
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             values = np.log10(array) if self.spacing == "log" else array
             position = np.floor(np.round((values - self.start) / self.step, BIN_DECIMALS))
@@ -172,7 +174,7 @@ class WavelengthGrid:
 
         NaN outside of [wave[0], wave[-1]] and for NaN. The inverse of `wave_at`.
         """
-        array = np.asarray(wave, dtype=np.float64)
+        array = as_floats("wave", wave, unit="Angstrom")
         edges = self.wave
         with np.errstate(invalid="ignore"):
             inside = (array >= edges[0]) & (array <= edges[-1])
@@ -185,11 +187,12 @@ class WavelengthGrid:
         Linear between neighbouring left edges, and extrapolated with the first and the last step
         beyond the ends, as in QuasarNET. NaN for NaN.
         """
-        array = np.asarray(pixel, dtype=np.float64)
+        array = as_floats("pixel", pixel)
         edges = self.wave
         known = np.isfinite(array)
         left = np.clip(np.floor(np.where(known, array, 0.0)), 0, self.npix - 2).astype(np.int64)
-        return edges[left] + (array - left) * (edges[left + 1] - edges[left])
+        with np.errstate(over="ignore"):
+            return np.asarray(edges[left] + (array - left) * (edges[left + 1] - edges[left]))
 
     def to_box(self, wave: npt.ArrayLike, nboxes: int) -> tuple[IntArray, FloatArray]:
         """Box of each wavelength [Angstrom] and the offset in it; the inverse of `from_box`.
@@ -197,6 +200,8 @@ class WavelengthGrid:
         Boxes are 0 .. nboxes - 1 (Busca & Balland 2018, section 3), -1 outside of
         [wave[0], wave[-1]] and for NaN; offsets are 0 (left edge) to 1, NaN where the box is -1.
         """
+        check_arguments(WavelengthGrid.to_box, locals())
+        check_whole("nboxes", nboxes, least=1, most=MAX_PIXELS)
         position = nboxes * self.pixel_at(wave) / self.npix
         inside = np.isfinite(position)
         box = np.where(inside, np.floor(np.where(inside, position, 0.0)), -1).astype(np.int64)
@@ -207,8 +212,11 @@ class WavelengthGrid:
 
         An offset below 0 or above 1 lies in a neighbouring box. NaN for NaN.
         """
-        position = np.asarray(box) + np.asarray(offset, dtype=np.float64)
-        return self.wave_at(position * self.npix / nboxes)
+        check_arguments(WavelengthGrid.from_box, locals())
+        check_whole("nboxes", nboxes, least=1, most=MAX_PIXELS)
+        boxes, inside = as_alike(box=box, offset=offset)
+        with np.errstate(over="ignore"):
+            return self.wave_at((boxes + inside) * self.npix / nboxes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the grid, for JSON; the inverse of `from_dict`."""
@@ -217,13 +225,15 @@ class WavelengthGrid:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WavelengthGrid:
         """Grid of the plain values of `to_dict`; GridError where they are not those of a grid."""
+        if not isinstance(values, Mapping):
+            raise GridError(f"not a wavelength grid: {shown(values)}")
         try:
             start, step = float(values["start"]), float(values["step"])
             return cls(values["spacing"], start, step, int(values["npix"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            if isinstance(error, GridError):
-                raise
-            raise GridError(f"not a wavelength grid: {dict(values)!r}") from error
+            if isinstance(error, InputError):
+                raise GridError(str(error)) from error
+            raise GridError(f"not a wavelength grid: {shown(values)}") from error
 
     def __str__(self) -> str:
         edges = self.wave

@@ -8,8 +8,19 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, as_rows
-from qnet.core.errors import InputError, first_few, warn
+from qnet.core.arguments import check_fields
+from qnet.core.arrays import (
+    AnyArray,
+    BoolArray,
+    FloatArray,
+    Int32Array,
+    IntArray,
+    as_array,
+    as_floats,
+    as_numbers,
+    as_rows,
+)
+from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
 from qnet.core.positions import SAME_PLACE, split_by_place
 from qnet.core.wavelengths import repair_wave
@@ -68,8 +79,9 @@ class Camera:
     edges: bool = False
 
     def __post_init__(self) -> None:
-        wave = np.asarray(self.wave, dtype=np.float64)
-        flux, ivar = _native_float(self.flux), _native_float(self.ivar)
+        check_fields(self)
+        wave = as_floats("wave", self.wave, unit="Angstrom")
+        flux, ivar = _native_float("flux", self.flux), _native_float("ivar", self.ivar)
         if flux.ndim != 2:
             raise InputError(f"{self.name}: flux must be (nspec, npix), not of shape {flux.shape}")
         if ivar.shape != flux.shape:
@@ -150,11 +162,12 @@ class Spectra:
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "cameras", tuple(self.cameras))
         if not self.cameras:
             raise InputError("spectra need at least one camera")
         nspec = len(self.cameras[0].flux)
-        ids = {name: np.asarray(column) for name, column in self.ids.items()}
+        ids = {str(name): as_array(f"ids[{name!r}]", column) for name, column in self.ids.items()}
         if "TARGETID" not in ids:
             raise InputError(f"{self.where()}spectra need a TARGETID column")
         if ids["TARGETID"].dtype.kind not in "iu" or ids["TARGETID"].ndim != 1:
@@ -167,8 +180,8 @@ class Spectra:
         defaults = {"flag": np.zeros(nspec, np.int32), "row": np.arange(nspec, dtype=np.int32)}
         for field, default in defaults.items():
             value = getattr(self, field)
-            given = default if value is None else np.asarray(value, dtype=np.int32)
-            object.__setattr__(self, field, given)
+            given = default if value is None else as_numbers(field, value, kinds="iu", ndim=1)
+            object.__setattr__(self, field, _int32(field, given))
         counts = {f"camera {camera.name}": len(camera.flux) for camera in self.cameras}
         counts |= {f"column {name}": len(column) for name, column in ids.items()}
         counts |= {"flag": len(self.flag), "row": len(self.row)}
@@ -286,11 +299,16 @@ def stack(batches: Sequence[Spectra]) -> Spectra:
     )
 
 
-def _native_float(values: npt.ArrayLike) -> AnyArray:
+def _int32(name: str, values: AnyArray) -> Int32Array:
+    """Integers as int32."""
+    if values.size and not -(2**31) <= values.min() <= values.max() < 2**31:
+        raise InputError(f"{name} holds {shown(values)}, beyond the range of int32")
+    return values.astype(np.int32, copy=False)
+
+
+def _native_float(name: str, values: npt.ArrayLike) -> AnyArray:
     """Values as float32 or float64 in the byte order of the machine."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"flux and ivar must be numbers, not of type {array.dtype}")
+    array = as_numbers(name, values, unit=None)
     wide = array.dtype.kind != "f" or array.dtype.itemsize > 4
     return array.astype(np.float64 if wide else np.float32, copy=False)
 

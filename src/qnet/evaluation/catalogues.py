@@ -12,23 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray, as_numbers, as_rows
 from qnet.core.errors import (
     FileError,
     InputError,
-    check_bools,
-    check_number,
-    check_text,
     check_whole,
     shown,
-    type_name,
 )
 from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import find_format
+from qnet.io.tables import check_table, find_format
 from qnet.lines import QUASARNET_LINES, absorber_IGM, as_names
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
@@ -125,10 +122,9 @@ class Result:
     dec: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("name", "kind", "criterion", "score_name"):
-            check_text(name, getattr(self, name))
+        check_fields(self)
         object.__setattr__(self, "lines", as_names("lines", self.lines))
-        nspec = np.shape(self.targetid)[:1]
+        nspec = as_numbers("targetid", self.targetid, kinds="iu").shape[:1]
         for field in dataclasses.fields(self):
             if field.name not in _ARRAYS:
                 continue
@@ -144,7 +140,6 @@ class Result:
                     f"per targetid{', a column per line' if of_lines else ''}"
                 )
             object.__setattr__(self, field.name, values.astype(dtype, copy=False))
-        check_number("c_threshold", self.c_threshold)
         check_whole("min_lines", self.min_lines, least=1)
 
     def __len__(self) -> int:
@@ -197,10 +192,8 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     >>> result.kind, result.is_qso
     ('qnet', array([ True, False]))
     """
+    check_arguments(read_result, locals())
     path = as_path(path, "path")
-    check_bools(need_zwarn=need_zwarn)
-    if name is not None:
-        check_text("name", name)
     label = path.name if name is None else name
     if find_format(path) in ("fits", None):
         with FitsFile(path) as fits:
@@ -211,10 +204,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
 
 def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None = None) -> Result:
     """The catalogue in a table that `qnet.classify` or `qnet.read_catalogue` returned."""
-    if not hasattr(table, "colnames"):
-        raise InputError(
-            f"a catalogue must be a path, a Result or an astropy Table, not {type_name(table)}"
-        )
+    check_table("catalogue", table, "a path, a Result or ")
     columns = {
         column.upper(): filled(table[column], column)
         for column in table.colnames

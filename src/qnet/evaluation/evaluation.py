@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.core.errors import InputError, check_bools, first_few, type_name
+from qnet.core.arguments import check_arguments
+from qnet.core.errors import InputError, first_few, type_name
 from qnet.core.files import PathLike
 from qnet.evaluation.breakdown import (
     by_brightness,
@@ -89,8 +90,8 @@ def evaluate(
     >>> evaluation.metric("purity").value, evaluation.metric("completeness").value
     (0.5, 0.5)
     """
+    check_arguments(evaluate, locals())
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
-    check_bools(need_zwarn=need_zwarn)
     result = as_result(catalogue, need_zwarn=need_zwarn)
     if lacking := missing_for(result, options):
         raise InputError(f"{result.name}: {lacking}")
@@ -134,11 +135,11 @@ def compare(
     >>> [each.metric("purity").value for each in both.evaluations]
     [0.5, 1.0]
     """
+    check_arguments(compare, locals())
     legal = [field.name for field in dataclasses.fields(Options)]
     if unknown := sorted(set(options) - set(legal)):
         raise InputError(f"unknown option(s) {unknown}: the legal ones are {legal}")
     chosen = Options(**options)
-    check_bools(need_zwarn=need_zwarn)
     if isinstance(catalogues, (str, os.PathLike)):
         catalogues = [catalogues]
     if not isinstance(catalogues, (list, tuple)):

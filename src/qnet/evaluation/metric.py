@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers
-from qnet.core.errors import InputError, shown
+from qnet.core.errors import InputError, check_number
 from qnet.evaluation.options import (
     TUTORIAL_SPEED_OF_LIGHT,
     Options,
@@ -178,6 +179,7 @@ def wilson(
     >>> low.round(3), high.round(3)
     (array([0.237, 0.722]), array([0.763, 1.   ]))
     """
+    check_arguments(wilson, locals())
     from astropy.stats import binom_conf_interval
 
     check_level(level)
@@ -247,26 +249,27 @@ def bootstrap(
     >>> low < 50 < high
     True
     """
+    check_arguments(bootstrap, locals())
     check_level(level)
     check_bootstrap(nboot, seed)
     arrays = [as_numbers(f"sample {at}", sample) for at, sample in enumerate(samples, start=1)]
-    n = _check_samples(statistic, arrays)
+    n = _check_samples(arrays)
     if n < 2:
         return np.nan, np.nan
     rng = np.random.default_rng(seed)
     drawn = np.empty(nboot)
     for number in range(nboot):
         rows = rng.integers(0, n, n)
-        drawn[number] = statistic(*(array[rows] for array in arrays))
+        value = statistic(*(array[rows] for array in arrays))
+        check_number("what statistic returns", value)
+        drawn[number] = value
     tail = 50.0 * (1 - level)
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
 
 
-def _check_samples(statistic: Any, arrays: Sequence[AnyArray]) -> int:
-    """Rows of the samples; InputError where they differ, or there is no function or no sample."""
-    if not callable(statistic):
-        raise InputError(f"statistic must be a function of arrays, not {shown(statistic)}")
+def _check_samples(arrays: Sequence[AnyArray]) -> int:
+    """Rows of the samples; InputError where they differ, or there is no sample."""
     lengths = {array.shape[:1] for array in arrays}
     if len(lengths) != 1 or lengths == {()}:
         raise InputError(

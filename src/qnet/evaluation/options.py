@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, as_floats
+from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arrays import BoolArray, FloatArray, as_alike, as_floats
 from qnet.core.errors import InputError, check_finite, check_fraction, check_whole
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.evaluation.catalogues import Result
@@ -75,6 +76,7 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("c_threshold", "p_threshold"):
             if getattr(self, name) is not None:
                 check_fraction(name, getattr(self, name))
@@ -136,8 +138,9 @@ def is_right(zbest: npt.ArrayLike, z: npt.ArrayLike, dv_max: float = DV_MAX) -> 
     >>> is_right(np.array([2.01, 2.10, np.nan]), np.array([2.0, 2.0, 2.0]))
     array([ True, False, False])
     """
+    check_arguments(is_right, locals())
     check_finite("dv_max [km/s]", dv_max, above=0)
-    found, true = as_redshifts(zbest=zbest, z=z)
+    found, true = as_alike(zbest=zbest, z=z)
     with np.errstate(invalid="ignore", over="ignore"):
         near = np.abs(found - true) < dv_max / TUTORIAL_SPEED_OF_LIGHT * (1 + true)
         return np.asarray(near & (true > 0))
@@ -166,20 +169,9 @@ def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
     >>> velocity([2.01, 1.99], 2.0).round(1)
     array([ 999.3, -999.3])
     """
-    found, true = as_redshifts(zbest=zbest, z=z)
+    found, true = as_alike(zbest=zbest, z=z)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         return np.asarray(SPEED_OF_LIGHT * (found - true) / (1 + true))
-
-
-def as_redshifts(**given: npt.ArrayLike) -> list[FloatArray]:
-    """Arguments as arrays of redshifts that go together."""
-    arrays = [as_floats(name, values) for name, values in given.items()]
-    try:
-        np.broadcast_shapes(*(array.shape for array in arrays))
-    except ValueError:
-        shapes = " and ".join(f"{n} {a.shape}" for n, a in zip(given, arrays, strict=True))
-        raise InputError(f"{shapes} must have the same shape") from None
-    return arrays
 
 
 def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:

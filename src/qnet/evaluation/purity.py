@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray, IntArray, as_floats
-from qnet.core.errors import InputError, check_text
+from qnet.core.errors import InputError
 from qnet.evaluation.metric import wilson
 from qnet.evaluation.options import DV_MAX, is_right, nth_confidence
 from qnet.objective import CLASSES, QSO_CLASSES
@@ -122,8 +123,8 @@ def purity_completeness(
     >>> scan.purity.round(2), scan.completeness
     (array([0.67, 0.5 ]), array([1. , 0.5]))
     """
+    check_arguments(purity_completeness, locals())
     confidence = nth_confidence(c_line, min_lines)
-    check_text("label", label)
     found, true, classes = as_floats("zbest", zbest), as_floats("z", z), as_floats("Y", Y)
     shapes = {"zbest": found.shape, "z": true.shape, "Y": classes.shape}
     expected = confidence.shape

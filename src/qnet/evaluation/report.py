@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.evaluation.breakdown import Confusion
 from qnet.evaluation.metric import Metric, as_json
@@ -81,6 +82,7 @@ class Evaluation:
 
     def metric(self, name: str, where: str = "") -> Metric:
         """One of the metrics, by its name and what it is about; InputError where there is none."""
+        check_arguments(Evaluation.metric, locals())
         for metric in self.metrics:
             if (metric.name, metric.where) == (name, where):
                 return metric

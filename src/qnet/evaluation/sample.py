@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, first_few, warn
-from qnet.core.files import PathLike, as_paths
+from qnet.core.files import PathLike, as_paths, is_path
 from qnet.core.positions import SAME_PLACE, are_apart
 from qnet.evaluation.catalogues import Result, read_result, result_of_table
 from qnet.evaluation.options import Options, called_quasars, is_right, velocity
@@ -86,7 +85,7 @@ def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) ->
     """A catalogue from a path, from a table of `qnet.classify`, or as it is."""
     if isinstance(source, Result):
         return source
-    if isinstance(source, (str, os.PathLike)):
+    if is_path(source):
         return read_result(source, need_zwarn=need_zwarn)
     return result_of_table(source)
 

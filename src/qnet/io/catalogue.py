@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
 from qnet.core.errors import FileError, InputError
@@ -25,7 +26,7 @@ from qnet.io.columns import (
 )
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import FitsWriter
-from qnet.io.tables import Card, check_format, read_astropy, to_table, write_astropy
+from qnet.io.tables import Card, check_format, check_table, read_astropy, to_table, write_astropy
 from qnet.lines import absorber_IGM
 
 if TYPE_CHECKING:
@@ -125,9 +126,10 @@ def write_catalogue(
     7,2.1,0.75,0.25
     <BLANKLINE>
     """
+    check_arguments(write_catalogue, locals())
     kind = check_format(path, "a catalogue")
-    if not isinstance(catalogue, Catalogue) and not hasattr(catalogue, "colnames"):
-        raise InputError(f"catalogue must be an astropy Table, not {type(catalogue).__name__}")
+    if not isinstance(catalogue, Catalogue):
+        check_table("catalogue", catalogue)
     if kind == "fits":
         whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
         with FitsWriter(path, overwrite=overwrite) as fits:
@@ -182,6 +184,7 @@ def read_catalogue(path: PathLike) -> Table:
            7 0.9877
            8 0.0100
     """
+    check_arguments(read_catalogue, locals())
     kind = check_format(path, "a catalogue")
     if kind == "fits":
         return _read_fits(path)

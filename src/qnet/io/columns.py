@@ -10,7 +10,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, unmasked
 from qnet.core.columns import known_column
-from qnet.core.errors import FileError, shown
+from qnet.core.errors import FileError, foreign_faults, shown
 
 #: Where an object has no id.
 NO_ID = -1
@@ -45,7 +45,8 @@ def missing_value(name: str, dtype: np.dtype[Any]) -> Any:
 
 def filled(values: Any, name: str) -> AnyArray:
     """A column as a plain array, masked values replaced by `missing_value`."""
-    data, mask = unmasked(values)
+    with foreign_faults(f"column {name}", values, "an array"):
+        data, mask = unmasked(values)
     return data if mask is None else without_missing(data, mask, name)
 
 

@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, unmasked
-from qnet.core.errors import InputError, warn
+from qnet.core.arguments import check_arguments, has_attributes
+from qnet.core.arrays import (
+    AnyArray,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    as_floats,
+    as_numbers,
+    unmasked,
+)
+from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, unit_text
@@ -95,6 +104,7 @@ def from_arrays(
     >>> from_arrays(grid.wave, *rebinned, targetid=[7, 8], edges=True).cameras[0].edges
     True
     """
+    check_arguments(from_arrays, locals())
     if flux is None or ivar is None:
         raise InputError("flux and ivar must be given with wave")
     return _spectra(wave, *flux_and_ivar(flux, ivar, "ivar"), targetid, air, edges)
@@ -145,7 +155,13 @@ def warn_if_edges(
 
 def is_table(value: Any) -> bool:
     """Whether an object looks like an astropy Table."""
-    return hasattr(value, "colnames") and hasattr(value, "columns")
+    return has_attributes(value, "colnames", "columns")
+
+
+def table_columns(name: str, table: Any) -> dict[str, Any]:
+    """The columns of the astropy Table `name` by their names; InputError where it is none."""
+    with foreign_faults(name, table, "an astropy Table"):
+        return {str(column): table[column] for column in table.colnames}
 
 
 def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> Spectra:
@@ -184,7 +200,9 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     >>> float(spectra.cameras[0].ivar[0, 0])
     4.0
     """
-    names = {name.lower(): name for name in table.colnames}
+    check_arguments(from_table, locals())
+    columns = table_columns("table", table)
+    names = {name.lower(): name for name in columns}
     found = {
         kind: next((names[name] for name in candidates if name in names), None)
         for kind, candidates in _TABLE_COLUMNS.items()
@@ -193,51 +211,51 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
         if not any(found[kind] for kind in kinds):
             legal = [name for kind in kinds for name in _TABLE_COLUMNS[kind]]
             raise InputError(
-                f"the table lacks a column named one of {legal}; it has {table.colnames}"
+                f"the table lacks a column named one of {legal}; it has {list(columns)}"
             )
     if found["wave"]:
-        wave = table[found["wave"]]
+        wave = columns[found["wave"]]
     else:
-        wave = to_wave(filled(table[found["loglam"]], "loglam"))
+        wave = to_wave(as_numbers("column loglam", columns[str(found["loglam"])]))
     kind = "ivar" if found["ivar"] else "std"
-    flux, ivar, unit = flux_and_ivar(table[found["flux"]], table[found[kind]], kind)
-    ids = _table_ids(table, found) if flux.ndim == 2 else {}
-    mask = _mask(table, found)
+    flux, ivar, unit = flux_and_ivar(columns[str(found["flux"])], columns[str(found[kind])], kind)
+    ids = _table_ids(columns, found) if flux.ndim == 2 else {}
+    mask = _mask(columns, found)
     if mask is not None and mask.shape == ivar.shape:
         ivar = np.where(mask, ivar.dtype.type(0), ivar)
     spectra = _spectra(wave, flux, ivar, unit, ids.pop("TARGETID", None), air, edges)
     units = {
-        name.upper(): unit_text(table[name].unit)
-        for name in table.colnames
-        if name.upper() in ids and getattr(table[name], "unit", None) is not None
+        name.upper(): unit_text(column.unit)
+        for name, column in columns.items()
+        if name.upper() in ids and getattr(column, "unit", None) is not None
     }
     return dataclasses.replace(
         spectra, ids={**spectra.ids, **ids}, units=units, layout="astropy Table"
     )
 
 
-def _table_ids(table: Any, found: Mapping[str, str | None]) -> dict[str, AnyArray]:
+def _table_ids(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> dict[str, AnyArray]:
     """One-dimensional columns of numbers or text that are no pixels; others with a warning."""
     flat = {
-        name: getattr(getattr(table[name], "dtype", None), "kind", "-")
-        for name in table.colnames
-        if np.ndim(table[name]) == 1 and name not in found.values()
+        name: getattr(getattr(column, "dtype", None), "kind", "-")
+        for name, column in columns.items()
+        if len(getattr(column, "shape", ())) == 1 and name not in found.values()
     }
     kept = [name for name, kind in flat.items() if kind in "iufbSU"]
-    ids = {name.upper(): filled(table[name], name.upper()) for name in kept}
+    ids = {name.upper(): filled(columns[name], name.upper()) for name in kept}
     taken = {*ids, *(name.upper() for name in found.values() if name)}
     if left := [name for name in flat if name.upper() not in taken]:
         warn(f"columns {left} are left out: only numbers and text are carried on")
     return ids
 
 
-def _mask(table: Any, found: Mapping[str, str | None]) -> BoolArray | None:
+def _mask(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> BoolArray | None:
     """Pixels that the mask columns of a table mark as bad; None where it has none."""
     bad = None
     for kind, bits in (("mask", -1), ("and_mask", COMBINEREJ)):
         if (name := found[kind]) is None:
             continue
-        values = filled(table[name], name)
+        values = filled(columns[name], name)
         if values.dtype.kind not in "iub":
             raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
         these = (values.astype(np.int64) & bits) != 0
@@ -256,7 +274,7 @@ def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
     """Ids as int64; the row numbers, with a warning, where there are none."""
     if targetid is None:
         return row_number_ids(nspec)
-    ids = np.atleast_1d(np.asarray(targetid))
+    ids = np.atleast_1d(as_numbers("targetid", targetid))
     if ids.dtype.kind not in "iu" or ids.shape != (nspec,) or (ids > np.iinfo(np.int64).max).any():
         raise InputError(
             f"targetid must be {nspec} integers, not of type {ids.dtype} and shape {ids.shape}"
@@ -266,21 +284,15 @@ def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
 
 def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:
     """Numbers, masked ones included, unit and mask of an array, Quantity or table column."""
-    unit = getattr(values, "unit", None)
-    try:
+    with foreign_faults(name, values, "a rectangular array of numbers"):
         numbers, mask = unmasked(values)
-    except ValueError as error:
-        raise InputError(f"{name} is no rectangular array of numbers ({error})") from error
-    return numbers, unit, mask
+        return numbers, getattr(values, "unit", None), mask
 
 
 def angstrom(wave: Any) -> FloatArray:
     """Wavelengths [Angstrom] of wavelengths, frequencies or energies; plain ones as they are."""
     numbers, unit, mask = _plain(wave, "wave")
-    try:
-        numbers = numbers.astype(np.float64)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"wave must hold numbers, not {numbers.dtype}") from error
+    numbers = np.array(as_floats("wave", numbers))
     if mask is not None:
         numbers[mask] = np.nan
     if unit is None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, Float32Array
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, Float32Array, as_array, as_numbers
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path
 from qnet.core.grid import WavelengthGrid
@@ -74,6 +75,7 @@ class PreparedWriter(FitsWriter):
         overwrite: bool = False,
         cards: Sequence[Card] = (),
     ) -> None:
+        check_arguments(PreparedWriter.__init__, locals())
         check_prepared_name(as_path(path, "path"))
         header = (
             Card("NPIX", grid.npix, "pixels of the grid: flux, then ivar"),
@@ -100,8 +102,10 @@ class PreparedWriter(FitsWriter):
         `qnet.preprocess.rebin` returns them. Of the ids TARGETID is required; a column that only
         some batches have holds -1, NaN, '' or, in target bits, 0 in the others.
         """
-        columns = {name: np.asarray(column) for name, column in ids.items()}
-        data = self._checked(np.asarray(flux), np.asarray(ivar), columns)
+        check_arguments(PreparedWriter.write, locals())
+        columns = {str(name): as_array(f"ids[{name!r}]", column) for name, column in ids.items()}
+        flux, ivar = as_numbers("flux", flux, unit=None), as_numbers("ivar", ivar, unit=None)
+        data = self._checked(flux, ivar, columns)
         if not len(data):
             return
         self.append(data)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import IntArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import IntArray, as_numbers
 from qnet.core.errors import FileError, InputError, first_few, warn, with_source
 from qnet.core.files import PathLike, as_paths, find_duplicates, real_path
 from qnet.core.grid import WavelengthGrid
@@ -85,6 +86,7 @@ def read_spectra(
     >>> qnet.read_spectra("data.fits", rows=[2, 0]).ids["TARGETID"].tolist()
     [9, 7]
     """
+    check_arguments(read_spectra, locals())
     paths = _each_once(as_paths(path))
     if not paths:
         raise InputError("path is empty: at least one file was expected")
@@ -196,7 +198,7 @@ def _row_index(fits: FitsFile, rows: npt.ArrayLike | None, nspec: int) -> IntArr
     """Rows as checked indices."""
     if rows is None:
         return None
-    index = np.atleast_1d(np.asarray(rows))
+    index = np.atleast_1d(as_numbers("rows", rows))
     if index.dtype == bool and index.shape == (nspec,):
         index = np.flatnonzero(index)
     if index.size == 0:
@@ -216,12 +218,13 @@ def _fiber_rows(fits: FitsFile, reader: Reader, fibers: Sequence[int]) -> IntArr
         legal = ", ".join(reader.name for reader in READERS if reader.fibers is not None)
         raise InputError(f"{fits.path}: is a {reader.name}; fibers is for {legal}: give rows")
     row_of = {int(fiber): row for row, fiber in enumerate(reader.fibers(fits))}
-    missing = [fiber for fiber in fibers if fiber not in row_of]
+    wanted = np.atleast_1d(as_numbers("fibers", fibers, kinds="iu")).ravel().tolist()
+    missing = [fiber for fiber in wanted if fiber not in row_of]
     if missing:
         raise FileError(
             f"{fits.path}: lacks the fibre(s) {missing}; it has {min(row_of)} to {max(row_of)}"
         )
-    return np.array([row_of[fiber] for fiber in fibers], dtype=np.int64)
+    return np.array([row_of[fiber] for fiber in wanted], dtype=np.int64)
 
 
 def as_spectra(

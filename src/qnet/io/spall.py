@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
@@ -47,6 +48,7 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
     >>> read_spall("spAll.fits")
     (array([465298745]), {(7102, 56666, 126): 465298745})
     """
+    check_arguments(read_spall, locals())
     with FitsFile(path) as fits:
         data = {
             name: integer_column(column, name, fits.path)

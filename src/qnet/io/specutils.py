@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments, has_attributes
 from qnet.core.arrays import AnyArray, BoolArray
-from qnet.core.errors import InputError, warn
+from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_column
 from qnet.io.memory import angstrom, flux_and_ivar, make_camera, row_number_ids
 from qnet.io.readers.desi import id_names, row_flags
 
+_EXPECTED = "a specutils Spectrum, or a list of them"
+
 
 def is_spectrum(value: Any) -> bool:
     """Whether an object looks like a specutils Spectrum."""
-    return hasattr(value, "spectral_axis") and hasattr(value, "flux")
+    return has_attributes(value, "spectral_axis", "flux")
 
 
 def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) -> Spectra:
@@ -71,9 +74,11 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     >>> round(float(spectra.cameras[0].wave[0]), 6), float(spectra.cameras[0].ivar[0, 0])
     (4000.0, 4.0)
     """
+    check_arguments(from_specutils, locals())
     if is_spectrum(value):
         return _with_ids(_one_spectrum(value, air, edges), [value])
-    items = list(value)
+    with foreign_faults("value", value, _EXPECTED):
+        items = list(value)
     if not items or not all(is_spectrum(item) for item in items):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
     bands = [str(_meta(item).get("band", "")).upper() for item in items]

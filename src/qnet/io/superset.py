@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
@@ -61,6 +62,9 @@ class BuiltTruth:
     removed: Mapping[str, int]
     joined: int
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def __len__(self) -> int:
         return len(self.columns["THING_ID"])
 
@@ -103,6 +107,7 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     >>> truth.columns["BI_CIV"].tolist()
     [900.0, 0.0]
     """
+    check_arguments(build_truth, locals())
     found, removed = read_objects(superset, ["superset"])
     columns: dict[str, AnyArray] = {"THING_ID": np.array(list(found), dtype=np.int64)}
     for name, dtype in _COLUMNS.items():
@@ -143,6 +148,7 @@ def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -
     >>> sorted(read_truth("truth.csv"))
     [7, 8]
     """
+    check_arguments(write_truth, locals())
     check_truth_name(path)
     return write_table(
         path, truth.columns, extname=TRUTH_EXTNAME, units=_UNITS, overwrite=overwrite

@@ -6,13 +6,14 @@ import csv
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, as_array
 from qnet.core.columns import Column
-from qnet.core.errors import FileError, InputError, library_faults
+from qnet.core.errors import FileError, InputError, library_faults, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
 from qnet.io.fits.writer import Card as Card
@@ -106,7 +107,9 @@ def write_table(
     8,nan
     <BLANKLINE>
     """
+    check_arguments(write_table, locals())
     kind = check_format(path)
+    columns = {str(name): as_array(f"columns[{name!r}]", x) for name, x in columns.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise InputError(f"columns must have the same number of rows, not {lengths}")
@@ -118,6 +121,15 @@ def write_table(
         with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, to_table(columns, cards, info), kind)
     return Path(path)
+
+
+def check_table(name: str, value: Any, others: str = "") -> Table:
+    """The argument `name`, an astropy Table; InputError where it is none (nor one of `others`)."""
+    from astropy.table import Table
+
+    if not isinstance(value, Table):
+        raise InputError(f"{name} must be {others}an astropy Table, not {type_name(value)}")
+    return value
 
 
 def to_table(

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
 from qnet.core.errors import FileError, InputError, check_finite, check_whole
 from qnet.core.files import PathLike, as_paths
@@ -121,6 +122,7 @@ def read_data(
     >>> X.shape, Y.shape
     ((5, 443), (5, 5))
     """
+    check_arguments(read_data, locals())
     blocks = list(iter_data(files, truth, z_lim=z_lim, nspec=nspec, keep_pixels=False))
     columns = ["tids", "X"] + (["Y", "z", "bal"] if truth is not None else [])
     result = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]

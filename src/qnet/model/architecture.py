@@ -8,10 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from qnet.core.arguments import check_fields
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
-from qnet.lines import rest_wavelengths
+from qnet.lines import as_names, rest_wavelengths
 from qnet.model.layers import (
     ConvLayer,
     DenseLayer,
@@ -113,9 +114,10 @@ class Architecture(Stage):
     redshifts: RedshiftBins | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.lines:
             raise InputError("a network needs at least one emission line")
-        for name in (*self.lines, *self.lines_bal):
+        for name in (*as_names("lines", self.lines), *as_names("lines_bal", self.lines_bal)):
             if not (name.isascii() and name.isprintable()):
                 raise InputError(f"names of lines must be plain text, not {name!r}")
         object.__setattr__(self, "rest", dict(self.rest))
@@ -158,7 +160,7 @@ class Architecture(Stage):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Architecture:
         """Architecture from the plain values of `to_dict`; InputError for any other."""
-        with reading("a network's architecture"):
+        with reading("a network's architecture", values):
             redshifts = values.get("redshifts")
             return cls(
                 grid=WavelengthGrid.from_dict(values["grid"]),
@@ -265,6 +267,7 @@ class RefineArchitecture(Stage):
     bal: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("units", "passes"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -311,7 +314,7 @@ class RefineArchitecture(Stage):
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RefineArchitecture:
         """Architecture from the plain values of `to_dict`; InputError for any other."""
-        with reading("a second stage's architecture"):
+        with reading("a second stage's architecture", values):
             plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
             # Files of format version 2 have neither.
             plain = {"scores": False, "bal": False} | plain

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
-from qnet.core.errors import InputError
+from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_numbers
+from qnet.core.errors import InputError, check_finite, check_text, shown
 from qnet.model.plain import as_floats, check_keys, reading, renamed
 
 #: The class whose probability is P_QSO.
@@ -50,12 +51,14 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     >>> rescale([0.1, 0.5, 0.9], prior=0.1, mix=0.5).round(3)
     array([0.012, 0.1  , 0.5  ])
     """
+    check_arguments(rescale, locals())
     for name, fraction in (("prior", prior), ("mix", mix)):
         if not 0 < fraction < 1:
             raise InputError(f"{name} must be between 0 and 1, not {fraction!r}")
-    probability = np.asarray(p, dtype=np.float64)
+    probability = as_numbers("p", p).astype(np.float64)
     ratio = prior / (1 - prior) * (1 - mix) / mix
-    return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
 
 
 #: More features than this are an error of a file.
@@ -270,6 +273,10 @@ class Calibration:
     fraction_exponent: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        for name, fraction in self.mix.items():
+            check_text("a class of mix", name)
+            check_finite(f"mix[{name!r}]", fraction)
         object.__setattr__(self, "mix", dict(self.mix))
         object.__setattr__(self, "zerr_lines", dict(self.zerr_lines))
         if not all(name.isascii() and name.isprintable() for name in self.mix):
@@ -292,7 +299,10 @@ class Calibration:
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
             raise InputError(f"outlier_threshold must be positive, not {self.outlier_threshold!r}")
         for name in ("joints", "skylines"):
-            ranges = tuple(_range(pair, name) for pair in getattr(self, name))
+            pairs = getattr(self, name)
+            if not isinstance(pairs, (list, tuple)):
+                raise InputError(f"{name} must be a list of ranges, not {shown(pairs)}")
+            ranges = tuple(_range(pair, name) for pair in pairs)
             object.__setattr__(self, name, ranges)
         object.__setattr__(self, "z_range", _range(self.z_range, "z_range"))
 
@@ -308,7 +318,7 @@ class Calibration:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
         """Calibration from the plain values of `to_dict`; InputError for any other."""
-        with reading("a calibration"):
+        with reading("a calibration", values):
             plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
             expected = {field.name for field in dataclasses.fields(cls)} - SINCE_3
             check_keys(plain, expected, "the calibration")

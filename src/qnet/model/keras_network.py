@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
+from qnet.core.arguments import check_arguments
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
@@ -119,6 +120,7 @@ def QuasarNET(
     >>> len(network.outputs), network.output_shape[0]
     (7, (None, 26))
     """
+    check_arguments(QuasarNET, locals())
     if offset_activation_function not in _OFFSETS:
         raise InputError(
             f"offset_activation_function must be one of {', '.join(_OFFSETS)}, not "

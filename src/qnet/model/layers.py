@@ -10,10 +10,14 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.errors import InputError
 
 #: A network has no more parameters than this: a bound on what a file may ask for.
 MAX_PARAMETERS = 200_000_000
+
+#: A network has no more convolutions than this.
+MAX_LAYERS = 1000
 
 #: The arrays of a batch normalisation, by Keras's names and in Keras's order.
 BATCH_NORM = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -57,6 +61,7 @@ class ConvLayer:
     epsilon: float = 1e-3
 
     def __post_init__(self) -> None:
+        check_fields(self)
         sizes = (self.filters, self.width, self.stride)
         if not all(type(size) is int for size in sizes) or min(sizes) < 1:
             raise InputError(f"a convolution needs positive filters, width and stride, not {self}")
@@ -66,12 +71,14 @@ class ConvLayer:
 
     def output_length(self, npix: int) -> int:
         """Number of output pixels for `npix` input pixels (Keras's rule)."""
+        check_arguments(ConvLayer.output_length, locals())
         if self.padding == "same":
             return -(-npix // self.stride)
         return (npix - self.width) // self.stride + 1 if npix >= self.width else 0
 
     def pad(self, npix: int) -> tuple[int, int]:
         """Zeros added before and after `npix` input pixels (TensorFlow's rule for 'same')."""
+        check_arguments(ConvLayer.pad, locals())
         if self.padding == "valid":
             return 0, 0
         total = max((self.output_length(npix) - 1) * self.stride + self.width - npix, 0)

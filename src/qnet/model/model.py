@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray, as_numbers, as_precision
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError, check_whole
@@ -59,6 +60,7 @@ class Model:
     """
 
     def __init__(self, weights: WeightsFile) -> None:
+        check_arguments(Model.__init__, locals())
         self.weights = weights
         self.threads: int | None = None
         self._networks: dict[np.dtype[Any], Network] = {}
@@ -124,6 +126,7 @@ class Model:
 
     def preprocess(self, spectra: Spectra) -> Preprocessed:
         """Input of the networks: spectra on the model's grid (`qnet.preprocess.preprocess`)."""
+        check_arguments(Model.preprocess, locals())
         return preprocess(spectra.cameras, self.grid)
 
     def predict(
@@ -162,6 +165,7 @@ class Model:
         InputError
             X is not of that shape, or batch_size or threads is not positive.
         """
+        check_arguments(Model.predict, locals())
         spectra = self._check_input(X)
         size = CHUNK_SIZE if batch_size is None else batch_size
         check_whole("batch_size", size, least=1)
@@ -217,6 +221,7 @@ class Model:
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the model as a .safetensors file (`qnet.model.write_weights`)."""
+        check_arguments(Model.save, locals())
         return write_weights(path, self.weights, overwrite=overwrite)
 
     def to_keras(self) -> keras.Model:
@@ -267,6 +272,7 @@ class Model:
         InputError
             The model is no QuasarNET network, or lines or grid do not fit it.
         """
+        check_arguments(Model.from_keras, locals())
         from qnet.model.keras_network import take
 
         meaning: dict[str, Any] = {"lines": lines, "lines_bal": lines_bal, "rest": rest}
@@ -338,6 +344,7 @@ def load_model(
     >>> qnet.load_model("qnet@1").name
     'qnet@1'
     """
+    check_arguments(load_model, locals())
     overridden = lines is not None or lines_bal is not None or grid is not None
     shipped = resolve(path)
     if shipped is not None:

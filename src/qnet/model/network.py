@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from qnet.core.arrays import FloatArray
 from qnet.core.bins import softmax
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, shown
 from qnet.core.threads import one_blas_thread, share_work
 from qnet.model.architecture import Architecture
 from qnet.model.layers import ConvLayer, LayerList, Shape, Weights
@@ -169,10 +169,14 @@ class Network:
 
 def check_weights(shapes: Mapping[str, Shape], weights: Weights) -> None:
     """Raise unless the arrays are there, of these shapes, of finite floats, variances positive."""
+    if not isinstance(weights, Mapping):
+        raise InputError(f"the weights must map names to arrays, not {shown(weights)}")
     for name, shape in shapes.items():
         if name not in weights:
             raise InputError(f"the weights lack the array {name}")
         array = weights[name]
+        if not isinstance(array, np.ndarray):
+            raise InputError(f"the weights' {name} must be an array, not {shown(array)}")
         if array.shape != shape:
             raise InputError(f"array {name} has shape {array.shape}, but {shape} was expected")
         if array.dtype.kind != "f" or not np.isfinite(array).all():

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_finite, shown
 
 
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -18,12 +17,12 @@ def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 def as_floats(values: Iterable[float], name: str) -> tuple[float, ...]:
     """Finite floats; InputError, which calls them `name`, for anything else."""
     try:
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name} must hold numbers, not {values!r}") from error
-    if not all(map(math.isfinite, numbers)):
-        raise InputError(f"{name} must be finite, not {numbers}")
-    return numbers
+        given = list(values)
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{name} must be numbers, not {shown(values)}") from error
+    for value in given:
+        check_finite(name, value)
+    return tuple(map(float, given))
 
 
 def check_keys(values: Mapping[str, Any], expected: Iterable[str], what: str) -> None:
@@ -33,8 +32,10 @@ def check_keys(values: Mapping[str, Any], expected: Iterable[str], what: str) ->
 
 
 @contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
+def reading(what: str, values: object) -> Iterator[None]:
     """Turn what Python raises at plain values of the wrong kind into an InputError."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"not {what}: {shown(values)}")
     try:
         yield
     except InputError:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import BoolArray, FloatArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import BoolArray, FloatArray, as_floats, as_numbers, as_precision
+from qnet.core.errors import InputError, check_whole
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import Weights
@@ -66,9 +68,10 @@ class Refiner:
     def __init__(
         self, arch: RefineArchitecture, weights: Weights, dtype: npt.DTypeLike = np.float32
     ) -> None:
+        check_arguments(Refiner.__init__, locals())
         check_weights(arch.shapes(), weights)
         self.arch = arch
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.dtype = as_precision(dtype)
         self._stack = ConvStack(arch.layers, weights, self.dtype)
         (self._head,) = (layer.fold(weights, self.dtype) for layer in arch.layers.heads)
 
@@ -83,6 +86,11 @@ class Refiner:
         chunk_size : int
             Spectra held in memory at a time, as activations.
 
+        Raises
+        ------
+        InputError
+            X is not of that shape, or chunk_size is not positive.
+
         Returns
         -------
         dv : ndarray, shape (nspec,)
@@ -96,6 +104,13 @@ class Refiner:
         bal : ndarray, shape (nspec,), or None
             Logit of broad absorption, for such a quasar; None where the stage does not look for it.
         """
+        check_arguments(Refiner.predict, locals())
+        check_whole("chunk_size", chunk_size, least=1)
+        X = as_numbers("X", X, ndim=3)
+        if X.shape[1:] != (self.arch.window.npooled, 2):
+            raise InputError(
+                f"X has shape {X.shape}, but (nspec, {self.arch.window.npooled}, 2) was expected"
+            )
         out = np.empty((len(X), self.arch.noutputs), dtype=self.dtype)
         kernel, bias = self._head
         for start in range(0, len(X), chunk_size):
@@ -133,7 +148,7 @@ class Refiner:
             The shapes disagree.
         """
         arch = self.arch
-        guess = np.asarray(z, dtype=np.float64)
+        guess = as_floats("z", z, ndim=1)
         found, (sigma, score, bal) = guess, np.full((3, *guess.shape), np.nan)
         ok = np.ones(guess.shape, dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.errors import FileError, InputError, WeightsError, reason
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
 from qnet.core.kinds import WEIGHTS
@@ -89,6 +90,9 @@ class WeightsFile:
     sha256: str = ""
     refine: RefineArchitecture | None = None
     calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def networks(self) -> dict[str, Stage]:
@@ -171,6 +175,7 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     >>> found.name, found.version, len(found.sha256)
     ('mine', '2', 64)
     """
+    check_arguments(write_weights, locals())
     from safetensors import SafetensorError
     from safetensors.numpy import save
 
@@ -222,6 +227,7 @@ def read_weights(path: PathLike) -> WeightsFile:
     >>> read_weights(path).architecture.lines
     ('LYA', 'CIV(1548)', 'CIII(1909)', 'MgII(2796)', 'Hbeta', 'Halpha')
     """
+    check_arguments(read_weights, locals())
     from safetensors import SafetensorError, safe_open
 
     file = check_input(path, WEIGHTS)

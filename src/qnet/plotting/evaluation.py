@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_output
 from qnet.evaluation import Confusion, Evaluation, Scan
-from qnet.plotting.figure import BLACK, CYCLE, GREY, new_axes, require_matplotlib, save_figure
+from qnet.plotting.figure import BLACK, CYCLE, GREY, as_axes, require_matplotlib, save_figure
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def plot_purity_completeness(
     >>> plot_purity_completeness(scan, ax=new_axes()).get_xlabel()
     'threshold on c'
     """
-    ax = new_axes(width=7.5, height=5, shown=True) if ax is None else ax
+    ax = as_axes(ax, width=7.5, height=5)
     if isinstance(evaluations, Scan):
         drawn = [("", evaluations)]
         level: list[Evaluation] = []
@@ -124,7 +125,8 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     >>> [text.get_text() for text in plot_confusion(table, ax=new_axes()).texts]
     ['8', '2', '·', '9']
     """
-    ax = new_axes(width=5.5, height=4.2, shown=True) if ax is None else ax
+    check_arguments(plot_confusion, locals())
+    ax = as_axes(ax, width=5.5, height=4.2)
     centre: dict[str, Any] = {"ha": "center", "va": "center"}
     ax.set_title(title, fontsize=10)
     if not table.counts.any():
@@ -175,7 +177,7 @@ def plot_calibration(
     >>> plot_calibration(evaluation, ax=new_axes()).get_legend().get_texts()[0].get_text()
     'catalogue: P_QSO, error 0.100, n = 1'
     """
-    ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
+    ax = as_axes(ax, width=5.8, height=5.5)
     ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
     for number, each in enumerate(as_list(evaluations)):
         curve = each.calibration

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qnet.core.errors import InputError
+from qnet.core.arguments import check_arguments
+from qnet.core.errors import InputError, check_finite, check_type
 from qnet.core.files import PathLike, atomic_write
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ GREY, LIGHT_GREY = "#444444", "#BBBBBB"
 
 #: Colours of things of one kind, in the order in which they are used: dark enough on white.
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)
+
+#: Largest side of a figure [inch] and most pixels per inch: beyond, no memory holds it.
+MOST_INCHES, MOST_DPI = 200.0, 2000.0
+
+#: Fewest pixels per inch: below, letters have none.
+LEAST_DPI = 10.0
 
 #: Formats of figures, by suffix.
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
@@ -60,7 +67,10 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
     >>> print(new_axes(width=6.0).figure.get_figwidth())
     6.0
     """
+    check_arguments(new_axes, locals())
     require_matplotlib()
+    for name, size in (("width", width), ("height", height)):
+        check_finite(f"{name} [inch]", size, above=0, most=MOST_INCHES)
     if shown:
         from matplotlib.pyplot import figure as make
     else:
@@ -68,6 +78,16 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
 
     axes: Axes = make(figsize=(width, height), layout="constrained").subplots()
     return axes
+
+
+def as_axes(ax: object, **size: float) -> Axes:
+    """The argument `ax`, or new axes of a size where it is None; InputError where it is no axes."""
+    if ax is None:
+        return new_axes(**size, shown=True)
+    require_matplotlib()
+    from matplotlib.axes import Axes
+
+    return check_type("ax", ax, Axes)
 
 
 def annotate(
@@ -128,8 +148,10 @@ def save_figure(axes: Axes, path: PathLike, *, dpi: float = 150.0, overwrite: bo
     >>> str(save_figure(new_axes(), "empty.png"))
     'empty.png'
     """
+    check_arguments(save_figure, locals())
     check_figure_name(path)
-    figure: Any = axes.figure
+    check_finite("dpi", dpi, least=LEAST_DPI, most=MOST_DPI)
+    figure: Any = as_axes(axes).figure
     with atomic_write(path, overwrite=overwrite) as partial:
         figure.savefig(partial, dpi=dpi)
     return Path(path)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qnet.core.errors import InputError
+from qnet.core.arguments import check_arguments
+from qnet.core.errors import InputError, check_finite, check_type, type_name
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
-from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, annotate, new_axes
+from qnet.lines import SPEED_OF_LIGHT
+from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, annotate, as_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,9 +63,9 @@ def plot_dv(
     >>> ax.get_legend().get_texts()[0].get_text()
     'catalogue: n = 2, median 75, NMAD 111 km/s, 0 beyond 3000'
     """
-    if not limit > 0:
-        raise InputError(f"limit must be a positive velocity in km/s, not {limit!r}")
-    ax = new_axes(width=7.5, height=4.5, shown=True) if ax is None else ax
+    check_arguments(plot_dv, locals())
+    check_finite("limit [km/s]", limit, above=0, most=SPEED_OF_LIGHT)
+    ax = as_axes(ax, width=7.5, height=4.5)
     edges = np.linspace(-limit, limit, 2 * max(round(limit / _DV_BIN), 1) + 1)
     for number, each in enumerate(as_list(evaluations)):
         sample = each.sample
@@ -115,7 +117,8 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_legend().get_texts()[1].get_text()
     'quasar, wrong redshift (1)'
     """
-    ax = new_axes(width=5.8, height=5.5, shown=True) if ax is None else ax
+    check_arguments(plot_z, locals())
+    ax = as_axes(ax, width=5.8, height=5.5)
     sample = evaluation.sample
     z, zbest = sample.z, sample.result.zbest
     sure = sample.called_sure
@@ -144,10 +147,12 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
 
 def as_list(evaluations: Evaluation | Sequence[Evaluation]) -> list[Evaluation]:
     """One or several evaluations as a list; InputError where there is none."""
-    every = [evaluations] if isinstance(evaluations, Evaluation) else list(evaluations)
+    every = [evaluations] if isinstance(evaluations, Evaluation) else evaluations
+    if not isinstance(every, (list, tuple)):
+        raise InputError(f"evaluations must be one or a list, not {type_name(every)}")
     if not every:
         raise InputError("evaluations is empty: at least one was expected")
-    return every
+    return [check_type("each of evaluations", each, Evaluation) for each in every]
 
 
 def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:

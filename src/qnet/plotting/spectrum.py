@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Float32Array, FloatArray
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_whole
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
 from qnet.model.model import Model, load_model
@@ -86,7 +87,9 @@ def plot_spectrum(
     >>> ax.get_title().split(",")[0]
     'TARGETID 7: no quasar'
     """
+    check_arguments(plot_spectrum, locals())
     model = model if isinstance(model, Model) else load_model(model)
+    check_whole("row", row)
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])
@@ -97,8 +100,7 @@ def plot_spectrum(
     columns = compute_columns(one, model, criterion)
     classified = {name: column[0] for name, column in columns.items()}
     found = model.decode(model.predict(data.X))
-    figure.require_matplotlib()
-    ax = figure.new_axes(shown=True) if ax is None else ax
+    ax = figure.as_axes(ax)
     flux = np.where(data.observed[0], data.X[0], np.nan)
     noise = _noise(one, model, data.X[0])
     band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.7}

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qnet.core.arguments import check_arguments
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.fits.file import FitsFile
-from qnet.plotting.figure import CYCLE, GREY, new_axes
+from qnet.plotting.figure import CYCLE, GREY, as_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +44,7 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     >>> ax.get_legend().get_texts()[-1].get_text()
     'best: epoch 2'
     """
+    check_arguments(plot_history, locals())
     with FitsFile(path) as fits:
         names = fits.columns(1) if len(fits) > 1 else []
         if not {"EPOCH", "LOSS"} <= set(names):
@@ -51,7 +53,7 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
                 f"{fits.describe()}"
             )
         history = fits.table(1, names)
-    ax = new_axes(shown=True) if ax is None else ax
+    ax = as_axes(ax)
     epoch = history["EPOCH"]
     decisive = "VAL_LOSS" if "VAL_LOSS" in history else "LOSS"
     look: dict[str, Any] = {"lw": 2, "ms": 3}

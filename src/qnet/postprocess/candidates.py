@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, FloatArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, FloatArray, as_floats
 from qnet.core.bins import RedshiftBins
+from qnet.core.errors import InputError, check_whole
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.grid import WavelengthGrid
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
@@ -47,6 +49,11 @@ def find_candidates(
     probability : ndarray of float64, shape (nspec, count)
         Sums over the three bins; 0 where no probability is left, NaN in a row that holds NaN.
 
+    Raises
+    ------
+    InputError
+        The posterior is not of the classes of `bins`, or there are fewer bins than `count`.
+
     Examples
     --------
     >>> import numpy as np
@@ -61,7 +68,13 @@ def find_candidates(
     >>> probability
     array([[0.7, 0.3]])
     """
-    probabilities = np.asarray(posterior, dtype=np.float64)[:, : bins.nbins]
+    check_arguments(find_candidates, locals())
+    check_whole("count", count, least=1, most=bins.nbins)
+    probabilities = as_floats("posterior", posterior, ndim=2)[:, : bins.nbins]
+    if probabilities.shape[1] != bins.nbins:
+        raise InputError(
+            f"posterior must be of {bins.noutputs} classes, not {probabilities.shape[1]}"
+        )
     # An empty bin at either end, so that every bin has two neighbours.
     padded = np.pad(probabilities, ((0, 0), (1, 1)))
     taken = np.zeros(probabilities.shape, dtype=bool)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, as_numbers, as_rows
 from qnet.core.errors import InputError, check_number, check_whole, shown
 from qnet.core.grid import WavelengthGrid, as_grid
@@ -164,6 +165,7 @@ def decode(
     >>> found.zbest.round(6)
     array([2.5])
     """
+    check_arguments(decode, locals())
     rest_line, rest_bal = rest_wavelengths(lines, rest), rest_wavelengths(lines_bal, rest)
     stacked = _stack_predictions(preds, list(lines), list(lines_bal))
     nboxes = stacked.shape[2] // 2
@@ -238,6 +240,7 @@ def process_preds(
     >>> z_line.shape, zbest.shape
     ((6, 3), (3,))
     """
+    check_arguments(process_preds, locals())
     grid = as_grid(wave)
     result = decode(preds, lines, lines_bal, grid, rest)
     if verbose:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, Int32Array, as_numbers
 from qnet.core.errors import InputError
 from qnet.core.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFlag
 from qnet.core.grid import WavelengthGrid
@@ -88,7 +89,7 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> AnyArray:
     array([[-1.22474487,  0.        ,  1.22474487, -2.44948974],
            [        nan,         nan,         nan,         nan]])
     """
-    flux, ivar = np.asarray(flux), np.asarray(ivar)
+    flux, ivar = as_numbers("flux", flux, unit=None), as_numbers("ivar", ivar, unit=None)
     if flux.ndim != 2 or flux.shape != ivar.shape:
         raise InputError(
             f"flux {flux.shape} and ivar {ivar.shape} must have the same shape (nspec, npix)"
@@ -135,6 +136,7 @@ def preprocess(
     >>> found.observed
     array([[ True,  True,  True, False]])
     """
+    check_arguments(preprocess, locals())
     if require_overlap:
         check_overlap(cameras, grid)
     nspec = len(cameras[0].flux)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid
@@ -61,7 +62,8 @@ def rebin(
     >>> rebin(wave, [[1.0, 4.0, 5.0, float("nan")]], [[1.0, 2.0, 3.0, 3.0]], grid)
     (array([[3., 5., 0.]]), array([[3., 3., 0.]]))
     """
-    camera = Camera("rebin", np.asarray(wave), np.asarray(flux), np.asarray(ivar))
+    check_arguments(rebin, locals())
+    camera = Camera("rebin", wave, flux, ivar)  # type: ignore[arg-type]  # it makes arrays of them
     sums = Sums(len(camera.flux), grid)
     sums.add(camera)
     return sums.mean().astype(camera.flux.dtype), sums.ivar.astype(camera.ivar.dtype)
@@ -96,6 +98,7 @@ def rebin_cameras(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[Floa
     >>> rebin_cameras([blue, red], WavelengthGrid.linear(4000.0, 4060.0, 20.0))
     (array([[1., 2., 2.]]), array([[1., 2., 1.]]))
     """
+    check_arguments(rebin_cameras, locals())
     check_overlap(cameras, grid)
     return add_cameras(cameras, grid)
 
@@ -115,6 +118,8 @@ def add_cameras(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatA
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
     """Raise InputError, with the likely reason, where no wavelength of a camera is on the grid."""
+    if not cameras:
+        raise InputError("cameras is empty: at least one was expected")
     if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
         return
     low = min(float(camera.wave.min()) for camera in cameras)

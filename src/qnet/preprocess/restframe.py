@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, Float32Array, FloatArray, IntArray
+from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arrays import AnyArray, Float32Array, FloatArray, IntArray, as_floats, as_numbers
 from qnet.core.errors import InputError
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.spectra import Camera
@@ -56,6 +57,7 @@ class Window:
     clip: float = 10.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.grid.spacing != "log":
             raise InputError("the second stage needs a log grid: it shifts by whole pixels")
         if not 0 < self.rest_min < self.rest_max < math.inf:
@@ -187,7 +189,9 @@ def rest_frame(
     >>> z_frame.round(5)
     array([1.99916])
     """
-    flux, ivar, z = np.asarray(flux), np.asarray(ivar), np.asarray(z, dtype=np.float64)
+    check_arguments(rest_frame, locals())
+    flux, ivar = as_numbers("flux", flux, unit=None), as_numbers("ivar", ivar, unit=None)
+    z = as_floats("z", z)
     if flux.shape != (*z.shape, window.grid.npix) or flux.shape != ivar.shape or z.ndim != 1:
         raise InputError(
             f"flux {flux.shape}, ivar {ivar.shape} and z {z.shape} must have the shapes "

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.random import Generator
 
 from qnet import __version__
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, Columns, Float32Array, IntArray
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_fraction
 from qnet.core.files import PathLike
 from qnet.core.grid import QUASARNET_GRID
 from qnet.core.spectra import Camera, Spectra
@@ -31,7 +32,7 @@ from qnet.simulation.population import (
     merge,
     merge_columns,
 )
-from qnet.simulation.templates import Parametric, Source, Templates, as_source
+from qnet.simulation.templates import Parametric, Source, as_source
 
 #: Spectra that are simulated at a time, with random numbers of their own; the spectra of a seed
 #: depend on it.
@@ -225,7 +226,7 @@ def simulate(
     seed: int,
     survey: str = "boss",
     mix: Mapping[str, float] | None = None,
-    templates: PathLike | Templates | None = None,
+    templates: PathLike | Source | None = None,
     template_fraction: float = TEMPLATE_FRACTION,
     noise_seed: int | None = None,
     errors: Errors | None = None,
@@ -288,13 +289,12 @@ def simulate(
     >>> batch.truth["TRUESPECTYPE"].tolist()[:4]
     ['SKY', 'SKY', 'QSO', 'QSO']
     """
+    check_arguments(simulate, locals())
     count = _integer(n, "n", 1, 1 << INDEX_BITS)
     checked_seed = _integer(seed, "seed", 0, (1 << SEED_BITS) - 1)
     noise = checked_seed if noise_seed is None else noise_seed
     check_survey(survey)
-    fraction = float(template_fraction)
-    if not 0 <= fraction <= 1:
-        raise InputError(f"template_fraction must lie between 0 and 1, not {template_fraction!r}")
+    check_fraction("template_fraction", template_fraction)
     source = as_source(templates)
     return Simulation(
         n=count,
@@ -303,7 +303,7 @@ def simulate(
         survey=survey,
         mix=check_mix(mix),
         templates=source,
-        template_fraction=fraction,
+        template_fraction=float(template_fraction),
         errors=Errors() if errors is None else errors,
         templates_sha256=str(getattr(source, "sha256", "")),
     )

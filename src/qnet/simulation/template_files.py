@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class TemplateSet:
 def read_templates(folder: PathLike) -> list[TemplateSet]:
     """All template files in a folder and the folders in it, in vacuum, in order of their names."""
     root = Path(folder)
-    if not root.is_dir():
+    if not os.path.isdir(root):  # False also where the system takes no such name
         raise MissingFileError(f"{root}: no such folder; one of template files was expected")
     sets = [_read_redrock(path) for path in sorted(root.rglob(REDROCK))]
     missing = [kind for kind in _KINDS if kind not in {each.kind for each in sets}]

@@ -14,8 +14,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import check_arguments, has_attributes
 from qnet.core.arrays import FloatArray
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, type_name
 from qnet.core.files import PathLike, sha256
 from qnet.simulation.absorption import bal
 from qnet.simulation.frame import Objects
@@ -106,6 +107,7 @@ class Templates:
         FileError
             A file is damaged or is not a template file.
         """
+        check_arguments(Templates.read, locals())
         sets = tuple(read_templates(folder))
         root, digest = Path(folder), hashlib.sha256()
         for path in sorted(root.rglob("*.fits")):
@@ -154,6 +156,7 @@ class Templates:
             `z` or `rmag` is not one-dimensional and finite, their lengths differ, a redshift is
             out of range, or `bal_fraction` is not between 0 and 1.
         """
+        check_arguments(Templates.quasars, locals())
         return quasar_templates.draw(rng, self._of("QSO"), z, rmag, bal_fraction=bal_fraction)
 
     def galaxies(self, rng: np.random.Generator, rmag: npt.ArrayLike) -> Objects:
@@ -218,11 +221,11 @@ class Templates:
 def as_source(templates: Any) -> Source | None:
     """Templates of a folder; ready-made ones, or None, as they are."""
     names = ("quasars", "galaxies", "stars")
-    if templates is None or all(hasattr(templates, name) for name in names):
+    if templates is None or has_attributes(templates, *names):
         source: Source | None = templates
         return source
     if not isinstance(templates, (str, os.PathLike)):
         raise InputError(
-            f"templates must be a folder or templates read from one, not {type(templates).__name__}"
+            f"templates must be a folder or templates read from one, not {type_name(templates)}"
         )
     return Templates.read(templates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Columns
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output, real_path
@@ -73,6 +74,7 @@ def write_simulation(
     >>> len(truth["TARGETID"]), len(qnet.read_spectra("coadd.fits"))
     (20, 20)
     """
+    check_arguments(write_simulation, locals())
     spectra_path, table_path = as_path(path, "path"), as_path(truth_path, "truth_path")
     check_outputs(simulation.survey, spectra_path, table_path, format=format, overwrite=overwrite)
     cards = [Card(*card) for card in simulation.provenance()]

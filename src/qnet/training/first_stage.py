@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qnet import __version__
+from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.io.truth import read_truth
@@ -114,6 +115,7 @@ def train(
     >>> qnet.load_model("run/best.safetensors").weights.provenance["nspec_train"]
     36
     """
+    check_arguments(train, locals())
     settings = Settings() if settings is None else settings
     folder = Path(output)
     first = is_first(distribute)

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet import __version__
-from qnet.core.arrays import BoolArray, Float32Array, IntArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import BoolArray, Float32Array, IntArray, as_integers
 from qnet.core.errors import (
     EXAMPLES,
     Failure,
@@ -36,7 +37,7 @@ from qnet.io.selection import Selection, is_qso_target
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
 from qnet.io.training_data import keep_rows, not_inspected
-from qnet.io.truth import TruthRecord, other_survey
+from qnet.io.truth import TruthRecord, check_records, other_survey
 from qnet.preprocess.normalisation import normalise
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.training.data import describe
@@ -180,9 +181,11 @@ def prepare(
     >>> done.nread, done.nspec, done.removed
     (20, 20, {})
     """
+    check_arguments(prepare, locals())
     from tqdm import tqdm
 
-    asked = None if targetids is None else frozenset(int(number) for number in targetids)
+    asked = None if targetids is None else frozenset(as_integers("targetids", targetids))
+    truth = None if truth is None else check_records(truth)
     selection = Selection(targets=targets, targetids=asked, coadd=coadd)
     groups = group_frames(as_paths(paths))
     check_output(output, overwrite)

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Columns, Float32Array, FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import FileError, InputError
@@ -197,6 +198,7 @@ def train_refiner(
     ['epoch', 'learning_rate', 'loss', 'val_loss']
     >>> refiner = qnet.model.refiner.Refiner(architecture, arrays)
     """
+    check_arguments(train_refiner, locals())
     settings = Settings() if settings is None else settings
     folder = Path(output)
     if not 0 <= dropout < 1:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from qnet.core.arguments import check_fields
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, check_choice, check_finite, check_whole
 from qnet.io.training_data import Z_LIM
-from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM
-from qnet.model.layers import by_layer
+from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM, as_rest
+from qnet.model.layers import MAX_LAYERS, by_layer
 from qnet.objective import NBOXES
 
 Schedule = Literal["constant", "exponential", "cosine", "one-cycle"]
@@ -54,9 +54,9 @@ class Augmentation:
     gap: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, value in dataclasses.asdict(self).items():
-            if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"augmentation {name} must be at least 0, not {value!r}")
+            check_finite(f"augmentation {name}", value, least=0)
         if self.gap > 1:
             raise InputError(f"augmentation gap is a probability, at most 1, not {self.gap!r}")
 
@@ -109,6 +109,8 @@ class NetworkOptions:
     redshifts: RedshiftBins | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        as_rest(self.rest)
         names = (*self.lines, *self.lines_bal)
         unknown = [name for name in names if name not in self.rest]
         for kind in ("lines", "lines_bal"):
@@ -121,15 +123,16 @@ class NetworkOptions:
                 f"{', '.join(self.rest)}"
             )
         object.__setattr__(self, "rest", {name: self.rest[name] for name in dict.fromkeys(names)})
-        for name in ("boxes", "nlayers", "strides", "units"):
-            _check_count(name, getattr(self, name))
+        for name in ("boxes", "strides", "units"):
+            check_whole(name, getattr(self, name), least=1)
+        check_whole("nlayers", self.nlayers, least=1, most=MAX_LAYERS)
         for name in ("filters", "width"):
             given = getattr(self, name)
             # One number alone is one for all, as on the command line.
             single = isinstance(given, Sequence) and len(given) == 1
             sizes = by_layer(name, given[0] if single else given, self.nlayers)
             for size in sizes:
-                _check_count(name, size)
+                check_whole(name, size, least=1)
             # One form for one meaning: settings are compared when a run is resumed.
             object.__setattr__(self, name, sizes[0] if len(set(sizes)) == 1 else sizes)
         if not 0 <= self.dropout < 1:
@@ -217,28 +220,22 @@ class Settings:
     licence: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("epochs", "batch_size"):
-            _check_count(name, getattr(self, name))
+            check_whole(name, getattr(self, name), least=1)
         for name in ("learning_rate", "memory"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} must be positive, not {value!r}")
+            check_finite(name, getattr(self, name), above=0)
         for name, kind in {"schedule": Schedule, "loss": Loss, "precision": Precision}.items():
-            value, legal = getattr(self, name), get_args(kind)
-            if value not in legal:
-                raise InputError(f"{name} must be one of {', '.join(legal)}, not {value!r}")
-        if not math.isfinite(self.z_lim):
-            raise InputError(f"z_lim must be a redshift, not {self.z_lim!r}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise InputError(f"weight_decay must be at least 0, not {self.weight_decay!r}")
+            check_choice(name, getattr(self, name), get_args(kind))
+        check_finite("z_lim", self.z_lim)
+        check_finite("weight_decay", self.weight_decay, least=0)
         if not 0 <= self.validation < 1:
             raise InputError(f"validation must be in 0 .. 1, not {self.validation!r}")
         if self.patience is not None:
-            _check_count("patience", self.patience)
+            check_whole("patience", self.patience, least=1)
             if self.validation == 0:
                 raise InputError("patience needs a validation loss: validation must not be 0")
-        if type(self.seed) is not int or self.seed < 0:
-            raise InputError(f"seed must be a whole number, at least 0, not {self.seed!r}")
+        check_whole("seed", self.seed, least=0)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain values, for JSON."""
@@ -257,9 +254,3 @@ def resumable(settings: Mapping[str, Any], *, in_memory: bool) -> dict[str, Any]
     if in_memory:
         free.add("memory")
     return {name: value for name, value in settings.items() if name not in free}
-
-
-def _check_count(name: str, value: object) -> None:
-    """Raise unless a value is a positive whole number."""
-    if type(value) is not int or value < 1:
-        raise InputError(f"{name} must be a whole number, at least 1, not {value!r}")

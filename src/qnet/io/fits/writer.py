@@ -14,6 +14,7 @@ from typing import Any, Self
 import fitsio
 import numpy as np
 
+from qnet.core.arguments import check_fields
 from qnet.core.arrays import AnyArray, Float32Array
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_path, atomic_write, check_output
@@ -45,6 +46,9 @@ class Card:
     key: str
     value: str | int | float | bool
     comment: str = ""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class FitsWriter:

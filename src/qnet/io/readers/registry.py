@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import Int32Array, IntArray
 from qnet.core.errors import FileError, InputError, first_few
 from qnet.core.spectra import Spectra
@@ -94,6 +95,9 @@ class Reader:
     fibers: Callable[[FitsFile], Int32Array] | None = None
     fault: Callable[[FitsFile], str] | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 #: The readers that `read_spectra` tries, in this order.
 READERS: list[Reader] = []
@@ -149,6 +153,7 @@ def register(reader: Reader) -> Reader:
     <Spectra: 1 spectra, file of one spectrum; arrays (2 pixels)>
     >>> qnet.io.readers.READERS.remove(reader)
     """
+    check_arguments(register, locals())
     if any(known.name == reader.name for known in READERS):
         raise InputError(f"there is a reader named {reader.name!r} already")
     bits = qso_target_bits()

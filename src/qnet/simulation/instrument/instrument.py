@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
@@ -103,6 +104,7 @@ def make_instrument(survey: str) -> Instrument:
     R 2326 [5760. 7620.]
     Z 2881 [7520. 9824.]
     """
+    check_arguments(make_instrument, locals())
     check_survey(survey)
     if survey == "desi":
         detectors = (

@@ -9,11 +9,22 @@ from numpy.random import Generator
 from scipy.interpolate import BSpline
 from scipy.ndimage import correlate1d
 
+from qnet.core.arguments import check_fields
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray
+from qnet.core.errors import InputError, check_finite, shown
 from qnet.core.spectra import Camera
 from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import Detector, Instrument, sky_continuum, sky_lines
 from qnet.simulation.instrument.night import NFAMILIES
+
+#: Largest legal value of each error: beyond, flux leaves the range of float32.
+LARGEST_ERRORS = {
+    **dict.fromkeys(("depth", "sky_level", "sky_continuum", "sky_line", "line_shift"), 10.0),
+    **dict.fromkeys(("line_width", "arm", "tilt", "wiggle", "telluric", "ivar", "edge"), 10.0),
+    **dict.fromkeys(("bad_sky", "crosstalk", "bump"), 1000.0),
+    "velocity": 3e4,
+    "hits": 1000.0,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +76,11 @@ class Errors:
     hits : float
         Mean number of unmasked cosmic rays per 1000 pixels.
 
+    Raises
+    ------
+    InputError
+        A value is negative, not finite or absurdly large.
+
     Examples
     --------
     Spectra without cosmic rays, and with sky residuals twice as large:
@@ -93,6 +109,19 @@ class Errors:
     crosstalk: tuple[float, float] = (0.03, 0.01)
     bump: tuple[float, float] = (0.04, 0.05)
     hits: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, most in LARGEST_ERRORS.items():
+            values = getattr(self, name)
+            for value in values if isinstance(values, (list, tuple)) else [values]:
+                check_finite(f"errors.{name}", value, least=0, most=most)
+        for name in ("bad_sky", "crosstalk", "bump"):
+            pair = getattr(self, name)
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2 or pair[0] > 1:
+                raise InputError(
+                    f"errors.{name} must be a fraction of spectra and a size, not {shown(pair)}"
+                )
 
 
 #: Telluric bands: centre, half width [Angstrom] and optical depth of what is left of them at most:

@@ -1,0 +1,135 @@
+"""Arguments of functions and fields of dataclasses, checked against their own annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import numbers
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qnet.core.errors import InputError, check_number, shown, type_name
+from qnet.core.files import is_path
+
+#: Plain annotations: what they take, in words.
+_PLAIN: Mapping[str, str] = {
+    "bool": "True or False",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "None": "None",
+    "PathLike": "a path",
+    "Callable": "a function",
+    "Mapping": "a mapping",
+}
+
+#: A type that is checked: a plain one by its name, a class, or a list of one; None: any value.
+Kind = str | type | tuple[type] | None
+
+#: Annotations of lists of one type.
+_LIST = re.compile(r"(?:Sequence\[|tuple\[)(\w+)(?:, \.\.\.)?\]")
+
+
+def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise InputError where an argument is not of the type that its annotation declares.
+
+    Called first in a function, with its locals(). Annotations of arrays are left to `as_numbers`.
+    """
+    for name, annotation in function.__annotations__.items():
+        if name in given:
+            _check(name, given[name], annotation, function.__module__)
+
+
+def check_fields(record: Any) -> None:
+    """`check_arguments` of a dataclass; scalars of NumPy become Python's, which JSON can hold."""
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.generic):
+            value = value.item()
+            object.__setattr__(record, field.name, value)
+        _check(field.name, value, str(field.type), type(record).__module__)
+
+
+def has_attributes(value: object, *names: str) -> bool:
+    """Whether an object has attributes; also of one that raises something else when it is asked."""
+    try:
+        return all(hasattr(value, name) for name in names)
+    except Exception:  # noqa: BLE001 - the object of another library may raise anything
+        return False
+
+
+def _check(name: str, value: Any, annotation: str, module: str) -> None:
+    """Raise InputError where a value is of none of the types of an annotation."""
+    kinds = [_resolve(kind, module) for kind in _union(annotation)]
+    if not any(_fits(value, kind) for kind in kinds):
+        words = [_words(kind) for kind in kinds if kind != "None"]
+        given = shown(value) if isinstance(value, (str, numbers.Number, type(None))) else ""
+        raise InputError(f"{name} must be {' or '.join(words)}, not {given or type_name(value)}")
+    if "float" in kinds and isinstance(value, numbers.Real) and "bool" not in kinds:
+        check_number(name, value)
+
+
+@functools.cache
+def _union(annotation: str) -> tuple[str, ...]:
+    """The types of a union, as text."""
+    return tuple(re.split(r" \| (?![^\[]*\])", annotation))
+
+
+def _resolve(kind: str, module: str) -> Kind:
+    """A type of an annotation, where it is one that is checked."""
+    if kind in _PLAIN or kind.startswith("Literal["):
+        return kind
+    if listed := _LIST.fullmatch(kind):
+        item = _resolve(listed[1], module)
+        return (item,) if isinstance(item, type) else None  # those of text have their own checks
+    name = kind.partition("[")[0]
+    if name in ("Mapping", "Callable"):
+        return name
+    found = getattr(sys.modules[module], name, None)
+    known = isinstance(found, type) and found.__module__.startswith("qnet.")
+    return None if not known or getattr(found, "_is_protocol", False) else found
+
+
+def _fits(value: Any, kind: Kind) -> bool:
+    """Whether a value is of a type."""
+    if kind is None:
+        return True
+    if isinstance(kind, tuple):
+        listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        return listed and all(_fits(item, kind[0]) for item in value)
+    if isinstance(kind, type):
+        return isinstance(value, kind)
+    if kind.startswith("Literal["):
+        return isinstance(value, str) and value in _choices(kind)
+    if kind == "bool":
+        return isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1))
+    if kind == "int":
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if kind == "float":
+        return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if kind == "Callable":
+        return callable(value)
+    if kind == "PathLike":
+        return is_path(value)
+    classes: dict[str, type] = {"str": str, "None": type(None), "Mapping": Mapping}
+    return isinstance(value, classes[kind])
+
+
+def _words(kind: Kind) -> str:
+    """A type in words."""
+    if isinstance(kind, tuple):
+        return f"a list, each {_words(kind[0])}"
+    if isinstance(kind, type):
+        return f"a {kind.__name__}"
+    if kind is None:
+        return "of another type"
+    return f"one of {', '.join(_choices(kind))}" if kind.startswith("Literal[") else _PLAIN[kind]
+
+
+def _choices(kind: str) -> list[str]:
+    """The words of a Literal."""
+    return re.findall(r"""['\"]([^'\"]*)['\"]""", kind)

@@ -344,7 +344,7 @@ class Pool:
 @pytest.mark.parametrize(("nfiles", "largest"), [(9, 1), (40, 5), (2000, 64)])
 def test_each_worker_gets_several_tasks_of_few_files(monkeypatch, nfiles, largest):
     monkeypatch.setattr(Pool, "tasks", [])
-    monkeypatch.setattr("qnet.classification.files.ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("qnet.classification.files.WorkerPool", Pool)
     groups = [(number,) for number in range(nfiles)]
     assert list(_run(lambda group: group, groups, 2, False)) == groups
     assert max(Pool.tasks) == largest

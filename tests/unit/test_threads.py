@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 import qnet
 from makers import desi_coadd, desi_set, fibermap, write
 from qnet.classification import refinement
+from qnet.classification.columns import compute_columns
 from qnet.cli import main
 from qnet.core.errors import InputError
 from qnet.core.threads import choose_threads, one_blas_thread
@@ -201,21 +204,43 @@ def test_threads_share_the_second_stage(tmp_path, two_stage_model, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
-    [({}, 3), ({"threads": 2}, 2), ({"workers": 2}, 1), ({"workers": 2, "threads": 2}, 2)],
+    ("nfiles", "options", "wanted"),
+    [
+        (1, {}, 6),
+        (1, {"workers": 2}, 6),
+        (2, {"workers": 2}, 3),
+        (2, {"workers": 5}, 3),
+        (4, {"workers": 4}, 1),
+        (9, {"workers": 9}, 1),
+        (9, {"workers": 9, "threads": 2}, 2),
+        (0, {"workers": 9}, 6),
+    ],
 )
-def test_workers_get_one_thread_unless_told_otherwise(
-    coadd, small_model, monkeypatch, options, wanted
+def test_threads_are_divided_among_the_workers_that_run(
+    coadd, small_model, monkeypatch, nfiles, options, wanted
 ):
-    monkeypatch.setattr("qnet.core.threads._controller", lambda: Fake(3))
+    monkeypatch.setattr("qnet.core.threads._controller", lambda: Fake(6))
     seen = []
-    monkeypatch.setattr(
-        "qnet.classification.files._run",
-        lambda work, *rest: seen.append(work.keywords["options"].model.threads) or [],
-    )
-    with pytest.raises(ValueError, match="zip"):
-        qnet.classify([coadd], model=small_model, **options)
-    assert seen == [wanted]
+
+    def watch(work, groups, workers, _):
+        seen.append((work.keywords["options"].model.threads, workers))
+        return map(work, groups)
+
+    monkeypatch.setattr("qnet.classification.files._run", watch)
+    source = [shutil.copy(coadd, coadd.with_name(f"{n}.fits")) for n in range(nfiles)]
+    if not source:  # spectra in memory, which are one input
+        compute = functools.partial(_note, seen)
+        monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
+        source = qnet.read_spectra(coadd)
+    qnet.classify(source, model=small_model, **options)
+    assert seen == [(wanted, max(1, min(nfiles, options.get("workers", 1))))]
+    assert small_model.threads is None
+
+
+def _note(seen, spectra, model, *rest):
+    """What `compute_columns` gives, noting the threads."""
+    seen.append((model.threads, 1))
+    return compute_columns(spectra, model, *rest)
 
 
 class Fake:
@@ -226,6 +251,12 @@ class Fake:
 
     def info(self):
         return [{"num_threads": self.threads}]
+
+    def limit(self, limits):
+        return self
+
+    def restore_original_limits(self):
+        pass
 
 
 def test_the_command_takes_threads(coadd, small_weights, tmp_path, capsys):

@@ -86,11 +86,12 @@ def classify(
         For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
         `qnet.io.read_spall` returns of it.
     workers : int
-        Processes that share the files.
+        Processes that share the files. They are fresh interpreters, which import the script: it
+        must call this function under ``if __name__ == "__main__":``.
     threads : int, optional
         Threads in each process, for the network and the second stage; results do not depend on it.
         When None, one for each CPU that the process may use, or as many as OMP_NUM_THREADS and its
-        like allow; with several `workers`, one.
+        like allow; the processes that run (at most one for each input) divide them.
     progress : bool
         Show a progress bar on a terminal.
     errors : {'raise', 'skip'}

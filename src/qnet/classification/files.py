@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from qnet.core.errors import (
 from qnet.core.files import PathLike, find_duplicates
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
+from qnet.core.workers import WorkerPool, check_main
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.reader import group_frames, read_blocks, read_spectra
 
@@ -36,21 +36,21 @@ logger = logging.getLogger(__name__)
 #: Input files that a worker process is handed at a time, at most.
 _LARGEST_CHUNK = 64
 
-#: Fresh interpreters: a fork of a process with threads may hang.
-_SPAWN = multiprocessing.get_context("spawn")
-
 
 def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
     """Catalogue of the files that can be read, without columns when none can; and the failures."""
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
+    workers = min(options.workers, len(groups))
+    if workers > 1:
+        check_main(workers)
     _warn_of_duplicates([path for group in groups for path in group])
-    work = functools.partial(_classify_group, options=options)
+    work = functools.partial(_classify_group, options=options.for_each(workers))
     parts: list[Part] = []
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
-    results = _run(work, groups, options.workers, options.progress)
+    results = _run(work, groups, workers, options.progress)
     for group, (result, messages) in zip(groups, results, strict=True):
         group_names = tuple(map(str, group))
         for message in messages:
@@ -68,7 +68,7 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
 
 def classify_memory(spectra: Spectra, options: Options) -> Catalogue:
     """Catalogue of spectra that are in memory."""
-    part = _classify_spectra(spectra, options)
+    part = _classify_spectra(spectra, options.for_each(1))
     return _finish([part], [list(spectra.source) or [spectra.layout]], options)
 
 
@@ -92,15 +92,15 @@ def _run(
     # None: a bar on a terminal only.
     disable = None if progress else True
     bar = functools.partial(tqdm, total=len(groups), unit="file", disable=disable)
-    if workers == 1 or len(groups) == 1:
+    if workers == 1:
         yield from bar(map(work, groups))
         return
     size = max(1, min(_LARGEST_CHUNK, len(groups) // (4 * workers)))
     chunks = [groups[start : start + size] for start in range(0, len(groups), size)]
-    with ProcessPoolExecutor(min(workers, len(chunks)), mp_context=_SPAWN) as pool:
+    with WorkerPool(workers) as pool:
         futures = [pool.submit(_classify_chunk, work, chunk) for chunk in chunks]
         try:
-            yield from bar(_gather(work, chunks, futures))
+            yield from bar(_gather(pool, work, chunks, futures))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -114,6 +114,7 @@ def _classify_chunk(
 
 
 def _gather(
+    pool: WorkerPool,
     work: functools.partial[Guarded[Part]],
     chunks: Sequence[Sequence[tuple[Path, ...]]],
     futures: Sequence[Future[list[Guarded[Part]]]],
@@ -123,6 +124,8 @@ def _gather(
         try:
             yield from future.result()
         except BrokenProcessPool:
+            if not pool.begun:
+                raise pool.explain() from None
             yield from (_classify_alone(work, paths) for paths in chunk)
 
 
@@ -130,15 +133,17 @@ def _classify_alone(
     work: functools.partial[Guarded[Part]], paths: tuple[Path, ...]
 ) -> Guarded[Part]:
     """One input in a process of its own: a failure if that dies."""
-    try:
-        with ProcessPoolExecutor(1, mp_context=_SPAWN) as pool:
+    with WorkerPool(1) as pool:
+        try:
             return pool.submit(work, paths).result()
-    except BrokenProcessPool:
-        message = (
-            f"{paths[0]}: was not classified: the process that read it ended abruptly (out of "
-            "memory, killed, or the file is damaged so that the FITS library does not survive it)"
+        except BrokenProcessPool:
+            cause = "the process that was to read it could not start"
+    if pool.begun:
+        cause = (
+            "the process that read it ended abruptly (out of memory, killed, or the file is "
+            "damaged so that the FITS library does not survive it)"
         )
-        return FileError(message), []
+    return FileError(f"{paths[0]}: was not classified: {cause}"), []
 
 
 def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Part]:

@@ -39,13 +39,18 @@ class Options:
         self.criterion = choose_criterion(self.model, **criterion)
         self.selection = _select(targets, targetids, rows, coadd)
         check_whole("workers", workers, least=1)
-        if threads is None:
-            # The processor is divided among the workers already.
-            threads = self.model.threads if workers == 1 else 1
         # Settled here, before BLAS is held to one thread.
-        self.model.threads = choose_threads(threads)
+        self._threads = choose_threads(self.model.threads if threads is None else threads)
+        self._threads_given = threads is not None
         self.spall = as_spall(spall)
         self.workers, self.progress = workers, progress
+
+    def for_each(self, workers: int) -> Options:
+        """The options of one of so many processes: they divide the threads that are not given."""
+        one = copy.copy(self)
+        one.model = copy.copy(self.model)
+        one.model.threads = max(1, self._threads // (1 if self._threads_given else workers))
+        return one
 
 
 def _select(

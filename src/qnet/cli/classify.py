@@ -30,7 +30,7 @@ def configure(add_parser: shared.AddParser) -> None:
         ),
     )
     shared.add(parser, "--workers", "N", "processes that share the files", 1)
-    text = "threads in each process (default: one per CPU; with several workers, 1)"
+    text = "threads in each process (default: one per CPU, divided among the workers)"
     shared.add(parser, "--threads", "N", text, type=int)
     parser.set_defaults(command=_classify)
 

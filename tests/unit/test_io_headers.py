@@ -155,6 +155,8 @@ def test_numbers_in_the_forms_of_the_standard_are_read(tmp_path, whole, value):
         ("B_MASK", "ZTILE1", 1, "it announces 2064 tiles, but there are 3"),
         ("B_MASK", "ZNAXIS1", 10**9, "it announces|cannot come of"),
         ("B_MASK", "ZVAL1", 0, "ZVAL1 is 0"),
+        ("B_MASK", "ZBITPIX", 31, "ZBITPIX is 31"),
+        ("B_FLUX", "BITPIX", 0, "BITPIX is 0"),
     ],
 )
 def test_size_beyond_sense_is_refused(refused, whole, name, key, value, what):
@@ -236,3 +238,41 @@ def test_bytes_after_the_last_hdu_are_told_of(tmp_path, whole):
     path.write_bytes(whole + b"x" * BLOCK)
     with pytest.warns(QnetWarning, match="has 2880 bytes after its last HDU, which are not read"):
         read_spectra(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+@pytest.mark.parametrize(
+    ("kind", "place", "change"),
+    [
+        ("GZIP_1", 10, b"\0\0"),  # the beginning of the deflated bytes
+        ("GZIP_2", 0, b"PK"),
+        ("HCOMPRESS_1", 2, struct.pack(">2i", 1 << 15, 1 << 15)),  # width and height
+        ("PLIO_1", 4, struct.pack(">3h", 0, 0, 99)),  # words of the list
+    ],
+)
+def test_tile_that_is_not_what_it_says_is_refused(tmp_path, kind, place, change, pack):
+    """The C library would inflate a tile that does not end until no memory is left."""
+    data = np.arange(1024, dtype=np.int32).reshape(32, 32) % 7
+    path = write(tmp_path / "tiles.fits", [primary(), compressed(data, "TILES", kind)])
+    content = path.read_bytes()
+    path.write_bytes(pack(content))
+    with FitsFile(path) as file:
+        np.testing.assert_array_equal(file.image("TILES"), data)
+    start = header_of(content, "TILES")[1] // BLOCK * BLOCK + BLOCK
+    cards = fits.Header.fromstring(content[header_of(content, "TILES")[0] : start].decode())
+    at = start + cards["NAXIS1"] * cards["NAXIS2"] + place
+    path.write_bytes(pack(content[:at] + change + content[at + len(change) :]))
+    with FitsFile(path) as file, pytest.raises(FileError, match=r"COMPRESSED_DATA is no"):
+        file.image("TILES", np.array([0]))
+
+
+@pytest.mark.parametrize("lost", [1, 5, 20])
+def test_gzipped_tile_that_does_not_end_is_refused(tmp_path, lost):
+    path = tmp_path / "tiles.fits"
+    data = np.arange(1024, dtype=np.int32).reshape(4, 256)
+    content = write(path, [primary(), compressed(data, "TILES", "GZIP_1")]).read_bytes()
+    start = header_of(content, "TILES")[1] // BLOCK * BLOCK + BLOCK
+    (length,) = struct.unpack(">I", content[start : start + 4])
+    path.write_bytes(content[:start] + struct.pack(">I", length - lost) + content[start + 4 :])
+    with FitsFile(path) as file, pytest.raises(FileError, match=r"'TILES' .* is no GZIP image"):
+        file.image("TILES")

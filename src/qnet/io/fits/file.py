@@ -14,6 +14,7 @@ from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, library_faults
 from qnet.core.files import PathLike, check_input
 from qnet.core.kinds import A_FITS_FILE
+from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
     column_numbers,
@@ -37,6 +38,7 @@ class FitsFile:
         self.path = check_input(path, A_FITS_FILE)
         self._structure = check_structure(self.path)
         self._headers: dict[str | int, Mapping[str, Any]] = {}
+        self._checked: set[int] = set()  # HDUs whose tiles are
         self._raw: io.FileIO | None = None
         with library_faults(self.path, NO_FITS), plain_name(self.path) as name:
             self._fits = fitsio.FITS(name, vstorage="object")
@@ -221,7 +223,10 @@ class FitsFile:
         if plain is not None:
             found = plain.read(low, high, out if _is_run(rows) else None)
         else:
-            hdu = self._hdu(key)
+            hdu, number = self._hdu(key), self._number(key)
+            if number not in self._checked:
+                check_tiles(self.path, self._structure[number])
+                self._checked.add(number)
             found = hdu.read() if rows is None else hdu[low:high, :]
             found = without_blanks(found, self.header(key))
         return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])

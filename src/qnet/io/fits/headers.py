@@ -108,6 +108,12 @@ class Header:
             raise self.fault(f"{key} is {shorten(text)}, but {legal} was expected")
         return int(text)
 
+    def _pixel_size(self, key: str) -> int:
+        """Bytes of a pixel, by BITPIX or ZBITPIX."""
+        if (bits := self.whole(key, -64, 64)) not in (8, 16, 32, 64, -32, -64):
+            raise self.fault(f"{key} is {bits}")
+        return abs(bits) // 8
+
     def axes(self, prefix: str = "", least: int = 0) -> list[int]:
         """Lengths of the axes."""
         count = self.whole(f"{prefix}NAXIS", 0, 999)
@@ -121,7 +127,7 @@ class Header:
     def data_size(self) -> int:
         """Bytes of the data."""
         self._check_scales()
-        size, axes = abs(self.whole("BITPIX", -64, 64)), self.axes()
+        size, axes = self._pixel_size("BITPIX"), self.axes()
         kind = self.cards.get("XTENSION", "IMAGE")
         if kind in _TABLES:
             self.whole("BITPIX", 8, 8)
@@ -137,10 +143,22 @@ class Header:
         pixels = math.prod(axes) if axes else 0
         if not pixels and axes and axes[-1] > _EMPTY_ROWS:
             raise self.fault(f"it has {axes[-1]} rows of no width")
-        total = size // 8 * gcount * (parameters + pixels)
+        total = size * gcount * (parameters + pixels)
         if self.cards.get("ZIMAGE") == "T" and self.is_table:
             self._check_tiles(total)
         return total
+
+    def _tiles(self, axes: list[int]) -> list[int]:
+        """Lengths of the tiles of a compressed image along its axes; rows by default."""
+        defaults = [*axes[:1], *[1] * len(axes[1:])]
+        return [
+            self.whole(f"ZTILE{axis}", 1, default=default)
+            for axis, default in enumerate(defaults, start=1)
+        ]
+
+    def tile_pixels(self) -> int:
+        """Pixels of a tile of a compressed image."""
+        return math.prod(self._tiles(self.axes("Z", least=1)))
 
     def _check_scales(self) -> None:
         """Raise FileError where a card scales by zero or infinity."""
@@ -154,11 +172,8 @@ class Header:
         """Raise FileError unless `stored` bytes may hold the compressed image announced."""
         axes = self.axes("Z", least=1)
         kind = self.cards.get("ZCMPTYPE", "")
-        tiles = [
-            self.whole(f"ZTILE{axis}", 1, default=length if axis == 1 else 1)
-            for axis, length in enumerate(axes, start=1)
-        ]
-        size = abs(self.whole("ZBITPIX", -64, 64)) // 8
+        tiles = self._tiles(axes)
+        size = self._pixel_size("ZBITPIX")
         count = math.prod(-(-length // tile) for length, tile in zip(axes, tiles, strict=True))
         if count != (nrows := self.axes()[-1]):
             raise self.fault(f"it announces {count} tiles, but there are {nrows}")
@@ -195,10 +210,23 @@ class Header:
             )
         return found
 
+    def heap_start(self) -> int:
+        """Byte of the data at which the heap begins."""
+        main = math.prod(self.axes())
+        return self.whole("THEAP", main, main + self.whole("PCOUNT", 0, default=0), main)
+
     def heap(self) -> int:
         """Bytes of the heap."""
         main, parameters = math.prod(self.axes()), self.whole("PCOUNT", 0, default=0)
-        return main + parameters - self.whole("THEAP", main, main + parameters, main)
+        return main + parameters - self.heap_start()
+
+
+class Hdu(NamedTuple):
+    """Header of an HDU, and the byte of the inflated file at which its data begin."""
+
+    header: Header
+    start: int
+    gzipped: bool
 
 
 def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray
-from qnet.io.fits.structure import Hdu
+from qnet.io.fits.headers import Hdu
 
 #: How the pixels are stored, by BITPIX (FITS standard 4.0, table 8).
 _STORED: Mapping[str, np.dtype[Any]] = {
@@ -72,12 +72,12 @@ class PlainImage:
 
 def plain_image(stream: io.RawIOBase, hdu: Hdu, shape: tuple[int, ...]) -> PlainImage | None:
     """The image of that shape in an HDU of an unbuffered stream; None unless it is plain."""
-    cards = hdu.cards
+    cards = hdu.header.cards
     axes = [cards.get(f"NAXIS{axis}") for axis in range(len(shape), 0, -1)]
     stored = _STORED.get(cards["BITPIX"])
     scaled = any(name in cards for name in _SCALING)
     plain = cards.get("XTENSION", "IMAGE") == "IMAGE" and not scaled and axes == [*map(str, shape)]
-    if not plain or stored is None or hdu.start is None:
+    if not plain or stored is None or hdu.gzipped:
         return None
     return PlainImage(stream, hdu.start, shape, stored)
 

@@ -7,14 +7,12 @@ import gzip
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from qnet.core.errors import FileError, library_faults, shown, warn
-from qnet.io.fits.headers import BLOCK, CARD, Header, Pointers, Stream, read_header
+from qnet.core.errors import FileError, library_faults, warn
+from qnet.io.fits.headers import BLOCK, CARD, Hdu, Stream, read_header
+from qnet.io.fits.heap import check_heap
 
 #: Signature of gzip files.
 _GZIP = b"\x1f\x8b"
@@ -37,20 +35,6 @@ _BEYOND = 1 << 24
 #: Bytes of a table that are looked at together.
 _PIECE = 1 << 20
 
-#: Arrays in a heap may overlap up to this many bytes in all.
-_SHARED = 1 << 28
-
-#: Pointers into the heap, as stored: number of elements, and byte.
-_POINTERS: Mapping[str, str] = {"P": ">u4", "Q": ">i8"}
-_BYTES: Mapping[str, int] = {"P": 8, "Q": 16}
-
-
-class Hdu(NamedTuple):
-    """Cards of an HDU as text, and the byte at which its data begin; None if gzipped."""
-
-    cards: Mapping[str, str]
-    start: int | None
-
 
 def check_structure(path: Path) -> list[Hdu]:
     """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
@@ -67,7 +51,7 @@ def check_structure(path: Path) -> list[Hdu]:
         while stream.read(_PIECE):  # to the checksum at its end
             if stream.tell() > last + _BEYOND:
                 raise FileError(f"{path}: inflates to far more than its headers announce")
-    return [Hdu(hdu.cards, None) for hdu in hdus]
+    return hdus
 
 
 def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
@@ -84,11 +68,11 @@ def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
             raise FileError(f"{path}: has more than {_MOST_HDUS} HDUs")
         header = read_header(stream, block, number, path)
         start, data = stream.tell(), header.data_size()
-        hdus.append(Hdu(header.cards, start))
+        hdus.append(Hdu(header, start, isinstance(stream, gzip.GzipFile)))
         end = start + -(-data // BLOCK) * BLOCK
         pointers = header.pointers()
         if pointers and end <= size:
-            _check_heap(stream, header, pointers)
+            check_heap(stream, header, pointers)
         if data and (end > size or _ended(stream, end)):
             name = header.cards.get("EXTNAME", f"number {number}")
             raise FileError(f"{path}: is cut short: HDU {name} should end at byte {end}")
@@ -114,27 +98,6 @@ def _ended(stream: Stream, end: int) -> bool:
     """Whether a stream ends before the byte `end`."""
     stream.seek(end - 1)
     return len(stream.read(1)) != 1
-
-
-def _check_heap(stream: Stream, header: Header, pointers: Sequence[Pointers]) -> None:
-    """Raise FileError unless all pointers of a table, which a stream begins, lie in its heap."""
-    heap, (width, nrows) = header.heap(), header.axes()
-    total = 0
-    for first in range(0, nrows, step := max(1, _PIECE // width)):
-        content = stream.read(width * min(step, nrows - first))
-        rows = np.frombuffer(content, np.uint8, len(content) // width * width).reshape(-1, width)
-        for column in pointers:
-            size = _BYTES[column.code]
-            stored = np.ascontiguousarray(rows[:, column.offset : column.offset + size])
-            length, place = stored.view(_POINTERS[column.code]).astype(np.int64).T
-            beyond = (length < 0) | (length > 8 * heap) | (place < 0) | (place > heap)
-            needed = -(-np.where(beyond, 0, length) * column.bits // 8)
-            beyond = (length != 0) & (beyond | (place + needed > heap))
-            total += int(needed.sum())
-            if beyond.any() or total > max(heap, _SHARED):
-                raise header.fault(
-                    f"column {shown(column.name)} has arrays beyond its heap of {heap} bytes"
-                )
 
 
 #: The C library reads other characters in a file's name as part of a selection language.

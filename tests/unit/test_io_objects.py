@@ -337,6 +337,36 @@ def test_mask_columns_of_a_table_are_honoured(columns, bad):
     np.testing.assert_array_equal(camera.ivar, [np.where(bad, 0, IVAR)])
 
 
+@pytest.mark.parametrize(
+    ("columns", "unread"),
+    [
+        ({"ANDMASK": np.ones(len(WAVE), np.int16)}, "ANDMASK"),
+        ({"mask": np.ones((len(WAVE), 2), int)}, "mask"),
+        ({"mask": np.ones((len(WAVE), 2), int), "and_mask": np.zeros(len(WAVE), int)}, "mask"),
+        ({"ORMASK": np.ones(len(WAVE), int), "or_mask": np.ones(len(WAVE), int)}, None),
+    ],
+    ids=["another name", "another shape", "one of two", "or_mask"],
+)
+def test_mask_columns_that_are_not_read_are_reported(columns, unread):
+    table = Table({"wave": WAVE, "flux": FLUX, "ivar": IVAR} | columns)
+    if unread is None:
+        check(from_table(table))
+        return
+    with pytest.warns(QnetWarning, match=rf"columns \['{unread}'\] are not read: a mask was"):
+        check(from_table(table))
+
+
+@pytest.mark.parametrize(("unit", "legal"), [("dex(AA)", True), ("dex(nm)", False), ("nm", False)])
+def test_the_unit_of_loglam_is_log_angstrom(unit, legal):
+    table = Table({"loglam": BOSS_LOGLAM, "flux": FLUX, "ivar": IVAR})
+    table["loglam"].unit = units.Unit(unit)
+    if legal:
+        check(from_table(table))
+    else:
+        with pytest.raises(InputError, match="loglam has unit .*, but log10 of Angstrom"):
+            from_table(table)
+
+
 def test_a_mask_column_of_text_is_refused():
     table = Table({"wave": WAVE, "flux": FLUX, "ivar": IVAR, "mask": ["x"] * len(WAVE)})
     with pytest.raises(InputError, match="column mask must hold integers or booleans"):

@@ -24,7 +24,7 @@ from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
-from qnet.io.units import is_flux, vacuum_camera
+from qnet.io.units import is_flux, is_loglam, vacuum_camera
 
 #: Names of table columns, in any letter case, by what they hold; best first.
 _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -216,13 +216,14 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     if found["wave"]:
         wave = columns[found["wave"]]
     else:
-        wave = to_wave(as_numbers("column loglam", columns[str(found["loglam"])]))
+        loglam = columns[str(found["loglam"])]
+        if not is_loglam(text := str(getattr(loglam, "unit", None) or "")):
+            raise InputError(f"loglam has unit {text}, but log10 of Angstrom was expected")
+        wave = to_wave(as_numbers("column loglam", loglam))
     kind = "ivar" if found["ivar"] else "std"
     flux, ivar, unit = flux_and_ivar(columns[str(found["flux"])], columns[str(found[kind])], kind)
     ids = _table_ids(columns, found) if flux.ndim == 2 else {}
-    mask = _mask(columns, found)
-    if mask is not None and mask.shape == ivar.shape:
-        ivar = np.where(mask, ivar.dtype.type(0), ivar)
+    ivar = np.where(_masked(columns, found, ivar.shape), ivar.dtype.type(0), ivar)
     spectra = _spectra(wave, flux, ivar, unit, ids.pop("TARGETID", None), air, edges)
     units = {
         name.upper(): unit_text(column.unit)
@@ -249,17 +250,31 @@ def _table_ids(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> d
     return ids
 
 
-def _mask(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> BoolArray | None:
-    """Pixels that the mask columns of a table mark as bad; None where it has none."""
-    bad = None
+def _masked(
+    columns: Mapping[str, Any], found: Mapping[str, str | None], shape: tuple[int, ...]
+) -> BoolArray:
+    """Pixels that the mask columns of a table mark as bad; with a warning of those left unread."""
+    bad, used = np.zeros(shape, dtype=bool), {"or_mask", "ormask"}
     for kind, bits in (("mask", -1), ("and_mask", COMBINEREJ)):
         if (name := found[kind]) is None:
             continue
         values = filled(columns[name], name)
         if values.dtype.kind not in "iub":
             raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
-        these = (values.astype(np.int64) & bits) != 0
-        bad = these if bad is None else bad | these
+        if values.shape == shape:
+            bad |= (values.astype(np.int64) & bits) != 0
+            used.add(name.lower())
+    unread = [
+        name
+        for name, column in columns.items()
+        if "mask" in name.lower() and name.lower() not in used
+        if name in found.values() or np.shape(column) == shape
+    ]
+    if unread:
+        warn(
+            f"columns {unread} are not read: a mask was expected as the column mask (bad where it "
+            "is not 0) or and_mask (SDSS's bits), of the shape of flux"
+        )
     return bad
 
 

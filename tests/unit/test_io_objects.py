@@ -363,7 +363,7 @@ def test_the_unit_of_loglam_is_log_angstrom(unit, legal):
     if legal:
         check(from_table(table))
     else:
-        with pytest.raises(InputError, match="loglam has unit .*, but log10 of Angstrom"):
+        with pytest.raises(InputError, match=r"loglam has unit .*, but log10 of Angstrom"):
             from_table(table)
 
 

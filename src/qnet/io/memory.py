@@ -219,7 +219,7 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
         loglam = columns[str(found["loglam"])]
         if not is_loglam(text := str(getattr(loglam, "unit", None) or "")):
             raise InputError(f"loglam has unit {text}, but log10 of Angstrom was expected")
-        wave = to_wave(as_numbers("column loglam", loglam))
+        wave = to_wave(as_numbers("column loglam", loglam, unit=None))
     kind = "ivar" if found["ivar"] else "std"
     flux, ivar, unit = flux_and_ivar(columns[str(found["flux"])], columns[str(found[kind])], kind)
     ids = _table_ids(columns, found) if flux.ndim == 2 else {}

@@ -41,7 +41,6 @@ def rows_of(table):
     return np.flatnonzero(np.isfinite(table["ZBEST"])).tolist()
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 def test_every_bad_row_stays_where_it_was(arrays, small_model):
     wave, flux, ivar = arrays
     good = qnet.classify(wave, flux, ivar, model=small_model)
@@ -67,7 +66,6 @@ def test_every_bad_row_stays_where_it_was(arrays, small_model):
         np.testing.assert_allclose(table[name][::2], good[name], rtol=0, atol=2e-5, err_msg=name)
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 def test_what_an_imported_network_does_not_give_is_nan(arrays, small_model):
     table = qnet.classify(*arrays, model=small_model)
     for name in ("ZERR", "Z2", "P2", "P_QSO", "P_BAL", "ZERR_LINES"):
@@ -78,7 +76,6 @@ def test_what_an_imported_network_does_not_give_is_nan(arrays, small_model):
     assert table.meta["STRATEGY"] == "QuasarNET: at least 1 line(s) with c > 0.5"
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 @pytest.mark.parametrize(("c_threshold", "min_lines"), [(0.5, 1), (0.8, 1), (0.3, 3), (0.9, 6)])
 def test_the_criterion_counts_lines_above_the_threshold(
     arrays, small_model, c_threshold, min_lines
@@ -440,11 +437,32 @@ def test_rows_and_ids_may_be_one_number(coadd, small_model):
         qnet.classify(coadd, model=small_model, targetids=1.5)
 
 
-def test_paths_in_an_array_and_none_at_all(coadd, small_model):
-    (table,) = {len(qnet.classify(np.array([str(coadd)]), model=small_model))}
-    assert table == len(qnet.classify(coadd, model=small_model))
+@pytest.mark.parametrize("source", [[], (), np.array([], dtype="U1"), iter([]), set()])
+def test_no_paths_at_all(small_model, source):
     with pytest.raises(InputError, match="there are no input files: the list of paths is empty"):
-        qnet.classify([], model=small_model)
+        qnet.classify(source, model=small_model)
+
+
+def test_generators_and_arrays_of_paths(coadd, small_model):
+    pattern = coadd.parent.glob("*.fits")
+    sources = [pattern, np.array([str(coadd)], dtype="S"), np.array(coadd), {coadd: 0}.keys()]
+    for source in sources:
+        assert qnet.classify(source, model=small_model).meta["IN000000"] == str(coadd)
+
+
+def test_ids_of_arrays_are_those_given_or_the_row_numbers(arrays, coadd, small_model):
+    plain = qnet.classify(*arrays, model=small_model)
+    given = qnet.classify(*arrays, model=small_model, targetid=np.uint64(TARGETIDS[::3] * 3)[:5])
+    assert plain["TARGETID"].tolist() == [0, 1, 2, 3, 4]
+    assert given["TARGETID"].tolist() == (TARGETIDS[::3] * 3)[:5]
+    np.testing.assert_array_equal(given["C_LINES"], plain["C_LINES"])
+    with pytest.raises(InputError, match="targetid must be 5 integers, not of type int64 and shap"):
+        qnet.classify(*arrays, model=small_model, targetid=[1, 2])
+    with pytest.raises(InputError, match="targetid is for arrays, not for files"):
+        qnet.classify(coadd, model=small_model, targetid=[1])
+    spectra = qnet.read_spectra(coadd)
+    with pytest.raises(InputError, match="targetid goes with arrays wave, flux and ivar: a table"):
+        qnet.classify(spectra, model=small_model, targetid=TARGETIDS)
 
 
 def test_a_file_that_is_given_twice_is_told(coadd, small_model):
@@ -454,9 +472,9 @@ def test_a_file_that_is_given_twice_is_told(coadd, small_model):
     assert len(table) == 2 * len(qnet.classify(coadd, model=small_model))
 
 
-@pytest.mark.parametrize("source", [3, None, [], {}, [1, "a"]])
+@pytest.mark.parametrize("source", [3, None, {}, {"a": 1}, [1, "a"], [b"a", 1], object(), (1, 2)])
 def test_sources_that_are_no_spectra(small_model, source):
-    with pytest.raises(InputError, match=r"spectra must be a path|no input files|must hold"):
+    with pytest.raises(InputError, match=r"spectra must be a path|source must be a path, not 1"):
         qnet.classify(source, model=small_model)
 
 

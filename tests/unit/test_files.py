@@ -18,11 +18,21 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+from astropy.table import Table
 
 import qnet
-from qnet.core.errors import FileError, MissingFileError, OutputExistsError, QnetError, QnetWarning
-from qnet.core.files import atomic_write, check_input, check_output
+from qnet.cli import main
+from qnet.core.errors import (
+    FileError,
+    InputError,
+    MissingFileError,
+    OutputExistsError,
+    QnetError,
+    QnetWarning,
+)
+from qnet.core.files import as_paths, atomic_write, check_input, check_output
 from qnet.core.kinds import A_FITS_FILE, TEXT, find_kind
 
 
@@ -139,6 +149,89 @@ def test_inputs_that_cannot_be(tmp_path):
     (tmp_path / "empty").touch()
     with pytest.raises(FileError, match=r"empty: is empty, but a FITS file was expected"):
         check_input(tmp_path / "empty", A_FITS_FILE)
+
+
+NAMES = ["b.fits", "a.fits"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        ("a.fits", ["a.fits"]),
+        (b"a.fits", ["a.fits"]),
+        ((Path(name) for name in NAMES), NAMES),
+        (map(Path, NAMES), NAMES),
+        (dict.fromkeys(NAMES).keys(), NAMES),
+        (dict(enumerate(NAMES)).values(), NAMES),
+        (set(NAMES), sorted(NAMES)),
+        (frozenset(map(Path, NAMES)), sorted(NAMES)),
+        (np.array(NAMES), NAMES),
+        (np.array(NAMES, dtype="S"), NAMES),
+        (np.array([Path(name) for name in NAMES]), NAMES),
+        (np.array([["b.fits"], ["a.fits"]], dtype=object), NAMES),
+        (np.array("a.fits"), ["a.fits"]),
+        (pandas.Series(NAMES), NAMES),
+        (Table({"name": NAMES})["name"], NAMES),
+        ([], []),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_paths_of_any_kind_of_collection(paths, names):
+    assert [str(path) for path in as_paths(paths)] == names
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        None,
+        3,
+        [3],
+        ["a", None],
+        np.arange(3.0),
+        {"a.fits": 1},
+        Table({"a.fits": [1]}),
+        pandas.DataFrame({"a.fits": [1]}),
+        io.StringIO("a.fits"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_collection_of_paths(paths):
+    with pytest.raises(InputError, match=r"^files must be a path( or several)?, not "):
+        as_paths(paths, "files")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("-", r"\(standard input is not read\)"),
+        ("folder", r"give the files in it, as .*folder/\*.fits in a shell or sorted\(Path\(folder"),
+        (
+            "*.fits",
+            r"a pattern: a shell leaves .* no file matches; .*sorted\(Path\(folder\).glob",
+        ),
+        ("spec-[0-9].fits", "a pattern: a shell"),
+    ],
+)
+@pytest.mark.parametrize("command", ["read", "classify", "prepare", "truth", "evaluate"])
+def test_folders_and_patterns_say_how(
+    tmp_path, monkeypatch, capsys, small_weights, name, hint, command
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    if command == "read":
+        with pytest.raises(FileError, match=hint):
+            qnet.read_spectra(name)
+        return
+    arguments = {
+        "classify": [name, "-o", "out.fits", "--model", str(small_weights)],
+        "prepare": [name, "-o", "out.fits"],
+        "truth": ["--superset", name, "-o", "out.fits"],
+        "evaluate": ["--spectra", name, "--truth", name, "--model", str(small_weights)],
+    }
+    assert main([command, *arguments[command]]) == 1
+    error = capsys.readouterr().err
+    assert re.search(hint, error)
+    assert len(error.splitlines()) == 1
 
 
 def _zipped(*names):

@@ -36,8 +36,7 @@ def test_one_spectrum_is_a_row(kind):
 
 @pytest.mark.parametrize("wave", [WAVE, np.stack([WAVE, WAVE * 1.001])], ids=["shared", "own"])
 def test_several_spectra_on_one_or_on_their_own_wavelengths(wave):
-    with pytest.warns(QnetWarning, match="come without ids: TARGETID is the row number"):
-        spectra = as_spectra(wave, FLUX2, IVAR2)
+    spectra = as_spectra(wave, FLUX2, IVAR2)
     check(spectra, FLUX2, IVAR2, wave=wave)
     assert spectra.ids["TARGETID"].tolist() == [0, 1]
     given = from_arrays(wave, FLUX2, IVAR2, targetid=[2**62 + 1, -5])
@@ -172,7 +171,6 @@ NUMBERS = np.ones(len(WAVE))
         ((WAVE, [FLUX, FLUX[:-1]], IVAR2), "flux"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:the arrays come without ids")
 def test_arrays_that_do_not_fit_are_refused(arrays, message):
     with pytest.raises(InputError, match=message):
         from_arrays(*arrays)
@@ -307,7 +305,6 @@ def test_error_that_is_not_positive_has_no_weight(error):
         ({"wave": WAVE, "flux": Column(FLUX, unit="Jy"), "ivar": IVAR}, "flux has unit Jy"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:the arrays come without ids")
 def test_tables_that_do_not_fit_are_refused(columns, message):
     with pytest.raises(InputError, match=message):
         as_spectra(Table(columns))

@@ -39,7 +39,6 @@ WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)
 FLUX2, IVAR2 = make_spectra(WAVE, (1.0, 3.0), seed=8)
 UNIT = units.Unit("1e-17 erg / (s cm2 Angstrom)")
 CGS = units.Unit("erg / (s cm2 Angstrom)")
-NO_IDS = "TARGETID is the row number"
 
 
 @pytest.fixture(scope="module")
@@ -198,40 +197,32 @@ def test_spectrum_without_uncertainty_warns(specutils):
     check(spectra, ivar=np.ones_like(IVAR))
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 def test_rows_of_a_spectrum_and_collections(specutils):
     many = spectrum(specutils, flux=FLUX2 * UNIT, uncertainty=InverseVariance(IVAR2))
-    with pytest.warns(QnetWarning, match=NO_IDS):
-        check(as_spectra(many), FLUX2, IVAR2)
+    check(as_spectra(many), FLUX2, IVAR2)
     collection = specutils.SpectrumCollection(
         spectral_axis=np.stack([WAVE, WAVE]) * units.AA,
         flux=FLUX2 * UNIT,
         uncertainty=InverseVariance(IVAR2),
     )
-    with pytest.warns(QnetWarning, match=NO_IDS):
-        check(as_spectra(collection), FLUX2, IVAR2)
+    check(as_spectra(collection), FLUX2, IVAR2)
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 def test_list_of_spectra_of_other_lengths_is_a_row_each(specutils, small_model):
     short = spectrum(
         specutils, WAVE[:-50] * units.AA, FLUX[:-50] * UNIT, uncertainty=InverseVariance(IVAR[:-50])
     )
     for container in (specutils.SpectrumList, list, tuple):
-        with pytest.warns(QnetWarning, match=NO_IDS):
-            spectra = as_spectra(container([spectrum(specutils), short]))
+        spectra = as_spectra(container([spectrum(specutils), short]))
         assert spectra.ids["TARGETID"].tolist() == [0, 1]
         (camera,) = spectra.cameras
         assert camera.flux.shape == (2, len(WAVE))
         assert not camera.ivar[1, -50:].any()
     alone = qnet.classify(short, model=small_model)
-    with pytest.warns(QnetWarning, match=NO_IDS):
-        both = qnet.classify([spectrum(specutils), short], model=small_model)
+    both = qnet.classify([spectrum(specutils), short], model=small_model)
     np.testing.assert_allclose(both["C_LINES"][1], alone["C_LINES"][0], atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids")
-@pytest.mark.filterwarnings("ignore:the arrays come without ids:qnet.QnetWarning")
 def test_list_of_the_cameras_of_the_same_spectra(specutils):
     items = [
         spectrum(
@@ -260,13 +251,11 @@ def test_list_of_the_cameras_of_the_same_spectra(specutils):
     ],
     ids=["unknown uncertainty", "per frequency", "velocity", "cube"],
 )
-@pytest.mark.filterwarnings("ignore:the arrays come without ids")
 def test_spectra_that_do_not_fit_are_refused(specutils, options, message):
     with pytest.raises(InputError, match=message):
         as_spectra(spectrum(specutils, **options))
 
 
-@pytest.mark.filterwarnings("ignore:the arrays come without ids")
 def test_lists_that_do_not_fit_are_refused(specutils):
     many = spectrum(specutils, flux=FLUX2 * UNIT, uncertainty=InverseVariance(IVAR2))
     with pytest.raises(InputError, match=r"must name each one's camera in meta\['band'\]"):

@@ -372,8 +372,7 @@ def test_prepared_data_are_refined_as_the_spectra_they_are_of(small_model):
         for one in (native.cameras[0], camera, renamed)
     )
     np.testing.assert_array_equal(second["ZBEST"], third["ZBEST"])
-    with pytest.warns(qnet.QnetWarning, match="come without ids"):
-        table = qnet.classify(grid.wave, *binned, model=model, p_threshold=0.0, edges=True)
+    table = qnet.classify(grid.wave, *binned, model=model, p_threshold=0.0, edges=True)
     np.testing.assert_array_equal(second["ZBEST"], table["ZBEST"])
     velocity = SPEED_OF_LIGHT * (first["ZBEST"] - second["ZBEST"]) / (1 + first["ZBEST"])
     assert (np.abs(velocity) < 30).all()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from qnet.classification.files import classify_files, classify_memory
@@ -14,7 +12,7 @@ from qnet.classification.options import Options
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError, settle_failures
 from qnet.core.files import PathLike, as_paths
-from qnet.io.reader import as_spectra
+from qnet.io.reader import as_spectra, is_in_memory
 from qnet.io.spall import SpAllLike
 from qnet.model.model import Model
 
@@ -27,6 +25,7 @@ def classify(
     flux: npt.ArrayLike | None = None,
     ivar: npt.ArrayLike | None = None,
     *,
+    targetid: npt.ArrayLike | None = None,
     model: Model | PathLike | None = None,
     p_threshold: float | None = None,
     c_threshold: float | None = None,
@@ -48,12 +47,14 @@ def classify(
 
     Parameters
     ----------
-    source : path, sequence of paths, Spectra, array_like, Table, Spectrum or SpectrumList
+    source : path, iterable of paths, Spectra, array_like, Table, Spectrum or SpectrumList
         Files of any layout that `qnet.io.read_spectra` knows; or wavelengths [Angstrom, vacuum] of
         shape (npix,) or (nspec, npix), with `flux` and `ivar`; or an object in memory.
     flux, ivar : array_like, shape (nspec, npix) or (npix,), optional
         With wavelengths. Flux per wavelength in any scale, and its inverse variance. Pixels of NaN
         or infinite values, or of ivar <= 0, have no weight.
+    targetid : array_like of int, shape (nspec,), optional
+        With wavelengths: the TARGETIDs of the spectra. The row numbers when None.
     model : Model, str or path, optional
         The model, its name, or its weights file, as `qnet.load_model` takes it. The default model
         when None.
@@ -159,26 +160,24 @@ def classify(
     )
     if paths is None:
         grid = options.model.grid
-        spectra = as_spectra(source, flux, ivar, air=air, edges=edges, grid=grid)
+        spectra = as_spectra(source, flux, ivar, targetid=targetid, air=air, edges=edges, grid=grid)
         return classify_memory(spectra, options).to_table()
     if air:
         raise InputError("air=True is for arrays, tables and specutils objects, not for files")
     if edges is not None:
         raise InputError("edges is for arrays and objects in memory, not for files")
+    if targetid is not None:
+        raise InputError("targetid is for arrays, not for files, which hold their ids")
     catalogue, failures = classify_files(paths, options)
     table = catalogue.to_table() if catalogue.columns else None
     return settle_failures(failures, table, errors)
 
 
 def _as_paths(source: Any) -> list[PathLike] | None:
-    """The source as paths; None when it is something else."""
-    if isinstance(source, (str, os.PathLike)):
-        return as_paths(source, "source")
-    if isinstance(source, np.ndarray) and source.dtype.kind == "U":
-        source = source.ravel().tolist()
-    if isinstance(source, (list, tuple)):
-        if not source:
-            raise InputError("there are no input files: the list of paths is empty")
-        if all(isinstance(item, (str, os.PathLike)) for item in source):
-            return as_paths(source, "source")
-    return None
+    """The source as paths; None where it is spectra in memory."""
+    if is_in_memory(source):
+        return None
+    paths = as_paths(source, "source")
+    if not paths:
+        raise InputError("there are no input files: the list of paths is empty")
+    return paths

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from qnet.core.errors import (
@@ -46,7 +46,10 @@ def check_input(path: PathLike, expected: Expected) -> Path:
         if stat.S_ISDIR(mode):
             if (file / "saved_model.pb").exists():
                 raise expected.refuse(file, "a TensorFlow SavedModel", CONVERT)
-            raise FileError(f"{file}: is a directory, but {name} was expected")
+            raise FileError(
+                f"{file}: is a directory, but {name} was expected: give the files in it, as "
+                f"{file}/*.fits in a shell or sorted(Path(folder).glob('*.fits')) in Python"
+            )
         _refuse_special(file, mode, name)
         if not os.access(file, os.R_OK):
             raise FileError(f"{file}: no permission to read it")
@@ -96,7 +99,10 @@ def _missing(path: PathLike, file: Path, expected: str) -> MissingFileError:
     elif name.startswith("~"):
         cause = " (~ is not expanded: give the whole path)"
     elif re.search(r"[*?[]", name):
-        cause = " (a pattern is not expanded: give the list that glob.glob makes of it)"
+        cause = (
+            " (a pattern: a shell leaves it as it is where no file matches; Python makes the list "
+            "by sorted(Path(folder).glob(pattern)))"
+        )
     return MissingFileError(f"{name}: no such file{cause}; {expected} was expected")
 
 
@@ -160,17 +166,26 @@ def sha256(path: PathLike) -> str:
 
 
 def as_paths(paths: PathLike | Iterable[PathLike], what: str = "path") -> list[PathLike]:
-    """One path or several, as a list; InputError where the argument named `what` is neither."""
-    if isinstance(paths, (str, os.PathLike)):
-        as_path(paths, what)
-        return [paths]
-    try:
-        given = list(paths)
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(f"{what} must be a path or several, not {shown(paths)}") from error
+    """One path or several, as a list; InputError where the argument named `what` is neither.
+
+    Arrays, generators and views of mappings are taken as they come, sets in the order of the names.
+    """
+    given: list[PathLike]
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        given = [paths]
+    else:
+        try:
+            # A mapping, a table or an open file would give its keys, columns or lines.
+            if isinstance(paths, Mapping) or hasattr(paths, "columns") or hasattr(paths, "read"):
+                raise TypeError(type(paths))
+            given = list(getattr(paths, "flat", paths))  # of arrays of any shape
+        except Exception as error:  # the object of another library may raise anything
+            raise InputError(f"{what} must be a path or several, not {shown(paths)}") from error
+    # FITS tables give names as bytes.
+    given = [os.fsdecode(path) if isinstance(path, bytes) else path for path in given]
     for path in given:
         as_path(path, what)
-    return given
+    return sorted(given, key=os.fspath) if isinstance(paths, (set, frozenset)) else given
 
 
 def real_path(path: PathLike) -> str:

@@ -65,7 +65,7 @@ def from_arrays(
         Inverse variance of `flux`; plain numbers are in the unit of `flux`. NaN, masked values and
         values <= 0 have no weight.
     targetid : array_like of int, shape (nspec,), optional
-        Ids. The row numbers when None, with a warning for more than one row.
+        Ids. The row numbers when None.
     air : bool
         The wavelengths are in air: convert them to vacuum.
     edges : bool, optional
@@ -85,7 +85,7 @@ def from_arrays(
     Warns
     -----
     QnetWarning
-        There are no ids, or the wavelengths are those of a grid and `edges` is None.
+        The wavelengths are those of a grid and `edges` is None.
 
     Examples
     --------
@@ -278,17 +278,10 @@ def _masked(
     return bad
 
 
-def row_number_ids(nspec: int) -> IntArray:
-    """Row numbers instead of ids, with a warning for more than one row."""
-    if nspec > 1:
-        warn("the arrays come without ids: TARGETID is the row number")
-    return np.arange(nspec, dtype=np.int64)
-
-
 def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
-    """Ids as int64; the row numbers, with a warning, where there are none."""
+    """Ids as int64; the row numbers where there are none."""
     if targetid is None:
-        return row_number_ids(nspec)
+        return np.arange(nspec, dtype=np.int64)
     ids = np.atleast_1d(as_numbers("targetid", targetid))
     if ids.dtype.kind not in "iu" or ids.shape != (nspec,) or (ids > np.iinfo(np.int64).max).any():
         raise InputError(

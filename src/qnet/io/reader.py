@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import IntArray, as_numbers
 from qnet.core.errors import FileError, InputError, first_few, warn, with_source
-from qnet.core.files import PathLike, as_paths, find_duplicates, real_path
+from qnet.core.files import PathLike, as_paths, find_duplicates, is_path, real_path
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
 from qnet.io import memory, specutils
@@ -227,11 +228,25 @@ def _fiber_rows(fits: FitsFile, reader: Reader, fibers: Sequence[int]) -> IntArr
     return np.array([row_of[fiber] for fiber in wanted], dtype=np.int64)
 
 
+def is_in_memory(source: Any) -> bool:
+    """Whether an object is spectra in memory, or one of a kind that `as_spectra` refuses."""
+    if isinstance(source, np.ndarray):
+        return source.dtype.kind not in "USO"
+    if isinstance(source, (Spectra, Mapping)) or memory.is_table(source):
+        return True
+    if specutils.is_spectrum(source):
+        return True
+    if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
+        return len(source) > 0 and not any(map(is_path, source))
+    return not isinstance(source, (bytes, os.PathLike, str, Iterable))
+
+
 def as_spectra(
     source: Any,
     flux: Any = None,
     ivar: Any = None,
     *,
+    targetid: npt.ArrayLike | None = None,
     air: bool = False,
     edges: bool | None = None,
     grid: WavelengthGrid | None = None,
@@ -242,7 +257,12 @@ def as_spectra(
             raise InputError(
                 f"flux and ivar go with an array wave, not with a {type(source).__name__}"
             )
-        spectra = memory.from_arrays(source, flux, ivar, air=air, edges=edges)
+        spectra = memory.from_arrays(source, flux, ivar, targetid=targetid, air=air, edges=edges)
+    elif targetid is not None:
+        raise InputError(
+            "targetid goes with arrays wave, flux and ivar: a table has a column TARGETID, Spectra "
+            "have ids"
+        )
     elif isinstance(source, Spectra):
         if air:
             raise InputError("air=True is for arrays, tables and specutils objects, not Spectra")

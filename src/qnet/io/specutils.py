@@ -14,7 +14,7 @@ from qnet.core.arrays import AnyArray, BoolArray
 from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_column
-from qnet.io.memory import angstrom, flux_and_ivar, make_camera, row_number_ids
+from qnet.io.memory import angstrom, flux_and_ivar, make_camera
 from qnet.io.readers.desi import id_names, row_flags
 
 _EXPECTED = "a specutils Spectrum, or a list of them"
@@ -108,7 +108,7 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     if len(thing_ids) == len(spectra):
         numbers = np.array([int(thing_id) for thing_id in thing_ids], dtype=np.int64)
         return dataclasses.replace(spectra, ids={"TARGETID": numbers, "THING_ID": numbers})
-    return dataclasses.replace(spectra, ids={"TARGETID": row_number_ids(len(spectra))})
+    return dataclasses.replace(spectra, ids={"TARGETID": np.arange(len(spectra))})
 
 
 def _one_spectrum(spectrum: Any, air: bool, edges: bool | None, *, own: bool = False) -> Spectra:

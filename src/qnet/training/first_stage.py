@@ -13,7 +13,7 @@ import numpy as np
 from qnet import __version__
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
-from qnet.core.files import PathLike
+from qnet.core.files import PathLike, as_paths
 from qnet.io.truth import read_truth
 from qnet.model.model import Model, load_model
 from qnet.model.weights import write_weights
@@ -116,6 +116,7 @@ def train(
     36
     """
     check_arguments(train, locals())
+    data, truth = as_paths(data, "data"), as_paths(truth, "truth")
     settings = Settings() if settings is None else settings
     folder = Path(output)
     first = is_first(distribute)

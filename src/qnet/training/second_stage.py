@@ -14,7 +14,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Columns, Float32Array, FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import FileError, InputError
-from qnet.core.files import PathLike, atomic_write
+from qnet.core.files import PathLike, as_paths, atomic_write
 from qnet.core.spectra import Camera
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
@@ -199,6 +199,7 @@ def train_refiner(
     >>> refiner = qnet.model.refiner.Refiner(architecture, arrays)
     """
     check_arguments(train_refiner, locals())
+    data, truth = as_paths(data, "data"), as_paths(truth, "truth")
     settings = Settings() if settings is None else settings
     folder = Path(output)
     if not 0 <= dropout < 1:

@@ -505,3 +505,25 @@ def test_the_run_after_a_killed_one_clears_up(spectra, small_weights):
     done = run("-v", *words)
     assert (done.returncode, os.listdir(output.parent)) == (0, ["cat.fits"])
     assert f"{left}, which a killed run left, is removed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "a.fits", "-o", "-"),
+        ("prepare", "a.fits", "-o", "-"),
+        ("plot", "a.fits", "-o", "-"),
+        ("truth", "--superset", "a.fits", "-o", "-"),
+        ("simulate", "-n", "2", "--format", "spec", "-o", "-", "--truth-out", "a.csv"),
+        ("simulate", "-n", "2", "-o", "a.fits", "--truth-out", "-"),
+        ("train", "--data", "a.fits", "--truth", "a.fits", "-o", "-"),
+        ("model", "convert", "a.h5", "-o", "-"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_outputs_are_not_written_to_standard_output(tmp_path, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"qnet: error: --[a-z-]+ -: is not written to standard .*\n", error)
+    assert os.listdir(tmp_path) == []

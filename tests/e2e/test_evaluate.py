@@ -57,6 +57,14 @@ def test_all_options_together(survey):
     assert "and ZWARN == 0" in done.stdout
 
 
+def test_json_to_standard_output(survey):
+    done = run("evaluate", "qn.fits", "--truth", "truth.fits", "--json", "-", cwd=survey)
+    assert (done.returncode, done.stderr) == (0, "")
+    expected = compare([survey / "qn.fits"], survey / "truth.fits")
+    assert json.loads(done.stdout) == json.loads(expected.to_json())
+    assert not (survey / "-").exists()
+
+
 def test_spectra_are_classified_first(tmp_path):
     options = ("-n", "40", "--survey", "desi", "--format", "coadd", "--seed", "2")
     made = run("simulate", *options, "-o", "coadd.fits", "--truth-out", "truth.fits", cwd=tmp_path)
@@ -84,6 +92,12 @@ def test_spectra_are_classified_first(tmp_path):
         (("qn.fits", "--model", "qnet"), "--model is for --spectra, which is not given"),
         (("--spectra", "none.fits"), "none.fits: no such file"),
         (("qn.fits", "--plots", ""), "--plots must be the name of a folder, and is empty"),
+        (("qn.fits", "--plots", "-"), "--plots -: is not written to standard output: give a file"),
+        (
+            ("qn.fits", "--zwarn"),
+            "need_zwarn is for catalogues of redrock, and these are of quasarn",
+        ),
+        (("-",), "-: no such file (standard input is not read)"),
     ],
 )
 def test_what_cannot_be_measured(survey, arguments, message):

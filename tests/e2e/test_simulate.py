@@ -102,7 +102,7 @@ def test_spec_files_are_classified(tmp_path, small_weights):
         (("-n", 5, "-o", "s.fits", "--truth-out", "s.fits", "--seed", 1), "both outputs"),
         (("-n", 5, *NAMES, "--seed", 1, "--format", "coadd"), "is of the survey desi"),
         (("-n", 5, *NAMES, "--seed", 1, "--mix", "sky=0.5"), "must add up to 1"),
-        (("-n", 5, *NAMES, "--seed", 1, "--template-fraction", 0.5), "goes with --templates"),
+        (("-n", 5, *NAMES, "--seed", 1, "--template-fraction", 0.5), "needs --templates"),
         (
             ("-n", 5, "-o", "no/s.fits", "--truth-out", "t.fits", "--seed", 1),
             "its folder no does not exist",

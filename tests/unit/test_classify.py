@@ -411,6 +411,14 @@ def test_an_error_tells_how_many_files_failed_and_keeps_all_of_them(tmp_path, sm
         ({"workers": 0}, "workers must be at least 1, not 0"),
         ({"workers": 1.5}, r"workers must be a whole number, not 1\.5"),
         ({"threads": "2"}, "threads must be a whole number, not '2'"),
+        (
+            {"prior_qso": 0.1, "c_threshold": 0.8},
+            "prior_qso cannot be given with c_threshold or min",
+        ),
+        (
+            {"prior_qso": 0.1, "min_lines": 2},
+            "prior_qso cannot be given with c_threshold or min_lin",
+        ),
         ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
         ({"c_threshold": "a"}, "c_threshold must be a number, not 'a'"),
         ({"prior_qso": "a"}, "prior_qso"),
@@ -420,6 +428,30 @@ def test_an_error_tells_how_many_files_failed_and_keeps_all_of_them(tmp_path, sm
 def test_options_that_are_not_legal(coadd, small_model, options, message):
     with pytest.raises(InputError, match=message):
         qnet.classify(coadd, model=small_model, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"coadd": "target"}, "coadd='target' joins the spectra of a TARGETID: give targetid"),
+        ({"spall": {(1, 2, 3): 4}}, "spall is for files, not for spectra in memory"),
+    ],
+)
+def test_options_that_would_do_nothing_for_arrays(arrays, small_model, options, message):
+    with pytest.raises(InputError, match=message):
+        qnet.classify(*arrays, model=small_model, **options)
+
+
+def test_an_spall_that_no_reader_takes_ids_from(coadd, small_model):
+    for call in (
+        lambda spall: qnet.classify([coadd, coadd], model=small_model, spall=spall),
+        lambda spall: qnet.prepare(coadd, coadd.with_name("out.fits"), spall=spall),
+        lambda spall: qnet.read_spectra(coadd, spall=spall),
+    ):
+        with pytest.warns(QnetWarning) as caught:
+            call({(1, 2, 3): 4})
+        message = "spall has no effect on DESI coadd or spectra file: it is for SDSS spCFrame"
+        assert sum(str(each.message).startswith(message) for each in caught) == 1
 
 
 def test_rows_and_ids_may_be_one_number(coadd, small_model):

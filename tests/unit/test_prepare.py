@@ -295,7 +295,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, specs, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(qnet.training.preparation, "read_spectra", interrupted)
+    monkeypatch.setattr(qnet.training.preparation, "read_whole", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(specs, tmp_path / "data.fits")
     assert sorted(os.listdir(tmp_path)) == ["spec-1.fits", "spec-2.fits", "spec-3.fits"]

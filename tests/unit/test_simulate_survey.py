@@ -232,6 +232,7 @@ def test_real_kinds_go_through(survey):
         ({"mix": {"quasar": 1.5, "sky": -0.5}}, "at least 0"),
         ({"mix": {"quasar": float("nan")}}, "at least 0"),
         ({"template_fraction": 1.1}, "template_fraction must be in 0"),
+        ({"template_fraction": 0.3, "templates": None}, "template_fraction 0.3 needs templates"),
         ({"templates": 3}, "templates must be a folder"),
     ],
 )

@@ -68,7 +68,8 @@ def classify(
         See `c_threshold`. 1 when None.
     prior_qso : float, optional
         Fraction of quasars among the spectra: P_QSO is rescaled to it (`qnet.model.rescale`)
-        from the class mix that the model was calibrated for; only for models that have P_QSO.
+        from the class mix that the model was calibrated for; only for models that have P_QSO, and
+        not with QuasarNET's criterion.
     targets : {'all', 'qso'}
         Which rows to classify: all, or the survey's quasar targets.
     targetids : iterable of int, optional
@@ -159,6 +160,10 @@ def classify(
         progress=progress,
     )
     if paths is None:
+        if spall is not None:
+            raise InputError("spall is for files, not for spectra in memory, which have their ids")
+        if flux is not None and targetid is None and coadd == "target":
+            raise InputError("coadd='target' joins the spectra of a TARGETID: give targetid")
         grid = options.model.grid
         spectra = as_spectra(source, flux, ivar, targetid=targetid, air=air, edges=edges, grid=grid)
         return classify_memory(spectra, options).to_table()

@@ -57,6 +57,11 @@ def choose_criterion(
         raise InputError(
             "p_threshold cannot be given with c_threshold or min_lines: choose a criterion"
         )
+    if prior_qso is not None and of_lines:
+        raise InputError(
+            "prior_qso cannot be given with c_threshold or min_lines: it rescales P_QSO, and these "
+            "choose by the confidences of lines"
+        )
     if model.calibration is None:
         hints = {"p_threshold": ": give c_threshold and min_lines", "prior_qso": ""}
         for name, value in (("p_threshold", p_threshold), ("prior_qso", prior_qso)):

@@ -29,7 +29,7 @@ from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
 from qnet.core.workers import WorkerPool, check_main
 from qnet.io.catalogue import Catalogue, concatenate
-from qnet.io.reader import group_frames, read_blocks, read_spectra
+from qnet.io.reader import group_frames, read_blocks, read_whole, warn_unused
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
         logger.info("%s: %d spectra", ", ".join(group_names), len(result))
         parts.append(result)
         names.append(group_names)
+    warn_unused(options.spall, (part.layout for part in parts))
     if not parts:
         return Catalogue({}), failures
     return _finish(parts, names, options), failures
@@ -153,7 +154,7 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
         # Rows are counted, and targets joined, over the whole input.
         whole = options.selection.rows is not None or options.selection.coadd == "target"
         spall = options.spall
-        blocks = [read_spectra(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
+        blocks = [read_whole(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
         parts = [_classify_spectra(block, options) for block in blocks]
         if len(parts) == 1:
             return parts[0]
@@ -185,7 +186,9 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
             "these names"
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
-    return Part({**ids, **columns, "INPUT_ROW": batch.row}, spectra.cards, spectra.units)
+    return Part(
+        {**ids, **columns, "INPUT_ROW": batch.row}, spectra.cards, spectra.units, spectra.layout
+    )
 
 
 def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:

@@ -35,6 +35,7 @@ class Part:
     columns: Columns
     cards: tuple[tuple[str, str], ...] = ()  # versions that the input carries
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the survey's columns
+    layout: str = ""
 
     def __len__(self) -> int:
         return len(self.columns["INPUT_ROW"])

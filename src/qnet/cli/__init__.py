@@ -20,6 +20,7 @@ from qnet.cli.common import (
     Terminated,
     complain,
     find_outputs,
+    refuse_standard_output,
     show_warning,
     terminable,
 )
@@ -59,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = show_warning
         try:
             with terminable():
+                refuse_standard_output(arguments)
                 return command(arguments)
         except QnetError as error:
             complain(error)

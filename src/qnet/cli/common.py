@@ -49,6 +49,14 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def refuse_standard_output(arguments: argparse.Namespace) -> None:
+    """Raise if an output other than JSON is to go to standard output."""
+    for option in OUTPUTS:
+        if option != "json" and getattr(arguments, option, None) == "-":
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} -: is not written to standard output: give a file's name")
+
+
 def find_outputs(arguments: argparse.Namespace) -> set[tuple[str, int, int]]:
     """Outputs that are there, those in a folder too: name, and what changes when one is written."""
     found = set()

@@ -36,7 +36,12 @@ def configure(add_parser: shared.AddParser) -> None:
     text = "confidence level of the intervals (default: 0.95)"
     shared.add(parser, "--level", "L", text, type=float)
     shared.add(parser, "--seed", "S", "seed of the bootstrap", 0)
-    shared.add(parser, "--json", "OUT", "write all numbers to this JSON file (default: none)")
+    shared.add(
+        parser,
+        "--json",
+        "OUT",
+        "write all numbers to this JSON file, - in place of the report (default: none)",
+    )
     text = "draw figures (PNG) into this folder; needs matplotlib (default: none)"
     shared.add(parser, "--plots", "DIR", text)
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
@@ -60,12 +65,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         need_zwarn=arguments.zwarn,
         **{name: value for name, value in given.items() if value is not None},
     )
-    print(comparison.to_text(), end="")
+    to_output = arguments.json == "-"
+    print(f"{comparison.to_json()}\n" if to_output else comparison.to_text(), end="")
     if arguments.plots is not None:
         from qnet.plotting.evaluation import write_figures
 
         write_figures(comparison.evaluations, arguments.plots, overwrite=arguments.overwrite)
-    if arguments.json is not None:
+    if arguments.json is not None and not to_output:
         with atomic_write(arguments.json, overwrite=arguments.overwrite) as partial:
             partial.write_text(comparison.to_json() + "\n", encoding="utf-8")
     return status
@@ -92,7 +98,7 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Raise, before any work is done, if an output may not be written or would replace an input."""
     inputs = [*arguments.catalogues, *arguments.spectra, *arguments.truth, arguments.model]
-    if arguments.json is not None:
+    if arguments.json not in (None, "-"):
         refuse_output(arguments.json, arguments.overwrite, inputs)
     if arguments.plots is None:
         return

@@ -57,7 +57,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     if arguments.grid is not None and arguments.format != "prepared":
         raise InputError(f"--grid goes with --format prepared, not {arguments.format}")
     if arguments.template_fraction is not None and arguments.templates is None:
-        raise InputError("--template-fraction goes with --templates")
+        raise InputError("--template-fraction needs --templates")
     paths = Path(arguments.output), Path(arguments.truth_out)
     how = {"format": arguments.format, "overwrite": arguments.overwrite}
     try:

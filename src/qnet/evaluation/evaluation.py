@@ -64,7 +64,7 @@ def evaluate(
         default), the limit of a right redshift [km/s], that of the quasar classes, and the
         intervals.
     need_zwarn : bool
-        Whether a quasar of redrock needs ZWARN == 0.
+        Whether a quasar of redrock needs ZWARN == 0; for catalogues of redrock only.
 
     Returns
     -------
@@ -93,6 +93,7 @@ def evaluate(
     check_arguments(evaluate, locals())
     options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
     result = as_result(catalogue, need_zwarn=need_zwarn)
+    _check_zwarn([result], need_zwarn)
     if lacking := missing_for(result, options):
         raise InputError(f"{result.name}: {lacking}")
     return _measure(result, as_truth(truth, options.z_lim), options)
@@ -147,6 +148,7 @@ def compare(
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
     results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
+    _check_zwarn(results, need_zwarn)
     names = _distinct_names([result.name for result in results], catalogues)
     results = [dataclasses.replace(r, name=name) for r, name in zip(results, names, strict=True)]
     if all(lacking := [missing_for(result, chosen) for result in results]):
@@ -164,6 +166,13 @@ def compare(
         evaluations,
         tuple(_measure(dataclasses.replace(each, left_out={}), known, chosen) for each in common),
     )
+
+
+def _check_zwarn(results: Sequence[Result], need_zwarn: bool) -> None:
+    """Raise if ZWARN is asked for, and no catalogue is one of redrock."""
+    if need_zwarn and not any(result.kind == "redrock" for result in results):
+        kinds = ", ".join(dict.fromkeys(result.kind for result in results))
+        raise InputError(f"need_zwarn is for catalogues of redrock, and these are of {kinds}")
 
 
 def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ def read_spectra(
         if fibers is not None:
             rows = _fiber_rows(files[0], reader, fibers)
         index = _row_index(files[0], rows, reader.count(files[0]))
-        return _read(reader, files, Request(index, as_spall(spall), use_mask))
+        known = as_spall(spall)
+        warn_unused(known, {reader.name})
+        return _read(reader, files, Request(index, known, use_mask))
 
 
 def read_blocks(
@@ -116,6 +119,20 @@ def read_blocks(
         for first in range(0, nspec, nrows):
             rows = np.arange(first, min(first + nrows, nspec))
             yield _read(reader, files, Request(rows, spall))
+
+
+def read_whole(paths: Sequence[PathLike], *, spall: SpAll | None = None) -> Spectra:
+    """All spectra of a file, or of the frames of one set."""
+    (spectra,) = read_blocks(paths, nrows=sys.maxsize, spall=spall)
+    return spectra
+
+
+def warn_unused(spall: SpAll | None, layouts: Iterable[str]) -> None:
+    """Warn of the ids of an spAll file that no input takes."""
+    legal = [reader.name for reader in READERS if reader.spall]
+    others = sorted(set(layouts))
+    if spall and others and not set(legal).intersection(others):
+        warn(f"spall has no effect on {', '.join(others)}: it is for {', '.join(legal)}")
 
 
 def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:

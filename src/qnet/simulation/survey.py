@@ -296,6 +296,8 @@ def simulate(
     check_survey(survey)
     check_fraction("template_fraction", template_fraction)
     source = as_source(templates)
+    if source is None and template_fraction != TEMPLATE_FRACTION:
+        raise InputError(f"template_fraction {template_fraction!r} needs templates")
     return Simulation(
         n=count,
         seed=checked_seed,

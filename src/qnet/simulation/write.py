@@ -77,6 +77,8 @@ def write_simulation(
     check_arguments(write_simulation, locals())
     spectra_path, table_path = as_path(path, "path"), as_path(truth_path, "truth_path")
     check_outputs(simulation.survey, spectra_path, table_path, format=format, overwrite=overwrite)
+    if format != "prepared" and grid != QUASARNET_GRID:
+        raise InputError(f"grid is for the format prepared, not {format}, which has the survey's")
     cards = [Card(*card) for card in simulation.provenance()]
     truth: list[Columns] = []
     file: PreparedWriter | CoaddWriter | SpecFolder

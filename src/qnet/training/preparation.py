@@ -32,7 +32,7 @@ from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Spectra
 from qnet.io.prepared import PreparedWriter
-from qnet.io.reader import group_frames, read_spectra
+from qnet.io.reader import group_frames, read_whole, warn_unused
 from qnet.io.selection import Selection, is_qso_target
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 from qnet.io.tables import Card
@@ -209,6 +209,7 @@ def prepare(
                     failures.append(Failure(names, batch))
                 else:
                     writer.write(*batch)
+            warn_unused(work.spall, work.layouts)
             selection.warn_missing(np.array(sorted(work.asked), dtype=np.int64))
             _check_left(writer.nspec, work)
     except _NothingRead:
@@ -236,6 +237,7 @@ class _Work:
     removed: Counter[Reason] = dataclasses.field(default_factory=Counter)
     examples: list[int] = dataclasses.field(default_factory=list)  # ids, for a message
     asked: set[int] = dataclasses.field(default_factory=set)  # the ids asked for that were read
+    layouts: set[str] = dataclasses.field(default_factory=set)
     #: File and row of each observation, by a hash of its ids.
     positions: dict[bytes, tuple[str, int]] = dataclasses.field(default_factory=dict)
 
@@ -247,7 +249,8 @@ class _Work:
 
     def run(self, group: tuple[Path, ...]) -> _Batch:
         """Read an input, choose its spectra, rebin them; nothing is counted if anything fails."""
-        spectra = read_spectra(group, spall=self.spall)
+        spectra = read_whole(group, spall=self.spall)
+        self.layouts.add(spectra.layout)
         if self.selection.coadd == "target":
             spectra = spectra.coadd()
         removed: Counter[Reason] = Counter()

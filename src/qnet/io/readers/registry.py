@@ -64,6 +64,8 @@ class Reader:
         `spectrograph` and `exposure` in one folder.
     fibers : callable, optional
         FIBERIDs of the rows of an open file, where spectra can be selected by them.
+    spall : bool
+        Whether ids are taken from an spAll file, where one is given.
     fault : callable, optional
         Why an open file that no reader recognises is not of the layout though it looks like it, in
         words that go on from the file's name ("lacks ..."); '' for a file of another kind.
@@ -93,6 +95,7 @@ class Reader:
     qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
     frames: re.Pattern[str] | None = None
     fibers: Callable[[FitsFile], Int32Array] | None = None
+    spall: bool = False
     fault: Callable[[FitsFile], str] | None = None
 
     def __post_init__(self) -> None:

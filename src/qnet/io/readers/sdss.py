@@ -41,6 +41,7 @@ PLATE_DECLARED: Mapping[str, Any] = {
     "targetid": "THING_ID of the spAll file, else -1",
     "ids": ("THING_ID", "PLATE", "MJD", "FIBERID", *_PLUGMAP_IDS.values(), "target bits"),
     "qso_targets": QSO_TARGETS,
+    "spall": True,
 }
 
 

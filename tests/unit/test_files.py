@@ -24,6 +24,7 @@ from astropy.table import Table
 
 import qnet
 from qnet.cli import main
+from qnet.cli.common import complain, show_warning
 from qnet.core.errors import (
     FileError,
     InputError,
@@ -382,3 +383,12 @@ def test_names_that_cannot_be_written(tmp_path, monkeypatch, name, message):
     os.mkfifo("fifo")
     with pytest.raises(FileError, match=message):
         check_output(name, overwrite=True)
+
+
+def test_what_the_command_prints_is_one_line(capsys):
+    for say in (complain, show_warning):
+        say("a\nb\x1b[2J " + "x" * 5000)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "a b" in line
+        assert line.isprintable()
+        assert len(line) < 1600

@@ -224,14 +224,14 @@ def _calibration(**values):
         (_refine(grid={"spacing": "linear", "start": 3600, "step": 1, "npix": 9}), "a log grid"),
         (_refine(other=1), "not a second stage's architecture"),
         (_calibration(mix={"QSO": 2.0}), "must give QSO a fraction"),
-        (_calibration(outlier_threshold=None), r"does not have: \['outlier_mean', 'outlier_scale'"),
+        (_calibration(outlier_threshold=None), "does not have: outlier_mean, outlier_scale"),
         (_calibration(joints=[[1]]), "joints must be made of two numbers"),
         (_calibration(zerr_lines={"Lya": None}), "not a calibration"),
         (
             lambda header, ours: ours["calibration"]["zerr_lines"].update(
                 Lya=ours["calibration"]["zerr"]
             ),
-            r"errors of lines it has not: \['Lya'\]",
+            "errors of lines it has not: Lya",
         ),
         (
             lambda header, ours: ours["calibration"]["p_qso"]["names"].__setitem__(0, "colour"),
@@ -331,7 +331,7 @@ def _headless(header, ours):
     ("change", "message"),
     [
         (_unverified, r"array refine_out.kernel has shape \(6, 3\), but \(6, 2\)"),
-        (_headless, r"arrays that its architecture does not have: \['fc_redshift.bias'"),
+        (_headless, "arrays that its architecture does not have: fc_redshift"),
         (_refine(verify=1), "scores must be true or false, not 1"),
         (_refine(passes=10**12), "passes must be at most 20, not"),
         (_refine(pool=10**9), "the window of the second stage has 0 pixels"),

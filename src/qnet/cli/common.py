@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import LONGEST, FileError, InputError, shorten
 
 if TYPE_CHECKING:
     import argparse
@@ -108,7 +108,7 @@ def refuse_output(
 
 def complain(message: object) -> None:
     """Print an error, one line."""
-    print(f"qnet: error: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"qnet: error: {shorten(message, LONGEST)}", file=sys.stderr)
 
 
 def report_failures(
@@ -124,4 +124,4 @@ def report_failures(
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning, one line."""
-    print(f"qnet: warning: {message}", file=sys.stderr)
+    print(f"qnet: warning: {shorten(message, LONGEST)}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from qnet.core.arguments import check_fields
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, shown
 from qnet.core.grid import WavelengthGrid
 from qnet.lines import as_names, rest_wavelengths
 from qnet.model.layers import (
@@ -119,14 +119,15 @@ class Architecture(Stage):
             raise InputError("a network needs at least one emission line")
         for name in (*as_names("lines", self.lines), *as_names("lines_bal", self.lines_bal)):
             if not (name.isascii() and name.isprintable()):
-                raise InputError(f"names of lines must be plain text, not {name!r}")
+                raise InputError(f"names of lines must be plain text, not {shown(name)}")
         object.__setattr__(self, "rest", dict(self.rest))
         rest_wavelengths((*self.lines, *self.lines_bal), self.rest)
         if not all(math.isfinite(value) and value > 0 for value in self.rest.values()):
             raise InputError(f"rest wavelengths must be positive [Angstrom], not {self.rest}")
         if self.offset_activation not in ("sigmoid", "linear"):
             raise InputError(
-                f"offset activation must be 'sigmoid' or 'linear', not {self.offset_activation!r}"
+                f"offset activation must be 'sigmoid' or 'linear', not "
+                f"{shown(self.offset_activation)}"
             )
         if not (math.isfinite(self.offset_scale) and math.isfinite(self.offset_shift)):
             raise InputError("offset scale and shift must be finite")
@@ -271,18 +272,18 @@ class RefineArchitecture(Stage):
         for name in ("units", "passes"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
-                raise InputError(f"{name} must be a positive integer, not {value!r}")
+                raise InputError(f"{name} must be a positive integer, not {shown(value)}")
         for name in ("scores", "bal"):
             if type(getattr(self, name)) is not bool:
-                raise InputError(f"{name} must be true or false, not {getattr(self, name)!r}")
+                raise InputError(f"{name} must be true or false, not {shown(getattr(self, name))}")
         if self.bal and not self.scores:
             raise InputError("a second stage that looks for broad absorption must score candidates")
         for name in ("dv_scale", "max_dv"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise InputError(f"{name} must be positive, not {value!r}")
+                raise InputError(f"{name} must be positive, not {shown(value)}")
         if not 0 <= self.min_fraction <= 1:
-            raise InputError(f"min_fraction must be in 0 .. 1, not {self.min_fraction!r}")
+            raise InputError(f"min_fraction must be in 0 .. 1, not {shown(self.min_fraction)}")
         if not self.convs:
             raise InputError("the second stage needs at least one convolution")
         check_epsilon(self.epsilon)

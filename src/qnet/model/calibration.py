@@ -54,7 +54,7 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     check_arguments(rescale, locals())
     for name, fraction in (("prior", prior), ("mix", mix)):
         if not 0 < fraction < 1:
-            raise InputError(f"{name} must be between 0 and 1, not {fraction!r}")
+            raise InputError(f"{name} must be between 0 and 1, not {shown(fraction)}")
     probability = as_numbers("p", p).astype(np.float64)
     ratio = prior / (1 - prior) * (1 - mix) / mix
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -89,7 +89,7 @@ class Logistic:
         if nfeatures > MAX_FEATURES:
             raise InputError(f"there are {nfeatures} features, above {MAX_FEATURES}")
         if not nfeatures or not all(isinstance(name, str) for name in self.names):
-            raise InputError(f"names must be those of one feature or more, not {self.names!r}")
+            raise InputError(f"names must be those of one feature or more, not {shown(self.names)}")
         for name in ("centre", "scale", "low", "high"):
             if len(getattr(self, name)) != nfeatures:
                 raise InputError(
@@ -127,7 +127,7 @@ class Logistic:
 def list_monomials(nfeatures: int, degree: int) -> list[tuple[int, ...]]:
     """Features of each monomial: (), (0,), (1,), ..., (0, 0), (0, 1), ..."""
     if type(degree) is not int or degree not in (1, 2):
-        raise InputError(f"degree must be 1 or 2, not {degree!r}")
+        raise InputError(f"degree must be 1 or 2, not {shown(degree)}")
     return [
         factors
         for size in range(degree + 1)
@@ -289,15 +289,18 @@ class Calibration:
         for name in limits:
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+                raise InputError(f"{name} must be in 0 .. 1, not {shown(value)}")
         if type(self.candidates) is not int or not 1 <= self.candidates <= MAX_CANDIDATES:
             raise InputError(
-                f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not {self.candidates!r}"
+                f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not "
+                f"{shown(self.candidates)}"
             )
         (exponent,) = as_floats((self.fraction_exponent,), "fraction_exponent")
         object.__setattr__(self, "fraction_exponent", exponent)
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
-            raise InputError(f"outlier_threshold must be positive, not {self.outlier_threshold!r}")
+            raise InputError(
+                f"outlier_threshold must be positive, not {shown(self.outlier_threshold)}"
+            )
         for name in ("joints", "skylines"):
             pairs = getattr(self, name)
             if not isinstance(pairs, (list, tuple)):
@@ -349,7 +352,7 @@ def _range(values: Any, name: str) -> tuple[float, float]:
     """Two finite numbers that increase."""
     pair = as_floats(values, name)
     if len(pair) != 2 or not pair[0] < pair[1]:
-        raise InputError(f"{name} must be made of two numbers that increase, not {values!r}")
+        raise InputError(f"{name} must be made of two numbers that increase, not {shown(values)}")
     return pair[0], pair[1]
 
 

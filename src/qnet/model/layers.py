@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, shown
 
 #: A network has no more parameters than this: a bound on what a file may ask for.
 MAX_PARAMETERS = 200_000_000
@@ -66,7 +66,7 @@ class ConvLayer:
         if not all(type(size) is int for size in sizes) or min(sizes) < 1:
             raise InputError(f"a convolution needs positive filters, width and stride, not {self}")
         if self.padding not in ("valid", "same"):
-            raise InputError(f"padding must be 'valid' or 'same', not {self.padding!r}")
+            raise InputError(f"padding must be 'valid' or 'same', not {shown(self.padding)}")
         check_epsilon(self.epsilon)
 
     def output_length(self, npix: int) -> int:
@@ -266,4 +266,4 @@ def by_layer(name: str, value: int | Sequence[int], nlayers: int) -> tuple[int, 
 def check_epsilon(epsilon: float) -> None:
     """Raise unless the number added to a variance is finite and positive."""
     if not (math.isfinite(epsilon) and epsilon > 0):
-        raise InputError(f"a batch normalisation's epsilon must be positive, not {epsilon!r}")
+        raise InputError(f"a batch normalisation's epsilon must be positive, not {shown(epsilon)}")

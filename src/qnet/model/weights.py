@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
-from qnet.core.errors import FileError, InputError, WeightsError, reason
+from qnet.core.errors import FileError, InputError, WeightsError, first_few, reason, shown
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
 from qnet.core.kinds import WEIGHTS
 from qnet.model.architecture import Architecture, RefineArchitecture, Stage
@@ -138,7 +138,9 @@ class WeightsFile:
                 check_features(law.names, without=later - known)
         unknown = sorted(set(calibration.zerr_lines) - set(self.architecture.lines))
         if unknown:
-            raise InputError(f"the calibration has errors of lines it has not: {unknown}")
+            raise InputError(
+                f"the calibration has errors of lines it has not: {first_few(unknown)}"
+            )
 
 
 def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = False) -> Path:
@@ -265,7 +267,7 @@ def _parse_header(text: str | None, file: Path) -> dict[str, Any]:
     version = header.get("format_version")
     if type(version) is not int or version not in FORMAT_VERSIONS:
         raise WeightsError(
-            f"{file}: its format version is {version!r}, but this version of qnet reads "
+            f"{file}: its format version is {shown(version)}, but this version of qnet reads "
             f"{FORMAT_VERSIONS[0]} to {FORMAT_VERSIONS[-1]}"
         )
     return header
@@ -275,7 +277,7 @@ def _read_arrays(stream: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
     """The arrays of these shapes, each checked before it is read: nothing else is allocated."""
     names = set(stream.keys())
     if unnamed := sorted(names - set(shapes)):
-        raise InputError(f"holds arrays that its architecture does not have: {unnamed}")
+        raise InputError(f"holds arrays that its architecture does not have: {first_few(unnamed)}")
     for name, shape in shapes.items():
         if name not in names:
             raise InputError(f"the weights lack the array {name}")
@@ -290,7 +292,8 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
     stages, calibration = header["stages"], header.get("calibration")
     if not isinstance(stages, dict) or not {"lines"} <= set(stages) <= set(STAGES):
         raise InputError(
-            f"has the stages {sorted(stages)}, but 'lines', and perhaps 'refine', were expected"
+            f"has the stages {shown(sorted(stages))}, but 'lines', and perhaps 'refine', were "
+            "expected"
         )
     notices, provenance = header.get("notices", []), header.get("provenance", {})
     if not isinstance(notices, list) or not isinstance(provenance, dict):
@@ -299,7 +302,7 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
     texts |= {key: header.get(key, "") for key in ("version", "licence")}
     for text in (*texts.values(), *notices):
         if not isinstance(text, str) or not all(map(_is_plain, text)):
-            raise InputError(f"its header holds {text!r} where plain text was expected")
+            raise InputError(f"its header holds {shown(text)} where plain text was expected")
     networks: dict[str, Any] = {
         STAGES[name][0]: STAGES[name][1].from_dict(values) for name, values in stages.items()
     }

@@ -235,6 +235,24 @@ def spplate(flux, ivar, *, fibers, and_mask=None, start=3.5563, step=4e-4, objty
     ]
 
 
+def spfield(flux, ivar, *, catalogids, objtype=None, **columns):
+    """An spField file of SDSS-V: as spPlate, with a row per target and its ids."""
+    hdus = spplate(flux, ivar, fibers=np.arange(len(flux)), PLATEID=None, FIELDID=15143, MJD=59205)
+    names = np.asarray(catalogids)
+    targets = {
+        "TARGET_INDEX": np.arange(1, len(flux) + 1),
+        "FIBERID_LIST": np.array([f"{n} 50{n}" for n in range(len(flux))]),
+        "CATALOGID": names,
+        "ICATALOGID": np.array([int(name) if str(name).isdigit() else -999 for name in names]),
+        "SDSS_ID": np.arange(len(flux)) + 114986844,
+        "RACAT": 20.0 + np.arange(len(flux)),
+        "DECCAT": np.zeros(len(flux)),
+        "OBJTYPE": np.array(["science"] * len(flux) if objtype is None else objtype),
+    }
+    hdus[5] = table(targets | columns)
+    return hdus
+
+
 def spcframe(loglam, flux, ivar, *, fibers, camera="b1", mask=None, objtype=None, **cards):
     """An spCFrame file: a camera of one exposure, with wavelengths of each fibre's own."""
     header = {"PLATEID": 7102, "MJD": 56666, "EXPOSURE": 171234, "CAMERAS": f"{camera:<8}"}

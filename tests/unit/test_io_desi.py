@@ -218,22 +218,6 @@ def test_targetid_of_any_integer_type_is_int64(tmp_path, cameras, ids):
     assert spectra.ids["TARGETID"].dtype == np.int64
 
 
-@pytest.mark.parametrize(
-    "ids",
-    [
-        np.array(["a", "b", "c"]),
-        np.array([1.5, 2.0, 3.0]),
-        np.array([1.0, np.nan, 3.0]),
-        np.arange(6).reshape(3, 2),
-    ],
-    ids=["text", "fractions", "nan", "two each"],
-)
-def test_targetid_that_is_no_integer_is_an_error(tmp_path, cameras, ids):
-    path = write(tmp_path / "broken.fits", desi_coadd(cameras, fibermap(IDS) | {"TARGETID": ids}))
-    with pytest.raises(FileError, match=r"broken\.fits: .*TARGETID"):
-        read_spectra(path)
-
-
 def _without(name):
     return lambda hdus: [hdu for hdu in hdus if hdu.name != name]
 
@@ -277,14 +261,10 @@ def test_bad_hdu_is_an_error_that_names_it(tmp_path, cameras, masks, change, mes
         read_spectra(path, rows=rows)
 
 
-def test_fibermap_of_other_length_or_without_targetid_is_an_error(tmp_path, cameras):
+def test_fibermap_of_other_length_is_an_error(tmp_path, cameras):
     short = write(tmp_path / "short.fits", desi_coadd(cameras, fibermap([1, 2])))
     with pytest.raises(FileError, match=r"short\.fits: HDU FIBERMAP has 2 rows, but there are 3"):
         read_spectra(short)
-    fmap = {name: column for name, column in FMAP.items() if name != "TARGETID"}
-    bare = write(tmp_path / "bare.fits", desi_coadd(cameras, fmap))
-    with pytest.raises(FileError, match=r"bare\.fits: HDU FIBERMAP lacks the column\(s\) TARGETID"):
-        read_spectra(bare)
 
 
 @pytest.mark.parametrize("rows", [[3], [-1], [0, 99]])

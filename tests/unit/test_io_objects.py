@@ -177,16 +177,6 @@ def test_arrays_that_do_not_fit_are_refused(arrays, message):
 
 
 @pytest.mark.parametrize(
-    "targetid", [[1], [1.0, 2.0], ["a", "b"], [[1, 2]], [1, 2**64 - 1], 5], ids=str
-)
-def test_targetids_that_are_no_integers_are_refused(targetid):
-    with pytest.raises(
-        InputError, match=r"targetid must (be 2 integers|hold numbers, not type <U1)"
-    ):
-        from_arrays(WAVE, FLUX2, IVAR2, targetid=targetid)
-
-
-@pytest.mark.parametrize(
     ("factor", "hint"),
     [
         (0.1, "look like wavelengths in nm: convert them to Angstrom"),

@@ -132,10 +132,8 @@ def test_rows_and_fibers_that_are_not_there(tmp_path, four, asked, error, messag
 @pytest.mark.parametrize(
     ("cards", "message"),
     [
-        ({"PLATEID": "none"}, "PLATEID"),
         ({"PLATEID": 2**31}, "PLATEID"),
         ({"MJD": -(2**62)}, "MJD"),
-        ({"PLATEID": None}, "PLATEID"),
         ({"COEFF0": "none"}, "COEFF0"),
         ({"COEFF1": None}, "COEFF1"),
         ({"COEFF1": -4e-4}, "wave must increase"),
@@ -266,9 +264,7 @@ def test_spplate_without_fibers_is_an_empty_batch(tmp_path, four):
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("THING_ID", np.array(["a", "b"]), "column THING_ID holds 'a'"),
-        ("THING_ID", np.array([1.5, 2.0]), "column THING_ID holds 1.5"),
-        ("PLATE", np.ones((2, 3), np.int32), "column PLATE holds"),
+        ("THING_ID", np.array([2.0**53, 2.0]), "column THING_ID holds 90071992547"),
         ("FIBERID", np.array([1, 1], np.int32), r"\(7102, 56666, 1\) are there twice"),
     ],
 )

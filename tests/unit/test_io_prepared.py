@@ -93,9 +93,7 @@ def test_grid_in_the_header(tmp_path, grid):
         ({"grid": ("log", "x", 1e-3)}, "header of HDU 0: not a wavelength grid"),
         ({"grid": ("log", None, 1e-3)}, "header of HDU 0: "),
         ({"rows": 2}, "HDU 1 has 2 rows, but HDU 0 has 3"),
-        ({"ids": np.array(["a", "b", "c"])}, "TARGETID"),
-        ({"ids": np.array([1.0, np.nan, 3.0])}, "TARGETID"),
-        ({"ids": np.arange(6).reshape(3, 2)}, "TARGETID"),
+        ({"ids": np.array([1.0, 2.0, 2.0**60])}, "TARGETID"),
     ],
     ids=str,
 )

@@ -25,6 +25,7 @@ from makers import (
     primary,
     sdss5_spec,
     spcframe,
+    spfield,
     spplate,
     write,
 )
@@ -43,6 +44,7 @@ LAYOUTS = {
     "SDSS spec file": boss_spec(BOSS_LOGLAM, FLUX[0], IVAR[0]),
     "SDSS spec file (SDSS-V)": sdss5_spec(BOSS_LOGLAM, FLUX[0], IVAR[0]),
     "SDSS spPlate file": spplate(FLUX, IVAR, fibers=[1, 2, 3]),
+    "SDSS-V spField file": spfield(FLUX, IVAR, catalogids=["27021597911984196", "u1+2", "7"]),
     "SDSS spCFrame files": spcframe(np.tile(BOSS_LOGLAM, (3, 1)), FLUX, IVAR, fibers=[1, 2, 3]),
     "DESI coadd or spectra file": desi_coadd(CAMERAS, fibermap([1, 2, 3])),
     "DESI cframe files": desi_cframe("b0", *CAMERAS["B"], fibermap([1, 2, 3])),

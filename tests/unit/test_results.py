@@ -8,7 +8,7 @@ import pytest
 import qnet
 from catalogues import make_result, mock_survey, write_quasarnet, write_redrock, write_squeze
 from makers import desi_coadd, desi_set, fibermap, primary, table, write
-from qnet.core.errors import FileError, InputError, MissingFileError
+from qnet.core.errors import FileError, InputError, MissingFileError, QnetWarning
 from qnet.evaluation.catalogues import read_result, result_of_table
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 
@@ -188,8 +188,8 @@ def test_files_that_are_no_catalogue(tmp_path, catalogue):
     with pytest.raises(FileError, match=r"IS_QSO holds .* true or false was expected"):
         read_result(csv)
     csv.write_text("TARGETID,ZBEST,IS_QSO\nx,2.0,True\n")
-    with pytest.raises(FileError, match="TARGETID holds 'x'"):
-        read_result(csv)
+    with pytest.warns(QnetWarning, match="TARGETID hold values that are no integers"):
+        assert read_result(csv).targetid.tolist() == [-1]
     catalogue["C_LINES"] = ["a"] * 5
     with pytest.raises(FileError, match=r"C_LINES holds .* a number per line"):
         result_of_table(catalogue)

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
 from qnet.classification.redshifts import refine_redshifts
-from qnet.core.arrays import BoolArray, Columns, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
 from qnet.core.columns import MODEL_COLUMNS
+from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
@@ -33,6 +34,7 @@ def compute_columns(
         column.name: np.full((nspec, *sizes[column.shape]), column.empty, dtype=column.dtype)
         for column in MODEL_COLUMNS
     }
+    columns["LINE_OBSERVED"] = columns["LINE_OBSERVED"].astype(_bits_of_lines(model).dtype)
     columns["QN_FLAG"][:] = spectra.flag
     unasked = np.ones(nspec, dtype=bool)
     unasked[rows] = False
@@ -142,12 +144,22 @@ def _result_flags(
     return flag
 
 
-def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> Flags:
+def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> AnyArray:
     """A bit per emission line: its position at ZBEST has data."""
     rest = rest_wavelengths(model.lines, model.rest)
+    bits = _bits_of_lines(model)
     seen = _has_data(model, data, rest * (1 + zbest[:, None]))
-    weights: Flags = np.left_shift(1, np.arange(len(rest), dtype=np.int32))
-    return np.asarray((seen * weights).sum(axis=1), dtype=np.int32)
+    return np.asarray((seen * bits).sum(axis=1), dtype=bits.dtype)
+
+
+def _bits_of_lines(model: Model) -> AnyArray:
+    """The bit of each emission line: int32, or int64 where there are more lines than it holds."""
+    nlines = len(model.lines)
+    if nlines > 63:
+        raise InputError(
+            f"model {model.name} has {nlines} emission lines, but LINE_OBSERVED has bits for 63"
+        )
+    return np.left_shift(1, np.arange(nlines, dtype=np.int32 if nlines < 32 else np.int64))
 
 
 def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:

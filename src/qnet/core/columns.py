@@ -107,7 +107,7 @@ MODEL_COLUMNS = (
     Column("C_LINES_BAL", "f4", "confidence of each BAL line", NAN, ".3f", "", "lines_bal"),
     Column("Z_LINES_BAL", "f4", "redshift of each BAL line", NAN, ".4f", "", "lines_bal"),
     Column("LINE_OBSERVED", "i4", "bit n: line n has data at ZBEST", 0).explain(
-        "the grid pixel at the position of line n at `ZBEST` has weight"
+        "the grid pixel at the position of line n at `ZBEST` has weight; i8 for more than 31 lines"
     ),
     Column("SNR", "f4", "median S/N per pixel of the grid", NAN, ".2f").explain(
         "median of flux x sqrt(ivar) over the grid pixels with weight", "not asked for, `NODATA`"
@@ -132,6 +132,7 @@ DESI_TARGETS = tuple(
 
 #: What the surveys give, where their files have it.
 _SURVEY_COLUMNS = (
+    Column("TARGET_NAME", "str", "identifier that is no integer, as text", "", survey="all"),
     Column("TARGET_RA", "f8", "right ascension of the target", NAN, ".6f", "deg", survey="all"),
     Column("TARGET_DEC", "f8", "declination of the target", NAN, ".6f", "deg", survey="all"),
     Column("PLATE", "int", "plate", -1, survey=_SDSS),
@@ -142,6 +143,7 @@ _SURVEY_COLUMNS = (
     *(Column(name, "int", "bits of target selection", 0, survey=_SDSS) for name in SDSS_TARGETS),
     Column("FIELD", "int", "field", -1, survey="SDSS-V"),
     Column("CATALOGID", "int", "identifier in the input catalogue", -1, survey="SDSS-V"),
+    Column("FIBERID_LIST", "str", "fibres of the exposures", "", survey="SDSS-V"),
     Column("SDSS_ID", "int", "identifier of the object", -1, survey="SDSS-V"),
     Column("TARGET_INDEX", "int", "index of the target in its file", -1, survey="SDSS-V"),
     Column("OBS", "str", "observatory", "", survey="SDSS-V"),
@@ -150,6 +152,7 @@ _SURVEY_COLUMNS = (
     Column("SURVEY", "str", "survey: main, sv1, ...", "", survey="DESI"),
     Column("PROGRAM", "str", "program: dark, bright, ...", "", survey="DESI"),
     Column("HPXPIXEL", "int", "HEALPix pixel", -1, survey="DESI"),
+    Column("UNIQPIX", "int", "HEALPix pixel + 4 nside^2", -1, survey="DESI"),
     Column("TILEID", "int", "tile", -1, survey="DESI"),
     Column("LASTNIGHT", "int", "last night of the coadd, YYYYMMDD", -1, survey="DESI"),
     Column("EXPID", "int", "exposure", -1, survey="DESI"),
@@ -164,7 +167,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("TARGETID", "i8", "identifier of the target", -1, survey="all").explain(
         "DESI: TARGETID. SDSS to eBOSS: THING_ID. SDSS-V: CATALOGID. Arrays and files without ids:"
         " the row number",
-        "an SDSS file that holds no id",
+        "an SDSS file that holds no id; an id that is no integer (its text is in `TARGET_NAME`)",
     ),
     *MODEL_COLUMNS,
     *(column.explain("", "the input has none") for column in _SURVEY_COLUMNS),

@@ -175,6 +175,8 @@ class Spectra:
                 f"{self.where()}TARGETID must be an integer per spectrum, not of type "
                 f"{ids['TARGETID'].dtype} and shape {ids['TARGETID'].shape}"
             )
+        if (ids["TARGETID"] > np.iinfo(np.int64).max).any():
+            raise InputError(f"{self.where()}TARGETID holds {ids['TARGETID'].max()}, beyond int64")
         ids["TARGETID"] = ids["TARGETID"].astype(np.int64)
         object.__setattr__(self, "ids", ids)
         defaults = {"flag": np.zeros(nspec, np.int32), "row": np.arange(nspec, dtype=np.int32)}

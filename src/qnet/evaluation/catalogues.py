@@ -23,7 +23,14 @@ from qnet.core.errors import (
 from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
-from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
+from qnet.io.columns import (
+    bool_column,
+    filled,
+    float_column,
+    id_numbers,
+    integer_column,
+    text_column,
+)
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import check_table, find_format
 from qnet.lines import QUASARNET_LINES, absorber_IGM, as_names
@@ -237,7 +244,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
     result = Result(
         name=name,
         kind="qnet",
-        targetid=integer_column(columns["TARGETID"], "TARGETID", path),
+        targetid=id_numbers(columns["TARGETID"], "TARGETID", path),
         zbest=float_column(columns["ZBEST"], "ZBEST", path),
         is_qso=bool_column(columns["IS_QSO"], "IS_QSO", path),
         criterion=f"IS_QSO ({meta.get('STRATEGY', 'the criterion is not stated')})",
@@ -303,7 +310,7 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     wanted = ["SPECID", "Z_TRY", "PROB"]
     has_duplicated = "DUPLICATED" in fits.columns("CANDIDATES")
     columns = fits.table("CANDIDATES", wanted + (["DUPLICATED"] if has_duplicated else []))
-    ids = integer_column(columns["SPECID"], "SPECID", fits.path)
+    ids = id_numbers(columns["SPECID"], "SPECID", fits.path)
     z, score = (float_column(columns[key], key, fits.path) for key in ("Z_TRY", "PROB"))
     is_qso, criterion = score > PROB_THRESHOLD, f"PROB > {PROB_THRESHOLD:g}"
     result = _foreign("squeze", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
@@ -322,7 +329,7 @@ def _read_quasarnet(fits: FitsFile, name: str) -> Result:
     names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
     names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
     columns = fits.table(1, [id_name, *names])
-    columns["TARGETID"] = integer_column(columns.pop(id_name), id_name, fits.path)
+    columns["TARGETID"] = id_numbers(columns.pop(id_name), id_name, fits.path)
     criterion = "IS_QSO (the file does not state the threshold)"
     return _foreign("quasarnet", criterion, name, fits.path, **columns)
 

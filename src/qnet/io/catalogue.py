@@ -19,7 +19,9 @@ from qnet.io.columns import (
     bool_column,
     filled,
     float_column,
+    id_columns,
     integer_column,
+    is_integer_id,
     missing_value,
     text_column,
     unit_text,
@@ -188,13 +190,18 @@ def read_catalogue(path: PathLike) -> Table:
     kind = check_format(path, "a catalogue")
     if kind == "fits":
         return _read_fits(path)
-    table = read_astropy(path, kind, "a catalogue")
+    table, file = read_astropy(path, kind, "a catalogue"), Path(path)
     if kind == "csv":
         for name in table.colnames:
-            if name.upper() in BY_NAME:
-                table[name] = _typed(filled(table[name], name), BY_NAME[name.upper()], Path(path))
+            if column := BY_NAME.get(name.upper()):
+                values = filled(table[name], name)
+                table[name] = values if is_integer_id(column.name) else _typed(values, column, file)
+    names = {name.upper(): name for name in table.colnames}
+    given = {key: filled(table[name], key) for key, name in names.items() if is_integer_id(key)}
+    for key, values in _whole_ids(given, file).items():
+        table[names.get(key, key)] = values
     if kind != "parquet":
-        _join_lines(table, Path(path))
+        _join_lines(table, file)
     for name in set(table.colnames) & set(BY_NAME):
         known, column = BY_NAME[name], table[name]
         column.format, column.description = known.format or None, known.description
@@ -211,6 +218,7 @@ def _read_fits(path: PathLike) -> Table:
                 f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds {fits.describe()}"
             )
         data, header = fits.table(hdu, fits.columns(hdu)), fits.header(hdu)
+    data |= _whole_ids(data, Path(path))
     columns, info = {}, {}
     for number, (name, values) in enumerate(data.items(), start=1):
         if values.dtype.kind in "SU":
@@ -310,12 +318,21 @@ def _parts(table: Table, prefix: str) -> dict[str, str]:
     return {known.get(match[1].upper(), match[1]): name for name, match in matches.items() if match}
 
 
+def _whole_ids(columns: Mapping[str, AnyArray], path: Path) -> dict[str, AnyArray]:
+    """Those ids of a table that came as something else than integers, as integers."""
+    odd = {n: x for n, x in columns.items() if is_integer_id(n) and x.dtype.kind not in "iu"}
+    return id_columns(odd, path)
+
+
 def _typed(values: AnyArray, column: Column, path: Path) -> AnyArray:
     """A column of a .csv file with the type that it has in the catalogue."""
     dtype = np.dtype(column.dtype)
     convert = {"b": bool_column, "U": text_column, "f": float_column, "i": integer_column}
     values = convert[dtype.kind](values, column.name, path)
-    return values if dtype.kind == "U" else values.astype(dtype)
+    if dtype.kind != "i":
+        return values if dtype.kind == "U" else values.astype(dtype)
+    narrow = values.astype(dtype)
+    return narrow if np.array_equal(narrow, values) else values
 
 
 def _is_structural(key: str) -> bool:

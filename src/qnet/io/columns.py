@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +12,68 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, unmasked
 from qnet.core.columns import known_column
-from qnet.core.errors import FileError, foreign_faults, shown
+from qnet.core.errors import FileError, InputError, QnetError, foreign_faults, shown, warn
 
 #: Where an object has no id.
 NO_ID = -1
 
 
-def id_column(values: AnyArray, name: str, path: Path) -> AnyArray:
-    """An id column (nrows,) or (nrows, 1), checked to hold what its name in a catalogue means."""
-    dtype = known_column(name).dtype
-    if dtype == "str":
-        return text_column(values, name, path)
-    if dtype == "f8":
-        return float_column(values, name, path)
-    checked = integer_column(values, name, path)
-    keep = values.dtype.kind == "i" and name != "TARGETID"
-    return checked.astype(values.dtype) if keep else checked
+#: Text of an integer, and of any other number.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def is_integer_id(name: str) -> bool:
+    """Whether a column of this name in a catalogue holds integers that a survey gives."""
+    return name == "TARGETID" or known_column(name).dtype == "int"
+
+
+def id_columns(
+    values: Mapping[str, AnyArray], path: Path | None, *, target: str = "TARGETID"
+) -> dict[str, AnyArray]:
+    """Id columns as their names in a catalogue mean, and TARGETID, which is the column `target`.
+
+    Where one holds no integer it is `missing_value`, with one warning; the text of such a target
+    goes into TARGET_NAME. `path` is the file, None for objects in memory.
+    """
+    ids: dict[str, AnyArray] = {}
+    odd = []
+    for name, column in values.items():
+        dtype = known_column(name).dtype
+        if dtype == "str":
+            found = text_column(column, name, path)
+        elif dtype == "f8":
+            found = float_column(column, name, path)
+        else:
+            whole, wrong = _integers(column, name, path)
+            found = np.where(wrong, missing_value(name, whole.dtype), whole)
+            if wrong.any():
+                odd.append(name)
+            if name == target and (names := _texts(column, wrong)).any():
+                ids["TARGET_NAME"] = names
+            if column.dtype.kind == "i" and name != "TARGETID":
+                found = found.astype(column.dtype)
+        ids[name] = found
+    if odd:
+        kept = "; the text of such a target is in TARGET_NAME" if "TARGET_NAME" in ids else ""
+        where = "" if path is None else f"{path}: "
+        warn(
+            f"{where}{', '.join(odd)} hold values that are no integers: they are taken as missing"
+            f"{kept}"
+        )
+    return {"TARGETID": ids[target].astype(np.int64)} | ids if target in ids else ids
+
+
+def id_numbers(values: AnyArray, name: str, path: Path | None) -> IntArray:
+    """A column of ids as int64, -1 where there is no integer, with a warning."""
+    return id_columns({name: values}, path, target=name)["TARGETID"]
+
+
+def id_card(value: Any, name: str, path: Path) -> int:
+    """An id of a header card, which fits into int32; -1 where there is none."""
+    if value is None:
+        return NO_ID
+    return int(int32_column(id_numbers(np.array([value]), name, path), name, path)[0])
 
 
 def row_numbers(nspec: int, rows: IntArray | None) -> Int32Array:
@@ -57,35 +105,105 @@ def without_missing(values: AnyArray, missing: BoolArray, name: str) -> AnyArray
     return np.where(missing, missing_value(name, values.dtype), values)
 
 
-def integer_column(values: AnyArray, name: str, path: Path) -> IntArray:
+def integer_column(values: AnyArray, name: str, path: Path | None) -> IntArray:
     """A column (nrows,) or (nrows, 1) of integers, or of floats or text that are, as int64."""
+    whole, wrong = _integers(values, name, path)
+    if wrong.any():
+        raise _wrong(values, name, path, "an integer per row")
+    return whole
+
+
+def _integers(values: AnyArray, name: str, path: Path | None) -> tuple[IntArray, BoolArray]:
+    """A column as int64, and the rows (nrows,) that hold no integer, where it is 0."""
     column = _flat(values)
-    if column.ndim == 1 and column.dtype.kind in "SU":
-        with contextlib.suppress(ValueError, OverflowError):
-            return np.array([int(text) for text in column.astype(str)], dtype=np.int64)
-    elif column.ndim == 1 and column.dtype.kind in "iufb":
+    wrong: BoolArray = np.ones(len(column), dtype=bool)
+    if column.ndim != 1:
+        return np.zeros(len(column), dtype=np.int64), wrong
+    if column.dtype.kind in "SUO":
+        return _integers_of_text(column, name, path)
+    if column.dtype.kind in "ib":
+        wrong[:] = False
+    elif column.dtype.kind == "u":
+        wrong = column > np.iinfo(np.int64).max
+    elif column.dtype.kind == "f":
+        _check_digits(column, name, path)
         with np.errstate(invalid="ignore"):
-            whole = column.astype(np.int64)
-        overflow = column.dtype.kind == "u" and (whole < 0).any()
-        if np.array_equal(whole.astype(column.dtype), column) and not overflow:
-            return whole
-    raise _wrong(values, name, path, "an integer per row")
+            wrong = ~(np.isfinite(column) & (np.floor(column) == column))
+    else:
+        return np.zeros(len(column), dtype=np.int64), wrong
+    if not wrong.any():
+        return column.astype(np.int64), wrong
+    return np.where(wrong, column.dtype.type(0), column).astype(np.int64), wrong
 
 
-def integer_card(value: Any, name: str, path: Path) -> int:
-    """A header card as an integer that fits into int32; errors as `int32_column`."""
-    return int(int32_column(np.array([value]), name, path)[0])
+def _integers_of_text(column: AnyArray, name: str, path: Path | None) -> tuple[IntArray, BoolArray]:
+    """`_integers` of text, or of a mixture of objects."""
+    whole = np.zeros(len(column), dtype=np.int64)
+    wrong: BoolArray = np.ones(len(column), dtype=bool)
+    limit = np.iinfo(np.int64).max
+    for row, text in enumerate(map(_as_text, column.tolist())):
+        if _INTEGER.fullmatch(text):
+            number = int(text)
+        elif _NUMBER.fullmatch(text) and float(text).is_integer():
+            _check_digits(np.array([float(text)]), name, path)
+            number = int(float(text))
+        else:
+            continue
+        if -limit - 1 <= number <= limit:
+            whole[row], wrong[row] = number, False
+    return whole, wrong
 
 
-def int32_column(values: AnyArray, name: str, path: Path) -> Int32Array:
+def _check_digits(values: AnyArray, name: str, path: Path | None) -> None:
+    """Raise where floats are so large that they may have lost digits of an integer."""
+    bits = np.finfo(values.dtype).nmant + 1
+    with np.errstate(invalid="ignore"):
+        lost = np.isfinite(values) & (np.abs(values) >= 2.0**bits)
+    if lost.any():
+        raise _error(
+            path,
+            f"column {name} holds {values[lost][0]:.17g} as {values.dtype}, in which integers of "
+            f"2**{bits} and more lose digits: write them as integers",
+        )
+
+
+def _texts(values: AnyArray, rows: BoolArray) -> AnyArray:
+    """What some rows of a column hold, as text; '' in all others, and for NaN."""
+    texts = ["" for _ in rows]
+    for row in np.flatnonzero(rows).tolist():
+        texts[row] = _as_text(values[row])
+    return np.array(texts, dtype=str)
+
+
+def _as_text(value: Any) -> str:
+    """A value of a table, or several, as text without outer blanks; '' for None and NaN."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return " ".join(map(_as_text, value))
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return "" if value is None or text.strip().lower() == "nan" else text.strip()
+
+
+def pixel_column(
+    values: AnyArray, name: str, path: Path | None, *, integers: bool = False
+) -> AnyArray:
+    """A column (npix,) of numbers, or of integers, as it is."""
+    if values.ndim != 1 or values.dtype.kind not in ("iu" if integers else "iufb"):
+        what = "an integer" if integers else "a number"
+        raise _wrong(values, name, path, f"{what} per pixel")
+    return values
+
+
+def int32_column(values: AnyArray, name: str, path: Path | None) -> Int32Array:
     """A column as int32; as `integer_column`."""
     column = integer_column(values, name, path)
     if (beyond := column[column != column.astype(np.int32)]).size:
-        raise FileError(f"{path}: {name} holds {beyond[0]}, beyond the range of int32")
+        raise _error(path, f"{name} holds {beyond[0]}, beyond the range of int32")
     return column.astype(np.int32)
 
 
-def float_column(values: AnyArray, name: str, path: Path) -> FloatArray:
+def float_column(values: AnyArray, name: str, path: Path | None) -> FloatArray:
     """A column as float64; as `integer_column`."""
     column = _flat(values)
     if column.ndim == 1 and column.dtype.kind in "fiuSU":
@@ -94,7 +212,7 @@ def float_column(values: AnyArray, name: str, path: Path) -> FloatArray:
     raise _wrong(values, name, path, "a number per row")
 
 
-def bool_column(values: AnyArray, name: str, path: Path) -> BoolArray:
+def bool_column(values: AnyArray, name: str, path: Path | None) -> BoolArray:
     """A column as bool: logical, a number that is 0 or not, or the words true and false."""
     if values.dtype.kind in "SU":
         text = np.char.lower(text_column(values, name, path))
@@ -105,12 +223,13 @@ def bool_column(values: AnyArray, name: str, path: Path) -> BoolArray:
     raise _wrong(values, name, path, "true or false")
 
 
-def text_column(values: AnyArray, name: str, path: Path) -> AnyArray:
+def text_column(values: AnyArray, name: str, path: Path | None) -> AnyArray:
     """A column as text without trailing blanks; as `integer_column`."""
     column = _flat(values)
     if column.ndim != 1:
         raise _wrong(values, name, path, "one text per row")
-    return np.char.strip(column.astype(str))
+    decode = column.dtype.kind == "S"
+    return np.char.strip(np.char.decode(column, errors="replace") if decode else column.astype(str))
 
 
 def _flat(values: AnyArray) -> AnyArray:
@@ -118,12 +237,17 @@ def _flat(values: AnyArray) -> AnyArray:
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
 
 
-def _wrong(values: AnyArray, name: str, path: Path, expected: str) -> FileError:
+def _wrong(values: AnyArray, name: str, path: Path | None, expected: str) -> QnetError:
     """The error of a column that holds something else than expected."""
     first = shown(values[:1].tolist()[0]) if len(values) else "nothing"
-    return FileError(
-        f"{path}: column {name} holds {first} of type {values.dtype}, but {expected} was expected"
+    return _error(
+        path, f"column {name} holds {first} of type {values.dtype}, but {expected} was expected"
     )
+
+
+def _error(path: Path | None, message: str) -> QnetError:
+    """An error of a file, or of an object in memory."""
+    return InputError(message) if path is None else FileError(f"{path}: {message}")
 
 
 def unit_text(unit: Any) -> str:

@@ -14,7 +14,6 @@ from qnet.core.arrays import (
     AnyArray,
     BoolArray,
     FloatArray,
-    IntArray,
     as_floats,
     as_numbers,
     unmasked,
@@ -22,7 +21,7 @@ from qnet.core.arrays import (
 from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
-from qnet.io.columns import filled, unit_text
+from qnet.io.columns import filled, id_columns, is_integer_id, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
 from qnet.io.units import is_flux, is_loglam, vacuum_camera
 
@@ -64,8 +63,9 @@ def from_arrays(
     ivar : array_like or Quantity, the shape of `flux`
         Inverse variance of `flux`; plain numbers are in the unit of `flux`. NaN, masked values and
         values <= 0 have no weight.
-    targetid : array_like of int, shape (nspec,), optional
-        Ids. The row numbers when None.
+    targetid : array_like of int or str, shape (nspec,), optional
+        Ids; the row numbers when None. One that is no integer gives TARGETID -1, with a warning,
+        and its text is TARGET_NAME.
     air : bool
         The wavelengths are in air: convert them to vacuum.
     edges : bool, optional
@@ -80,7 +80,8 @@ def from_arrays(
     Raises
     ------
     InputError
-        Shapes disagree, wavelengths do not increase, or a unit cannot be converted.
+        Shapes disagree, wavelengths do not increase, a unit cannot be converted, or ids are floats
+        so large that they may have lost digits.
 
     Warns
     -----
@@ -122,8 +123,7 @@ def _spectra(
     """Spectra of one camera; ids are row numbers where there are none."""
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     camera = make_camera("arrays", angstrom(wave), flux, ivar, air, edges)
-    ids = {"TARGETID": _targetid(targetid, len(flux))}
-    return Spectra(cameras=(camera,), ids=ids, flux_unit=flux_unit)
+    return Spectra(cameras=(camera,), ids=target_ids(targetid, len(flux)), flux_unit=flux_unit)
 
 
 def make_camera(
@@ -223,8 +223,10 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     kind = "ivar" if found["ivar"] else "std"
     flux, ivar, unit = flux_and_ivar(columns[str(found["flux"])], columns[str(found[kind])], kind)
     ids = _table_ids(columns, found) if flux.ndim == 2 else {}
+    targetid = ids.pop("TARGETID", None)
+    ids |= id_columns({name: ids[name] for name in ids if is_integer_id(name)}, None)
     ivar = np.where(_masked(columns, found, ivar.shape), ivar.dtype.type(0), ivar)
-    spectra = _spectra(wave, flux, ivar, unit, ids.pop("TARGETID", None), air, edges)
+    spectra = _spectra(wave, flux, ivar, unit, targetid, air, edges)
     units = {
         name.upper(): unit_text(column.unit)
         for name, column in columns.items()
@@ -240,9 +242,11 @@ def _table_ids(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> d
     flat = {
         name: getattr(getattr(column, "dtype", None), "kind", "-")
         for name, column in columns.items()
-        if len(getattr(column, "shape", ())) == 1 and name not in found.values()
+        if (len(getattr(column, "shape", ())) == 1 or name.upper() == "TARGETID")
+        and name not in found.values()
     }
-    kept = [name for name, kind in flat.items() if kind in "iufbSU"]
+    # Whatever TARGETID holds is an id.
+    kept = [name for name in flat if flat[name] in "iufbSU" or name.upper() == "TARGETID"]
     ids = {name.upper(): filled(columns[name], name.upper()) for name in kept}
     taken = {*ids, *(name.upper() for name in found.values() if name)}
     if left := [name for name in flat if name.upper() not in taken]:
@@ -278,16 +282,14 @@ def _masked(
     return bad
 
 
-def _targetid(targetid: npt.ArrayLike | None, nspec: int) -> IntArray:
-    """Ids as int64; the row numbers where there are none."""
+def target_ids(targetid: Any, nspec: int) -> dict[str, AnyArray]:
+    """TARGETID and TARGET_NAME; the row numbers where there are no ids."""
     if targetid is None:
-        return np.arange(nspec, dtype=np.int64)
-    ids = np.atleast_1d(as_numbers("targetid", targetid))
-    if ids.dtype.kind not in "iu" or ids.shape != (nspec,) or (ids > np.iinfo(np.int64).max).any():
-        raise InputError(
-            f"targetid must be {nspec} integers, not of type {ids.dtype} and shape {ids.shape}"
-        )
-    return ids.astype(np.int64)
+        return {"TARGETID": np.arange(nspec, dtype=np.int64)}
+    ids = np.atleast_1d(filled(targetid, "TARGETID"))
+    if len(ids) != nspec:
+        raise InputError(f"targetid must be {nspec} ids, not of shape {ids.shape}")
+    return id_columns({"TARGETID": ids}, None)
 
 
 def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:

@@ -41,8 +41,7 @@ class Selection:
         asked: BoolArray = np.ones(len(spectra), dtype=bool)
         if self.targets == "qso":
             asked &= is_qso_target(spectra.ids)
-        if self.targetids is not None:
-            asked &= np.isin(spectra.ids["TARGETID"], list(self.targetids))
+        asked &= self.has_target(spectra.ids["TARGETID"])
         if self.nrows not in (None, len(spectra)):
             raise InputError(
                 f"rows is a mask of {self.nrows}, but there are {len(spectra)} spectra"
@@ -55,6 +54,15 @@ class Selection:
                 )
             asked &= np.isin(np.arange(len(spectra)), self.rows)
         return asked
+
+    def has_target(self, targetid: IntArray) -> BoolArray:
+        """Whether each of some TARGETIDs is asked for; all are where none is named."""
+        if self.targetids is None:
+            return np.ones(len(targetid), dtype=bool)
+        # Beside numbers beyond int64 all would become floats, which lose digits.
+        limits = np.iinfo(np.int64)
+        named = [number for number in self.targetids if limits.min <= number <= limits.max]
+        return np.isin(targetid, np.array(named, dtype=np.int64))
 
     def warn_missing(self, targetids: IntArray) -> None:
         """Warn of TARGETIDs that were asked for and are not among those of the inputs."""

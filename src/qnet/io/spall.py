@@ -9,7 +9,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
-from qnet.io.columns import integer_column
+from qnet.io.columns import NO_ID, id_numbers
 from qnet.io.fits.file import FitsFile
 
 #: THING_ID by (PLATE, MJD, FIBERID), as `read_spall` returns it.
@@ -37,7 +37,7 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
     Raises
     ------
     MissingFileError, FileError
-        The file or a column is missing, holds no integers, or gives a fibre two THING_IDs.
+        The file or a column is missing, or gives a fibre two THING_IDs.
 
     Examples
     --------
@@ -51,13 +51,15 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
     check_arguments(read_spall, locals())
     with FitsFile(path) as fits:
         data = {
-            name: integer_column(column, name, fits.path)
+            name: id_numbers(column, name, fits.path)
             for name, column in fits.table(1, ["PLATE", "MJD", "FIBERID", "THING_ID"]).items()
         }
         thing_id = data["THING_ID"]
         keys = zip(*(data[name].tolist() for name in ("PLATE", "MJD", "FIBERID")), strict=True)
         known: dict[tuple[int, int, int], int] = {}
         for key, number in zip(keys, thing_id.tolist(), strict=True):
+            if NO_ID in key:
+                continue
             if known.setdefault(key, number) != number:
                 raise FileError(
                     f"{fits.path}: plate, MJD and fibre {key} are there twice, with the THING_IDs "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from qnet.core.arguments import check_arguments, has_attributes
 from qnet.core.arrays import AnyArray, BoolArray
 from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.spectra import Spectra, stack
-from qnet.io.columns import filled, id_column
+from qnet.io.columns import filled, id_columns
 from qnet.io.memory import angstrom, flux_and_ivar, make_camera
 from qnet.io.readers.desi import id_names, row_flags
 
@@ -98,16 +97,14 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     """The spectra with the ids that the items' meta hold; row numbers where one holds none."""
     fibermap = _meta(items[0]).get("fibermap")
     if fibermap is not None and "TARGETID" in fibermap.colnames and len(items) == 1:
-        ids = {
-            name: id_column(filled(fibermap[name], name), name, Path("fibermap"))
-            for name in id_names(list(fibermap.colnames))
-        }
+        names = id_names(list(fibermap.colnames))
+        ids = id_columns({name: filled(fibermap[name], name) for name in names}, None)
         return dataclasses.replace(spectra, ids=ids, flag=spectra.flag | row_flags(ids))
     headers = [_sdss_header(item) for item in items]
     thing_ids = [header["THING_ID"] for header in headers if "THING_ID" in header]
     if len(thing_ids) == len(spectra):
-        numbers = np.array([int(thing_id) for thing_id in thing_ids], dtype=np.int64)
-        return dataclasses.replace(spectra, ids={"TARGETID": numbers, "THING_ID": numbers})
+        ids = id_columns({"THING_ID": np.array(thing_ids)}, None, target="THING_ID")
+        return dataclasses.replace(spectra, ids=ids)
     return dataclasses.replace(spectra, ids={"TARGETID": np.arange(len(spectra))})
 
 

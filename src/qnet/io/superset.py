@@ -14,7 +14,7 @@ from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
-from qnet.io.columns import NO_ID, float_column, integer_column
+from qnet.io.columns import NO_ID, float_column, id_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import find_format, write_table
 from qnet.io.truth import bal_columns, read_objects
@@ -166,7 +166,7 @@ def _join_bals(columns: dict[str, AnyArray], path: Path) -> int:
     with FitsFile(path) as fits:
         flags = [name for name in ("BAL_FLAG_VI", "BAL_PROB") if name in fits.columns(1)]
         table = fits.table(1, ["THING_ID", "BI_CIV", *flags])
-    thing_ids = integer_column(table["THING_ID"], "THING_ID", path)
+    thing_ids = id_numbers(table["THING_ID"], "THING_ID", path)
     if flags:
         flag, bi_civ = bal_columns(table, path)
     else:

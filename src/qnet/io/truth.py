@@ -21,7 +21,16 @@ from qnet.core.errors import (
     shown,
 )
 from qnet.core.files import PathLike, as_paths
-from qnet.io.columns import NO_ID, filled, float_column, integer_column, text_column
+from qnet.io.columns import (
+    NO_ID,
+    filled,
+    float_column,
+    id_columns,
+    id_numbers,
+    int32_column,
+    integer_column,
+    text_column,
+)
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import check_format, find_format, read_astropy, read_csv
 
@@ -163,7 +172,7 @@ def read_truth_columns(
         if psfmag.ndim == 2 and psfmag.shape[1] > _R_BAND:
             columns.setdefault("RMAG", psfmag[:, _R_BAND])
         extra = {name: columns[name] for name in _EXTRA_COLUMNS if name in columns}
-        part: dict[str, AnyArray] = {"id": integer_column(columns[id_name], id_name, path)}
+        part: dict[str, AnyArray] = {"id": id_numbers(columns[id_name], id_name, path)}
         part |= {name: _empty_to(extra[name], name, "nan", path) for name in extra}
         parts.append(part | _positions(columns))
     merged = {
@@ -218,7 +227,7 @@ def _read_rows(path: Path, kinds: Sequence[str]) -> tuple[str, IntArray, list[Tr
     for layout in layouts:
         if not layout.lacking(columns):
             id_name = layout.groups[0][0]
-            ids = integer_column(columns[id_name], id_name, path)
+            ids = id_numbers(columns[id_name], id_name, path)
             return id_name, ids, layout.read(columns, path)
     nearest = min(layouts, key=lambda layout: len(layout.lacking(columns)) / len(layout.groups))
     wanted, lacks = " or ".join(kinds) or "truth table that qnet knows", ""
@@ -260,9 +269,11 @@ def _boss(columns: Columns, path: Path) -> list[TruthRecord]:
     """Rows of a BOSS or eBOSS superset."""
     confidence = "Z_CONF_PERSON" if "Z_CONF_PERSON" in columns else "Z_CONF"
     z = float_column(columns["Z_VI"], "Z_VI", path)
-    names = ("CLASS_PERSON", confidence, "PLATE", "MJD", "FIBERID")
+    person, sure = (int32_column(columns[x], x, path) for x in ("CLASS_PERSON", confidence))
+    names = [name for name in ("PLATE", "MJD", "FIBERID") if name in columns]
+    known = id_columns({name: columns[name] for name in names}, path)
     none = np.full(len(z), NO_ID)
-    person, sure, *pmf = (integer_column(columns.get(x, none), x, path) for x in names)
+    pmf = (int32_column(known.get(x, none), x, path) for x in ("PLATE", "MJD", "FIBERID"))
     return _records(z, person, sure, *bal_columns(columns, path), *pmf)
 
 

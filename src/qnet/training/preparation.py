@@ -46,7 +46,8 @@ logger = logging.getLogger(__name__)
 
 #: Columns by which observations of a target differ; those that an input has are used.
 OBSERVATION_COLUMNS = (
-    *("SURVEY", "PROGRAM", "HPXPIXEL", "TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
+    *("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX"),
+    *("TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
     *("PLATE", "FIELD", "OBS", "MJD", "FIBERID", "CATALOGID", "SDSS_ID"),
     *("SPID0", "SPID1", "SPID2"),
 )
@@ -275,7 +276,7 @@ class _Work:
         if self.selection.targets == "qso":
             yield Reason.NOT_QSO_TARGET, ~is_qso_target(spectra.ids)
         if self.selection.targetids is not None:
-            yield Reason.NOT_ASKED, ~np.isin(targetid, list(self.selection.targetids))
+            yield Reason.NOT_ASKED, ~self.selection.has_target(targetid)
         if self.truth is not None:
             yield Reason.NOT_IN_TRUTH, ~np.isin(targetid, self._known)
             yield Reason.NOT_INSPECTED, np.isin(targetid, self._uninspected)

@@ -13,22 +13,25 @@ from qnet.core.columns import DESI_TARGETS
 from qnet.core.errors import FileError, warn
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera
-from qnet.io.columns import id_column, row_numbers
+from qnet.io.columns import NO_ID, id_columns, row_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Request, bit_mask
 from qnet.io.units import Stated, stated_unit, stated_vacuum, to_angstrom
 
+#: HDUs with a row per spectrum, the surest first. Some versions of desispec named that of a coadd
+#: COADD_FIBERMAP, and kept FIBERMAP for the exposures, as EXP_FIBERMAP is now.
+_FIBERMAPS = ("COADD_FIBERMAP", "FIBERMAP")
+
 #: Columns of the FIBERMAP that a catalogue carries, where the file has them.
 _ID_COLUMNS = (
     *("TARGETID", "TARGET_RA", "TARGET_DEC", "OBJTYPE", "COADD_FIBERSTATUS", "FIBERSTATUS"),
+    *("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX"),
     *("TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
 )
 
-#: Header cards of the primary HDU that become columns.
-_ID_CARDS = ("SURVEY", "PROGRAM", "HPXPIXEL")
-
-#: Cards of a tile's files that become columns where the FIBERMAP does not have them.
-_TILE_CARDS = {"TILEID": "TILEID", "NIGHT": "LASTNIGHT", "PETAL": "PETAL_LOC"}
+#: Header cards that become columns, by the names of these, where the FIBERMAP does not have them.
+_CARDS = {name: name for name in ("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX")}
+_TILE_CARDS = {"TILEID": "TILEID", "LASTNIGHT": "NIGHT", "PETAL_LOC": "PETAL"}
 
 #: Quasar-target bits by column (desitarget's targetmask: QSO; SV0_QSO and MINI_SV_QSO of CMX).
 QSO_TARGETS = {
@@ -39,10 +42,10 @@ QSO_TARGETS = {
 #: Fields of `Reader` that are the same for all layouts of DESI.
 DECLARED: Mapping[str, Any] = {
     "survey": "DESI",
-    "targetid": "FIBERMAP, else the row number",
+    "targetid": "FIBERMAP (COADD_FIBERMAP), else the row number",
     "wavelengths": "vacuum, centres",
     "no_weight": "MASK not 0, as in redrock",
-    "ids": (*_ID_COLUMNS, *_ID_CARDS, "target bits"),
+    "ids": (*_ID_COLUMNS, "TARGET_NAME", "target bits"),
     "qso_targets": QSO_TARGETS,
 }
 
@@ -96,30 +99,45 @@ def stated_units(fits: FitsFile, prefix: str = "") -> Stated:
     return Stated(f"{fits.path}: HDU {prefix}FLUX", flux, ivar)
 
 
+def fibermap_hdu(fits: FitsFile, nspec: int) -> str | None:
+    """Name of the HDU with a row for each of the spectra; None where the file has no such HDU."""
+    there = [name for name in _FIBERMAPS if name in fits]
+    return next((name for name in there if fits.nrows(name) == nspec), next(iter(there), None))
+
+
 def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, AnyArray]:
-    """Columns of the FIBERMAP and cards of the header that a catalogue carries."""
+    """Columns of the FIBERMAP and cards of the headers that a catalogue carries."""
     selected = nspec if rows is None else len(rows)
-    if "FIBERMAP" not in fits:
+    hdu = fibermap_hdu(fits, nspec)
+    if hdu is None:
         warn(f"{fits.path}: has no FIBERMAP: TARGETID is the row number")
         return {"TARGETID": row_numbers(nspec, rows).astype(np.int64)}
-    have = fits.columns("FIBERMAP")
-    if fits.nrows("FIBERMAP") != nspec:
+    if fits.nrows(hdu) != nspec:
         raise FileError(
-            f"{fits.path}: HDU FIBERMAP has {fits.nrows('FIBERMAP')} rows, but there are {nspec} "
-            "spectra"
+            f"{fits.path}: HDU {hdu} has {fits.nrows(hdu)} rows, but there are {nspec} spectra"
         )
-    wanted = id_names(have)
-    if "TARGETID" not in wanted:
-        wanted.insert(0, "TARGETID")  # `table` raises the error that it is not there
-    ids = fits.table("FIBERMAP", wanted, rows)
-    header = fits.header(0)
-    cards = {card: card for card in _ID_CARDS}
-    if "SURVEY" not in header:
-        cards |= {card: name for card, name in _TILE_CARDS.items() if name not in ids}
-    for card, name in cards.items():
-        if header.get(card) is not None:
-            ids[name] = np.full(selected, header[card])
-    return {name: id_column(values, name, fits.path) for name, values in ids.items()}
+    wanted = id_names(fits.columns(hdu))
+    ids = fits.table(hdu, wanted, rows) if wanted else {}
+    if "TARGETID" not in ids:
+        warn(f"{fits.path}: HDU {hdu} has no TARGETID: it is {NO_ID}")
+        ids = {"TARGETID": np.full(selected, NO_ID)} | ids
+    for name, value in _id_cards(fits, hdu).items():
+        ids.setdefault(name, np.full(selected, value))
+    return id_columns(ids, fits.path)
+
+
+def _id_cards(fits: FitsFile, hdu: str) -> dict[str, Any]:
+    """Values of header cards by the names of their columns: of HDU 0, else of the FIBERMAP."""
+    first, second = fits.header(0), fits.header(hdu)
+    # Files of a healpix are of many tiles; old ones kept cards of one of these in the FIBERMAP.
+    healpix = any(card in header for card in ("HPXPIXEL", "UNIQPIX") for header in (first, second))
+    found = {}
+    for name, card in (_CARDS | _TILE_CARDS).items():
+        headers = (first,) if healpix and name in _TILE_CARDS else (first, second)
+        values = [header[card] for header in headers if header.get(card) not in (None, "")]
+        if values:
+            found[name] = values[0]
+    return found
 
 
 def id_names(columns: list[str]) -> list[str]:

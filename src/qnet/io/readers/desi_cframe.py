@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnet.core.spectra import Spectra
-from qnet.io.columns import integer_card
+from qnet.io.columns import id_card
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.desi import (
     DECLARED,
     dependency_cards,
+    fibermap_hdu,
     read_camera,
     read_ids,
     row_flags,
@@ -67,7 +68,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     )
     flag = row_flags(ids, [camera.name for camera in cameras])
     if frames[0].exposure is not None:
-        expid = integer_card(frames[0].exposure, "EXPID", first.path)
+        expid = id_card(frames[0].exposure, "EXPID", first.path)
         ids["EXPID"] = np.full(len(flag), expid, dtype=np.int32)
     cards = dependency_cards(first.header("FLUX"))
     unit = flux_unit(map(stated_units, files))
@@ -79,8 +80,9 @@ def _frame(fits: FitsFile) -> Frame:
     header = fits.header("FLUX")
     camera = str(header.get("CAMERA", "?")).strip().lower()
     targets = None
-    if "FIBERMAP" in fits:
-        targets = fits.table("FIBERMAP", ["TARGETID"])["TARGETID"].tolist()
+    hdu = fibermap_hdu(fits, _count(fits))
+    if hdu is not None and "TARGETID" in fits.columns(hdu):
+        targets = list(map(str, fits.table(hdu, ["TARGETID"])["TARGETID"].tolist()))  # NaN too
     return Frame(fits.path, header.get("EXPID"), camera, _count(fits), targets)
 
 

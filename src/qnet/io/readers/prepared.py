@@ -11,7 +11,7 @@ from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, GridError, first_few
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
-from qnet.io.columns import id_column, text_column
+from qnet.io.columns import id_columns, is_integer_id, text_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Reader, Request, left_out, register
 from qnet.io.units import Stated, flux_unit, stated_unit
@@ -49,11 +49,10 @@ def prepared_ids(fits: FitsFile, rows: IntArray | None = None) -> dict[str, AnyA
     nspec = count_prepared(fits)
     if fits.nrows(1) != nspec:
         raise FileError(f"{fits.path}: HDU 1 has {fits.nrows(1)} rows, but HDU 0 has {nspec}")
-    ids: dict[str, AnyArray] = {}
-    for name, column in fits.table(1, fits.columns(1), rows).items():
-        if name == "TARGETID":
-            ids[name] = id_column(column, name, fits.path)
-        elif column.ndim == 1 and column.dtype.kind in "iufbSU":
+    columns = fits.table(1, fits.columns(1), rows)
+    ids = id_columns({name: columns[name] for name in columns if is_integer_id(name)}, fits.path)
+    for name, column in columns.items():
+        if name not in ids and column.ndim == 1 and column.dtype.kind in "iufbSU":
             text = column.dtype.kind in "SU"
             ids[name] = text_column(column, name, fits.path) if text else column
     return ids

@@ -215,7 +215,7 @@ class Frame(NamedTuple):
     exposure: Any
     camera: str
     nspec: int
-    targets: list[int] | None
+    targets: Sequence[Any] | None
 
 
 def check_set(frames: Sequence[Frame]) -> None:

@@ -10,7 +10,7 @@ from qnet.core.arrays import AnyArray
 from qnet.core.columns import SDSS_TARGETS
 from qnet.core.errors import FileError, first_few
 from qnet.core.spectra import Camera, Spectra
-from qnet.io.columns import NO_ID, float_column, id_column
+from qnet.io.columns import NO_ID, float_column, id_columns, pixel_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, left_out, register
@@ -90,13 +90,12 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         raise FileError(
             f"{fits.path}: loglam has unit {unit!r}, but log10 of Angstrom was expected"
         )
-    ivar = data["IVAR"]
+    flux, ivar = (pixel_column(data[name], name, fits.path) for name in ("FLUX", "IVAR"))
     if masked:
-        if data["AND_MASK"].dtype.kind not in "iu":
-            raise FileError(f"{fits.path}: column AND_MASK holds no integers")
-        ivar = sdss.without_rejected(ivar, data["AND_MASK"])
+        mask = pixel_column(data["AND_MASK"], "AND_MASK", fits.path, integers=True)
+        ivar = sdss.without_rejected(ivar, mask)
     ids = _read_ids(fits)
-    camera = Camera("coadd", sdss.to_wave(loglam), data["FLUX"][None], ivar[None])
+    camera = Camera("coadd", sdss.to_wave(loglam), flux[None], ivar[None])
     units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
     stated = Stated(f"{fits.path}: HDU {key}", *units) if units[0] else sdss.stated_units(fits)
     spectra = Spectra(
@@ -134,12 +133,11 @@ def _read_ids(fits: FitsFile) -> dict[str, AnyArray]:
     if row is not None and columns:
         found = fits.table(row, list(columns.values()))
         values |= {name: found[column] for name, column in columns.items()}
-    ids = {name: id_column(value, name, fits.path) for name, value in values.items()}
     source = "CATALOGID" if sdss5 else "THING_ID"
-    if source not in ids:
+    if source not in values:
         sdss.warn_no_id(fits, source)
-        ids[source] = np.full(1, NO_ID, dtype=np.int64)
-    return {"TARGETID": ids[source].astype(np.int64), **ids}
+        values[source] = np.full(1, NO_ID, dtype=np.int64)
+    return id_columns(sdss.without_null_bits(values), fits.path, target=source)
 
 
 register(
@@ -155,7 +153,7 @@ register(
         count=lambda fits: 1,
         read=_read,
         whole=True,
-        ids=(*_IDS, "target bits"),
+        ids=(*_IDS, "TARGET_NAME", "target bits"),
         qso_targets=sdss.QSO_TARGETS,
     )
 )

@@ -186,6 +186,8 @@ def _coadd(one, **columns):
         ({"loglam": 10**BOSS_LOGLAM}, "wave holds NaN, infinite"),
         ({"loglam": np.array(["x"] * len(BOSS_LOGLAM))}, "LOGLAM"),
         ({"flux": np.array(["x"] * len(BOSS_LOGLAM))}, "FLUX holds .x. of type .*but a number per"),
+        ({"flux": np.ones((len(BOSS_LOGLAM), 2))}, "FLUX holds .*but a number per pixel"),
+        ({"ivar": np.ones((len(BOSS_LOGLAM), 2))}, "IVAR holds .*but a number per pixel"),
         ({"and_mask": np.zeros((len(BOSS_LOGLAM), 2), np.int32)}, "AND_MASK holds .*an integer"),
     ],
 )

@@ -278,3 +278,21 @@ def test_spall_files_that_lie(tmp_path, column, values, message):
     path = write(tmp_path / "spAll.fits", [primary(), table(columns | {column: values})])
     with pytest.raises(FileError, match=message):
         read_spall(path)
+
+
+@pytest.mark.parametrize(
+    ("thing_id", "targetid", "name"),
+    [(111, 111, ""), (111.0, 111, ""), ("J1", -1, "J1"), (1.5, -1, "1.5"), (2**70, -1, str(2**70))],
+)
+@pytest.mark.filterwarnings("ignore:.*THING_ID hold values that are no integers")
+def test_thing_ids_of_a_mapping_are_of_any_form(tmp_path, four, thing_id, targetid, name):
+    path = write(tmp_path / "spPlate.fits", spplate(*four, fibers=FIBERS))
+    ids = read_spectra(path, spall={(7102, 56666, 3): thing_id}).ids
+    assert ids["TARGETID"].tolist() == [targetid, -1, -1, -1]
+    assert ids.get("TARGET_NAME", [""])[0] == name
+
+
+def test_thing_ids_of_a_mapping_that_lost_digits_are_refused(tmp_path, four):
+    path = write(tmp_path / "spPlate.fits", spplate(*four, fibers=FIBERS))
+    with pytest.raises(FileError, match=r"spPlate\.fits: column THING_ID holds 1e\+17 as float64"):
+        read_spectra(path, spall={(7102, 56666, 3): 1e17})

@@ -183,3 +183,21 @@ def test_real_superset(shared_data, tmp_path):
     truth = build_truth(path, path)
     assert (len(truth), truth.joined, truth.removed) == (40, 40, {})
     assert read_truth(write_truth(truth, tmp_path / "t.fits")) == read_truth(path)
+
+
+@pytest.mark.parametrize("column", ["PLATE", "MJD", "FIBERID", "CLASS_PERSON", "Z_CONF_PERSON"])
+@pytest.mark.parametrize("value", [2**31, -(2**31) - 1, 2**62])
+def test_integers_beyond_those_of_a_truth_file_are_errors(tmp_path, column, value):
+    values = SUPERSET[column].astype(np.int64)
+    values[1] = value
+    path = save(tmp_path / "s.fits", SUPERSET, **{column: values})
+    with pytest.raises(FileError, match=rf"s\.fits: {column} holds {value}, beyond the range"):
+        build_truth(path)
+
+
+@pytest.mark.parametrize("column", ["Z_VI", "CLASS_PERSON", "BI_CIV", "BAL_FLAG_VI"])
+def test_vectors_in_a_column_of_truth_are_errors(tmp_path, column):
+    columns = SUPERSET | {"BAL_FLAG_VI": np.zeros(5, int), "BI_CIV": np.zeros(5)}
+    path = save(tmp_path / "s.fits", columns, **{column: np.ones((5, 2), np.int32)})
+    with pytest.raises(FileError, match=rf"s\.fits: column {column} holds \[1, 1\] of type int32"):
+        build_truth(path)

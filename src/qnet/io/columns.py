@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,26 @@ def id_columns(
                 found = found.astype(column.dtype)
         ids[name] = found
     if odd:
-        kept = "; the text of such a target is in TARGET_NAME" if "TARGET_NAME" in ids else ""
-        where = "" if path is None else f"{path}: "
-        warn(
-            f"{where}{', '.join(odd)} hold values that are no integers: they are taken as missing"
-            f"{kept}"
-        )
+        _warn_missing(odd, path, "TARGET_NAME" in ids)
     return {"TARGETID": ids[target].astype(np.int64)} | ids if target in ids else ids
 
 
 def id_numbers(values: AnyArray, name: str, path: Path | None) -> IntArray:
     """A column of ids as int64, -1 where there is no integer, with a warning."""
-    return id_columns({name: values}, path, target=name)["TARGETID"]
+    whole, wrong = _integers(values, name, path)
+    if wrong.any():
+        _warn_missing([name], path, False)
+    return np.where(wrong, NO_ID, whole)
+
+
+def _warn_missing(names: Sequence[str], path: Path | None, kept: bool) -> None:
+    """Warn of columns that hold values which are no integers; `kept`: as text in TARGET_NAME."""
+    where = "" if path is None else f"{path}: "
+    text = "; the text of such a target is in TARGET_NAME" if kept else ""
+    warn(
+        f"{where}{', '.join(names)} hold values that are no integers: they are taken as missing"
+        f"{text}"
+    )
 
 
 def id_card(value: Any, name: str, path: Path) -> int:

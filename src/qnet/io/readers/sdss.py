@@ -52,8 +52,8 @@ _FIELD_IDS = {"RACAT": "TARGET_RA", "DECCAT": "TARGET_DEC", "OBJTYPE": "OBJTYPE"
     name: name for name in ("SDSS_ID", "TARGET_INDEX", "FIBERID", "FIBERID_LIST")
 }
 
-#: Target bits of SDSS-V where there are none.
-_NO_BITS = -999
+#: What SDSS-V's integers are where there is no value, target bits too.
+_NULL = -999
 
 #: Id columns of a field of SDSS-V.
 FIELD_IDS = ("FIELD", "MJD", "OBS", _CATALOGID, "TARGET_NAME", *_FIELD_IDS.values())
@@ -188,7 +188,7 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     if request.spall is None:
         warn_no_id(fits, "THING_ID")
     spall = request.spall or {}
-    thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber], np.int64)
+    thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber])
     ids: dict[str, AnyArray] = {
         "PLATE": np.full(len(fiber), plate, dtype=np.int32),
         "MJD": np.full(len(fiber), mjd, dtype=np.int32),
@@ -220,7 +220,7 @@ def field_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
         number = id_numbers(number, _ICATALOGID, fits.path)
         if text is not None and (number <= 0).any():
             text = text_column(text, _CATALOGID, fits.path)
-            ids["TARGET_NAME"] = np.where(number > 0, "", text)
+            ids["TARGET_NAME"] = np.where((number > 0) | (text == str(_NULL)), "", text)
         text = np.where(number > 0, number, NO_ID)
     if text is None:
         warn_no_id(fits, _CATALOGID)
@@ -234,7 +234,7 @@ def without_null_bits(ids: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
     found = dict(ids)
     for name in found.keys() & set(SDSS_TARGETS):
         if found[name].dtype.kind == "i":
-            found[name] = np.where(found[name] == _NO_BITS, 0, found[name])
+            found[name] = np.where(found[name] == _NULL, 0, found[name])
     return found
 
 

@@ -488,7 +488,7 @@ def test_ids_of_arrays_are_those_given_or_the_row_numbers(arrays, coadd, small_m
     assert plain["TARGETID"].tolist() == [0, 1, 2, 3, 4]
     assert given["TARGETID"].tolist() == (TARGETIDS[::3] * 3)[:5]
     np.testing.assert_array_equal(given["C_LINES"], plain["C_LINES"])
-    with pytest.raises(InputError, match="targetid must be 5 integers, not of type int64 and shap"):
+    with pytest.raises(InputError, match="targetid must be 5 ids, not of shap"):
         qnet.classify(*arrays, model=small_model, targetid=[1, 2])
     with pytest.raises(InputError, match="targetid is for arrays, not for files"):
         qnet.classify(coadd, model=small_model, targetid=[1])

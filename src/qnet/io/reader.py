@@ -41,7 +41,7 @@ def read_spectra(
     """Read spectra from a FITS file, of whichever survey; gz and fpack files are read as they are.
 
     The layout is found by the HDUs: DESI coadd, spectra and cframe; SDSS, BOSS, eBOSS and SDSS-V
-    spec; spPlate and spCFrame; prepared data; and what `qnet.io.register` adds.
+    spec; spPlate, spField and spCFrame; prepared data; and what `qnet.io.register` adds.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def read_spectra(
     rows : array_like of int or of bool, optional
         Rows to read; all when None.
     fibers : sequence of int, optional
-        FIBERIDs to read from an spPlate or spCFrame, instead of `rows`.
+        FIBERIDs to read from an spPlate or spCFrame, instead of `rows`. An spField file has
+        none: its rows are in the order of TARGET_INDEX, from 1.
     spall : path, mapping or tuple, optional
         For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
         `qnet.io.read_spall` returns of it.

@@ -76,9 +76,10 @@ class Reader:
     >>> for reader in READERS:
     ...     if reader.survey == "SDSS":
     ...         print(reader.name, "|", reader.targetid)
-    SDSS spCFrame files | THING_ID of the spAll file, else -1
+    SDSS spCFrame files | THING_ID of the spAll file, in SDSS-V CATALOGID, else -1
     SDSS spec file | THING_ID, in SDSS-V CATALOGID, else -1
-    SDSS spPlate file | THING_ID of the spAll file, else -1
+    SDSS-V spField file | ICATALOGID, else -1 with the text of CATALOGID in TARGET_NAME
+    SDSS spPlate file | THING_ID of the spAll file, in SDSS-V CATALOGID, else -1
     """
 
     name: str

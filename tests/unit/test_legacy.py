@@ -399,6 +399,12 @@ def test_files_that_are_not_there_or_something_else(tmp_path):
         qnet.load_model(3)
 
 
+@pytest.mark.parametrize("name", ["\udcff", "a\nb", "x" * 240])
+def test_a_model_of_any_name_is_saved_and_read_again(tmp_path, name):
+    model = qnet.load_model(write_legacy(tmp_path / f"{name}.h5", seed=1))
+    assert qnet.load_model(model.save(tmp_path / "again.safetensors")).name == model.name
+
+
 def test_lambda_without_code_is_refused(tmp_path):
     path = write_legacy(tmp_path / "model.h5")
     edit(path, _set("lambda_2", function="quasarnet.models.rescale", function_type="function"))

@@ -382,3 +382,11 @@ def test_a_verdict_needs_what_makes_it(tmp_path, small_model, two_stage_model):
     weights = dataclasses.replace(two_stage_model.weights, calibration=calibration)
     with pytest.raises(InputError, match="p_verified, but no stage scores candidates"):
         write_weights(tmp_path / "a.safetensors", weights)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path, small_model):
+    for name in ("\udcff", "\x1b[2J"):
+        weights = dataclasses.replace(small_model.weights, name=name)
+        with pytest.raises(InputError, match="where plain text was expected"):
+            write_weights(tmp_path / "a.safetensors", weights)
+    assert not list(tmp_path.iterdir())

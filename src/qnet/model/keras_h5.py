@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.bounded import Unanswered, answer, call_bounded
-from qnet.core.errors import InputError, QnetError, WeightsError, reason, shown
+from qnet.core.errors import InputError, QnetError, WeightsError, reason, shorten, shown
 from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.kinds import CONVERT
@@ -69,7 +69,7 @@ def read_legacy(
     return WeightsFile(
         architecture=architecture,
         arrays=arrays,
-        name=file.stem,
+        name=shorten(file.stem),
         version="imported",
         provenance={
             "imported_from": file.name,

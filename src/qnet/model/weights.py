@@ -116,7 +116,10 @@ class WeightsFile:
         return shapes
 
     def check(self) -> None:
-        """Raise InputError unless arrays, stages and calibration fit together."""
+        """Raise InputError unless texts are plain, and arrays, stages and calibration fit."""
+        for text in (self.name, self.version, self.licence, *self.notices):
+            if not isinstance(text, str) or not all(map(_is_plain, text)):
+                raise InputError(f"its header holds {shown(text)} where plain text was expected")
         if self.calibration is not None:
             self._check_calibration(self.calibration)
         check_weights(self.shapes(), self.arrays)
@@ -300,9 +303,6 @@ def _describe(header: Mapping[str, Any], file: Path) -> WeightsFile:
         raise InputError("its notices must be a list and its provenance a mapping")
     texts = {"name": header.get("name", file.stem)}
     texts |= {key: header.get(key, "") for key in ("version", "licence")}
-    for text in (*texts.values(), *notices):
-        if not isinstance(text, str) or not all(map(_is_plain, text)):
-            raise InputError(f"its header holds {shown(text)} where plain text was expected")
     networks: dict[str, Any] = {
         STAGES[name][0]: STAGES[name][1].from_dict(values) for name, values in stages.items()
     }

@@ -22,7 +22,7 @@ from qnet.training.checkpoint import BEST, STATE, State, clear_others, identity,
 from qnet.training.data import Paths, Rows, TrainingData, bootstrap, load, sources, split
 from qnet.training.distribution import Process, check_backend, distribution, is_first, own_folder
 from qnet.training.loop import Run, check_request, group_size, new_network
-from qnet.training.settings import NetworkOptions, Settings, resumable
+from qnet.training.settings import Settings, resumable
 
 if TYPE_CHECKING:
     import keras
@@ -124,8 +124,6 @@ def train(
     check_request(folder, members, inputs, resume=resume, overwrite=overwrite, first=first)
     if distribute:
         check_backend()
-    if init is not None and settings.network != NetworkOptions():
-        raise InputError("init has a network: leave out the settings' own, or give no init")
     start = init if init is None or isinstance(init, Model) else load_model(init)
     spectra = load(
         data,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -198,3 +199,61 @@ def test_loading_for_a_second_time_is_the_same(tmp_path, X):
     assert first.sha256 == second.sha256
     np.testing.assert_array_equal(first.predict(X), second.predict(X))
     assert "LYA, CIV(1548)" in repr(first)
+
+
+def sure_model(model, logits):
+    """The model with given logits {line: {box: logit}} for every spectrum, -30 elsewhere."""
+    arrays = dict(model.weights.arrays)
+    for number, line in enumerate(model.lines):
+        kernel, bias = f"fc_box_{number}.kernel", f"fc_box_{number}.bias"
+        arrays[kernel] = np.zeros_like(arrays[kernel])
+        arrays[bias] = np.full_like(arrays[bias], -30.0)
+        for box, logit in logits.get(line, {}).items():
+            arrays[bias][box] = logit
+    return qnet.Model(dataclasses.replace(model.weights, arrays=arrays))
+
+
+@pytest.mark.parametrize(("first", "second"), [(20.0, 25.0), (25.0, 20.0), (17.5, 200.0)])
+def test_of_saturated_confidences_the_largest_logit_is_chosen(small_model, first, second):
+    """Between lines, and between boxes of a line; of preds alone the first, as in QuasarNET."""
+    logits = {"LYA": {2: 17.2, 5: first}, "MgII(2796)": {3: 18.0, 7: second, 9: 18.5}}
+    model = sure_model(small_model, logits)
+    spectra = qnet.simulate(3, seed=1, mix={"quasar": 1}).collect().spectra
+    table = qnet.classify(spectra, model=model)
+    lya, mgii = model.lines.index("LYA"), model.lines.index("MgII(2796)")
+    assert (table["C_LINES"][:, [lya, mgii]] == 1).all()
+    best = lya if first > second else mgii
+    np.testing.assert_allclose(table["ZBEST"], table["Z_LINES"][:, best], rtol=1e-6)
+    data = model.preprocess(spectra)
+    output = model.forward(data.X)
+    found = model.decode(output.preds, output.logits)
+    boxes = {lya: 5, mgii: 7}
+    for number, box in boxes.items():
+        offset = output.preds[number][:, model.nboxes + box]
+        wave = model.grid.from_box(np.full(3, box), offset, model.nboxes)
+        expected = wave / model.rest[model.lines[number]] - 1
+        np.testing.assert_allclose(found.z_line[number], expected, rtol=1e-12)
+    np.testing.assert_array_equal(found.best_line(), best)
+    np.testing.assert_array_equal(found.select([1]).best_line(), best)
+    plain = model.decode(output.preds)
+    np.testing.assert_array_equal(plain.zbest, plain.z_line[lya])
+    assert plain.logit_line is None
+
+
+def test_logits_decide_nothing_else(small_model, X):
+    X[3, 5] = np.nan
+    output = small_model.forward(X)
+    with_logits, plain = (
+        small_model.decode(output.preds, output.logits),
+        small_model.decode(output.preds),
+    )
+    np.testing.assert_array_equal(with_logits.c_line, plain.c_line)
+    boxes = np.stack(output.preds)[:, :, : small_model.nboxes]
+    single = ((boxes == boxes.max(axis=2, keepdims=True)).sum(axis=2) <= 1).all(axis=0)
+    single &= (plain.c_line == plain.c_line.max(axis=0)).sum(axis=0) <= 1
+    assert 50 < single.sum() < len(X)
+    for name in ("z_line", "zbest", "z_line_bal"):
+        ours, theirs = (getattr(found, name)[..., single] for found in (with_logits, plain))
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(InputError, match=r"logits must be of shape \(7, 70, 13\), not \(7, 70\)"):
+        small_model.decode(output.preds, output.logits[:, :, 0])

@@ -53,11 +53,11 @@ def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkey
     seen, run = [], network.Network._run_heads
     meeting = threading.Barrier(2, timeout=60)
 
-    def watch(self, common, out):
+    def watch(self, common, *outputs):
         seen.append((threading.current_thread(), len(common), max(blas_threads())))
         if len(seen) <= 2:
             meeting.wait()  # The second thread has work while the first is busy.
-        run(self, common, out)
+        run(self, common, *outputs)
 
     monkeypatch.setattr(network.Network, "_run_heads", watch)
     small_model.predict(X, batch_size=50, threads=2)
@@ -67,7 +67,7 @@ def test_each_chunk_goes_to_one_thread_of_those_asked_for(small_model, X, monkey
 
 
 def test_an_error_in_a_thread_is_raised(small_model, X, monkeypatch):
-    def fail(self, common, out):
+    def fail(self, common, *outputs):
         raise MemoryError("no memory for a chunk")
 
     monkeypatch.setattr(network.Network, "_run_heads", fail)

@@ -228,7 +228,7 @@ def test_the_distance_is_that_of_mahalanobis(small_model, spectra):
     output = model.forward(X)
     distance = output.distance
     np.testing.assert_array_equal(output.preds, model.predict(X))
-    _, common = model._network(np.dtype("f4")).run(X)
+    _, common, _ = model._network(np.dtype("f4")).run(X)
     away = common[0] - mean
     expected = np.sqrt(away @ np.linalg.inv(covariance) @ away)
     assert distance[0] == pytest.approx(expected, rel=1e-5)

@@ -55,7 +55,7 @@ def _classify_rows(
 ) -> Columns:
     """The columns of rows that are all asked for."""
     output = model.forward(data.X)
-    found = model.decode(output.preds)
+    found = model.decode(output.preds, output.logits)
     columns = refine_redshifts(spectra, model, criterion, data.snr, found, output)
     zbest = columns["ZBEST"]
     columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
@@ -126,7 +126,7 @@ def _result_flags(
     with np.errstate(invalid="ignore"):
         velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
         # The most confident line of those that agree with ZBEST, if any do: ZBEST may be of others.
-        best = (found.c_line + (velocity <= DISAGREE_VELOCITY)).argmax(axis=0)
+        best = found.best_line(velocity <= DISAGREE_VELOCITY)
     wave = np.asarray(rest_wavelengths(model.lines, model.rest)[best] * (1 + zbest))
     flag[known & ~_has_data(model, data, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
     contrary = (found.c_line > criterion.c_threshold) & (velocity > DISAGREE_VELOCITY)

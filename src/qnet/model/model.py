@@ -203,21 +203,25 @@ class Model:
         """
         network = self._network(np.dtype(np.float32))
         spectra, workers = self._check_input(X), choose_threads(self.threads)
-        preds, common = network.run(spectra, threads=workers)
+        preds, common, logits = network.run(spectra, threads=workers)
         arrays, distance = self.weights.arrays, np.full(len(common), np.nan)
         if "outlier_mean" in arrays:
             away = common.astype(np.float64) - arrays["outlier_mean"]
             distance = np.linalg.norm(away @ arrays["outlier_scale"].astype(np.float64), axis=1)
         posterior = None if self.architecture.redshifts is None else network.posterior(common)
-        return NetworkOutput(list(preds), common, np.asarray(distance), posterior)
+        return NetworkOutput(list(preds), common, np.asarray(distance), logits, posterior)
 
     def __call__(self, X: npt.ArrayLike) -> list[npt.NDArray[Any]]:
         """The same as `predict`."""
         return self.predict(X)
 
-    def decode(self, preds: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> Predictions:
-        """Redshifts in the output of `predict` (`qnet.postprocess.decode`)."""
-        return decode(preds, self.lines, self.lines_bal, self.grid, self.rest)
+    def decode(
+        self,
+        preds: Sequence[npt.ArrayLike] | npt.NDArray[Any],
+        logits: npt.NDArray[Any] | None = None,
+    ) -> Predictions:
+        """Redshifts in the output of `predict`, or of `forward` (`qnet.postprocess.decode`)."""
+        return decode(preds, self.lines, self.lines_bal, self.grid, self.rest, logits=logits)
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the model as a .safetensors file (`qnet.model.write_weights`)."""

@@ -33,6 +33,8 @@ class NetworkOutput:
     distance : ndarray of float64, shape (nspec,)
         Mahalanobis distance ``|(common - outlier_mean) outlier_scale|`` from the training data; NaN
         for a row of NaN, and in all rows for a model without the two arrays.
+    logits : ndarray, shape (nlines + nlines_bal, nspec, nboxes)
+        Logits of the confidences.
     posterior : ndarray, shape (nspec, noutputs), or None
         Probability of each class of ``architecture.redshifts``; None for a network without them.
 
@@ -49,6 +51,7 @@ class NetworkOutput:
     preds: list[npt.NDArray[Any]]
     common: npt.NDArray[Any]
     distance: FloatArray
+    logits: npt.NDArray[Any]
     posterior: npt.NDArray[Any] | None = None
 
 
@@ -123,8 +126,8 @@ class Network:
 
     def run(
         self, X: npt.NDArray[Any], chunk_size: int = CHUNK_SIZE, threads: int = 1
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """What `predict` gives, and the activations (nspec, units) of the common layer.
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+        """What `predict` gives, activations (nspec, units) of the common layer, logits of boxes.
 
         X is (nspec, npix); a row that holds NaN or infinity gives NaN, and changes no other.
         Each thread holds `chunk_size` spectra at a time; results do not depend on the threads.
@@ -132,15 +135,16 @@ class Network:
         arch = self.architecture
         out = np.empty((arch.nlines, len(X), 2 * arch.nboxes), dtype=self.dtype)
         common = np.empty((len(X), arch.units), dtype=self.dtype)
+        logits = np.empty((arch.nlines, len(X), arch.nboxes), dtype=self.dtype)
 
         def work(start: int) -> None:
             rows = slice(start, start + chunk_size)
             common[rows] = self._stack(X[rows, :, None])
-            self._run_heads(common[rows], out[:, rows])
+            self._run_heads(common[rows], out[:, rows], logits[:, rows])
 
         with one_blas_thread():
             share_work(work, range(0, len(X), chunk_size), threads)
-        return out, common
+        return out, common, logits
 
     def posterior(self, common: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Probabilities (nspec, redshifts.noutputs) of the redshift head, from common activations.
@@ -151,18 +155,21 @@ class Network:
         with one_blas_thread():
             return softmax(common @ kernel + bias)
 
-    def _run_heads(self, common: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
-        """One chunk through all heads, into an array (line, nspec, 2 * nboxes)."""
+    def _run_heads(
+        self, common: npt.NDArray[Any], out: npt.NDArray[Any], logits: npt.NDArray[Any]
+    ) -> None:
+        """One chunk through all heads, into arrays (line, nspec, 2 * nboxes) and (..., nboxes)."""
         arch = self.architecture
         kernel, bias = self._heads
         heads = common @ kernel
         heads += bias
         # Columns (box or offset, line, nboxes): what is computed alike lies side by side.
         boxes, offsets = np.split(heads, 2, axis=1)
+        shape = (len(common), arch.nlines, arch.nboxes)
+        logits[:] = boxes.reshape(shape).transpose(1, 0, 2)
         _sigmoid(heads if arch.offset_activation == "sigmoid" else boxes)
         offsets *= arch.offset_scale
         offsets += arch.offset_shift
-        shape = (len(common), arch.nlines, arch.nboxes)
         out[:, :, : arch.nboxes] = boxes.reshape(shape).transpose(1, 0, 2)
         out[:, :, arch.nboxes :] = offsets.reshape(shape).transpose(1, 0, 2)
 

@@ -99,7 +99,8 @@ def plot_spectrum(
     criterion = choose_criterion(model, p_threshold, c_threshold, min_lines, prior_qso)
     columns = compute_columns(one, model, criterion)
     classified = {name: column[0] for name, column in columns.items()}
-    found = model.decode(model.predict(data.X))
+    output = model.forward(data.X)
+    found = model.decode(output.preds, output.logits)
     ax = figure.as_axes(ax)
     flux = np.where(data.observed[0], data.X[0], np.nan)
     noise = _noise(one, model, data.X[0])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, as_numbers, as_rows
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers, as_rows
 from qnet.core.errors import InputError, check_number, check_whole, shown
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
@@ -41,6 +41,9 @@ class Predictions:
         arrays.
     c_line_bal, z_line_bal : ndarray of float64, shape (nlines_bal, nspec)
         Confidence and redshift of each BAL line.
+    logit_line : ndarray of float, shape (nlines, nspec), or None
+        Logit of each confidence of an emission line, which decides between equal ones: in single
+        precision all above 17 are 1. None where the network output was given without logits.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class Predictions:
     zbest: FloatArray
     c_line_bal: FloatArray
     z_line_bal: FloatArray
+    logit_line: AnyArray | None = None
 
     def __len__(self) -> int:
         return len(self.zbest)
@@ -82,7 +86,12 @@ class Predictions:
             self.zbest[rows],
             self.c_line_bal[:, rows],
             self.z_line_bal[:, rows],
+            None if self.logit_line is None else self.logit_line[:, rows],
         )
+
+    def best_line(self, preferred: BoolArray | bool = False) -> IntArray:
+        """Number of the most confident line (nspec,), of the preferred ones where there are any."""
+        return find_largest(self.c_line + preferred, self.logit_line, axis=0)
 
     def is_qso(self, c_threshold: float = C_THRESHOLD, min_lines: int = MIN_LINES) -> BoolArray:
         """Rows with `min_lines` lines of confidence above `c_threshold`; shape (nspec,).
@@ -119,12 +128,21 @@ class Predictions:
         )
 
 
+def find_largest(values: AnyArray, logits: AnyArray | None, axis: int) -> IntArray:
+    """Index of the largest value along an axis: of equal ones, that of the largest logit."""
+    if logits is not None:
+        values = np.where(values == values.max(axis=axis, keepdims=True), logits, -np.inf)
+    return np.asarray(values.argmax(axis=axis))
+
+
 def decode(
     preds: Sequence[npt.ArrayLike] | AnyArray,
     lines: Sequence[str],
     lines_bal: Sequence[str],
     grid: WavelengthGrid,
     rest: Mapping[str, float] | None = None,
+    *,
+    logits: AnyArray | None = None,
 ) -> Predictions:
     """Decode the output of the first stage into line confidences and redshifts.
 
@@ -142,6 +160,9 @@ def decode(
         Grid of the network.
     rest : mapping of str to float, optional
         Rest wavelengths [Angstrom]; QuasarNET's when None.
+    logits : ndarray, shape (nlines + nlines_bal, nspec, nboxes), optional
+        Logits of the confidences (`qnet.model.network.NetworkOutput`), which decide between boxes,
+        and between lines, of equal confidence. The first of these when None, as in QuasarNET.
 
     Returns
     -------
@@ -170,14 +191,19 @@ def decode(
     stacked = _stack_predictions(preds, list(lines), list(lines_bal))
     nboxes = stacked.shape[2] // 2
     confidence, offset = stacked[:, :, :nboxes], stacked[:, :, nboxes:]
-    box = confidence.argmax(axis=2)[:, :, None]
+    if logits is not None and np.shape(logits) != confidence.shape:
+        raise InputError(f"logits must be of shape {confidence.shape}, not {np.shape(logits)}")
+    box = find_largest(confidence, logits, axis=2)[:, :, None]
     c = np.take_along_axis(confidence, box, axis=2)[:, :, 0].astype(np.float64)
     inside = np.take_along_axis(offset, box, axis=2)[:, :, 0]
     wave = grid.from_box(box[:, :, 0], inside, nboxes)
     z = wave / np.concatenate([rest_line, rest_bal])[:, None] - 1
     z[np.isnan(c)] = np.nan
     nlines = len(rest_line)
-    best = c[:nlines].argmax(axis=0)
+    logit_line = None
+    if logits is not None:
+        logit_line = np.take_along_axis(logits, box, axis=2)[:nlines, :, 0]
+    best = find_largest(c[:nlines], logit_line, axis=0)
     return Predictions(
         lines=tuple(lines),
         lines_bal=tuple(lines_bal),
@@ -186,6 +212,7 @@ def decode(
         zbest=z[best, np.arange(z.shape[1])],
         c_line_bal=c[nlines:],
         z_line_bal=z[nlines:],
+        logit_line=logit_line,
     )
 
 

@@ -82,7 +82,7 @@ def _agreement(inputs: _Inputs) -> FloatArray:
     with np.errstate(invalid="ignore"):
         near = SPEED_OF_LIGHT * np.abs(z_line - zbest) <= DISAGREE_VELOCITY * (1 + zbest)
     others = np.where(near, c_line, 0.0)
-    others[c_line.argmax(axis=0), np.arange(len(zbest))] = 0.0
+    others[inputs.found.best_line(), np.arange(len(zbest))] = 0.0
     return np.where(np.isnan(zbest), np.nan, logit(others.max(axis=0)))
 
 

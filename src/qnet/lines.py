@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arguments import as_names
 from qnet.core.arrays import FloatArray, as_floats
 from qnet.core.errors import InputError, check_finite, check_text, shown
 
@@ -111,19 +111,6 @@ def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = No
     if unknown:
         raise InputError(f"unknown line name(s) {unknown}: the legal ones are {sorted(table)}")
     return np.array([table[name] for name in names], dtype=np.float64)
-
-
-def as_names(what: str, names: object) -> tuple[str, ...]:
-    """The argument named `what` as a tuple of line names; InputError where it is none."""
-    if isinstance(names, str):
-        raise InputError(f"{what} must be a list of line names, not the string {names!r}")
-    try:
-        found: tuple[Any, ...] = tuple(names)  # type: ignore[arg-type]
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(f"{what} must be a list of line names, not {shown(names)}") from error
-    for name in found:
-        check_text(f"a name in {what}", name)
-    return found
 
 
 def as_rest(rest: object) -> Mapping[str, float]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_arguments
+from qnet.core.arguments import as_names, check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_floats, as_numbers
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError
@@ -144,6 +144,7 @@ def objective(
     """
     check_arguments(objective, locals())
     grid = as_grid(wave)
+    lines, lines_bal = as_names("lines", lines), as_names("lines_bal", lines_bal)
     redshift, classes = as_floats("z", z, ndim=1), as_numbers("Y", Y)
     is_bal = as_numbers("bal", bal)
     nspec = len(redshift)

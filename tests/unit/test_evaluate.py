@@ -486,8 +486,7 @@ def test_a_table_of_classify_is_evaluated(small_model):
     from makers import BOSS_LOGLAM, make_spectra
 
     flux, ivar = make_spectra(10**BOSS_LOGLAM, [1.0, 2.0])
-    with pytest.warns(qnet.QnetWarning):
-        table = qnet.classify(10**BOSS_LOGLAM, flux, ivar, model=small_model)
+    table = qnet.classify(10**BOSS_LOGLAM, flux, ivar, model=small_model)
     found = evaluate(table, {0: record("QSO", 1.0), 1: record("STAR", 0.0)})
     assert (found.kind, len(found.sample)) == ("qnet", 2)
 

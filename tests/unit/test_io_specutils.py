@@ -14,6 +14,7 @@ from astropy.nddata import (
     UnknownUncertainty,
     VarianceUncertainty,
 )
+from astropy.table import Table
 
 import qnet
 from makers import (
@@ -271,3 +272,41 @@ def test_anything_with_the_same_attributes_will_do():
     uncertainty = SimpleNamespace(array=IVAR, uncertainty_type="ivar")
     duck = SimpleNamespace(spectral_axis=WAVE, flux=FLUX, uncertainty=uncertainty)
     check(as_spectra(duck))
+
+
+@pytest.mark.parametrize("unit", [units.ABmag, units.STmag, units.dex(CGS), units.mag, units.Jy])
+@pytest.mark.filterwarnings("ignore:a spectrum comes without uncertainty")
+def test_spectra_in_magnitudes_are_refused(specutils, unit):
+    """specutils's own flux raises where a spectrum is in magnitudes."""
+    spectrum = specutils.Spectrum(spectral_axis=WAVE * units.AA, flux=FLUX * unit)
+    with pytest.raises(InputError, match="flux per wavelength") as caught:
+        qnet.classify(spectrum)
+    assert "specutils" in str(caught.value) or f"unit {unit}" in str(caught.value)
+    with pytest.raises(InputError, match="flux per wavelength"):
+        qnet.io.from_arrays(WAVE, FLUX * unit, IVAR, targetid=[1])
+
+
+@pytest.mark.parametrize("name", ["spectral_axis", "flux", "uncertainty", "mask", "meta"])
+def test_whatever_an_attribute_raises_is_an_error_of_qnet(name):
+    class Spectrum:
+        spectral_axis, flux, uncertainty = WAVE * units.AA, FLUX * UNIT, InverseVariance(IVAR)
+        mask, meta = None, {}
+
+    assert len(qnet.io.from_specutils(Spectrum())) == 1
+
+    def fail(_):
+        raise LookupError("what their\nlibrary says")
+
+    setattr(Spectrum, name, property(fail))
+    with pytest.raises(InputError, match=r"a specutils Spectrum .*LookupError: what their"):
+        qnet.classify([Spectrum()])
+
+
+def test_a_type_of_the_same_name_is_told_by_its_module():
+    class Spectra:
+        pass
+
+    with pytest.raises(InputError, match=r"a desispec Spectra, not .*test_io_specutils\.Spectra"):
+        qnet.classify(Spectra())
+    with pytest.raises(InputError, match=r"not with a .*table\.Table"):
+        qnet.classify(Table({"flux": FLUX}), FLUX, IVAR)

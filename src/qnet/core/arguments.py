@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.errors import InputError, check_number, shown, type_name
+from qnet.core.errors import InputError, check_number, check_text, shown, type_name
 from qnet.core.files import is_path
 
 #: Plain annotations: what they take, in words.
@@ -55,11 +55,28 @@ def check_fields(record: Any) -> None:
 
 
 def has_attributes(value: object, *names: str) -> bool:
-    """Whether an object has attributes; also of one that raises something else when it is asked."""
+    """Whether an object has attributes; one that raises something when it is read is there."""
+
+    def there(name: str) -> bool:
+        try:
+            return hasattr(value, name)
+        except Exception:  # noqa: BLE001 - the object of another library may raise anything
+            return True
+
+    return all(map(there, names))
+
+
+def as_names(name: str, values: object, kind: str = "line names") -> tuple[str, ...]:
+    """The argument `name` as a tuple of text; InputError where it is no list of it."""
+    if isinstance(values, str):
+        raise InputError(f"{name} must be a list of {kind}, not the string {values!r}")
     try:
-        return all(hasattr(value, name) for name in names)
-    except Exception:  # noqa: BLE001 - the object of another library may raise anything
-        return False
+        found: tuple[Any, ...] = tuple(values)  # type: ignore[arg-type]
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{name} must be a list of {kind}, not {shown(values)}") from error
+    for value in found:
+        check_text(f"each of {name}", value)
+    return found
 
 
 def _check(name: str, value: Any, annotation: str, module: str) -> None:

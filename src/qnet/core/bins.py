@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_fields
+from qnet.core.arguments import as_names, check_fields
 from qnet.core.arrays import AnyArray, FloatArray, IntArray, as_floats
 from qnet.core.errors import InputError
 
@@ -64,8 +64,8 @@ class RedshiftBins:
             )
         if type(self.nbins) is not int or not 2 <= self.nbins <= _MAX_BINS:
             raise InputError(f"nbins must be an integer in 2 .. {_MAX_BINS}, not {self.nbins!r}")
-        object.__setattr__(self, "others", tuple(self.others))
-        if not all(type(name) is str and name.isprintable() for name in self.others):
+        object.__setattr__(self, "others", as_names("others", self.others, "names of classes"))
+        if not all(name.isprintable() for name in self.others):
             raise InputError(f"others must be names of classes, not {self.others}")
         if not self.others or len(set(self.others)) < len(self.others):
             raise InputError(f"others must be one class or more that differ, not {self.others}")

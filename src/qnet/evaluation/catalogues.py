@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arguments import as_names, check_arguments, check_fields
 from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray, as_numbers, as_rows
 from qnet.core.errors import (
     FileError,
@@ -33,7 +33,7 @@ from qnet.io.columns import (
 )
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import check_table, find_format
-from qnet.lines import QUASARNET_LINES, absorber_IGM, as_names
+from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
 if TYPE_CHECKING:

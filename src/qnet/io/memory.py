@@ -161,7 +161,9 @@ def is_table(value: Any) -> bool:
 def table_columns(name: str, table: Any) -> dict[str, Any]:
     """The columns of the astropy Table `name` by their names; InputError where it is none."""
     with foreign_faults(name, table, "an astropy Table"):
-        return {str(column): table[column] for column in table.colnames}
+        # Arrays with named fields have their names in the dtype.
+        names = table.colnames if hasattr(table, "colnames") else table.dtype.names
+        return {str(column): table[column] for column in names}
 
 
 def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> Spectra:

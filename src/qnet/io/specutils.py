@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qnet.core.arguments import check_arguments, has_attributes
-from qnet.core.arrays import AnyArray, BoolArray
+from qnet.core.arrays import AnyArray, BoolArray, as_numbers
 from qnet.core.errors import InputError, foreign_faults, warn
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_columns
-from qnet.io.memory import angstrom, flux_and_ivar, make_camera
+from qnet.io.memory import angstrom, flux_and_ivar, is_table, make_camera, table_columns
 from qnet.io.readers.desi import id_names, row_flags
 
-_EXPECTED = "a specutils Spectrum, or a list of them"
+_EXPECTED = "a specutils Spectrum with flux per wavelength, or a list of them"
 
 
 def is_spectrum(value: Any) -> bool:
@@ -75,12 +75,14 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     """
     check_arguments(from_specutils, locals())
     if is_spectrum(value):
-        return _with_ids(_one_spectrum(value, air, edges), [value])
-    with foreign_faults("value", value, _EXPECTED):
-        items = list(value)
-    if not items or not all(is_spectrum(item) for item in items):
+        item = _read(value)
+        return _with_ids(_one_spectrum(item, air, edges), [item])
+    with foreign_faults("spectra", value, _EXPECTED):
+        given = list(value)
+    if not given or not all(is_spectrum(item) for item in given):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
-    bands = [str(_meta(item).get("band", "")).upper() for item in items]
+    items = [_read(item) for item in given]
+    bands = [str(item.meta.get("band", "")).upper() for item in items]
     # One of several rows may lack wavelengths.
     own = len(items) > 1 and not all(bands)
     batches = [_one_spectrum(item, air, edges, own=own) for item in items]
@@ -93,12 +95,55 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     return _with_ids(dataclasses.replace(stack(batches), layout="specutils list"), items)
 
 
-def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
+class _Uncertainty(NamedTuple):
+    """What is read of an uncertainty."""
+
+    uncertainty_type: str
+    array: AnyArray
+    unit: Any
+
+
+class _Spectrum(NamedTuple):
+    """What is read of a Spectrum."""
+
+    spectral_axis: Any
+    flux: Any
+    uncertainty: _Uncertainty | None
+    mask: AnyArray | None
+    meta: Mapping[str, Any]
+
+
+def _read(spectrum: Any) -> _Spectrum:
+    """The attributes of a Spectrum; InputError where one of them raises something."""
+    with foreign_faults("spectra", spectrum, _EXPECTED):
+        own, mask = getattr(spectrum, "uncertainty", None), getattr(spectrum, "mask", None)
+        meta = getattr(spectrum, "meta", None)
+        meta = dict(meta) if isinstance(meta, Mapping) else {}
+        if has_attributes(meta.get("header"), "get", "items"):
+            meta["header"] = dict(meta["header"].items())
+        uncertainty = (
+            None
+            if own is None
+            else _Uncertainty(
+                str(own.uncertainty_type), np.asarray(own.array), getattr(own, "unit", None)
+            )
+        )
+        return _Spectrum(
+            spectrum.spectral_axis,
+            spectrum.flux,
+            uncertainty,
+            None if mask is None else np.asarray(mask, dtype=bool),
+            meta,
+        )
+
+
+def _with_ids(spectra: Spectra, items: Sequence[_Spectrum]) -> Spectra:
     """The spectra with the ids that the items' meta hold; row numbers where one holds none."""
-    fibermap = _meta(items[0]).get("fibermap")
-    if fibermap is not None and "TARGETID" in fibermap.colnames and len(items) == 1:
-        names = id_names(list(fibermap.colnames))
-        ids = id_columns({name: filled(fibermap[name], name) for name in names}, None)
+    fibermap = items[0].meta.get("fibermap")
+    columns = table_columns("fibermap", fibermap) if is_table(fibermap) else {}
+    if "TARGETID" in columns and len(items) == 1:
+        names = id_names(list(columns))
+        ids = id_columns({name: filled(columns[name], name) for name in names}, None)
         return dataclasses.replace(spectra, ids=ids, flag=spectra.flag | row_flags(ids))
     headers = [_sdss_header(item) for item in items]
     thing_ids = [header["THING_ID"] for header in headers if "THING_ID" in header]
@@ -108,14 +153,17 @@ def _with_ids(spectra: Spectra, items: Sequence[Any]) -> Spectra:
     return dataclasses.replace(spectra, ids={"TARGETID": np.arange(len(spectra))})
 
 
-def _one_spectrum(spectrum: Any, air: bool, edges: bool | None, *, own: bool = False) -> Spectra:
+def _one_spectrum(
+    spectrum: _Spectrum, air: bool, edges: bool | None, *, own: bool = False
+) -> Spectra:
     """One specutils Spectrum, of one row or several; `own`: wavelengths are of each row its own."""
     flux, ivar, unit = _spectrum_arrays(spectrum)
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     wave = angstrom(spectrum.spectral_axis)
     sdss = bool(_sdss_header(spectrum))
-    mask = getattr(spectrum, "mask", None)
-    if mask is not None:
+    if (mask := spectrum.mask) is not None:
+        if mask.shape not in ((), flux.shape, flux.shape[1:]):
+            raise InputError(f"mask has shape {mask.shape}, but flux has {flux.shape}")
         masked = np.broadcast_to(np.atleast_2d(mask), flux.shape)
         if sdss:
             _warn_merged_mask(masked, ivar)
@@ -134,14 +182,16 @@ def _one_spectrum(spectrum: Any, air: bool, edges: bool | None, *, own: bool = F
     )
 
 
-def _spectrum_arrays(spectrum: Any) -> tuple[AnyArray, AnyArray, str]:
+def _spectrum_arrays(spectrum: _Spectrum) -> tuple[AnyArray, AnyArray, str]:
     """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
-    uncertainty = getattr(spectrum, "uncertainty", None)
+    uncertainty = spectrum.uncertainty
     if uncertainty is None:
         warn("a spectrum comes without uncertainty: all of its pixels get the same weight")
-        return flux_and_ivar(spectrum.flux, np.ones(np.shape(spectrum.flux), np.float32), "ivar")
-    kind, unit = str(uncertainty.uncertainty_type), getattr(uncertainty, "unit", None)
-    return flux_and_ivar(spectrum.flux, np.asarray(uncertainty.array), kind, unit)
+        shape = as_numbers("flux", spectrum.flux, unit=None).shape
+        return flux_and_ivar(spectrum.flux, np.ones(shape, np.float32), "ivar")
+    return flux_and_ivar(
+        spectrum.flux, uncertainty.array, uncertainty.uncertainty_type, uncertainty.unit
+    )
 
 
 def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
@@ -177,15 +227,9 @@ def _warn_merged_mask(masked: BoolArray, ivar: AnyArray) -> None:
         )
 
 
-def _sdss_header(spectrum: Any) -> Mapping[str, Any]:
+def _sdss_header(spectrum: _Spectrum) -> Mapping[str, Any]:
     """Header of a spectrum of SDSS; empty for any other."""
-    header = _meta(spectrum).get("header", {})
+    header = spectrum.meta.get("header", {})
     if not hasattr(header, "get") or not str(header.get("TELESCOP", "")).startswith("SDSS"):
         return {}
     return dict(header)
-
-
-def _meta(spectrum: Any) -> Mapping[str, Any]:
-    """The meta of a Spectrum."""
-    meta = getattr(spectrum, "meta", None)
-    return meta if isinstance(meta, Mapping) else {}

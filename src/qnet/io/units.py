@@ -143,7 +143,8 @@ def is_flux(unit: Any) -> bool:
     from astropy import units
 
     try:
-        return bool(
+        # Magnitudes of a flux are equivalent to it, and are no flux.
+        return isinstance(unit, units.UnitBase) and bool(
             unit.is_equivalent(units.Unit("erg / (s cm2 Angstrom)"))
             or unit == units.dimensionless_unscaled
         )

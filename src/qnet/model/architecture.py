@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from qnet.core.arguments import check_fields
+from qnet.core.arguments import as_names, check_fields
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError, shown
 from qnet.core.grid import WavelengthGrid
-from qnet.lines import as_names, rest_wavelengths
+from qnet.lines import rest_wavelengths
 from qnet.model.layers import (
     ConvLayer,
     DenseLayer,
@@ -115,9 +115,11 @@ class Architecture(Stage):
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for kind in ("lines", "lines_bal"):
+            object.__setattr__(self, kind, as_names(kind, getattr(self, kind)))
         if not self.lines:
             raise InputError("a network needs at least one emission line")
-        for name in (*as_names("lines", self.lines), *as_names("lines_bal", self.lines_bal)):
+        for name in (*self.lines, *self.lines_bal):
             if not (name.isascii() and name.isprintable()):
                 raise InputError(f"names of lines must be plain text, not {shown(name)}")
         object.__setattr__(self, "rest", dict(self.rest))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arguments import as_names, check_arguments, check_fields
 from qnet.core.errors import FileError, InputError, WeightsError, first_few, reason, shown
 from qnet.core.files import PathLike, atomic_write, check_input, sha256
 from qnet.core.kinds import WEIGHTS
@@ -93,6 +93,7 @@ class WeightsFile:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "notices", as_names("notices", self.notices, "texts"))
 
     @property
     def networks(self) -> dict[str, Stage]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_arguments, has_attributes
+from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError, type_name
 from qnet.core.files import PathLike, sha256
@@ -221,7 +221,7 @@ class Templates:
 def as_source(templates: Any) -> Source | None:
     """Templates of a folder; ready-made ones, or None, as they are."""
     names = ("quasars", "galaxies", "stars")
-    if templates is None or has_attributes(templates, *names):
+    if templates is None or all(callable(getattr(type(templates), name, None)) for name in names):
         source: Source | None = templates
         return source
     if not isinstance(templates, (str, os.PathLike)):

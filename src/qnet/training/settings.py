@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from qnet.core.arguments import check_fields
+from qnet.core.arguments import as_names, check_fields
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError, check_choice, check_finite, check_whole
 from qnet.io.training_data import Z_LIM
@@ -111,6 +111,8 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         check_fields(self)
         as_rest(self.rest)
+        for kind in ("lines", "lines_bal"):
+            object.__setattr__(self, kind, as_names(kind, getattr(self, kind)))
         names = (*self.lines, *self.lines_bal)
         unknown = [name for name in names if name not in self.rest]
         for kind in ("lines", "lines_bal"):

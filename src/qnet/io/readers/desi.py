@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,17 +119,28 @@ def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, Any
         )
     wanted = id_names(fits.columns(hdu))
     ids = fits.table(hdu, wanted, rows) if wanted else {}
+    where, headers = f"{fits.path}: HDU {hdu}", (fits.header(0), fits.header(hdu))
+    return complete_ids(ids, headers, selected, where, fits.path)
+
+
+def complete_ids(
+    ids: dict[str, AnyArray],
+    headers: tuple[Mapping[str, Any], Mapping[str, Any]],
+    nspec: int,
+    where: str,
+    path: Path | None,
+) -> dict[str, AnyArray]:
+    """Columns of a FIBERMAP and cards of headers, that of HDU 0 first, checked; with a TARGETID."""
     if "TARGETID" not in ids:
-        warn(f"{fits.path}: HDU {hdu} has no TARGETID: it is {NO_ID}")
-        ids = {"TARGETID": np.full(selected, NO_ID)} | ids
-    for name, value in _id_cards(fits, hdu).items():
-        ids.setdefault(name, np.full(selected, value))
-    return id_columns(ids, fits.path)
+        warn(f"{where} has no TARGETID: it is {NO_ID}")
+        ids = {"TARGETID": np.full(nspec, NO_ID)} | ids
+    for name, value in _id_cards(*headers).items():
+        ids.setdefault(name, np.full(nspec, value))
+    return id_columns(ids, path)
 
 
-def _id_cards(fits: FitsFile, hdu: str) -> dict[str, Any]:
+def _id_cards(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Values of header cards by the names of their columns: of HDU 0, else of the FIBERMAP."""
-    first, second = fits.header(0), fits.header(hdu)
     # Files of a healpix are of many tiles; old ones kept cards of one of these in the FIBERMAP.
     healpix = any(card in header for card in ("HPXPIXEL", "UNIQPIX") for header in (first, second))
     found = {}

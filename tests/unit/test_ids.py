@@ -176,6 +176,28 @@ def test_cards_that_are_no_integers_are_missing(tmp_path):
         assert qnet.read_spectra(path, spall={}).ids["PLATE"].tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize("suffix", ["fits", "csv", "ecsv", "parquet"])
+def test_text_of_ids_survives_a_catalogue_file(tmp_path, suffix, small_model):
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    with pytest.warns(QnetWarning, match="TARGETID hold values that are no integers"):
+        table = qnet.classify(WAVE, FLUX, IVAR, model=small_model, targetid=["J1", "2", "J3"])
+    found = qnet.read_catalogue(qnet.write_catalogue(table, tmp_path / f"c.{suffix}"))
+    assert found["TARGETID"].tolist() == [-1, 2, -1]
+    assert found["TARGET_NAME"].tolist() == ["J1", "", "J3"]
+
+
+def test_frames_of_ids_of_odd_forms_are_one_set(tmp_path):
+    fmap = fibermap([1, 2, 3]) | {"TARGETID": np.array([1.0, np.nan, 3.0])}
+    paths = [
+        write(tmp_path / f"cframe-{b.lower()}0-00085607.fits", desi_cframe(f"{b}0", *x, fmap))
+        for b, x in CAMERAS.items()
+    ]
+    with pytest.warns(QnetWarning, match="TARGETID hold values that are no integers") as caught:
+        assert qnet.read_spectra(paths).ids["TARGETID"].tolist() == [1, -1, 3]
+    assert len(caught) == 1
+
+
 def test_masked_ids_are_missing():
     ids = MaskedColumn([1, 2, 3], mask=[False, True, False])
     columns = {"wave": np.tile(WAVE, (3, 1)), "flux": FLUX, "ivar": IVAR, "TARGETID": ids}

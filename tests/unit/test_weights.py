@@ -15,6 +15,7 @@ from networks import small_calibration, verifying_model
 from qnet.core.errors import InputError, OutputExistsError, WeightsError
 from qnet.model.calibration import Logistic
 from qnet.model.weights import WeightsFile, read_weights, write_weights
+from qnet.training import NetworkOptions, Settings
 
 
 @pytest.fixture
@@ -390,3 +391,33 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path, small_model):
         with pytest.raises(InputError, match="where plain text was expected"):
             write_weights(tmp_path / "a.safetensors", weights)
     assert not list(tmp_path.iterdir())
+
+
+def numpy_scalars(value):
+    """The numbers and texts of a value as NumPy's, those in dataclasses and collections too."""
+    if dataclasses.is_dataclass(value):
+        fields = {
+            field.name: numpy_scalars(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return dataclasses.replace(value, **fields)
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(numpy_scalars, value))
+    if isinstance(value, dict):
+        return {key: numpy_scalars(item) for key, item in value.items()}
+    return np.array(value)[()] if isinstance(value, (bool, int, float, str)) else value
+
+
+def test_a_model_made_of_numpys_numbers_is_saved_as_that_of_pythons(tmp_path, two_stage_model):
+    plain = two_stage_model.weights
+    ours = dataclasses.replace(plain, provenance={"epoch": 3, "history": [{"loss": 0.5}]})
+    theirs = numpy_scalars(ours)
+    assert theirs.architecture == ours.architecture
+    paths = [tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors"]
+    for path, weights in zip(paths, (ours, theirs), strict=True):
+        write_weights(path, weights)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    settings = Settings(network=NetworkOptions(filters=(4, 8, 8, 8)), patience=3)
+    assert json.dumps(numpy_scalars(settings).to_dict()) == json.dumps(settings.to_dict())
+    with pytest.raises(InputError, match=r"provenance must hold numbers, text, .* type ndarray"):
+        dataclasses.replace(plain, provenance={"loss": np.ones(2)})

@@ -47,11 +47,27 @@ def check_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> N
 def check_fields(record: Any) -> None:
     """`check_arguments` of a dataclass; scalars of NumPy become Python's, which JSON can hold."""
     for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, np.generic):
-            value = value.item()
+        given = getattr(record, field.name)
+        value = _as_plain(given)
+        if str(field.type).startswith("tuple[") and isinstance(given, np.ndarray):
+            value = tuple(given.tolist())
+        if value is not given:
             object.__setattr__(record, field.name, value)
         _check(field.name, value, str(field.type), type(record).__module__)
+
+
+def _as_plain(value: Any) -> Any:
+    """Scalars of NumPy, those in tuples, lists and dictionaries too, as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (tuple, list):
+        items = [_as_plain(item) for item in value]
+        same = all(new is old for new, old in zip(items, value, strict=True))
+        return value if same else type(value)(items)
+    if type(value) is dict:
+        plain = {key: _as_plain(item) for key, item in value.items()}
+        return value if all(plain[key] is value[key] for key in value) else plain
+    return value
 
 
 def has_attributes(value: object, *names: str) -> bool:

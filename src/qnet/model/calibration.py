@@ -82,6 +82,7 @@ class Logistic:
     degree: int = 2
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("centre", "scale", "low", "high", "coefficients"):
             object.__setattr__(self, name, as_floats(getattr(self, name), name))
         object.__setattr__(self, "names", tuple(self.names))

@@ -94,6 +94,12 @@ class WeightsFile:
     def __post_init__(self) -> None:
         check_fields(self)
         object.__setattr__(self, "notices", as_names("notices", self.notices, "texts"))
+        try:
+            json.dumps(dict(self.provenance))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"provenance must hold numbers, text, lists and mappings, as JSON does ({error})"
+            ) from error
 
     @property
     def networks(self) -> dict[str, Stage]:

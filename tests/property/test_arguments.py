@@ -160,12 +160,12 @@ def _cases(small, full):
         "qnet.classify (arrays)": (
             qnet.classify,
             {"source": WAVE, "flux": FLUX, "ivar": IVAR, "model": small, "air": False}
-            | {"edges": False},
+            | {"edges": False, "targetid": [1, 2, 3]},
         ),
         "qnet.classify (files)": (
             qnet.classify,
             {"source": ["coadd.fits"], "model": small, "spall": None, "workers": 1}
-            | {"rows": [0], "targetids": None},
+            | {"rows": [0], "targetids": None, "errors": "raise"},
         ),
         "qnet.evaluate": (
             qnet.evaluate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from makers import primary, table, write
-from qnet.evaluation.catalogues import Result
+from qnet.evaluation.result import Result
 from qnet.io.truth import TruthRecord
 from qnet.lines import QUASARNET_LINES, absorber_IGM, rest_wavelengths
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from qnet import __version__
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers
-from qnet.core.errors import InputError, QnetWarning, check_whole, shown
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError, QnetWarning, shown
 from qnet.core.files import PathLike
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import as_names
 from qnet.core.arrays import FloatArray, as_floats
-from qnet.core.errors import InputError, check_finite, check_text, shown
+from qnet.core.checks import check_finite, check_text
+from qnet.core.errors import InputError, shown
 
 __all__ = [
     "QUASARNET_LINES",

@@ -14,10 +14,10 @@ from qnet.core.errors import (
     MissingFileError,
     QnetWarning,
     WeightsError,
-    library_faults,
     shorten,
     shown,
 )
+from qnet.core.guards import library_faults
 
 
 class Mute:

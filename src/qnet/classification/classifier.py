@@ -10,8 +10,9 @@ import numpy.typing as npt
 from qnet.classification.files import classify_files, classify_memory
 from qnet.classification.options import Options
 from qnet.core.arguments import check_arguments
-from qnet.core.errors import InputError, settle_failures
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
+from qnet.core.guards import settle_failures
 from qnet.io.reader import as_spectra, is_in_memory
 from qnet.io.spall import SpAllLike
 from qnet.model.model import Model

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray
-from qnet.core.errors import InputError, check_fraction, check_whole
+from qnet.core.checks import check_fraction, check_whole
+from qnet.core.errors import InputError
 from qnet.model.model import Model
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES, Predictions
 

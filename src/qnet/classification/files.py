@@ -13,18 +13,9 @@ from pathlib import Path
 from qnet.classification.columns import compute_columns
 from qnet.classification.header import LAST, Part, assemble
 from qnet.classification.options import Options
-from qnet.core.errors import (
-    Failure,
-    FileError,
-    Guarded,
-    InputError,
-    QnetError,
-    first_few,
-    guarded_call,
-    warn,
-    with_source,
-)
+from qnet.core.errors import Failure, FileError, InputError, QnetError, first_few, warn, with_source
 from qnet.core.files import PathLike, find_duplicates
+from qnet.core.guards import Guarded, guarded_call
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
 from qnet.core.workers import WorkerPool, check_main

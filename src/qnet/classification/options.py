@@ -10,7 +10,8 @@ import numpy as np
 
 from qnet.classification.criterion import choose_criterion
 from qnet.core.arrays import as_integers, as_items
-from qnet.core.errors import InputError, check_whole
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
 from qnet.io.selection import Selection

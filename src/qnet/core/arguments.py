@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.errors import InputError, check_number, check_text, shown, type_name
+from qnet.core.checks import check_number, check_text
+from qnet.core.errors import InputError, shown, type_name
 from qnet.core.files import is_path
 
 #: Plain annotations: what they take, in words.

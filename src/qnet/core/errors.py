@@ -1,4 +1,4 @@
-"""Errors and warnings, checks of numbers, and the guarded call for runs over many files.
+"""Errors and warnings, and the parts of their messages.
 
 Every message is one sentence that names the argument, file, HDU or column, its value and what was
 expected.
@@ -6,15 +6,11 @@ expected.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import math
-import numbers
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 __all__ = [
     "Failure",
@@ -28,10 +24,6 @@ __all__ = [
     "TrainingError",
     "WeightsError",
 ]
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 #: Ids that a message shows as examples.
 EXAMPLES = 3
@@ -223,10 +215,6 @@ class Failure(NamedTuple):
     error: QnetError
 
 
-#: What a guarded call returns: a result or the error, and the messages of the warnings.
-Guarded = tuple[T | QnetError, list[str]]
-
-
 def warn(message: str) -> None:
     """Give a QnetWarning that points at the line of the caller's code that called qnet."""
     frame = caller = sys._getframe(1)
@@ -243,25 +231,6 @@ def warn(message: str) -> None:
         names.get("__name__"),
         names.setdefault("__warningregistry__", {}),
     )
-
-
-def settle_failures(failures: Sequence[Failure], done: T | None, errors: str) -> T:
-    """The result of a run over many files; raises if some failed, or warns if errors is 'skip'.
-
-    The error is that of the failure, or a FileError of several, and holds the result of the others.
-    """
-    if done is not None and (errors == "skip" or not failures):
-        for failure in failures:
-            warn(f"{failure.error}; it is skipped")
-        return done
-    error, *others = (failure.error for failure in failures)
-    if others:
-        few = "; ".join(map(str, (error, *others[: EXAMPLES - 1])))
-        more = len(others) + 1 - EXAMPLES
-        cause, error = error, FileError(few + (f"; and {more} more" if more > 0 else ""))
-        error.__cause__ = cause
-    error.failures, error.partial = failures, done
-    raise error
 
 
 def first_few(values: Iterable[object], most: int = EXAMPLES) -> str:
@@ -282,70 +251,6 @@ def type_name(value: object) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def check_number(name: str, value: Any) -> None:
-    """Raise InputError unless a value is a number that a float can hold; True is none."""
-    try:
-        legal = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        legal = legal and isinstance(float(value), float)
-    except OverflowError:
-        legal = False
-    if not legal:
-        raise InputError(f"{name} must be a number, not {shown(value)}")
-
-
-def check_finite(
-    name: str,
-    value: Any,
-    *,
-    above: float = -math.inf,
-    least: float = -math.inf,
-    most: float = math.inf,
-) -> None:
-    """Raise InputError unless a value is a finite number, within limits if these are given."""
-    check_number(name, value)
-    if not (math.isfinite(value) and above < value and least <= value <= most):
-        limits = {"above": above, "at least": least, "at most": most}
-        words = [f"{word} {limit:g}" for word, limit in limits.items() if math.isfinite(limit)]
-        raise InputError(f"{name} must be {' and '.join(['finite', *words])}, not {value!r}")
-
-
-def check_fraction(name: str, value: Any) -> None:
-    """Raise InputError unless a value is a number in 0 .. 1."""
-    check_number(name, value)
-    if not 0 <= value <= 1:
-        raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
-
-
-def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> None:
-    """Raise InputError unless a value is a whole number (True is none), within limits if given."""
-    if type(value) is bool or not isinstance(value, numbers.Integral):
-        raise InputError(f"{name} must be a whole number, not {shown(value)}")
-    if least is not None and int(value) < least:
-        raise InputError(f"{name} must be at least {least}, not {shown(value)}")
-    if most is not None and int(value) > most:
-        raise InputError(f"{name} must be at most {most}, not {shown(value)}")
-
-
-def check_choice(name: str, value: Any, legal: Iterable[str]) -> None:
-    """Raise InputError unless a value is one of some words."""
-    words = list(legal)
-    if not isinstance(value, str) or value not in words:
-        raise InputError(f"{name} must be one of {', '.join(words)}, not {shown(value)}")
-
-
-def check_text(name: str, value: Any) -> None:
-    """Raise InputError unless a value is text."""
-    if not isinstance(value, str):
-        raise InputError(f"{name} must be text, not {shown(value)}")
-
-
-def check_type(name: str, value: Any, expected: type[T], or_else: str = "") -> T:
-    """The value; InputError unless it is an object of a class."""
-    if not isinstance(value, expected):
-        raise InputError(f"{name} must be a {expected.__name__}{or_else}, not a {type_name(value)}")
-    return value
-
-
 def reason(error: BaseException) -> str:
     """First line of another library's error, with its type unless that is the system's."""
     lines = [line for line in map(shorten, str(error).splitlines()) if line]
@@ -353,55 +258,3 @@ def reason(error: BaseException) -> str:
     if not lines:
         return kind
     return lines[0] if isinstance(error, OSError) else f"{kind}: {lines[0]}"
-
-
-@contextlib.contextmanager
-def library_faults(
-    path: object, fault: str = "cannot be read", *, kind: type[FileError] = FileError
-) -> Iterator[None]:
-    """Turn whatever a library raises on a file into a FileError: `path: fault (reason)`."""
-    try:
-        yield
-    except (QnetError, QnetWarning):
-        raise
-    except MemoryError as error:
-        raise kind(f"{path}: is too large for this machine's memory") from error
-    except Exception as error:  # a library may raise anything on a damaged file
-        logger.debug("error of a library in %s", path, exc_info=True)
-        raise kind(f"{path}: {fault} ({reason(error)})") from error
-
-
-@contextlib.contextmanager
-def foreign_faults(name: str, value: object, expected: str) -> Iterator[None]:
-    """Turn whatever an object of another library raises into an InputError: what was expected.
-
-    Around the access to its attributes alone, so that no fault of qnet is hidden.
-    """
-    try:
-        yield
-    except (QnetError, QnetWarning):
-        raise
-    except Exception as error:
-        raise InputError(
-            f"{name} must be {expected}, but the {type_name(value)} that was given cannot be read "
-            f"({reason(error)})"
-        ) from error
-
-
-def guarded_call(work: Callable[[], T], path: str, done: str) -> Guarded[T]:
-    """Result of `work` on a file, or the error why it failed; and the messages of its warnings.
-
-    Errors of other kinds become a FileError: the file cannot be `done` (a participle, as 'read').
-    """
-    result: T | QnetError
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", QnetWarning)
-        try:
-            with library_faults(path, f"cannot be {done}"):
-                result = work()
-        except QnetError as error:  # one file must not end a run over many
-            result = error
-    # Each block of rows may give the same warning.
-    messages = dict.fromkeys(with_source(str(warning.message), path) for warning in caught)
-    return result, list(messages)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 
-from qnet.core.errors import InputError, check_whole, shown
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError, shown
 
 __all__ = ["QNFlag", "describe", "flag_names"]
 

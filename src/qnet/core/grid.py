@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import FloatArray, IntArray, as_alike, as_floats
-from qnet.core.errors import GridError, InputError, check_number, check_whole, shown
+from qnet.core.checks import check_number, check_whole
+from qnet.core.errors import GridError, InputError, shown
 
 __all__ = ["QUASARNET_GRID", "QUASARNET_LINEAR_GRID", "WavelengthGrid"]
 

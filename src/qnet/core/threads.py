@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from qnet.core.errors import check_whole
+from qnet.core.checks import check_whole
 
 T = TypeVar("T")
 

@@ -1,6 +1,5 @@
 # The public names, imported when they are first used: `__init__.py` reads this file.
 from .breakdown import Confusion as Confusion
-from .catalogues import Result as Result
 from .catalogues import read_result as read_result
 from .evaluation import compare as compare
 from .metric import Metric as Metric
@@ -14,3 +13,4 @@ from .purity import purity_completeness as purity_completeness
 from .reliability import Reliability as Reliability
 from .report import Comparison as Comparison
 from .report import Evaluation as Evaluation
+from .result import Result as Result

@@ -19,11 +19,11 @@ from qnet.evaluation.breakdown import (
     class_confusion,
     classification,
 )
-from qnet.evaluation.catalogues import Result
 from qnet.evaluation.options import DV_MAX, Options, line_criterion, missing_for
 from qnet.evaluation.purity import Scan, purity_completeness
 from qnet.evaluation.reliability import bal, calibration
 from qnet.evaluation.report import Comparison, Evaluation
+from qnet.evaluation.result import Result
 from qnet.evaluation.sample import Sample, Truth, as_result, as_truth, match
 from qnet.evaluation.velocities import line_confusion, redshift_errors
 from qnet.io.training_data import Z_LIM

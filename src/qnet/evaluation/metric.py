@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers
-from qnet.core.errors import InputError, check_number
+from qnet.core.checks import check_number
+from qnet.core.errors import InputError
 from qnet.evaluation.options import (
     TUTORIAL_SPEED_OF_LIGHT,
     Options,

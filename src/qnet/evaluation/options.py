@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, FloatArray, as_alike, as_floats
-from qnet.core.errors import InputError, check_finite, check_fraction, check_whole
+from qnet.core.checks import check_finite, check_fraction, check_whole
+from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
-from qnet.evaluation.catalogues import Result
+from qnet.evaluation.result import Result
 from qnet.io.training_data import Z_LIM
 from qnet.lines import SPEED_OF_LIGHT
 

@@ -12,8 +12,9 @@ from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, first_few, warn
 from qnet.core.files import PathLike, as_paths, is_path
 from qnet.core.positions import SAME_PLACE, are_apart
-from qnet.evaluation.catalogues import Result, read_result, result_of_table
+from qnet.evaluation.catalogues import read_result, result_of_table
 from qnet.evaluation.options import Options, called_quasars, is_right, velocity
+from qnet.evaluation.result import Result
 from qnet.io.training_data import Z_LIM, not_inspected, truth_classes
 from qnet.io.truth import TruthRecord, check_records, read_truth, read_truth_columns
 from qnet.objective import CLASSES, QSO_CLASSES

@@ -8,9 +8,9 @@ import numpy as np
 
 from qnet.core.arrays import FloatArray, IntArray
 from qnet.evaluation.breakdown import Confusion
-from qnet.evaluation.catalogues import Result
 from qnet.evaluation.metric import Metric, define, fraction, nmad, statistic
 from qnet.evaluation.options import OUTLIER_VELOCITIES, Options, line_criterion, velocity
+from qnet.evaluation.result import Result
 from qnet.evaluation.sample import Sample
 from qnet.lines import QUASARNET_LINES, SPEED_OF_LIGHT, absorber_IGM
 

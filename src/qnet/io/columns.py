@@ -12,7 +12,8 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, Int32Array, IntArray, unmasked
 from qnet.core.columns import known_column
-from qnet.core.errors import FileError, InputError, QnetError, foreign_faults, shown, warn
+from qnet.core.errors import FileError, InputError, QnetError, shown, warn
+from qnet.core.guards import foreign_faults
 
 #: Where an object has no id.
 NO_ID = -1

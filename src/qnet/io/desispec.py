@@ -9,7 +9,7 @@ import numpy as np
 
 from qnet.core.arguments import has_attributes
 from qnet.core.arrays import AnyArray, as_numbers
-from qnet.core.errors import foreign_faults
+from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import filled
 from qnet.io.memory import table_columns

@@ -18,8 +18,9 @@ from qnet.core.arrays import (
     as_numbers,
     unmasked,
 )
-from qnet.core.errors import InputError, foreign_faults, warn
+from qnet.core.errors import InputError, warn
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.guards import foreign_faults
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, id_columns, is_integer_id, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave

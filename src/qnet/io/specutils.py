@@ -10,7 +10,8 @@ import numpy as np
 
 from qnet.core.arguments import check_arguments, has_attributes
 from qnet.core.arrays import AnyArray, BoolArray, as_numbers
-from qnet.core.errors import InputError, foreign_faults, warn
+from qnet.core.errors import InputError, warn
+from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_columns
 from qnet.io.memory import angstrom, flux_and_ivar, is_table, make_camera, table_columns

@@ -13,8 +13,9 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, as_array
 from qnet.core.columns import Column
-from qnet.core.errors import FileError, InputError, library_faults, type_name
+from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
+from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter

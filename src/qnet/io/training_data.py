@@ -13,7 +13,8 @@ import numpy as np
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
-from qnet.core.errors import FileError, InputError, check_finite, check_whole
+from qnet.core.checks import check_finite, check_whole
+from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.columns import NO_ID

@@ -12,14 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, IntArray
-from qnet.core.errors import (
-    FileError,
-    InputError,
-    check_type,
-    check_whole,
-    first_few,
-    shown,
-)
+from qnet.core.checks import check_type, check_whole
+from qnet.core.errors import FileError, InputError, first_few, shown
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import (
     NO_ID,

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_numbers
-from qnet.core.errors import InputError, check_finite, check_text, shown
+from qnet.core.checks import check_finite, check_text
+from qnet.core.errors import InputError, shown
 from qnet.model.plain import as_floats, check_keys, reading, renamed
 
 #: The class whose probability is P_QSO.

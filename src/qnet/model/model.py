@@ -12,7 +12,8 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray, as_numbers, as_precision
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError, check_whole
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_input
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.core.kinds import HDF5, WEIGHTS, find_kind

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from qnet.core.errors import InputError, check_finite, shown
+from qnet.core.checks import check_finite
+from qnet.core.errors import InputError, shown
 
 
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import BoolArray, FloatArray, as_floats, as_numbers, as_precision
-from qnet.core.errors import InputError, check_whole
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import Weights

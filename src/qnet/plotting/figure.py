@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qnet.core.arguments import check_arguments
-from qnet.core.errors import InputError, check_finite, check_type
+from qnet.core.checks import check_finite, check_type
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike, atomic_write
 
 if TYPE_CHECKING:

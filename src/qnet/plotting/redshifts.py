@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.errors import InputError, check_finite, check_type, type_name
+from qnet.core.checks import check_finite, check_type
+from qnet.core.errors import InputError, type_name
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
 from qnet.lines import SPEED_OF_LIGHT

@@ -12,7 +12,8 @@ from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Float32Array, FloatArray
-from qnet.core.errors import InputError, check_whole
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
 from qnet.model.model import Model, load_model

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, FloatArray, as_floats
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError, check_whole
+from qnet.core.checks import check_whole
+from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.grid import WavelengthGrid
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths

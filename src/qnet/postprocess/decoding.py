@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers, as_rows
-from qnet.core.errors import InputError, check_number, check_whole, shown
+from qnet.core.checks import check_number, check_whole
+from qnet.core.errors import InputError, shown
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
 

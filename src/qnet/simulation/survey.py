@@ -13,7 +13,8 @@ from numpy.random import Generator
 from qnet import __version__
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, Columns, Float32Array, IntArray
-from qnet.core.errors import InputError, check_fraction
+from qnet.core.checks import check_fraction
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import QUASARNET_GRID
 from qnet.core.spectra import Camera, Spectra

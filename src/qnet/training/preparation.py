@@ -17,19 +17,11 @@ import numpy.typing as npt
 from qnet import __version__
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import BoolArray, Float32Array, IntArray, as_integers
-from qnet.core.errors import (
-    EXAMPLES,
-    Failure,
-    FileError,
-    InputError,
-    QnetError,
-    guarded_call,
-    warn,
-    with_source,
-)
+from qnet.core.errors import EXAMPLES, Failure, FileError, InputError, QnetError, warn, with_source
 from qnet.core.files import PathLike, as_paths, check_output, find_duplicates, real_path
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.guards import guarded_call
 from qnet.core.spectra import Spectra
 from qnet.io.prepared import PreparedWriter
 from qnet.io.reader import group_frames, read_whole, warn_unused

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 from qnet.core.arguments import as_names, check_fields
 from qnet.core.bins import RedshiftBins
-from qnet.core.errors import InputError, check_choice, check_finite, check_whole
+from qnet.core.checks import check_choice, check_finite, check_whole
+from qnet.core.errors import InputError
 from qnet.io.training_data import Z_LIM
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM, as_rest
 from qnet.model.layers import MAX_LAYERS, by_layer

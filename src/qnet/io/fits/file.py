@@ -11,8 +11,9 @@ import fitsio
 import numpy as np
 
 from qnet.core.arrays import AnyArray, IntArray
-from qnet.core.errors import FileError, library_faults
+from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
+from qnet.core.guards import library_faults
 from qnet.core.kinds import A_FITS_FILE
 from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image

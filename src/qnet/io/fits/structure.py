@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from qnet.core.errors import FileError, library_faults, warn
+from qnet.core.errors import FileError, warn
+from qnet.core.guards import library_faults
 from qnet.io.fits.headers import BLOCK, CARD, Hdu, Stream, read_header
 from qnet.io.fits.heap import check_heap
 

@@ -11,7 +11,8 @@ from scipy.ndimage import correlate1d
 
 from qnet.core.arguments import check_fields
 from qnet.core.arrays import BoolArray, Float32Array, FloatArray
-from qnet.core.errors import InputError, check_finite, shown
+from qnet.core.checks import check_finite
+from qnet.core.errors import InputError, shown
 from qnet.core.spectra import Camera
 from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import Detector, Instrument, sky_continuum, sky_lines

@@ -278,13 +278,18 @@ def test_rows_that_are_not_there(tmp_path, cameras, rows):
         read_spectra(path, fibers=[1])
 
 
-def test_text_column_that_is_not_ascii_is_an_error_that_names_the_file(tmp_path, cameras):
-    path = write(tmp_path / "broken.fits", desi_coadd(cameras, FMAP))
+@pytest.mark.parametrize("rows", [None, [2, 0]])
+def test_text_that_is_not_ascii_is_read_all_the_same(tmp_path, cameras, rows):
+    path = write(tmp_path / "odd.fits", desi_coadd(cameras, FMAP))
+    whole = read_spectra(path, rows=rows)
     content = path.read_bytes()
     assert content.count(b"SKY") == 1
     path.write_bytes(content.replace(b"SKY", b"\xff\xfeY"))
-    with pytest.raises(FileError, match=r"broken\.fits: .*FIBERMAP"):
-        read_spectra(path)
+    spectra = read_spectra(path, rows=rows)
+    assert spectra.ids["OBJTYPE"].tolist() == [
+        "\ufffd\ufffdY" if text == "SKY" else text for text in whole.ids["OBJTYPE"]
+    ]
+    assert spectra.ids["TARGETID"].tolist() == whole.ids["TARGETID"].tolist()
 
 
 def test_extra_tables_and_images_are_no_obstacle(tmp_path, cameras):

@@ -238,7 +238,9 @@ def text_column(values: AnyArray, name: str, path: Path | None) -> AnyArray:
     if column.ndim != 1:
         raise _wrong(values, name, path, "one text per row")
     decode = column.dtype.kind == "S"
-    return np.char.strip(np.char.decode(column, errors="replace") if decode else column.astype(str))
+    return np.char.strip(
+        np.char.decode(column, "utf-8", "replace") if decode else column.astype(str)
+    )
 
 
 def _flat(values: AnyArray) -> AnyArray:

@@ -20,6 +20,7 @@ from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
     column_numbers,
     read_scaled,
+    read_texts,
     scaled_columns,
     without_blanks,
     without_nulls,
@@ -178,15 +179,20 @@ class FitsFile:
             cards = self.header(key)
             numbers = column_numbers(cards, columns)
             scaled = scaled_columns(cards, numbers)
-            found = self._plain_columns(
-                key, [name for name in columns if name.upper() not in scaled], rows
-            )
+            plain = [name for name in columns if name.upper() not in scaled]
+            odd: dict[str, AnyArray] = {}
+            hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
+            try:
+                found = self._plain_columns(key, plain, rows)
+            except UnicodeDecodeError:  # fitsio takes all text for ASCII
+                odd = read_texts(self.path, hdu, plain)
+                found = self._plain_columns(key, [x for x in plain if x.upper() not in odd], rows)
             for name, values in found.items():
                 found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers.get(name)}"))
             if scaled:
-                hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
-                for name, values in read_scaled(self.path, hdu, scaled).items():
-                    found[name] = _native(values if rows is None else values[rows])
+                odd |= read_scaled(self.path, hdu, scaled)
+            for name, values in odd.items():
+                found[name] = _native(values if rows is None else values[rows])
             return {name.upper(): found[name.upper()] for name in columns}
 
     def _plain_columns(

@@ -62,6 +62,20 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArra
     return found
 
 
+def read_texts(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArray]:
+    """All rows of those columns of HDU number `hdu` that hold text, as bytes, read by astropy."""
+    from astropy.io import fits
+
+    wanted = {name.upper() for name in names}
+    with fits.open(path, memmap=False) as hdus:
+        stored = hdus[hdu].data.view(np.ndarray)
+        return {
+            name.upper(): np.array(stored[name])
+            for name in stored.dtype.names
+            if name.upper() in wanted and stored.dtype[name].base.kind == "S"
+        }
+
+
 def without_nulls(values: AnyArray, name: str, null: Any) -> AnyArray:
     """A column of integers with TNULL replaced by `missing_value`."""
     if null is None or values.dtype.kind not in "iu":

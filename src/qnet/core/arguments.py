@@ -50,7 +50,8 @@ def check_fields(record: Any) -> None:
     for field in dataclasses.fields(record):
         given = getattr(record, field.name)
         value = _as_plain(given)
-        if str(field.type).startswith("tuple[") and isinstance(given, np.ndarray):
+        # Quantities and masked arrays are none of the plain arrays that may stand for a tuple.
+        if str(field.type).startswith("tuple[") and type(given) is np.ndarray and given.ndim:
             value = tuple(given.tolist())
         if value is not given:
             object.__setattr__(record, field.name, value)

@@ -34,7 +34,7 @@ demo: $(DEMO_VENV)/.installed
 
 test: $(VENV)/.installed
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && cd "$$folder" && \
-	OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -p no:cacheprovider -n $(JOBS) --dist loadfile \
+	OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -p no:cacheprovider -n $(JOBS) --dist worksteal \
 	"$(ROOT)/tests" $(PYTEST_ARGS)
 
 docs: $(VENV)/.installed

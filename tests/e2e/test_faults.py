@@ -133,8 +133,8 @@ FAULTS = {
     "nothing but a header": _hdus(primary()),
     "no R_IVAR": _without("R_IVAR"),
     "no wavelengths": _without("B_WAVELENGTH", "R_WAVELENGTH", "Z_WAVELENGTH"),
-    "no TARGETID": lambda folder: write(
-        folder / "bad.fits", desi_coadd(CAMERAS, {"FIBER": FMAP["FIBER"]})
+    "TARGETID that lost digits": lambda folder: write(
+        folder / "bad.fits", desi_coadd(CAMERAS, FMAP | {"TARGETID": FMAP["TARGETID"] * 1e17})
     ),
     "no loglam": _hdus(primary(), table({"flux": FLUX[0], "ivar": IVAR[0]}, "COADD")),
     "no ivar": _hdus(primary(), table({"flux": FLUX[0], "loglam": LOGLAM}, "COADD")),

@@ -318,13 +318,13 @@ def test_nothing_to_train_on(survey, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 0}, "epochs must be a whole number, at least 1"),
-        ({"learning_rate": -1.0}, "learning_rate must be positive"),
+        ({"epochs": 0}, "epochs must be at least 1, not 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be finite and above 0"),
         ({"schedule": "steps"}, "schedule must be one of constant, exponential, cosine, one-"),
         ({"loss": "mse"}, "loss must be one of quasarnet, cross-entropy"),
         ({"validation": 1.0}, r"validation must be in 0 \.\. 1"),
         ({"validation": 0.0, "patience": 3}, "patience needs a validation loss"),
-        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": -1}, "seed must be at least 0, not -1"),
     ],
 )
 def test_settings_that_make_no_sense(change, message):

@@ -13,7 +13,6 @@ from qnet.core.errors import (
     InputError,
     MissingFileError,
     QnetWarning,
-    WeightsError,
     shorten,
     shown,
 )
@@ -78,8 +77,8 @@ def test_what_no_library_raised_passes():
     large = pytest.raises(FileError, match="too large for this machine's memory")
     with large, library_faults("a.fits"):
         np.empty(1 << 50)
-    wrong = pytest.raises(WeightsError, match=r"a\.h5: holds no network \(ValueError: 3\)")
-    with wrong, library_faults("a.h5", "holds no network", kind=WeightsError):
+    wrong = pytest.raises(FileError, match=r"a\.h5: holds no network \(ValueError: 3\)")
+    with wrong, library_faults("a.h5", "holds no network"):
         raise ValueError(3)
     own = InputError("rows")
     for error in (own, KeyboardInterrupt(), SystemExit(2), QnetWarning("w")):

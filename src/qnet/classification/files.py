@@ -68,8 +68,7 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
     """Warn of files that are given more than once: each time they are rows of their own."""
     twice = list(dict.fromkeys(map(str, find_duplicates(paths))))
     if twice:
-        message = f"{first_few(twice, 5)}: given more than once, and so are the rows"
-        warn(message)
+        warn(f"{first_few(twice, 5)}: given more than once, and so are the rows")
 
 
 def _run(

@@ -8,7 +8,7 @@ import numbers
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -125,6 +125,8 @@ def _resolve(kind: str, module: str) -> Kind:
     if name in ("Mapping", "Callable"):
         return name
     found = getattr(sys.modules[module], name, None)
+    if get_origin(found) is Literal:
+        return f"Literal{list(get_args(found))}"
     known = isinstance(found, type) and found.__module__.startswith("qnet.")
     return None if not known or getattr(found, "_is_protocol", False) else found
 

@@ -62,7 +62,7 @@ class RedshiftBins:
                 f"z_min and z_max must be above -1 and increase, not {self.z_min!r} and "
                 f"{self.z_max!r}"
             )
-        if type(self.nbins) is not int or not 2 <= self.nbins <= _MAX_BINS:
+        if not 2 <= self.nbins <= _MAX_BINS:
             raise InputError(f"nbins must be an integer in 2 .. {_MAX_BINS}, not {self.nbins!r}")
         object.__setattr__(self, "others", as_names("others", self.others, "names of classes"))
         if not all(name.isprintable() for name in self.others):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from qnet.core.errors import InputError, shown, type_name
@@ -56,21 +55,14 @@ def check_whole(name: str, value: Any, least: int | None = None, most: int | Non
         raise InputError(f"{name} must be at most {most}, not {shown(value)}")
 
 
-def check_choice(name: str, value: Any, legal: Iterable[str]) -> None:
-    """Raise InputError unless a value is one of some words."""
-    words = list(legal)
-    if not isinstance(value, str) or value not in words:
-        raise InputError(f"{name} must be one of {', '.join(words)}, not {shown(value)}")
-
-
 def check_text(name: str, value: Any) -> None:
     """Raise InputError unless a value is text."""
     if not isinstance(value, str):
         raise InputError(f"{name} must be text, not {shown(value)}")
 
 
-def check_type(name: str, value: Any, expected: type[T], or_else: str = "") -> T:
+def check_type(name: str, value: Any, expected: type[T]) -> T:
     """The value; InputError unless it is an object of a class."""
     if not isinstance(value, expected):
-        raise InputError(f"{name} must be a {expected.__name__}{or_else}, not a {type_name(value)}")
+        raise InputError(f"{name} must be a {expected.__name__}, not a {type_name(value)}")
     return value

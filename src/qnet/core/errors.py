@@ -45,10 +45,10 @@ def shorten(text: object, most: int = SHOWN) -> str:
     return line if len(line) <= most else f"{line[: most - tail - 5]} ... {line[-tail:]}"
 
 
-def shown(value: object, most: int = SHOWN) -> str:
+def shown(value: object) -> str:
     """A value as messages quote it: its repr, shortened; its type where it has no repr."""
     try:
-        return shorten(repr(value), most)
+        return shorten(repr(value))
     except Exception:  # noqa: BLE001 - the objects of others raise anything
         return f"an object of type {type(value).__name__}"
 

@@ -49,19 +49,17 @@ def settle_failures(failures: Sequence[Failure], done: T | None, errors: str) ->
 
 
 @contextlib.contextmanager
-def library_faults(
-    path: object, fault: str = "cannot be read", *, kind: type[FileError] = FileError
-) -> Iterator[None]:
+def library_faults(path: object, fault: str = "cannot be read") -> Iterator[None]:
     """Turn whatever a library raises on a file into a FileError: `path: fault (reason)`."""
     try:
         yield
     except (QnetError, QnetWarning):
         raise
     except MemoryError as error:
-        raise kind(f"{path}: is too large for this machine's memory") from error
+        raise FileError(f"{path}: is too large for this machine's memory") from error
     except Exception as error:  # a library may raise anything on a damaged file
         logger.debug("error of a library in %s", path, exc_info=True)
-        raise kind(f"{path}: {fault} ({reason(error)})") from error
+        raise FileError(f"{path}: {fault} ({reason(error)})") from error
 
 
 @contextlib.contextmanager

@@ -45,19 +45,15 @@ def clear_partials(final: Path) -> None:
     for name in found:
         left, parts = final.with_name(name), _PARTS.fullmatch(name, len(start))
         if parts is None or parts["machine"] != _machine() or _is_running(int(parts["process"])):
-            _warn(
+            warn(
                 f"{final}: is being written by another run, or one that was killed on another "
                 f"machine left {left}: remove that if no other run goes on"
             )
         elif parts["kind"] == "replaced" and not final.exists():
-            _warn(f"{final}: was to be replaced by a run that was killed: what it held is {left}")
+            warn(f"{final}: was to be replaced by a run that was killed: what it held is {left}")
         else:
             logger.info("%s: %s, which a killed run left, is removed", final, left)
             _remove(left)
-
-
-def _warn(message: str) -> None:
-    warn(message)
 
 
 def _remove(left: Path) -> None:

@@ -25,12 +25,6 @@ class Selection:
     coadd: Literal["none", "target"] = "none"
 
     def __post_init__(self) -> None:
-        for name, value, legal in (
-            ("targets", self.targets, ("all", "qso")),
-            ("coadd", self.coadd, ("none", "target")),
-        ):
-            if value not in legal:
-                raise InputError(f"{name} must be one of {', '.join(legal)}, not {value!r}")
         if self.rows is not None and self.coadd == "target":
             raise InputError("rows cannot be selected when exposures are joined: give targetids")
 
@@ -68,8 +62,7 @@ class Selection:
         """Warn of TARGETIDs that were asked for and are not among those of the inputs."""
         missing = sorted((self.targetids or frozenset()) - set(targetids.tolist()))
         if missing:
-            message = f"TARGETID(s) in no input: {', '.join(map(str, missing))}"
-            warn(message)
+            warn(f"TARGETID(s) in no input: {', '.join(map(str, missing))}")
 
 
 def is_qso_target(columns: Mapping[str, AnyArray]) -> BoolArray:

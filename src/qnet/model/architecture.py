@@ -124,13 +124,6 @@ class Architecture(Stage):
                 raise InputError(f"names of lines must be plain text, not {shown(name)}")
         object.__setattr__(self, "rest", dict(self.rest))
         rest_wavelengths((*self.lines, *self.lines_bal), self.rest)
-        if not all(math.isfinite(value) and value > 0 for value in self.rest.values()):
-            raise InputError(f"rest wavelengths must be positive [Angstrom], not {self.rest}")
-        if self.offset_activation not in ("sigmoid", "linear"):
-            raise InputError(
-                f"offset activation must be 'sigmoid' or 'linear', not "
-                f"{shown(self.offset_activation)}"
-            )
         if not (math.isfinite(self.offset_scale) and math.isfinite(self.offset_shift)):
             raise InputError("offset scale and shift must be finite")
         if min(self.nboxes, self.units, len(self.convs)) < 1:
@@ -273,7 +266,7 @@ class RefineArchitecture(Stage):
         check_fields(self)
         for name in ("units", "passes"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
+            if value < 1:
                 raise InputError(f"{name} must be a positive integer, not {shown(value)}")
         for name in ("scores", "bal"):
             if type(getattr(self, name)) is not bool:

@@ -292,7 +292,7 @@ class Calibration:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"{name} must be in 0 .. 1, not {shown(value)}")
-        if type(self.candidates) is not int or not 1 <= self.candidates <= MAX_CANDIDATES:
+        if not 1 <= self.candidates <= MAX_CANDIDATES:
             raise InputError(
                 f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not "
                 f"{shown(self.candidates)}"

@@ -62,11 +62,8 @@ class ConvLayer:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        sizes = (self.filters, self.width, self.stride)
-        if not all(type(size) is int for size in sizes) or min(sizes) < 1:
+        if min(self.filters, self.width, self.stride) < 1:
             raise InputError(f"a convolution needs positive filters, width and stride, not {self}")
-        if self.padding not in ("valid", "same"):
-            raise InputError(f"padding must be 'valid' or 'same', not {shown(self.padding)}")
         check_epsilon(self.epsilon)
 
     def output_length(self, npix: int) -> int:

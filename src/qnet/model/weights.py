@@ -125,7 +125,7 @@ class WeightsFile:
     def check(self) -> None:
         """Raise InputError unless texts are plain, and arrays, stages and calibration fit."""
         for text in (self.name, self.version, self.licence, *self.notices):
-            if not isinstance(text, str) or not all(map(_is_plain, text)):
+            if not all(map(_is_plain, text)):
                 raise InputError(f"its header holds {shown(text)} where plain text was expected")
         if self.calibration is not None:
             self._check_calibration(self.calibration)

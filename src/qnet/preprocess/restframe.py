@@ -65,7 +65,7 @@ class Window:
                 f"rest_min and rest_max must be positive and increase [Angstrom], not "
                 f"{self.rest_min!r} and {self.rest_max!r}"
             )
-        if type(self.pool) is not int or self.pool < 1:
+        if self.pool < 1:
             raise InputError(f"pool must be a positive integer, not {self.pool!r}")
         if not (math.isfinite(self.clip) and self.clip > 0):
             raise InputError(f"clip must be positive, not {self.clip!r}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from qnet.core.arguments import as_names, check_fields
 from qnet.core.bins import RedshiftBins
-from qnet.core.checks import check_choice, check_finite, check_whole
+from qnet.core.checks import check_finite, check_whole
 from qnet.core.errors import InputError
 from qnet.io.training_data import Z_LIM
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM, as_rest
@@ -228,8 +228,6 @@ class Settings:
             check_whole(name, getattr(self, name), least=1)
         for name in ("learning_rate", "memory"):
             check_finite(name, getattr(self, name), above=0)
-        for name, kind in {"schedule": Schedule, "loss": Loss, "precision": Precision}.items():
-            check_choice(name, getattr(self, name), get_args(kind))
         check_finite("z_lim", self.z_lim)
         check_finite("weight_decay", self.weight_decay, least=0)
         if not 0 <= self.validation < 1:

@@ -297,7 +297,8 @@ def _native(data: AnyArray) -> AnyArray:
     return np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
 
 
-def _shorten(names: list[str], most: int = 12) -> str:
+def _shorten(names: list[str]) -> str:
     """Names joined by commas, the first few of many."""
+    most = 12
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

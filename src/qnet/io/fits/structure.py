@@ -91,8 +91,7 @@ def _check_rest(stream: Stream, block: bytes, number: int, path: Path) -> None:
         total, filled = total + len(block), filled or bool(block.strip(b"\0 "))
         block = stream.read(BLOCK)
     if filled and total >= BLOCK:
-        message = f"{path}: has {total} bytes after its last HDU, which are not read"
-        warn(message)
+        warn(f"{path}: has {total} bytes after its last HDU, which are not read")
 
 
 def _ended(stream: Stream, end: int) -> bool:

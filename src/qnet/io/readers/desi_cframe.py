@@ -26,6 +26,7 @@ from qnet.io.readers.registry import (
     check_set,
     lacks,
     left_out,
+    recognised,
     register,
 )
 from qnet.io.units import flux_unit
@@ -34,15 +35,13 @@ from qnet.io.units import flux_unit
 _IMAGES = {"FLUX": ("nspec", "npix"), "IVAR": ("nspec", "npix"), "WAVELENGTH": ("npix",)}
 
 
-def _detect(fits: FitsFile) -> bool:
-    """Whether there are the images, and no other spectra."""
-    return all(name in fits for name in _IMAGES) and not _fault(fits)
+def _is_cframe(fits: FitsFile) -> bool:
+    """Whether there is FLUX, and IVAR or WAVELENGTH."""
+    return "FLUX" in fits and ("IVAR" in fits or "WAVELENGTH" in fits)
 
 
 def _fault(fits: FitsFile) -> str:
-    """What is wrong with a file that has FLUX, and IVAR or WAVELENGTH."""
-    if "FLUX" not in fits or not ("IVAR" in fits or "WAVELENGTH" in fits):
-        return ""
+    """What is wrong with a file of such HDUs: a missing image, a shape, or other spectra."""
     if fault := lacks(fits, list(_IMAGES)):
         return fault
     for name, axes in _IMAGES.items():
@@ -90,8 +89,7 @@ register(
     Reader(
         name="DESI cframe files",
         hdus="images FLUX and IVAR, WAVELENGTH (npix,), perhaps MASK",
-        detect=_detect,
-        fault=_fault,
+        **recognised(_is_cframe, _fault),
         count=_count,
         read=_read,
         whole=True,

@@ -19,7 +19,7 @@ from qnet.io.readers.desi import (
     row_flags,
     stated_units,
 )
-from qnet.io.readers.registry import Reader, Request, lacks, left_out, register
+from qnet.io.readers.registry import Reader, Request, lacks, left_out, recognised, register
 from qnet.io.units import flux_unit
 
 #: HDUs of a camera by name; older coadds have the three cameras in one, BRZ.
@@ -33,11 +33,6 @@ def _camera_names(fits: FitsFile) -> list[str]:
     return list(dict.fromkeys(match[1] for match in first_flux))
 
 
-def _detect(fits: FitsFile) -> bool:
-    """Whether there are cameras, each with all of its HDUs, and no other spectra."""
-    return bool(_camera_names(fits)) and not _fault(fits)
-
-
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file that has an HDU of a camera."""
     names = _camera_names(fits)
@@ -46,7 +41,7 @@ def _fault(fits: FitsFile) -> str:
         return fault
     if "BRZ" in names and len(names) > 1:
         return f"holds the cameras {', '.join(names)}, of which BRZ is the coadd of the others"
-    return left_out(fits, map(fits.all_names.index, images)) if names else ""
+    return left_out(fits, map(fits.all_names.index, images))
 
 
 def _count(fits: FitsFile) -> int:
@@ -103,8 +98,7 @@ register(
     Reader(
         name="DESI coadd or spectra file",
         hdus="images B_FLUX, R_FLUX, Z_FLUX or BRZ_FLUX with _IVAR, _WAVELENGTH, perhaps _MASK",
-        detect=_detect,
-        fault=_fault,
+        **recognised(lambda fits: bool(_camera_names(fits)), _fault),
         count=_count,
         read=_read,
         whole=False,

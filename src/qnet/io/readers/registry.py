@@ -182,6 +182,16 @@ def bit_mask(*parts: int | tuple[int, int]) -> int:
     return sum((1 << high + 1) - (1 << low) for low, high in ranges)
 
 
+def recognised(
+    looks: Callable[[FitsFile], bool], fault: Callable[[FitsFile], str]
+) -> Mapping[str, Any]:
+    """Fields `detect` and `fault` of a `Reader`: the files that look so have the layout, or a fault."""
+    return {
+        "detect": lambda fits: looks(fits) and not fault(fits),
+        "fault": lambda fits: fault(fits) if looks(fits) else "",
+    }
+
+
 def lacks(fits: FitsFile, images: Sequence[str]) -> str:
     """Which of some images a file does not have, as a `Reader.fault`; '' where it has them."""
     missing = [name for name in images if not fits.shape(name)]

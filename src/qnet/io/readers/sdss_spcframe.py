@@ -9,13 +9,8 @@ from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
-from qnet.io.readers.registry import Frame, Reader, Request, check_set, register
+from qnet.io.readers.registry import Frame, Reader, Request, check_set, recognised, register
 from qnet.io.units import flux_unit, stated_vacuum
-
-
-def _detect(fits: FitsFile) -> bool:
-    """Whether there are images with an image of loglam, a plugmap, and no other spectra."""
-    return _is_spcframe(fits) and not _fault(fits)
 
 
 def _is_spcframe(fits: FitsFile) -> bool:
@@ -25,7 +20,7 @@ def _is_spcframe(fits: FitsFile) -> bool:
 
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such images."""
-    return sdss.plate_fault(fits, 8) if _is_spcframe(fits) else ""
+    return sdss.plate_fault(fits, 8)
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
@@ -65,8 +60,7 @@ register(
         hdus="HDU 0 flux, 1 ivar, 2 mask, 3 loglam, all (nspec, npix)",
         wavelengths="vacuum, centres, of each fibre its own",
         no_weight="bit 25 (COMBINEREJ) of mask",
-        detect=_detect,
-        fault=_fault,
+        **recognised(_is_spcframe, _fault),
         count=sdss.count_fibers,
         read=_read,
         whole=True,

@@ -13,7 +13,7 @@ from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_columns, pixel_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
-from qnet.io.readers.registry import Reader, Request, left_out, register
+from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.units import Stated, flux_unit, is_loglam, stated_unit, stated_vacuum
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
@@ -51,17 +51,15 @@ def _coadd(fits: FitsFile) -> str | int:
     return "COADD" if "COADD" in fits else 1
 
 
-def _detect(fits: FitsFile) -> bool:
-    """Whether the coadd has all columns, and there are no other spectra than its exposures."""
-    return set(_COLUMNS) <= set(fits.columns(_coadd(fits))) and not _fault(fits)
+def _is_spec(fits: FitsFile) -> bool:
+    """Whether there is a table COADD, or a column loglam in HDU 1."""
+    have = fits.columns(key := _coadd(fits))
+    return bool(have) and (key == "COADD" or "LOGLAM" in have)
 
 
 def _fault(fits: FitsFile) -> str:
-    """What is wrong with a file that has a table COADD, or a column loglam in HDU 1."""
-    key = _coadd(fits)
-    have = fits.columns(key)
-    if not have or not (key == "COADD" or "LOGLAM" in have):
-        return ""
+    """What is wrong with a file of such a table: a missing column, or other spectra."""
+    have = fits.columns(key := _coadd(fits))
     if str(fits.header(0).get("TELESCOP", "")).upper().startswith("LAMOST"):
         tables = [name for number, name in enumerate(fits.all_names) if fits.is_table(number)]
         kind = "low" if "COADD" in tables else "medium"
@@ -148,8 +146,7 @@ register(
         targetid="THING_ID, in SDSS-V CATALOGID, else -1",
         wavelengths="vacuum, centres",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
-        detect=_detect,
-        fault=_fault,
+        **recognised(_is_spec, _fault),
         count=lambda fits: 1,
         read=_read,
         whole=True,

@@ -7,22 +7,12 @@ from collections.abc import Sequence
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
-from qnet.io.readers.registry import Reader, Request, register
-
-
-def _detect(fits: FitsFile) -> bool:
-    """Whether there are images on one wavelength solution, a row per target, and no others."""
-    return _is_spfield(fits) and not sdss.coadd_fault(fits)
+from qnet.io.readers.registry import Reader, Request, recognised, register
 
 
 def _is_spfield(fits: FitsFile) -> bool:
     """Whether there are images on one wavelength solution, a row per target."""
     return sdss.is_coadd(fits) and sdss.is_field(fits)
-
-
-def _fault(fits: FitsFile) -> str:
-    """What is wrong with a file of such images."""
-    return sdss.coadd_fault(fits) if _is_spfield(fits) else ""
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
@@ -38,8 +28,7 @@ register(
         targetid="ICATALOGID, else -1 with the text of CATALOGID in TARGET_NAME",
         wavelengths="vacuum, centres: 10**(COEFF0 + COEFF1 i)",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
-        detect=_detect,
-        fault=_fault,
+        **recognised(_is_spfield, sdss.coadd_fault),
         count=sdss.count_fibers,
         read=_read,
         whole=True,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arguments import check_arguments, check_fields
+from qnet.core.arguments import check_fields
 from qnet.core.arrays import FloatArray, IntArray, as_alike, as_floats
 from qnet.core.checks import check_number, check_whole
 from qnet.core.errors import GridError, InputError, shown
@@ -196,7 +196,6 @@ class WavelengthGrid:
         Boxes are 0 .. nboxes - 1 (Busca & Balland 2018, section 3), -1 outside of
         [wave[0], wave[-1]] and for NaN; offsets are 0 (left edge) to 1, NaN where the box is -1.
         """
-        check_arguments(WavelengthGrid.to_box, locals())
         check_whole("nboxes", nboxes, least=1, most=MAX_PIXELS)
         position = nboxes * self.pixel_at(wave) / self.npix
         inside = np.isfinite(position)
@@ -208,7 +207,6 @@ class WavelengthGrid:
 
         An offset below 0 or above 1 lies in a neighbouring box. NaN for NaN.
         """
-        check_arguments(WavelengthGrid.from_box, locals())
         check_whole("nboxes", nboxes, least=1, most=MAX_PIXELS)
         boxes, inside = as_alike(box=box, offset=offset)
         with np.errstate(over="ignore"):

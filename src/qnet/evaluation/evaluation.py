@@ -175,17 +175,12 @@ def _check_zwarn(results: Sequence[Result], need_zwarn: bool) -> None:
         raise InputError(f"need_zwarn is for catalogues of redrock, and these are of {kinds}")
 
 
+# A catalogue may hold any number: what overflows is infinite, and no right redshift.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
     """Everything about one catalogue."""
     if len(result) == 0:
         raise InputError(f"{result.name}: has no rows to evaluate")
-    # A catalogue may hold any number: what overflows is infinite, and no right redshift.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return _measure_rows(result, truth, options)
-
-
-def _measure_rows(result: Result, truth: Truth, options: Options) -> Evaluation:
-    """Everything about one catalogue with rows."""
     sample = match(result, truth, options)
     if len(sample) == 0:
         raise InputError(

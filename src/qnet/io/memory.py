@@ -24,7 +24,7 @@ from qnet.core.guards import foreign_faults
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, id_columns, is_integer_id, unit_text
 from qnet.io.readers.sdss import COMBINEREJ, to_wave
-from qnet.io.units import is_flux, is_loglam, vacuum_camera
+from qnet.io.units import check_loglam, is_flux, vacuum_camera
 
 #: Names of table columns, in any letter case, by what they hold; best first.
 _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -220,8 +220,7 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
         wave = columns[found["wave"]]
     else:
         loglam = columns[str(found["loglam"])]
-        if not is_loglam(text := str(getattr(loglam, "unit", None) or "")):
-            raise InputError(f"loglam has unit {text}, but log10 of Angstrom was expected")
+        check_loglam(str(getattr(loglam, "unit", None) or ""))
         wave = to_wave(as_numbers("column loglam", loglam, unit=None))
     kind = "ivar" if found["ivar"] else "std"
     flux, ivar, unit = flux_and_ivar(columns[str(found["flux"])], columns[str(found[kind])], kind)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arrays import FloatArray
-from qnet.core.errors import FileError, warn
+from qnet.core.errors import FileError, InputError, warn
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera
 from qnet.core.wavelengths import find_used
 from qnet.io.fits.file import FitsFile
@@ -166,8 +166,7 @@ def _parse(power: int, rest: str) -> Any:
 
 def to_angstrom(wave: FloatArray, text: str, where: str) -> FloatArray:
     """Wavelengths [Angstrom] of those in the unit that a file states; FileError for no length."""
-    words = set(re.findall(r"[^\W_]+", _split(text)[1]))
-    if not _is_stated(text) or ("Angstrom" in words and words <= _WAVE_WORDS):
+    if not _is_stated(text) or {"Angstrom"} <= _words(text) <= _WAVE_WORDS:
         return wave
     from astropy import units
 
@@ -194,10 +193,15 @@ def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
     return vacuum_camera(camera)
 
 
-def is_loglam(text: str) -> bool:
-    """Whether a unit is that of log10 of Angstrom, or none is stated."""
-    words = set(re.findall(r"[^\W_]+", _split(text)[1]))
-    return not _is_stated(text) or words <= _LOG_WORDS
+def check_loglam(text: str) -> None:
+    """Raise InputError where a unit is stated, and is not that of log10 of Angstrom."""
+    if _is_stated(text) and not _words(text) <= _LOG_WORDS:
+        raise InputError(f"loglam has unit {text!r}, but log10 of Angstrom was expected")
+
+
+def _words(text: str) -> set[str]:
+    """The words of a unit, in astropy's spelling."""
+    return set(re.findall(r"[^\W_]+", _split(text)[1]))
 
 
 def _air_cards(header: Mapping[str, Any]) -> list[str]:

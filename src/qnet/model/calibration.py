@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
-from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_numbers
+from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_floats
 from qnet.core.checks import check_finite, check_text
 from qnet.core.errors import InputError, shown
-from qnet.model.plain import as_floats, check_keys, reading, renamed
+from qnet.model.plain import check_keys, finite_floats, reading, renamed
 
 #: The class whose probability is P_QSO.
 QUASAR_CLASS = "QSO"
@@ -56,7 +56,7 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     for name, fraction in (("prior", prior), ("mix", mix)):
         if not 0 < fraction < 1:
             raise InputError(f"{name} must be between 0 and 1, not {shown(fraction)}")
-    probability = as_numbers("p", p).astype(np.float64)
+    probability = as_floats("p", p)
     ratio = prior / (1 - prior) * (1 - mix) / mix
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
@@ -85,7 +85,7 @@ class Logistic:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in ("centre", "scale", "low", "high", "coefficients"):
-            object.__setattr__(self, name, as_floats(getattr(self, name), name))
+            object.__setattr__(self, name, finite_floats(getattr(self, name), name))
         object.__setattr__(self, "names", tuple(self.names))
         nfeatures = len(self.names)
         if nfeatures > MAX_FEATURES:
@@ -162,11 +162,13 @@ class Table:
 
     def __post_init__(self) -> None:
         for name in ("x", "y"):
-            edges = as_floats(getattr(self, name), name)
+            edges = finite_floats(getattr(self, name), name)
             object.__setattr__(self, name, edges)
             if len(edges) < 2 or any(b <= a for a, b in itertools.pairwise(edges)):
                 raise InputError(f"{name} must be two edges or more that increase, not {edges}")
-        object.__setattr__(self, "values", tuple(as_floats(row, "values") for row in self.values))
+        object.__setattr__(
+            self, "values", tuple(finite_floats(row, "values") for row in self.values)
+        )
         shape = (len(self.x) - 1, len(self.y) - 1)
         if len(self.values) != shape[0] or any(len(row) != shape[1] for row in self.values):
             raise InputError(f"values must have the shape {shape} of the bins")
@@ -297,7 +299,7 @@ class Calibration:
                 f"candidates must be an integer in 1 .. {MAX_CANDIDATES}, not "
                 f"{shown(self.candidates)}"
             )
-        (exponent,) = as_floats((self.fraction_exponent,), "fraction_exponent")
+        (exponent,) = finite_floats((self.fraction_exponent,), "fraction_exponent")
         object.__setattr__(self, "fraction_exponent", exponent)
         if self.outlier_threshold is not None and not self.outlier_threshold > 0:
             raise InputError(
@@ -352,7 +354,7 @@ def in_ranges(values: npt.ArrayLike, ranges: tuple[tuple[float, float], ...]) ->
 
 def _range(values: Any, name: str) -> tuple[float, float]:
     """Two finite numbers that increase."""
-    pair = as_floats(values, name)
+    pair = finite_floats(values, name)
     if len(pair) != 2 or not pair[0] < pair[1]:
         raise InputError(f"{name} must be made of two numbers that increase, not {shown(values)}")
     return pair[0], pair[1]

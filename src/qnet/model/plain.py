@@ -15,7 +15,7 @@ def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
     return {names.get(key, key): value for key, value in values.items()}
 
 
-def as_floats(values: Iterable[float], name: str) -> tuple[float, ...]:
+def finite_floats(values: Iterable[float], name: str) -> tuple[float, ...]:
     """Finite floats; InputError, which calls them `name`, for anything else."""
     try:
         given = list(values)

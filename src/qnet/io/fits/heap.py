@@ -19,8 +19,8 @@ from qnet.core.arrays import IntArray
 from qnet.core.errors import shown
 from qnet.io.fits.headers import Hdu, Header, Pointers, Stream
 
-#: Bytes of a table that are looked at together.
-_PIECE = 1 << 20
+#: Bytes of a file that are read together.
+PIECE = 1 << 20
 
 #: Arrays in a heap may overlap up to this many bytes in all.
 _SHARED = 1 << 28
@@ -51,7 +51,7 @@ def _arrays(
 ) -> Iterator[tuple[Pointers, IntArray, IntArray]]:
     """Columns of a table that a stream begins, with lengths and places of some of its arrays."""
     width, nrows = header.axes()
-    for first in range(0, nrows, step := max(1, _PIECE // width)):
+    for first in range(0, nrows, step := max(1, PIECE // width)):
         content = stream.read(width * min(step, nrows - first))
         rows = np.frombuffer(content, np.uint8, len(content) // width * width).reshape(-1, width)
         for column in pointers:

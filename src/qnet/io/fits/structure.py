@@ -13,7 +13,7 @@ from pathlib import Path
 from qnet.core.errors import FileError, warn
 from qnet.core.guards import library_faults
 from qnet.io.fits.headers import BLOCK, CARD, Hdu, Stream, read_header
-from qnet.io.fits.heap import check_heap
+from qnet.io.fits.heap import PIECE, check_heap
 
 #: Signature of gzip files.
 _GZIP = b"\x1f\x8b"
@@ -33,9 +33,6 @@ _INFLATION = 1100
 #: Bytes that a gzipped file may have after its last HDU.
 _BEYOND = 1 << 24
 
-#: Bytes of a table that are looked at together.
-_PIECE = 1 << 20
-
 
 def check_structure(path: Path) -> list[Hdu]:
     """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
@@ -49,7 +46,7 @@ def check_structure(path: Path) -> list[Hdu]:
         last = stream.tell()
         if last > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
             raise MemoryError  # the C library inflates the file as a whole
-        while stream.read(_PIECE):  # to the checksum at its end
+        while stream.read(PIECE):  # to the checksum at its end
             if stream.tell() > last + _BEYOND:
                 raise FileError(f"{path}: inflates to far more than its headers announce")
     return hdus

@@ -185,7 +185,7 @@ def bit_mask(*parts: int | tuple[int, int]) -> int:
 def recognised(
     looks: Callable[[FitsFile], bool], fault: Callable[[FitsFile], str]
 ) -> Mapping[str, Any]:
-    """Fields `detect` and `fault` of a `Reader`: the files that look so have the layout, or a fault."""
+    """`detect` and `fault` of a `Reader`, by what its files look like and what may be wrong."""
     return {
         "detect": lambda fits: looks(fits) and not fault(fits),
         "fault": lambda fits: fault(fits) if looks(fits) else "",

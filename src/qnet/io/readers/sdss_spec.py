@@ -14,7 +14,7 @@ from qnet.io.columns import NO_ID, float_column, id_columns, pixel_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
-from qnet.io.units import Stated, flux_unit, is_loglam, stated_unit, stated_vacuum
+from qnet.io.units import Stated, check_loglam, flux_unit, stated_unit, stated_vacuum
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _IDS: Mapping[str, tuple[str, ...]] = {
@@ -84,10 +84,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     masked = ["AND_MASK"] if "AND_MASK" in fits.columns(key) else []
     data = fits.table(key, [*_COLUMNS, *masked])
     loglam = float_column(data["LOGLAM"], "LOGLAM", fits.path)
-    if not is_loglam(unit := stated_unit(fits, key, "LOGLAM")):
-        raise FileError(
-            f"{fits.path}: loglam has unit {unit!r}, but log10 of Angstrom was expected"
-        )
+    check_loglam(stated_unit(fits, key, "LOGLAM"))
     flux, ivar = (pixel_column(data[name], name, fits.path) for name in ("FLUX", "IVAR"))
     if masked:
         mask = pixel_column(data["AND_MASK"], "AND_MASK", fits.path, integers=True)

@@ -12,38 +12,38 @@ import pytest
 import qnet
 from networks import write_legacy
 from qnet.core import bounded
-from qnet.core.bounded import Unanswered, call_bounded
+from qnet.core.bounded import NoReply, call_bounded
 from qnet.core.errors import WeightsError
 
 
 def test_an_answer_and_a_refusal():
     request = {"file": "\udcff\n", "lines": None}
-    assert json.loads(call_bounded("answers", "echo", request)) == [request, True]
+    assert json.loads(call_bounded("replies", "echo", request)) == [request, True]
     with pytest.raises(qnet.QnetError, match="x is refused"):
-        call_bounded("answers", "refuse", "x")
+        call_bounded("replies", "refuse", "x")
 
 
 def test_what_does_not_end_is_ended(monkeypatch):
     monkeypatch.setattr(bounded, "DEADLINE", 1)
-    with pytest.raises(Unanswered, match="takes more than 1 seconds"):
-        call_bounded("answers", "loop", None)
+    with pytest.raises(NoReply, match="takes more than 1 seconds"):
+        call_bounded("replies", "loop", None)
 
 
 def test_a_crash_is_no_crash_of_this_process():
-    with pytest.raises(Unanswered, match="ended abruptly"):
+    with pytest.raises(NoReply, match="ended abruptly"):
         call_bounded("os", "abort", None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory")
 def test_memory_is_limited():
-    with pytest.raises(Unanswered, match=r"ended abruptly \(MemoryError"):
-        call_bounded("answers", "allocate", None)
+    with pytest.raises(NoReply, match=r"ended abruptly \(MemoryError"):
+        call_bounded("replies", "allocate", None)
 
 
 def test_without_an_interpreter(monkeypatch):
     monkeypatch.setattr(bounded.spawn, "get_executable", lambda: "/no/such/python")
-    with pytest.raises(Unanswered, match="no process can be started"):
-        call_bounded("answers", "echo", None)
+    with pytest.raises(NoReply, match="no process can be started"):
+        call_bounded("replies", "echo", None)
 
 
 def test_hdf5_whose_library_does_not_end(tmp_path, monkeypatch):

@@ -96,9 +96,7 @@ TWICE = [
 @pytest.mark.parametrize(("name", "key"), TWICE)
 def test_card_of_sizes_that_stands_twice_is_refused(refused, whole, name, key, value):
     content = with_card(whole, name, f"{key:<8}= {value:>20}")
-    refused(
-        content, rf"the header of HDU '{name}' \(number \d\) is damaged: {key} stands in it twice"
-    )
+    refused(content, rf"the header of HDU '{name}' \(number \d\) is damaged: {key} is in it twice")
 
 
 @pytest.mark.parametrize(

@@ -441,7 +441,7 @@ def test_no_rows_need_no_wavelengths():
 
 
 def placed(targetids, ra, dec=None, **options):
-    """Spectra of some targets at some places [arcsec from 359.9999, 60]."""
+    """Spectra of some targets at some positions [arcsec from 359.9999, 60]."""
     spectra = batch(targetids, **options)
     ra = 359.9999 + np.asarray(ra, float) / 3600 / np.cos(np.radians(60))
     dec = 60 + np.zeros(len(ra)) if dec is None else 60 + np.asarray(dec) / 3600
@@ -467,7 +467,7 @@ def placed(targetids, ra, dec=None, **options):
     ],
     ids=str,
 )
-def test_coadd_joins_targets_place_by_place(targetids, ra, groups):
+def test_coadd_joins_targets_by_position(targetids, ra, groups):
     spectra = placed(targetids, ra)
     apart = len(groups) > len(set(targetids)) and targetids[0] > 0
     with warnings.catch_warnings(record=True) as caught:
@@ -475,7 +475,7 @@ def test_coadd_joins_targets_place_by_place(targetids, ra, groups):
         joined = spectra.coadd()
     assert joined.row.tolist() == [rows[0] for rows in groups]
     split = "5, 7" if len(groups) == 4 and 7 in targetids else "5"
-    message = f"x.fits: TARGETID {split} is at places more than 2 arcsec apart"
+    message = f"x.fits: TARGETID {split} is at positions more than 2 arcsec apart"
     assert [str(one.message).partition(":")[0] for one in caught] == ["x.fits"] * apart
     assert all(str(one.message).startswith(message) for one in caught)
     for number, rows in enumerate(groups):
@@ -491,7 +491,7 @@ def test_coadd_joins_targets_place_by_place(targetids, ra, groups):
 def test_places_do_not_depend_on_the_order_of_rows(order):
     dec = np.array([0, 1.5, 3.0, 60, 61.9, np.nan, 200])[list(order)]
     spectra = placed([5] * 7, np.zeros(7), dec)
-    with pytest.warns(QnetWarning, match="TARGETID 5 is at places more than 2 arcsec apart"):
+    with pytest.warns(QnetWarning, match="TARGETID 5 is at positions more than 2 arcsec apart"):
         joined = spectra.coadd()
     found = {
         frozenset(np.flatnonzero(np.isclose(dec, dec[row], atol=4, rtol=0, equal_nan=True)))

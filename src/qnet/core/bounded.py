@@ -32,12 +32,12 @@ getattr(__import__(module, fromlist=[name]), name)()
 """
 
 
-class Unanswered(Exception):
+class NoReply(Exception):
     """The process did not end in time, or ended abruptly; the message is a clause of its own."""
 
 
 def call_bounded(module: str, name: str, request: Any) -> bytes:
-    """Output of a function that calls `answer`, for a request of plain values."""
+    """Output of a function that calls `reply`, for a request of plain values."""
     target = json.dumps([sys.path, module, name])
     python = os.fsdecode(spawn.get_executable() or "python")
     threads = {f"{kind}_NUM_THREADS": "1" for kind in ("OMP", "OPENBLAS", "MKL")}
@@ -51,19 +51,19 @@ def call_bounded(module: str, name: str, request: Any) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unanswered(f"reading it takes more than {DEADLINE} seconds") from None
+        raise NoReply(f"reading it takes more than {DEADLINE} seconds") from None
     except OSError as error:
-        raise Unanswered(f"no process can be started to read it ({error})") from error
+        raise NoReply(f"no process can be started to read it ({error})") from error
     if done.returncode == _REFUSED:
         raise QnetError(done.stdout.decode())
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = last[0] if last else f"status {done.returncode}"
-        raise Unanswered(f"the process that reads it ended abruptly ({reason})")
+        raise NoReply(f"the process that reads it ended abruptly ({reason})")
     return done.stdout
 
 
-def answer(work: Callable[[Any], bytes]) -> NoReturn:
+def reply(work: Callable[[Any], bytes]) -> NoReturn:
     """Write what `work` makes of the request, or the message of its error; what a process runs."""
     request, deadline, memory = json.load(sys.stdin)
     with contextlib.suppress(ImportError, ValueError, OSError):  # not on all systems

@@ -23,8 +23,7 @@ from qnet.core.partials import clear_partials, name_partial
 
 PathLike = str | os.PathLike[str]
 
-
-#: What a path may lead to in place of a file, as `stat` tells it.
+#: What a path may lead to instead of a file, by the type in its mode.
 _SPECIAL = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",

@@ -1,4 +1,4 @@
-"""Positions on the sky: which rows of one id are at one place."""
+"""Positions on the sky: which rows of one id are at one position."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import numpy.typing as npt
 
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 
-#: Rows of one id at most this far apart [arcsec], or linked by steps of it, are one object.
-SAME_PLACE = 2.0
+#: Linking length [arcsec]: rows of one id that are linked by steps of it at most are one object.
+LINKING = 2.0
 
 
-def split_by_place(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> IntArray:
-    """Numbers of groups, with new ones for what is at other places than the group's first row.
+def split_by_position(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> IntArray:
+    """Numbers of groups, with new ones for what is at other positions than the group's first row.
 
-    A place is all rows that are linked by steps of at most `SAME_PLACE`, whatever their order. Rows
-    without a position stay with the group where that has one place, else among themselves.
+    Rows that are linked by steps of at most `LINKING`, in any order, are at one position. Rows
+    without any stay with the group where all others are at one, else among themselves.
     """
     unit = _unit_vectors(ra, dec)
     split, new = numbers.copy(), int(numbers.max(initial=-1)) + 1
     for rows in _spread_groups(numbers, unit):
-        places = _link(unit[rows])
-        split[rows] = np.where(places == places[0], numbers[rows], new + places)
+        linked = _link(unit[rows])
+        split[rows] = np.where(linked == linked[0], numbers[rows], new + linked)
         new += len(rows) + 1
     return split
 
@@ -29,9 +29,9 @@ def split_by_place(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> 
 def are_apart(
     one: tuple[FloatArray, FloatArray], other: tuple[FloatArray, FloatArray]
 ) -> BoolArray:
-    """Rows whose two positions (ra, dec) are known, and further apart than `SAME_PLACE`."""
+    """Rows whose two positions (ra, dec) are known, and further apart than `LINKING`."""
     distance = np.linalg.norm(_unit_vectors(*one) - _unit_vectors(*other), axis=1)
-    return np.asarray(distance > _chord(SAME_PLACE))
+    return np.asarray(distance > _chord(LINKING))
 
 
 def _unit_vectors(ra: npt.ArrayLike, dec: npt.ArrayLike) -> FloatArray:
@@ -47,31 +47,31 @@ def _chord(arcsec: float) -> float:
 
 
 def _spread_groups(numbers: IntArray, unit: FloatArray) -> list[IntArray]:
-    """Rows of the groups whose positions may be further apart than `SAME_PLACE`."""
+    """Rows of the groups whose positions may be further apart than `LINKING`."""
     known = np.flatnonzero(np.isfinite(unit).all(axis=1))
     if not len(known):
         return []
     order = known[np.argsort(numbers[known], kind="stable")]
     groups, starts = np.unique(numbers[order], return_index=True)
     extent = np.maximum.reduceat(unit[order], starts) - np.minimum.reduceat(unit[order], starts)
-    wide = groups[np.linalg.norm(extent, axis=1) > _chord(SAME_PLACE)]
+    wide = groups[np.linalg.norm(extent, axis=1) > _chord(LINKING)]
     return [np.flatnonzero(numbers == group) for group in wide]
 
 
 def _link(unit: FloatArray) -> IntArray:
-    """Number of the place of each position: its first row; a last number where it is unknown."""
-    places = np.full(len(unit), -1)
+    """First row of those linked with each row; a last number for those without a position."""
+    linked = np.full(len(unit), -1)
     for first in range(len(unit)):
-        if places[first] >= 0 or np.isnan(unit[first]).any():
+        if linked[first] >= 0 or np.isnan(unit[first]).any():
             continue
         todo = [first]
-        places[first] = first
+        linked[first] = first
         while todo:
-            near: BoolArray = np.linalg.norm(unit - unit[todo.pop()], axis=1) <= _chord(SAME_PLACE)
-            found = np.flatnonzero(near & (places < 0))
-            places[found] = first
+            near: BoolArray = np.linalg.norm(unit - unit[todo.pop()], axis=1) <= _chord(LINKING)
+            found = np.flatnonzero(near & (linked < 0))
+            linked[found] = first
             todo += found.tolist()
-    unknown = places < 0
-    several = len(np.unique(places[~unknown])) > 1
-    places[unknown] = len(places) if several else places.max()
-    return places
+    unknown = linked < 0
+    several = len(np.unique(linked[~unknown])) > 1
+    linked[unknown] = len(linked) if several else linked.max()
+    return linked

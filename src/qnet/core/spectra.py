@@ -22,7 +22,7 @@ from qnet.core.arrays import (
 )
 from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
-from qnet.core.positions import SAME_PLACE, split_by_place
+from qnet.core.positions import LINKING, split_by_position
 from qnet.core.wavelengths import repair_wave
 
 #: Unit of the flux in the files of all surveys; the catalogue does not depend on it.
@@ -222,13 +222,13 @@ class Spectra:
         )
 
     def coadd(self) -> Spectra:
-        """Coadd the exposures of each target: one row per positive TARGETID, and place.
+        """Coadd the exposures of each target: one row per positive TARGETID, and position.
 
         Pixels are averaged with inverse-variance weights on the native wavelengths. Exposures with
         the bit BAD_FIBER have no weight where the target has a good one. Rows of TARGETID <= 0
         (sky, stuck positioners) are not unique and stay apart. Rows of one TARGETID at several
-        places (TARGET_RA, TARGET_DEC, where known) are joined place by place, with a warning: a
-        place is all that is linked by steps of at most 2 arcsec. Targets are in the order of their
+        positions (TARGET_RA, TARGET_DEC, where known) are joined by position, with a warning: rows
+        that are linked by steps of at most 2 arcsec are at one. Targets are in the order of their
         first rows; ids and row are those of the first (good) exposure. InputError is raised where
         each row has its own wavelengths.
         """
@@ -261,18 +261,18 @@ class Spectra:
         return joined.select(appearance)
 
     def _target_numbers(self) -> IntArray:
-        """A number per row that rows have in common where they are of one target, at one place."""
+        """A number per row that rows have in common where they are of one target and position."""
         targetid = self.ids["TARGETID"]
         alone = np.where(targetid > 0, targetid, -1 - np.arange(len(self)))
         numbers: IntArray = np.unique(alone, return_inverse=True)[1]
         angles = [self.ids[name] for name in ("TARGET_RA", "TARGET_DEC") if name in self.ids]
         if [(angle.ndim, angle.dtype.kind) for angle in angles] != [(1, "f")] * 2:
             return numbers
-        apart = split_by_place(numbers, *angles)
+        apart = split_by_position(numbers, *angles)
         if split := np.unique(targetid[apart != numbers]).tolist():
             warn(
-                f"{self.where()}TARGETID {first_few(split)} is at places more than "
-                f"{SAME_PLACE:g} arcsec apart: the spectra of each place are joined by themselves"
+                f"{self.where()}TARGETID {first_few(split)} is at positions more than "
+                f"{LINKING:g} arcsec apart: the spectra of each are joined by themselves"
             )
         return apart
 

@@ -14,7 +14,7 @@ from qnet.core.errors import InputError
 #: Name of the processes, by which they know in time that they are workers.
 _NAME = "qnet worker"
 
-#: Exit status of a worker that would start workers of its own, as the script that it imports says.
+#: Exit status of a worker whose imported script would start workers of its own.
 _NO_GUARD = 117
 
 _GUARD = "put the code that starts it under if __name__ == '__main__':, or give workers=1"
@@ -34,7 +34,7 @@ class _Context(SpawnContext):
 
 
 class WorkerPool(ProcessPoolExecutor):
-    """Processes that tell why they ended, if they do before any work is handed to one."""
+    """Processes, and why they ended where none began: before any work was handed to one."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self._context = workers, _Context()
@@ -70,7 +70,7 @@ def check_main(workers: int) -> None:
     """Raise where this process cannot start workers, which import its main module."""
     process = multiprocessing.current_process()
     if process.name == _NAME:
-        # Quietly: the process that started this one says what is wrong.
+        # Quietly: the process that started this one reports what is wrong.
         raise SystemExit(_NO_GUARD)
     if getattr(process, "_inheriting", False):  # a worker of another's, which imports the script
         raise InputError(f"workers={workers}: the run is started again by a worker: {_GUARD}")

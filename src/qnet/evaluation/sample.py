@@ -11,7 +11,7 @@ import numpy as np
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError, first_few, warn
 from qnet.core.files import PathLike, as_paths, is_path
-from qnet.core.positions import SAME_PLACE, are_apart
+from qnet.core.positions import LINKING, are_apart
 from qnet.evaluation.catalogues import read_result, result_of_table
 from qnet.evaluation.options import Options, called_quasars, is_right, velocity
 from qnet.evaluation.result import Result
@@ -139,14 +139,14 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
 
 
 def _is_elsewhere(result: Result, truth: Truth, nearest: IntArray, known: BoolArray) -> BoolArray:
-    """Rows that are not at the place of the truth of their TARGETID, with a warning."""
+    """Rows that are not at the position of the truth of their TARGETID, with a warning."""
     if result.ra is None or result.dec is None or not {"RA", "DEC"} <= set(truth.columns):
         return np.zeros(len(result), dtype=bool)
     there = truth.columns["RA"][nearest], truth.columns["DEC"][nearest]
     elsewhere = known & are_apart((result.ra, result.dec), there)
     if elsewhere.any():
         warn(
-            f"{int(elsewhere.sum())} of the {len(result)} rows are more than {SAME_PLACE:g} arcsec "
+            f"{int(elsewhere.sum())} of the {len(result)} rows are more than {LINKING:g} arcsec "
             "from the truth of their TARGETID, and are not joined with it: "
             f"{first_few(np.unique(result.targetid[elsewhere]).tolist())}"
         )

@@ -18,7 +18,6 @@ from qnet.core.guards import foreign_faults
 #: Where an object has no id.
 NO_ID = -1
 
-
 #: Text of an integer, and of any other number.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -37,7 +37,7 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "and_mask": ("and_mask",),
 }
 
-#: Grids whose wavelengths are taken for left edges, rather than centres, where nothing is said.
+#: Grids whose wavelengths may be left edges: a warning where `edges` is not given.
 QUASARNET_GRIDS = (QUASARNET_GRID, QUASARNET_LINEAR_GRID)
 
 #: Power of the flux unit that the unit of inverse variance, variance and standard deviation is.

@@ -185,7 +185,7 @@ def vacuum_camera(camera: Camera) -> Camera:
 
 
 def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
-    """A camera on wavelengths in vacuum; converted, with a warning, where a header says air."""
+    """A camera on wavelengths in vacuum; converted, with a warning, where they are in air."""
     cards = [card for key in keys for card in _air_cards(fits.header(key))]
     if not cards:
         return camera
@@ -205,7 +205,7 @@ def _words(text: str) -> set[str]:
 
 
 def _air_cards(header: Mapping[str, Any]) -> list[str]:
-    """Cards of a header that say that wavelengths are in air."""
+    """Cards of a header by which its wavelengths are in air."""
     air = {
         "VACUUM": str(header.get("VACUUM", "T")).upper() in ("FALSE", "F", "0", "NO"),
         "AIRORVAC": str(header.get("AIRORVAC", "")).lower() == "air",

@@ -220,12 +220,10 @@ class KerasNetwork:
 
 
 def _rescale(name: str, kind: str, config: Mapping[str, Any]) -> tuple[float, float]:
-    """Scale and shift of a Rescaling layer, or of a Lambda.
-
-    A Lambda is QuasarNET's rescale if its stored bytes hold the two doubles; none is ever run.
-    """
+    """Scale and shift of a Rescaling layer, or of a Lambda, which is never run."""
     if kind == "Rescaling":
         return float(config["scale"]), float(config["offset"])
+    # A Lambda is QuasarNET's rescale if its stored bytes hold the two doubles.
     constants = [struct.pack("<d", value) for value in (RESCALE_SHIFT, RESCALE_SCALE)]
     for text in _strings(config.get("function")):
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.bounded import Unanswered, answer, call_bounded
+from qnet.core.bounded import NoReply, call_bounded, reply
 from qnet.core.errors import InputError, QnetError, WeightsError, reason, shorten, shown
 from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
@@ -57,7 +57,7 @@ def read_legacy(
     }
     try:
         saved = call_bounded(__name__, "serve", request)
-    except Unanswered as error:
+    except NoReply as error:
         raise WeightsError(f"{file}: {error}; {_EXPECTED} was expected") from error
     except QnetError as error:
         raise WeightsError(str(error)) from error
@@ -89,7 +89,7 @@ def _plain(names: Sequence[str] | None) -> list[str] | str | None:
 
 def serve() -> None:
     """Read a file in a process of its own: libhdf5 does not end, or crashes, on some."""
-    answer(_read)
+    reply(_read)
 
 
 def _read(request: Mapping[str, Any]) -> bytes:

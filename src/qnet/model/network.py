@@ -196,10 +196,7 @@ def check_weights(shapes: Mapping[str, Shape], weights: Weights) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Plan:
-    """What a convolution reads of its input, and what of its output is used.
-
-    It reads `size` pixels: `before` of padding, `npix` of the input, and zeros.
-    """
+    """What a convolution reads: `size` pixels, of which `before` are padding and `npix` input."""
 
     npix: int
     before: int

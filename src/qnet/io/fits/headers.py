@@ -249,7 +249,7 @@ def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header
         if text is None and expected == "a value" and value is not None:
             text = value[1]
         if key in cards:
-            fault = fault or f"{key} stands in it twice"
+            fault = fault or f"{key} is in it twice"
         elif text is None:
             fault = fault or f"the card {shown(card.rstrip())} should hold {expected}"
         cards[key] = (text or "").strip()

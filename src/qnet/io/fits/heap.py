@@ -1,7 +1,7 @@
 """Heaps of binary tables, checked before the C library reads them: arrays, and compressed tiles.
 
 The C library asks for the memory that a pointer announces. A gzipped tile that does not end keeps
-it inflating without end, and tiles of other kinds say themselves how many pixels they have.
+it inflating without end, and tiles of other kinds announce their number of pixels.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _PIXEL = 8
 def check_heap(stream: Stream, header: Header, pointers: list[Pointers]) -> None:
     """Raise FileError unless all arrays of a table, which a stream begins, lie in its heap."""
     heap, total = header.heap(), 0
-    for column, length, place in _arrays(stream, header, pointers):
-        beyond = (length < 0) | (length > 8 * heap) | (place < 0) | (place > heap)
+    for column, length, start in _arrays(stream, header, pointers):
+        beyond = (length < 0) | (length > 8 * heap) | (start < 0) | (start > heap)
         needed = -(-np.where(beyond, 0, length) * column.bits // 8)
-        beyond = (length != 0) & (beyond | (place + needed > heap))
+        beyond = (length != 0) & (beyond | (start + needed > heap))
         total += int(needed.sum())
         if beyond.any() or total > max(heap, _SHARED):
             raise header.fault(
@@ -49,7 +49,7 @@ def check_heap(stream: Stream, header: Header, pointers: list[Pointers]) -> None
 def _arrays(
     stream: Stream, header: Header, pointers: list[Pointers]
 ) -> Iterator[tuple[Pointers, IntArray, IntArray]]:
-    """Columns of a table that a stream begins, with lengths and places of some of its arrays."""
+    """Columns of a table that a stream begins, with lengths and starts of some of its arrays."""
     width, nrows = header.axes()
     for first in range(0, nrows, step := max(1, PIECE // width)):
         content = stream.read(width * min(step, nrows - first))
@@ -58,8 +58,8 @@ def _arrays(
             dtype = np.dtype(_POINTERS[column.code])
             last = column.offset + 2 * dtype.itemsize
             stored = np.ascontiguousarray(rows[:, column.offset : last]).view(dtype)
-            length, place = stored.astype(np.int64).T
-            yield column, length, place
+            length, start = stored.astype(np.int64).T
+            yield column, length, start
 
 
 def check_tiles(path: Path, hdu: Hdu) -> None:
@@ -76,10 +76,10 @@ def check_tiles(path: Path, hdu: Hdu) -> None:
         stream.seek(hdu.start + header.heap_start())
         heap = memoryview(stream.read(header.heap()))
     pixels = header.tile_pixels()
-    for column, lengths, places in arrays:
+    for column, lengths, starts in arrays:
         check = checks[column.name.upper()]
-        for length, place in zip(lengths.tolist(), places.tolist(), strict=True):
-            content = heap[place : place + length * column.bits // 8]
+        for length, start in zip(lengths.tolist(), starts.tolist(), strict=True):
+            content = heap[start : start + length * column.bits // 8]
             if check and content and not check(content, pixels):
                 raise header.fault(f"a tile in its column {column.name} is no {kind} image")
 

@@ -38,7 +38,6 @@ _SDSS5_ONLY = ("FIELD", "CATALOGID", "SDSS_ID", "TARGET_INDEX", "OBS")
 #: Of the header's cards these are the telescope's, not the object's.
 _TELESCOPE_CARDS = ("RA", "DEC", "OBJTYPE")
 
-
 #: Columns of the coadd that are read; AND_MASK too, where there is one.
 _COLUMNS = ("LOGLAM", "FLUX", "IVAR")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from qnet.core.bounded import answer
+from qnet.core.bounded import reply
 from qnet.core.errors import InputError
 
 
@@ -15,15 +15,15 @@ def loop():
 
 
 def allocate():
-    answer(lambda request: bytes(1 << 33))
+    reply(lambda request: bytes(1 << 33))
 
 
 def echo():
-    answer(lambda request: json.dumps([request, sys.flags.safe_path]).encode())
+    reply(lambda request: json.dumps([request, sys.flags.safe_path]).encode())
 
 
 def refuse():
     def work(request):
         raise InputError(f"{request} is refused")
 
-    answer(work)
+    reply(work)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
 from qnet.cli.common import OK, refuse_output, summarise
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, printable
 
 if TYPE_CHECKING:
     from qnet.model.architecture import RefineArchitecture
@@ -102,15 +102,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
     rows |= _describe_provenance(weights.provenance)
     width = max(map(len, rows))
     for key, value in rows.items():
-        print(f"{_printable(key):<{width}}  {_printable(value)}")
+        print(f"{printable(key):<{width}}  {printable(value)}")
     for notice in weights.notices:
         print(f"\n{notice.rstrip()}")
     return OK
-
-
-def _printable(text: str) -> str:
-    """Text without control characters, which a file may hold."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _describe_lines(weights: WeightsFile) -> Iterator[tuple[str, str]]:

@@ -12,20 +12,26 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from qnet.core.checks import check_number, check_text
+from qnet.core.checks import check_list, check_number, check_text
 from qnet.core.errors import InputError, shown, type_name
 from qnet.core.files import is_path
 
-#: Plain annotations: what they take, in words.
-_PLAIN: Mapping[str, str] = {
-    "bool": "True or False",
-    "int": "a whole number",
-    "float": "a number",
-    "str": "text",
-    "None": "None",
-    "PathLike": "a path",
-    "Callable": "a function",
-    "Mapping": "a mapping",
+#: Plain annotations: what they take, in words, and whether a value is such.
+_PLAIN: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "bool": (
+        "True or False",
+        lambda x: isinstance(x, (bool, np.bool_)) or (type(x) is int and x in (0, 1)),
+    ),
+    "int": (
+        "a whole number",
+        lambda x: isinstance(x, numbers.Integral) and not isinstance(x, bool),
+    ),
+    "float": ("a number", lambda x: isinstance(x, numbers.Real) and not isinstance(x, bool)),
+    "str": ("text", lambda x: isinstance(x, str)),
+    "None": ("None", lambda x: x is None),
+    "PathLike": ("a path", is_path),
+    "Callable": ("a function", callable),
+    "Mapping": ("a mapping", lambda x: isinstance(x, Mapping)),
 }
 
 #: A type that is checked: a plain one by its name, a class, or a list of one; None: any value.
@@ -88,13 +94,10 @@ def as_names(name: str, values: object, kind: str = "line names") -> tuple[str, 
     """The argument `name` as a tuple of text; InputError where it is no list of it."""
     if isinstance(values, str):
         raise InputError(f"{name} must be a list of {kind}, not the string {values!r}")
-    try:
-        found: tuple[Any, ...] = tuple(values)  # type: ignore[arg-type]
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(f"{name} must be a list of {kind}, not {shown(values)}") from error
+    found = check_list(name, values, f"a list of {kind}")
     for value in found:
         check_text(f"each of {name}", value)
-    return found
+    return tuple(found)
 
 
 def _check(name: str, value: Any, annotation: str, module: str) -> None:
@@ -142,18 +145,7 @@ def _fits(value: Any, kind: Kind) -> bool:
         return isinstance(value, kind)
     if kind.startswith("Literal["):
         return isinstance(value, str) and value in _choices(kind)
-    if kind == "bool":
-        return isinstance(value, (bool, np.bool_)) or (type(value) is int and value in (0, 1))
-    if kind == "int":
-        return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if kind == "float":
-        return isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if kind == "Callable":
-        return callable(value)
-    if kind == "PathLike":
-        return is_path(value)
-    classes: dict[str, type] = {"str": str, "None": type(None), "Mapping": Mapping}
-    return isinstance(value, classes[kind])
+    return _PLAIN[kind][1](value)
 
 
 def _words(kind: Kind) -> str:
@@ -164,7 +156,7 @@ def _words(kind: Kind) -> str:
         return f"a {kind.__name__}"
     if kind is None:
         return "of another type"
-    return f"one of {', '.join(_choices(kind))}" if kind.startswith("Literal[") else _PLAIN[kind]
+    return f"one of {', '.join(_choices(kind))}" if kind.startswith("Literal[") else _PLAIN[kind][0]
 
 
 def _choices(kind: str) -> list[str]:

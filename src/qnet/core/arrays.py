@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.errors import InputError, reason, shown, type_name
+from qnet.core.errors import InputError, shown, type_name
+from qnet.core.guards import foreign_faults
 
 AnyArray = npt.NDArray[Any]
 FloatArray = npt.NDArray[np.float64]
@@ -49,16 +50,12 @@ def as_numbers(
 
     A Quantity is converted to `unit`; None takes numbers in any unit as they are.
     """
-    try:
+    expected = f"an array of numbers{f' [{unit}]' if unit else ''}"
+    with foreign_faults(name, values, expected):
         array, mask = unmasked(values)
         own_unit = getattr(values, "unit", None)
         if unit is not None and own_unit is not None:
             array = _converted(array, own_unit, unit)
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(
-            f"{name} must be an array of numbers{f' [{unit}]' if unit else ''}, but a "
-            f"{type_name(values)} was given that is none ({reason(error)})"
-        ) from error
     if array.size == 0 and array.dtype.kind == "f" and "f" not in kinds:
         array = array.astype(np.int64)  # an empty list
     if array.dtype.kind not in kinds:

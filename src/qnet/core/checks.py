@@ -61,6 +61,14 @@ def check_text(name: str, value: Any) -> None:
         raise InputError(f"{name} must be text, not {shown(value)}")
 
 
+def check_list(name: str, values: Any, expected: str) -> list[Any]:
+    """The items of a value; InputError where it has none."""
+    try:
+        return list(values)
+    except Exception as error:  # the object of another library may raise anything
+        raise InputError(f"{name} must be {expected}, not {shown(values)}") from error
+
+
 def check_type(name: str, value: Any, expected: type[T]) -> T:
     """The value; InputError unless it is an object of a class."""
     if not isinstance(value, expected):

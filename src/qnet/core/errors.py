@@ -40,9 +40,14 @@ def shorten(text: object, most: int = SHOWN) -> str:
     line = str(text)
     if not line.isprintable():
         line = " ".join(part.strip() for part in line.splitlines() if part.strip())
-        line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+        line = printable(line)
     tail = most // 4
     return line if len(line) <= most else f"{line[: most - tail - 5]} ... {line[-tail:]}"
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def shown(value: object) -> str:

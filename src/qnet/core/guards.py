@@ -74,8 +74,8 @@ def foreign_faults(name: str, value: object, expected: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise InputError(
-            f"{name} must be {expected}, but the {type_name(value)} that was given cannot be read "
-            f"({reason(error)})"
+            f"{name} must be {expected}, but the {type_name(value)} that was given cannot be taken "
+            f"as one ({reason(error)})"
         ) from error
 
 

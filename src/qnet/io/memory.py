@@ -303,10 +303,7 @@ def _plain(values: Any, name: str) -> tuple[AnyArray, Any, BoolArray | None]:
 
 def angstrom(wave: Any) -> FloatArray:
     """Wavelengths [Angstrom] of wavelengths, frequencies or energies; plain ones as they are."""
-    numbers, unit, mask = _plain(wave, "wave")
-    numbers = np.array(as_floats("wave", numbers))
-    if mask is not None:
-        numbers[mask] = np.nan
+    numbers, unit = as_floats("wave", wave, unit=None), getattr(wave, "unit", None)
     if unit is None:
         return numbers
     from astropy import units

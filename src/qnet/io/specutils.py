@@ -231,6 +231,6 @@ def _warn_merged_mask(masked: BoolArray, ivar: AnyArray) -> None:
 def _sdss_header(spectrum: _Spectrum) -> Mapping[str, Any]:
     """Header of a spectrum of SDSS; empty for any other."""
     header = spectrum.meta.get("header", {})
-    if not hasattr(header, "get") or not str(header.get("TELESCOP", "")).startswith("SDSS"):
+    if not isinstance(header, dict) or not str(header.get("TELESCOP", "")).startswith("SDSS"):
         return {}
-    return dict(header)
+    return header

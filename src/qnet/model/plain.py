@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from qnet.core.checks import check_finite
+from qnet.core.checks import check_finite, check_list
 from qnet.core.errors import InputError, shown
 
 
@@ -17,10 +17,7 @@ def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 
 def finite_floats(values: Iterable[float], name: str) -> tuple[float, ...]:
     """Finite floats; InputError, which calls them `name`, for anything else."""
-    try:
-        given = list(values)
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(f"{name} must be numbers, not {shown(values)}") from error
+    given = check_list(name, values, "numbers")
     for value in given:
         check_finite(name, value)
     return tuple(map(float, given))

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbers, as_rows
-from qnet.core.checks import check_number, check_whole
-from qnet.core.errors import InputError, shown
+from qnet.core.checks import check_list, check_number, check_whole
+from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.lines import rest_wavelengths
 
@@ -286,10 +286,7 @@ def _stack_predictions(
     preds: Sequence[npt.ArrayLike] | AnyArray, lines: list[str], lines_bal: list[str]
 ) -> AnyArray:
     """Predictions as one array (nlines + nlines_bal, nspec, 2 * nboxes), checked."""
-    try:
-        given = list(preds)
-    except Exception as error:  # the object of another library may raise anything
-        raise InputError(f"preds must be one array per line, not {shown(preds)}") from error
+    given = check_list("preds", preds, "one array per line")
     arrays = [as_numbers("an output in preds", array) for array in given]
     if not lines:
         raise InputError("lines is empty: at least one emission line is needed")

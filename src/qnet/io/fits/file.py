@@ -181,7 +181,7 @@ class FitsFile:
             scaled = scaled_columns(cards, numbers)
             plain = [name for name in columns if name.upper() not in scaled]
             odd: dict[str, AnyArray] = {}
-            hdu = int(self._hdu(key).get_info()["hdunum"]) - 1
+            hdu = self._structure[self._number(key)].header.number
             try:
                 found = self._plain_columns(key, plain, rows)
             except UnicodeDecodeError:  # fitsio takes all text for ASCII
@@ -267,9 +267,9 @@ class FitsFile:
 
     def _drop_fpack_shell(self) -> None:
         """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
-        if len(self._hdus) < 2 or self._hdus[0].get_info().get("dims"):
-            return
-        if self._hdus[1].get_info().get("is_compressed_image"):
+        # From the cards of the walk: fitsio copies all it knows of an HDU for each question.
+        first, *others = (hdu.header for hdu in self._structure)
+        if others and first.cards["NAXIS"] == "0" and others[0].cards.get("ZIMAGE") == "T":
             cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
             if not cards:
                 del self._hdus[0], self._structure[0]

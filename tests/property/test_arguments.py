@@ -45,7 +45,6 @@ FLUX, IVAR = rng.normal(5.0, 1.0, (3, 200)), np.ones((3, 200))
 ON_GRID = rng.normal(5.0, 1.0, (3, 443))
 Y = np.eye(5)[[2, 3, 0]]
 
-
 #: Arguments that are the caller's own code: what it raises is the caller's.
 CALLERS = {("qnet.evaluation.bootstrap", "statistic")}
 

@@ -33,7 +33,6 @@ FLUX, IVAR = make_spectra(WAVE, (1.0, 2.0, 3.0), seed=6)
 CAMERAS = desi_set()
 IDS = fibermap([1, 2, 3])
 
-
 LOGLAM = np.tile(BOSS_LOGLAM, (3, 1))
 
 #: How each layout is made, the HDU of its flux, and the card of that unit.

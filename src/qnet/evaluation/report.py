@@ -22,7 +22,6 @@ from qnet.evaluation.sample import Sample
 #: Format of the JSON, for readers of later versions.
 _FORMAT, _FORMAT_VERSION = "qnet-evaluation", 1
 
-
 #: Width of the definitions.
 _WIDTH = 100
 

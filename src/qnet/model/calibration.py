@@ -191,7 +191,6 @@ MAX_CANDIDATES = 100
 #: Fields that files of format version 2 lack.
 SINCE_3 = frozenset({"p_candidate", "candidates", "candidate_floor", "fraction_exponent"})
 
-
 #: Keys of the weights files that differ from the attributes of `Calibration`.
 FILE_KEYS = {"p_candidate": "p_verified", "fraction_exponent": "share_exponent"}
 

@@ -16,7 +16,6 @@ Cards = Mapping[str, Any]
 #: Codes of integer columns (TFORMn), and the TZEROn by which each stores the other signedness.
 _SIGNEDNESS = {"B": -128, "I": 2**15, "J": 2**31, "K": 2**63}
 
-
 #: Cards that scale a column, with their defaults.
 _SCALING = (("TSCAL", 1), ("TZERO", 0))
 
@@ -48,12 +47,12 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArra
     """All rows of scaled columns of HDU number `hdu`, read by astropy; NaN for TNULL."""
     from astropy.io import fits
 
+    wanted, found = {name.upper() for name in names}, {}
     # Unsigned integers are none of these; looking for them, astropy fails on some that are scaled.
     with fits.open(path, memmap=False, uint=False) as hdus:
         table = hdus[hdu]
-        found = {}
         for column in table.columns:
-            if column.name.upper() in {name.upper() for name in names}:
+            if column.name.upper() in wanted:
                 values = np.array(table.data[column.name], dtype=np.float64)
                 if column.null is not None:
                     null = column.null * (column.bscale or 1) + (column.bzero or 0)

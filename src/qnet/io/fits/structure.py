@@ -12,11 +12,9 @@ from pathlib import Path
 
 from qnet.core.errors import FileError, warn
 from qnet.core.guards import library_faults
+from qnet.core.kinds import GZIP, find_kind
 from qnet.io.fits.headers import BLOCK, CARD, Hdu, Stream, read_header
 from qnet.io.fits.heap import PIECE, check_heap
-
-#: Signature of gzip files.
-_GZIP = b"\x1f\x8b"
 
 #: First bytes of the HDUs after the first.
 _EXTENSION = b"XTENSION= "
@@ -36,11 +34,11 @@ _BEYOND = 1 << 24
 
 def check_structure(path: Path) -> list[Hdu]:
     """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
-    with library_faults(path, NO_FITS), open(path, "rb") as plain:
-        size = os.fstat(plain.fileno()).st_size
-        if plain.read(len(_GZIP)) != _GZIP:
-            plain.seek(0)
-            return _walk(plain, path, size)
+    with library_faults(path, NO_FITS):
+        size = path.stat().st_size
+        if find_kind(path) is not GZIP:
+            with open(path, "rb") as plain:
+                return _walk(plain, path, size)
     with library_faults(path, NO_FITS), gzip.open(path, "rb") as stream:
         hdus = _walk(stream, path, _INFLATION * size)
         last = stream.tell()

@@ -83,7 +83,6 @@ _GAS = (
     (2796.35, 1.0), (2803.53, 0.85), (2852.96, 0.3), (5891.58, 0.4), (5897.56, 0.3),
 )  # fmt: skip
 
-
 #: Kinds with the line ratios of LINERs: gas in old galaxies is ionised by old stars (Cid Fernandes
 #: et al. 2011, MNRAS 413, 1687).
 _LINERS = ("LINER", "PASSIVE", "E+A")

@@ -135,6 +135,11 @@ def test_rows_elsewhere_than_the_truth_of_their_id_are_not_joined(tmp_path, colu
         found = evaluate(catalogue, tmp_path / "truth.fits")
     assert found.counts["rows evaluated"] == 4
     assert found.counts["rows without truth"] == 1
+    redrock = {"TARGETID": catalogue["TARGETID"], "Z": np.full(5, 2.0), "SPECTYPE": ["QSO"] * 5}
+    redrock |= {name: catalogue[f"TARGET_{name}"] for name in ("RA", "DEC")}
+    Table(redrock, meta={"EXTNAME": "ZBEST"}).write(tmp_path / "zbest.fits")
+    with pytest.warns(QnetWarning, match="1 of the 5 rows are more than 2 arcsec .* joined.*: 2$"):
+        evaluate(tmp_path / "zbest.fits", tmp_path / "truth.fits")
 
 
 def test_rows_without_an_answer_are_quasars_missed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,72 @@ def test_floats_that_may_have_lost_digits_are_refused_in_memory(ids, tmp_path):
     Table({"TARGETID": ids} | truth).write(tmp_path / "truth.csv")
     with pytest.raises(FileError, match=rf"truth\.csv: .*{message}"):
         read_truth(tmp_path / "truth.csv")
+
+
+@pytest.mark.parametrize("text", ["4.653E+08", "4.652987e+08", "-1e+06"])
+@pytest.mark.parametrize("name", ["targetid", "TARGETID"])
+def test_texts_that_do_not_state_all_digits_are_refused(tmp_path, text, name):
+    """Spreadsheets and C's %g round ids that they write with an exponent."""
+    message = rf"TARGETID holds '{text}', which does not state all digits".replace("+", r"\+")
+    with pytest.raises(InputError, match=message):
+        from_arrays(WAVE, FLUX, IVAR, targetid=[text, "1", "2"])
+    path = tmp_path / "rounded.csv"
+    path.write_text(f"{name},ZBEST,IS_QSO\n{text},1.0,True\n7,2.0,False\n")
+    with pytest.raises(FileError, match=rf"rounded\.csv: .*{message}"):
+        qnet.read_catalogue(path)
+    path.write_text(f"{name},TRUEZ,TRUESPECTYPE\n{text},1.0,QSO\n7,2.0,STAR\n")
+    with pytest.raises(FileError, match=rf"rounded\.csv: .*{message}"):
+        read_truth(path)
+
+
+def test_texts_with_all_digits_and_an_exponent_are_integers():
+    given = ["4.65298745e8", "1.000000000000000000e+09", "-1.0"]
+    assert from_arrays(WAVE, FLUX, IVAR, targetid=given).ids["TARGETID"].tolist() == [
+        465298745,
+        10**9,
+        -1,
+    ]
+
+
+def test_floats_among_objects_have_the_digits_of_their_own_type():
+    given = np.array([np.float32(465298745), 7, "x"], object)
+    with pytest.raises(InputError, match="TARGETID holds 465298752 as float32"):
+        from_arrays(WAVE, FLUX, IVAR, targetid=given)
+
+
+@pytest.mark.filterwarnings("ignore:.*hold values that are no integers")
+@pytest.mark.parametrize("form", ["0K", "0D", "0L", "0X", "0PJ", "0A"])
+def test_columns_that_take_no_bytes_hold_nothing(tmp_path, form):
+    """fitsio reads the bytes of other columns for them, and loses those."""
+    columns = [fits.Column("TARGETID", "0K", array=np.zeros((3, 0), int))]
+    columns.append(fits.Column("OBJTYPE", "3A", array=["TGT", "SKY", "TGT"]))
+    fmap = fits.BinTableHDU.from_columns(columns, name="FIBERMAP")
+    path = write(tmp_path / "empty.fits", [*desi_coadd(CAMERAS), fmap])
+    path.write_bytes(path.read_bytes().replace(b"'0K      '", f"'{form:<8}'".encode()))
+    spectra = qnet.read_spectra(path, rows=[1, 2])
+    assert spectra.ids["TARGETID"].tolist() == [-1, -1]
+    assert spectra.ids["OBJTYPE"].tolist() == ["SKY", "TGT"]
+
+
+def test_a_plugmap_without_fibres_gives_none(tmp_path):
+    hdus = spplate(FLUX, IVAR, fibers=[1, 2, 3])
+    columns = hdus[5].columns
+    hdus[5] = table({name: hdus[5].data[name] for name in columns.names if name != "FIBERID"})
+    path = write(tmp_path / "spPlate.fits", hdus)
+    with pytest.warns(QnetWarning, match="HDU number 5 has no FIBERID: it is -1"):
+        ids = qnet.read_spectra(path, spall={(7102, 56666, 1): 5}).ids
+    assert ids["FIBERID"].tolist() == ids["TARGETID"].tolist() == [-1, -1, -1]
+
+
+@pytest.mark.parametrize("place", [["12:30:00", "10.5", ""], [[1, 2], [3, 4], [5, 6]]], ids=str)
+def test_positions_that_are_no_numbers_are_missing(tmp_path, place):
+    fmap = fibermap([1, 2, 3], TARGET_RA=np.array(place))
+    path = write(tmp_path / "odd.fits", desi_coadd(CAMERAS, fmap))
+    with pytest.warns(QnetWarning, match=r"odd\.fits: TARGET_RA hold values that are no numbers"):
+        ids = qnet.read_spectra(path).ids
+    expected = [np.nan, 10.5, np.nan] if place[0] == "12:30:00" else [np.nan] * 3
+    np.testing.assert_array_equal(ids["TARGET_RA"], expected)
+    assert ids["TARGETID"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])

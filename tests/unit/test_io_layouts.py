@@ -106,6 +106,14 @@ REFUSED = {
         "HDU COADD has the mask MASK in place of and_mask",
     ),
     "two coadds": (spec(coadd_table("COADD")), "further spectra, in COADD, that would be left out"),
+    "an arm with errors": (
+        [primary(), coadd_table("BLUE"), table({"WAVE": WAVE, "FLUX": FLUX[0]}, "RED")],
+        "holds further spectra, in RED, that would be left out",
+    ),
+    "a camera with errors": (
+        coadd(image(COADD[1], "NIR_FLUX"), image(COADD[2], "NIR_ERROR")),
+        "holds further spectra, in NIR_FLUX, that would be left out",
+    ),
     "two arms": (
         [primary(), coadd_table("BLUE"), coadd_table("RED")],
         "holds further spectra, in RED, that would be left out",

@@ -136,6 +136,16 @@ def test_cameras_in_several_units_are_refused(tmp_path):
         read(tmp_path, hdus)
 
 
+def test_the_unit_of_ivar_is_looked_at_where_flux_has_none(tmp_path):
+    hdus = LAYOUTS["coadd"][0]()
+    for hdu in hdus:
+        if hdu.name.endswith(("_FLUX", "_IVAR")):
+            del hdu.header["BUNIT"]
+    next(hdu for hdu in hdus if hdu.name == "R_IVAR").header["BUNIT"] = "1 / electron2"
+    with pytest.raises(FileError, match=r"HDU R_FLUX: the ivar has unit '1 / electron2', but"):
+        read(tmp_path, hdus)
+
+
 @pytest.mark.parametrize(
     ("text", "legal"),
     [
@@ -174,7 +184,9 @@ def test_wavelengths_in_other_units_of_length_are_converted(tmp_path, layout, te
     np.testing.assert_allclose(wave, CAMERAS["B"][0] * factor, rtol=1e-12)
 
 
-@pytest.mark.parametrize("text", ["Hz", "eV", "pixel", "log10(Angstrom)", "strange"])
+@pytest.mark.parametrize(
+    "text", ["Hz", "eV", "pixel", "log10(Angstrom)", "dex(Angstrom)", "strange"]
+)
 def test_wavelengths_in_no_unit_of_length_are_refused(tmp_path, text):
     hdus = LAYOUTS["coadd"][0]()
     next(hdu for hdu in hdus if hdu.name == "R_WAVELENGTH").header["BUNIT"] = text

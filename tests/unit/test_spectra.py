@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import qnet
+from makers import desi_coadd, desi_set, fibermap, write
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.flags import QNFlag
+from qnet.core.positions import POSITIONS
 from qnet.core.spectra import Camera, Spectra, stack
 
 WAVES = {"B": np.linspace(3600.0, 5800.0, 23), "R": np.linspace(5760.0, 7620.0, 19)}
@@ -485,6 +488,21 @@ def test_coadd_joins_targets_by_position(targetids, ra, groups):
         for camera, expected in zip(joined.cameras, alone.cameras, strict=True):
             np.testing.assert_array_equal(camera.flux[number], expected.flux[0])
             np.testing.assert_array_equal(camera.ivar[number], expected.ivar[0])
+
+
+@pytest.mark.parametrize("names", POSITIONS, ids=str)
+def test_coadd_takes_positions_by_all_their_names(tmp_path, names):
+    fmap = fibermap([5, 5, 5])
+    ra, dec = fmap.pop("TARGET_RA") + np.array([0, 0, 0.1]), fmap.pop("TARGET_DEC")
+    fmap |= {names[0]: ra, names[1]: dec}
+    path = write(tmp_path / "s.fits", desi_coadd(desi_set(), fmap))
+    spectra = qnet.read_spectra(path)
+    plain = dataclasses.replace(
+        spectra, ids={"TARGETID": spectra.ids["TARGETID"], names[0]: ra, names[1]: dec}
+    )
+    for each in (spectra, plain):
+        with pytest.warns(QnetWarning, match="TARGETID 5 is at positions more than 2 arcsec apart"):
+            assert each.coadd().row.tolist() == [0, 2]
 
 
 @given(st.permutations(range(7)))

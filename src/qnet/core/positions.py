@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,6 +11,21 @@ from qnet.core.arrays import BoolArray, FloatArray, IntArray
 
 #: Linking length [arcsec]: rows of one id that are linked by steps of it at most are one object.
 LINKING = 2.0
+
+
+#: Columns of a position [degree]: names of a catalogue, of tables, and of older or single frames.
+POSITIONS = (
+    ("TARGET_RA", "TARGET_DEC"),
+    ("RA_TARGET", "DEC_TARGET"),
+    ("RA", "DEC"),
+    ("MEAN_FIBER_RA", "MEAN_FIBER_DEC"),
+    ("FIBER_RA", "FIBER_DEC"),
+)
+
+
+def position_names(names: Container[str]) -> tuple[str, ...]:
+    """The names of the columns of a position among some, best first; () where there are none."""
+    return next((pair for pair in POSITIONS if all(name in names for name in pair)), ())
 
 
 def split_by_position(numbers: IntArray, ra: npt.ArrayLike, dec: npt.ArrayLike) -> IntArray:

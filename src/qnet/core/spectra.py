@@ -22,7 +22,7 @@ from qnet.core.arrays import (
 )
 from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
-from qnet.core.positions import LINKING, split_by_position
+from qnet.core.positions import LINKING, position_names, split_by_position
 from qnet.core.wavelengths import repair_wave
 
 #: Unit of the flux in the files of all surveys; the catalogue does not depend on it.
@@ -265,8 +265,8 @@ class Spectra:
         targetid = self.ids["TARGETID"]
         alone = np.where(targetid > 0, targetid, -1 - np.arange(len(self)))
         numbers: IntArray = np.unique(alone, return_inverse=True)[1]
-        angles = [self.ids[name] for name in ("TARGET_RA", "TARGET_DEC") if name in self.ids]
-        if [(angle.ndim, angle.dtype.kind) for angle in angles] != [(1, "f")] * 2:
+        angles = [self.ids[name] for name in position_names(self.ids)]
+        if len(angles) != 2 or any(x.ndim != 1 or x.dtype.kind not in "iuf" for x in angles):
             return numbers
         apart = split_by_position(numbers, *angles)
         if split := np.unique(targetid[apart != numbers]).tolist():

@@ -16,6 +16,7 @@ from qnet.core.arrays import Columns, FloatArray
 from qnet.core.errors import FileError, shown
 from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
+from qnet.core.positions import POSITIONS, position_names
 from qnet.evaluation.result import Result
 from qnet.io.catalogue import catalogue_hdu, read_catalogue
 from qnet.io.columns import (
@@ -28,6 +29,7 @@ from qnet.io.columns import (
 )
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import check_table, find_format
+from qnet.io.truth import positions
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 
@@ -118,7 +120,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
     if len(set(nlines)) > 1:
         raise FileError(f"{path}: C_LINES is of {nlines[0]} lines, but Z_LINES of {nlines[1]}")
     lines, rest = _line_names(meta, max(nlines, default=0), path)
-    asked = (bits & QNFlag.NOT_TARGET) == 0
+    asked, place = (bits & QNFlag.NOT_TARGET) == 0, positions(columns)
     result = Result(
         name=name,
         kind="qnet",
@@ -139,8 +141,8 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
         min_lines=_min_lines(meta, path),
         left_out={"NOT_TARGET": int((~asked).sum())},
-        ra=_optional_column(columns, "TARGET_RA", path),
-        dec=_optional_column(columns, "TARGET_DEC", path),
+        ra=place.get("RA"),
+        dec=place.get("DEC"),
     )
     return result.select(asked)
 
@@ -164,9 +166,13 @@ def _read_other(fits: FitsFile, name: str, need_zwarn: bool) -> Result:
     )
 
 
-def _foreign(kind: str, criterion: str, name: str, path: Path, **columns: Any) -> Result:
-    """Catalogue of another classifier, from its columns under qnet's names."""
-    result = _from_columns(columns, {}, name, path)
+def _foreign(
+    kind: str, criterion: str, name: str, fits: FitsFile, hdu: str | int, **columns: Any
+) -> Result:
+    """Catalogue of another classifier, from its columns under qnet's names, and its positions."""
+    if place := position_names(fits.columns(hdu)):
+        columns |= zip(POSITIONS[0], fits.table(hdu, list(place)).values(), strict=True)
+    result = _from_columns(columns, {}, name, fits.path)
     return dataclasses.replace(result, kind=kind, criterion=criterion, left_out={})
 
 
@@ -180,7 +186,7 @@ def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Resu
         criterion += " and ZWARN == 0"
     z = float_column(columns["Z"], "Z", fits.path)
     ids = columns["TARGETID"]
-    return _foreign("redrock", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
+    return _foreign("redrock", criterion, name, fits, hdu, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
 
 
 def _read_squeze(fits: FitsFile, name: str) -> Result:
@@ -191,7 +197,8 @@ def _read_squeze(fits: FitsFile, name: str) -> Result:
     ids = id_numbers(columns["SPECID"], "SPECID", fits.path)
     z, score = (float_column(columns[key], key, fits.path) for key in ("Z_TRY", "PROB"))
     is_qso, criterion = score > PROB_THRESHOLD, f"PROB > {PROB_THRESHOLD:g}"
-    result = _foreign("squeze", criterion, name, fits.path, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
+    best = {"TARGETID": ids, "ZBEST": z, "IS_QSO": is_qso}
+    result = _foreign("squeze", criterion, name, fits, "CANDIDATES", **best)
     again = np.zeros(len(score), dtype=bool)
     if has_duplicated:
         again = bool_column(columns["DUPLICATED"], "DUPLICATED", fits.path)
@@ -209,7 +216,7 @@ def _read_quasarnet(fits: FitsFile, name: str) -> Result:
     columns = fits.table(1, [id_name, *names])
     columns["TARGETID"] = id_numbers(columns.pop(id_name), id_name, fits.path)
     criterion = "IS_QSO (the file does not state the threshold)"
-    return _foreign("quasarnet", criterion, name, fits.path, **columns)
+    return _foreign("quasarnet", criterion, name, fits, 1, **columns)
 
 
 def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
@@ -222,7 +229,8 @@ def _read_desi(fits: FitsFile, hdu: str, name: str) -> Result:
         "desi",
         "IS_QSO_QN_NEW_RR, redshift Z_NEW, else Z_QN",
         name,
-        fits.path,
+        fits,
+        hdu,
         TARGETID=columns["TARGETID"],
         ZBEST=np.where(np.isfinite(z_new), z_new, z_qn),
         IS_QSO=bool_column(columns["IS_QSO_QN_NEW_RR"], "IS_QSO_QN_NEW_RR", fits.path),

@@ -190,7 +190,8 @@ def read_catalogue(path: PathLike) -> Table:
     kind = check_format(path, "a catalogue")
     if kind == "fits":
         return _read_fits(path)
-    table, file = read_astropy(path, kind, "a catalogue"), Path(path)
+    ids = [name for name in BY_NAME if is_integer_id(name)] if kind == "csv" else []
+    table, file = read_astropy(path, kind, "a catalogue", ids), Path(path)
     if kind == "csv":
         for name in table.colnames:
             if column := BY_NAME.get(name.upper()):

@@ -23,6 +23,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
+#: From here on numbers are written rounded and with an exponent, by C's %g and by spreadsheets.
+_ROUNDED = 10**6
+
+
 def is_integer_id(name: str) -> bool:
     """Whether a column of this name in a catalogue holds integers that a survey gives."""
     return name == "TARGETID" or known_column(name).dtype == "int"
@@ -37,13 +41,16 @@ def id_columns(
     goes into TARGET_NAME. `path` is the file, None for objects in memory.
     """
     ids: dict[str, AnyArray] = {}
-    odd = []
+    odd, odd_floats = [], []
     for name, column in values.items():
         dtype = known_column(name).dtype
         if dtype == "str":
-            found = text_column(column, name, path)
+            lists = _flat(column).ndim != 1
+            found = _texts(column) if lists else text_column(column, name, path)
         elif dtype == "f8":
-            found = float_column(column, name, path)
+            found, wrong = _floats(column)
+            if wrong.any():
+                odd_floats.append(name)
         else:
             whole, wrong = _integers(column, name, path)
             found = np.where(wrong, missing_value(name, whole.dtype), whole)
@@ -55,7 +62,9 @@ def id_columns(
                 found = found.astype(column.dtype)
         ids[name] = found
     if odd:
-        _warn_missing(odd, path, "TARGET_NAME" in ids)
+        _warn_missing(odd, path, kept="TARGET_NAME" in ids)
+    if odd_floats:
+        _warn_missing(odd_floats, path, "numbers")
     return {"TARGETID": ids[target].astype(np.int64)} | ids if target in ids else ids
 
 
@@ -63,17 +72,18 @@ def id_numbers(values: AnyArray, name: str, path: Path | None) -> IntArray:
     """A column of ids as int64, -1 where there is no integer, with a warning."""
     whole, wrong = _integers(values, name, path)
     if wrong.any():
-        _warn_missing([name], path, False)
+        _warn_missing([name], path)
     return np.where(wrong, NO_ID, whole)
 
 
-def _warn_missing(names: Sequence[str], path: Path | None, kept: bool) -> None:
+def _warn_missing(
+    names: Sequence[str], path: Path | None, what: str = "integers", *, kept: bool = False
+) -> None:
     """Warn of columns that hold values which are no integers; `kept`: as text in TARGET_NAME."""
     where = "" if path is None else f"{path}: "
     text = "; the text of such a target is in TARGET_NAME" if kept else ""
     warn(
-        f"{where}{', '.join(names)} hold values that are no integers: they are taken as missing"
-        f"{text}"
+        f"{where}{', '.join(names)} hold values that are no {what}: they are taken as missing{text}"
     )
 
 
@@ -149,12 +159,21 @@ def _integers_of_text(column: AnyArray, name: str, path: Path | None) -> tuple[I
     whole = np.zeros(len(column), dtype=np.int64)
     wrong: BoolArray = np.ones(len(column), dtype=bool)
     limit = np.iinfo(np.int64).max
-    for row, text in enumerate(map(_as_text, column.tolist())):
+    for row, value in enumerate(column.tolist()):
+        text = _as_text(value)
         if _INTEGER.fullmatch(text):
             number = int(text)
-        elif _NUMBER.fullmatch(text) and float(text).is_integer():
-            _check_digits(np.array([float(text)]), name, path)
+        elif (match := _NUMBER.fullmatch(text)) and float(text).is_integer():
+            kind = value.dtype if isinstance(value, np.floating) else np.float64
+            _check_digits(np.array([float(text)], kind), name, path)
             number = int(float(text))
+            digits = len(match[1].replace(".", ""))
+            if match[2] and abs(number) >= _ROUNDED and digits < len(str(abs(number))):
+                raise _error(
+                    path,
+                    f"column {name} holds {shown(text)}, which does not state all digits of an "
+                    "integer: write them as integers",
+                )
         else:
             continue
         if -limit - 1 <= number <= limit:
@@ -175,10 +194,10 @@ def _check_digits(values: AnyArray, name: str, path: Path | None) -> None:
         )
 
 
-def _texts(values: AnyArray, rows: BoolArray) -> AnyArray:
-    """What some rows of a column hold, as text; '' in all others, and for NaN."""
-    texts = ["" for _ in rows]
-    for row in np.flatnonzero(rows).tolist():
+def _texts(values: AnyArray, rows: BoolArray | None = None) -> AnyArray:
+    """What some rows of a column hold, or all, as text; '' in the others, and for NaN."""
+    texts = [""] * len(values)
+    for row in range(len(values)) if rows is None else np.flatnonzero(rows).tolist():
         texts[row] = _as_text(values[row])
     return np.array(texts, dtype=str)
 
@@ -218,6 +237,19 @@ def float_column(values: AnyArray, name: str, path: Path | None) -> FloatArray:
         with contextlib.suppress(ValueError):
             return column.astype(np.float64)
     raise _wrong(values, name, path, "a number per row")
+
+
+def _floats(values: AnyArray) -> tuple[FloatArray, BoolArray]:
+    """A column as float64, and the rows (nrows,) that hold no number, where it is NaN."""
+    column = _flat(values)
+    if column.ndim == 1 and column.dtype.kind in "fiu":
+        return column.astype(np.float64), np.zeros(len(column), dtype=bool)
+    found, wrong = np.full(len(column), np.nan), np.ones(len(column), dtype=bool)
+    if column.ndim == 1 and column.dtype.kind in "SUO":
+        for row, value in enumerate(column.tolist()):
+            with contextlib.suppress(ValueError):
+                found[row], wrong[row] = float(_as_text(value)), False
+    return found, wrong
 
 
 def bool_column(values: AnyArray, name: str, path: Path | None) -> BoolArray:

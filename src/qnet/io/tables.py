@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,19 +163,32 @@ def write_astropy(path: Path, table: Table, kind: str) -> None:
     whole.write(path, format=_ASTROPY_FORMATS[kind])
 
 
-def read_astropy(path: PathLike, kind: str, what: str) -> Table:
-    """Read a 'csv', 'ecsv' or 'parquet' file as an astropy Table, empty text as ''."""
+def read_astropy(path: PathLike, kind: str, what: str, text: Sequence[str] = ()) -> Table:
+    """Read a 'csv', 'ecsv' or 'parquet' file as an astropy Table, empty text as ''.
+
+    Columns named in `text`, in any letter case, are read as text where the format has no types.
+    """
     from astropy.table import Table
+    from astropy.utils.exceptions import AstropyUserWarning
 
     file = check_input(path, _expected(what, kind))
-    with library_faults(path, f"cannot be read as {what} in {kind}"):
-        table = Table.read(file, format=_ASTROPY_FORMATS[kind])
+    # Of numbers astropy would not keep the text, which shows whether digits are lost.
+    options = {"converters": {_any_case(name): str for name in text}} if text else {}
+    faults = library_faults(path, f"cannot be read as {what} in {kind}")
+    with faults, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No table::len::", AstropyUserWarning)  # of pandas' files
+        table = Table.read(file, format=_ASTROPY_FORMATS[kind], **options)
     # Empty text comes back masked.
     for name in table.colnames:
         kind_of = getattr(getattr(table[name], "dtype", None), "kind", "")
         if kind_of == "U" and hasattr(table[name], "filled"):
             table[name] = table[name].filled("")
     return table
+
+
+def _any_case(name: str) -> str:
+    """Pattern of file names that matches a name in any letter case."""
+    return "".join(f"[{x.upper()}{x.lower()}]" if x.isalpha() else x for x in name)
 
 
 def _expected(what: str, kind: str) -> Expected:

@@ -168,7 +168,7 @@ def read_truth_columns(
         extra = {name: columns[name] for name in _EXTRA_COLUMNS if name in columns}
         part: dict[str, AnyArray] = {"id": id_numbers(columns[id_name], id_name, path)}
         part |= {name: _empty_to(extra[name], name, "nan", path) for name in extra}
-        parts.append(part | _positions(columns))
+        parts.append(part | positions(columns))
     merged = {
         name: np.concatenate([p.get(name, np.full(len(p["id"]), np.nan)) for p in parts])
         for name in ("id", *_EXTRA_COLUMNS, *_POSITIONS)
@@ -177,8 +177,8 @@ def read_truth_columns(
     return merged.pop("id", np.zeros(0, dtype=np.int64)), merged
 
 
-def _positions(columns: Columns) -> dict[str, FloatArray]:
-    """RA and DEC [degree] of a truth table; none where they are not numbers."""
+def positions(columns: Columns) -> dict[str, FloatArray]:
+    """RA and DEC [degree] of a table; none where they are not numbers."""
     found = {}
     for name, candidates in _POSITIONS.items():
         column = next((c for c in candidates if len(columns.get(c, ()))), None)

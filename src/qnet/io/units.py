@@ -70,9 +70,10 @@ def flux_unit(stated: Iterable[Stated]) -> str:
     """
     found: dict[str, str] = {}
     for where, flux, ivar in stated:
-        if not _is_stated(flux):
-            continue
-        found.setdefault(_flux_unit(flux, where), where)
+        if _is_stated(flux):
+            found.setdefault(_flux_unit(flux, where), where)
+        else:
+            flux = SURVEY_FLUX_UNIT
         if _is_stated(ivar) and _split(ivar) != _split(flux):  # it may be flux's, carried over
             _check_ivar(ivar, flux, where)
     if len(found) > 1:
@@ -171,7 +172,8 @@ def to_angstrom(wave: FloatArray, text: str, where: str) -> FloatArray:
     from astropy import units
 
     unit = _parse(*_split(text))
-    if unit is None or not unit.is_equivalent(units.AA):
+    # A logarithm of wavelengths is equivalent to them, and is none.
+    if not isinstance(unit, units.UnitBase) or not unit.is_equivalent(units.AA):
         raise FileError(f"{where} has unit {text!r}, but a wavelength was expected, as Angstrom")
     return np.asarray(wave * unit.to(units.AA))
 

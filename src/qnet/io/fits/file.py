@@ -19,6 +19,7 @@ from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
     column_numbers,
+    empty_columns,
     read_scaled,
     read_texts,
     scaled_columns,
@@ -179,13 +180,14 @@ class FitsFile:
             cards = self.header(key)
             numbers = column_numbers(cards, columns)
             scaled = scaled_columns(cards, numbers)
-            plain = [name for name in columns if name.upper() not in scaled]
-            odd: dict[str, AnyArray] = {}
+            odd = empty_columns(cards, numbers, self.nrows(key))
+            other = {*scaled, *odd}
+            plain = [name for name in columns if name.upper() not in other]
             hdu = self._structure[self._number(key)].header.number
             try:
                 found = self._plain_columns(key, plain, rows)
             except UnicodeDecodeError:  # fitsio takes all text for ASCII
-                odd = read_texts(self.path, hdu, plain)
+                odd |= read_texts(self.path, hdu, plain)
                 found = self._plain_columns(key, [x for x in plain if x.upper() not in odd], rows)
             for name, values in found.items():
                 found[name] = without_nulls(values, name, cards.get(f"TNULL{numbers.get(name)}"))

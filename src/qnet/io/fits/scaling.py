@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,15 @@ def scaled_columns(cards: Cards, numbers: Mapping[str, int]) -> list[str]:
         scale, zero = (float(cards.get(f"{key}{number}", or_else)) for key, or_else in _SCALING)
         if code in _SIGNEDNESS and (scale != 1 or zero not in (0, _SIGNEDNESS[code])):
             found.append(name)
+    return found
+
+
+def empty_columns(cards: Cards, numbers: Mapping[str, int], nrows: int) -> dict[str, AnyArray]:
+    """Those columns that take no bytes, as of TFORM '0K': fitsio reads other bytes for them."""
+    found: dict[str, AnyArray] = {}
+    for name, number in numbers.items():
+        if match := re.match(r"\s*0+([A-Z])", str(cards.get(f"TFORM{number}", "")).upper()):
+            found[name] = np.full(nrows, "") if match[1] == "A" else np.zeros((nrows, 0))
     return found
 
 

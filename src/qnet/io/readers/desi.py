@@ -13,6 +13,7 @@ from qnet.core.arrays import AnyArray, Float32Array, Int32Array, IntArray
 from qnet.core.columns import DESI_TARGETS
 from qnet.core.errors import FileError, warn
 from qnet.core.flags import QNFlag
+from qnet.core.positions import POSITIONS, position_names
 from qnet.core.spectra import Camera
 from qnet.io.columns import NO_ID, id_columns, row_numbers
 from qnet.io.fits.file import FitsFile
@@ -29,6 +30,9 @@ _ID_COLUMNS = (
     *("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX"),
     *("TILEID", "LASTNIGHT", "EXPID", "PETAL_LOC", "FIBER"),
 )
+
+#: What the columns of a position become, of which a FIBERMAP has the best that there is.
+_POSITION = {name: POSITIONS[0][at] for pair in POSITIONS for at, name in enumerate(pair)}
 
 #: Header cards that become columns, by the names of these, where the FIBERMAP does not have them.
 _CARDS = {name: name for name in ("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX")}
@@ -131,6 +135,7 @@ def complete_ids(
     path: Path | None,
 ) -> dict[str, AnyArray]:
     """Columns of a FIBERMAP and cards of headers, that of HDU 0 first, checked; with a TARGETID."""
+    ids = {_POSITION.get(name, name): column for name, column in ids.items()}
     if "TARGETID" not in ids:
         warn(f"{where} has no TARGETID: it is {NO_ID}")
         ids = {"TARGETID": np.full(nspec, NO_ID)} | ids
@@ -156,6 +161,7 @@ def id_names(columns: list[str]) -> list[str]:
     """Those columns of a FIBERMAP that a catalogue carries: ids and target bits."""
     targets = {*DESI_TARGETS, "CMX_TARGET"}
     ids = [name for name in _ID_COLUMNS if name in columns]
+    ids += [name for name in position_names(columns) if name not in ids]
     return ids + [name for name in columns if name in targets]
 
 

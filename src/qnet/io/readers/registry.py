@@ -199,17 +199,24 @@ def lacks(fits: FitsFile, images: Sequence[str]) -> str:
     return f"lacks the image{s} {', '.join(missing)}; it holds {fits.describe()}" if missing else ""
 
 
+#: Names of what goes with FLUX in spectra: its errors, and wavelengths.
+_ERRORS = ("IVAR", "ERROR", "ERR", "SIGMA")
+_BESIDE_FLUX = {*_ERRORS, "LOGLAM", "WAVE", "WAVELENGTH", "LAMBDA"}
+
+
 def left_out(fits: FitsFile, read: Iterable[int], *, but: str = r"(?!)") -> str:
     """Spectra in other HDUs than those that are read, as a `Reader.fault`; '' where there are none.
 
-    These are images of FLUX and IVAR, by their names, and tables with these columns. HDUs whose
-    whole name matches `but` are none.
+    These are images of FLUX and IVAR (or an error), by their names, and tables with these columns,
+    or with FLUX and wavelengths. HDUs whose whole name matches `but` are none.
     """
     names, skipped = fits.all_names, set(read)
     others = []
     for number, name in enumerate(names):
-        pair = "FLUX" in re.split(r"[^A-Z0-9]", name) and name.replace("FLUX", "IVAR") in names
-        spectra = {"FLUX", "IVAR"} <= set(fits.columns(number)) or (pair and fits.shape(number))
+        partners = [name.replace("FLUX", error) for error in _ERRORS]
+        pair = "FLUX" in re.split(r"[^A-Z0-9]", name) and not set(partners).isdisjoint(names)
+        have = set(fits.columns(number))
+        spectra = ("FLUX" in have and have & _BESIDE_FLUX) or (pair and fits.shape(number))
         if spectra and number not in skipped and not re.fullmatch(but, name):
             others.append(name or f"HDU {number}")
     return (

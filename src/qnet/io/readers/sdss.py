@@ -170,7 +170,9 @@ def _plugmap(fits: FitsFile, columns: list[str], rows: IntArray | None) -> dict[
 
 
 def plate_fibers(fits: FitsFile) -> Int32Array:
-    """FIBERIDs of the rows of an spPlate or spCFrame."""
+    """FIBERIDs of the rows of an spPlate or spCFrame; -1 where there are none."""
+    if "FIBERID" not in fits.columns(_PLUGMAP):
+        return np.full(count_fibers(fits), NO_ID, dtype=np.int32)
     fibers = _plugmap(fits, ["FIBERID"], None)["FIBERID"]
     return int32_column(id_numbers(fibers, "FIBERID", fits.path), "FIBERID", fits.path)
 
@@ -185,6 +187,8 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     plugmap = _plugmap(fits, columns, request.rows) if columns else {}
     fiber = fiber if request.rows is None else fiber[request.rows]
     plate, mjd = (id_card(fits.header(0).get(card), card, fits.path) for card in ("PLATEID", "MJD"))
+    if "FIBERID" not in have:
+        warn(f"{fits.path}: HDU number {_PLUGMAP} has no FIBERID: it is {NO_ID}")
     if request.spall is None:
         warn_no_id(fits, "THING_ID")
     spall = request.spall or {}

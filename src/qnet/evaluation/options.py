@@ -180,7 +180,6 @@ def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
     confidence = as_floats("c_line", c_line)
     if confidence.ndim != 2:
         raise InputError(f"c_line must have the shape (nlines, nspec), not {confidence.shape}")
-    check_whole("min_lines", min_lines)
     if not 1 <= min_lines <= len(confidence):
         raise InputError(f"min_lines must be in 1 .. {len(confidence)} lines, not {min_lines!r}")
     filled = np.where(np.isnan(confidence), -np.inf, confidence)

@@ -226,7 +226,6 @@ class Model:
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the model as a .safetensors file (`qnet.model.write_weights`)."""
-        check_arguments(Model.save, locals())
         return write_weights(path, self.weights, overwrite=overwrite)
 
     def to_keras(self) -> keras.Model:

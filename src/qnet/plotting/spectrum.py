@@ -12,7 +12,6 @@ from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Float32Array, FloatArray
-from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
@@ -90,7 +89,6 @@ def plot_spectrum(
     """
     check_arguments(plot_spectrum, locals())
     model = model if isinstance(model, Model) else load_model(model)
-    check_whole("row", row)
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])

@@ -91,7 +91,7 @@ def test_spectra_are_classified_first(tmp_path):
         ((), "nothing to measure: give catalogues, --spectra, or both"),
         (("qn.fits", "--model", "qnet"), "--model is for --spectra, which is not given"),
         (("--spectra", "none.fits"), "none.fits: no such file"),
-        (("qn.fits", "--plots", ""), "--plots must be the name of a folder, and is empty"),
+        (("qn.fits", "--plots", ""), "--plots is empty: the name of a file or folder was expected"),
         (("qn.fits", "--plots", "-"), "--plots -: is not written to standard output: give a file"),
         (
             ("qn.fits", "--zwarn"),

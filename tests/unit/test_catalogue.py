@@ -192,6 +192,18 @@ def test_text_that_fits_does_not_have_is_escaped(tmp_path):
     assert found["NAME"][0] == r"\xe9"
 
 
+@pytest.mark.parametrize("suffix", [".fits", ".ecsv"])
+@pytest.mark.parametrize("values", [["a", "b"], [None, "b"]])
+def test_a_column_of_text_under_a_name_of_numbers_is_read_as_it_is(tmp_path, suffix, values):
+    path = tmp_path / f"odd{suffix}"
+    masked = np.ma.array(["a", "b"], mask=[value is None for value in values])
+    table = Table({"TARGETID": [7, 8], "TARGET_RA": masked}, meta={"MODELSHA": "0"})
+    table.write(path)
+    found = qnet.read_catalogue(path)
+    assert found["TARGET_RA"].tolist() == [value or "" for value in values]
+    assert "b" in str(found)
+
+
 def test_a_column_of_a_line_that_is_missing_is_named(tmp_path, catalogue):
     path = qnet.write_catalogue(catalogue, tmp_path / "cat.csv")
     text = path.read_text()

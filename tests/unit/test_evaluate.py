@@ -315,6 +315,7 @@ def test_rules_that_cannot_be():
         ({}, {"MINLINES": "inf"}, "made: card MINLINES holds 'inf', not a number"),
         ({}, {"MINLINES": 2.5}, r"made: card MINLINES holds 2\.5, but a number of lines"),
         ({}, {"MINLINES": 0}, "made: card MINLINES holds 0, but a number of lines"),
+        ({}, {"MINLINES": 1e300}, r"made: card MINLINES holds 1e\+300, but a number of lines of"),
         ({}, {"CTHRESH": "nan"}, "made: card CTHRESH holds 'nan', not a number"),
         ({"Z_LINES": 5}, {}, "made: C_LINES is of 6 lines, but Z_LINES of 5"),
         ({"C_LINES": 1}, {}, "made: C_LINES is of 1 lines, but Z_LINES of 6"),

@@ -331,6 +331,7 @@ def test_a_column_may_begin_as_a_kind_does(tmp_path):
         ("-", "standard input is not read"),
         ("~/a.fits", "~ is not expanded"),
         ("coadd-*.fits", "glob"),
+        ("", r"\.: is a directory \(an empty name means it too\)|must be a path, not ''"),
         ("link", r"link: no such file \(it is a link to nowhere\)"),
         ("loop", "loop: cannot be read .*links"),
         ("file/a.fits", "file/a.fits: no such file"),
@@ -357,13 +358,29 @@ def test_names_that_lead_to_no_file(tmp_path, monkeypatch, name, message):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("socket")
         for use in (lambda: check_input(name, A_FITS_FILE), lambda: qnet.classify([name])):
-            with pytest.raises(FileError, match=message) as caught:
+            with pytest.raises(QnetError, match=message) as caught:
                 use()
             assert "\n" not in str(caught.value)
         with pytest.raises(
-            QnetError, match=r"but a weights file|no such file|cannot be read|on disk"
+            QnetError, match=r"but a weights file|no such file|cannot be read|on disk|be a path"
         ):
             qnet.load_model(name)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        qnet.read_spectra,
+        qnet.read_catalogue,
+        qnet.io.read_truth,
+        qnet.load_model,
+        lambda name: check_output(name, overwrite=True),
+        lambda name: qnet.train("data.fits", "truth.fits", name),
+    ],
+)
+def test_an_empty_name_is_not_the_folder_that_one_is_in(use):
+    with pytest.raises(InputError, match="must be a path, not ''"):
+        use("")
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,10 @@ NUMBERS = np.ones(len(WAVE))
         ((["a"] * len(WAVE), FLUX, IVAR), "wave"),
         (([WAVE, WAVE[:-1]], FLUX2, IVAR2), "wave"),
         ((WAVE, [FLUX, FLUX[:-1]], IVAR2), "flux"),
+        ((WAVE, [FLUX * units.Jy] * 2, IVAR2), "flux .* parts with units or masks: join them"),
+        ((WAVE, [np.ma.masked_less(FLUX, np.median(FLUX))] * 2, IVAR2), "flux .* join them"),
+        ((WAVE, FLUX2, (IVAR, np.ma.array(IVAR, mask=True))), "ivar .* join them"),
+        (([WAVE * units.nm], FLUX, IVAR), "wave .* join them"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(arrays, message):

@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 import qnet.io
 from makers import prepared, table, write
@@ -149,9 +150,20 @@ def test_tables_that_are_no_truth(tmp_path):
     (tmp_path / "bad.csv").write_text("TARGETID,VI_Z,VI_QUALITY,VI_CLASS\n1,x,4,QSO\n")
     with pytest.raises(FileError, match=r"bad\.csv: column VI_Z holds 'x'"):
         qnet.io.read_truth(tmp_path / "bad.csv")
+    with pytest.raises(InputError, match="files is empty: at least one truth table was expected"):
+        qnet.io.read_truth(tmp_path.glob("nothing*.fits"))
     (tmp_path / "ragged.csv").write_text("TARGETID,VI_Z,VI_QUALITY,VI_CLASS\n1,2\n")
     with pytest.raises(FileError, match=r"ragged\.csv: a row has another number of fields"):
         qnet.io.read_truth(tmp_path / "ragged.csv")
+
+
+def test_texts_that_are_missing_or_of_several_parts(tmp_path):
+    odd = Table({"TARGETID": [1, 2, 3], "VI_Z": [1.5, 0.2, 0.3], "VI_QUALITY": [4.0, 4.0, 4.0]})
+    odd["VI_SPECTYPE"] = np.array([None, ["QSO", "BAL"], "GALAXY"], dtype=object)
+    odd["REDROCK_SPECTYPE"] = ["QSO", "STAR", "STAR"]
+    odd.write(tmp_path / "odd.ecsv")
+    found = qnet.io.read_truth(tmp_path / "odd.ecsv")
+    assert [record.class_person for record in found.values()] == [3, 0, 4]
 
 
 def data(count, seed=0):

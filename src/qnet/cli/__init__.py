@@ -18,9 +18,9 @@ from qnet.cli.common import (
     FAILED,
     USAGE,
     Terminated,
+    check_names,
     complain,
     find_outputs,
-    refuse_standard_output,
     show_warning,
     terminable,
 )
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.showwarning = show_warning
         try:
             with terminable():
-                refuse_standard_output(arguments)
+                check_names(arguments)
                 return command(arguments)
         except QnetError as error:
             complain(error)

@@ -49,12 +49,14 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def refuse_standard_output(arguments: argparse.Namespace) -> None:
-    """Raise if an output other than JSON is to go to standard output."""
+def check_names(arguments: argparse.Namespace) -> None:
+    """Raise if an output has an empty name, or one other than JSON is to go to standard output."""
     for option in OUTPUTS:
-        if option != "json" and getattr(arguments, option, None) == "-":
-            name = option.replace("_", "-")
+        name, given = option.replace("_", "-"), getattr(arguments, option, None)
+        if option != "json" and given == "-":
             raise InputError(f"--{name} -: is not written to standard output: give a file's name")
+        if given == "":
+            raise InputError(f"--{name} is empty: the name of a file or folder was expected")
 
 
 def find_outputs(arguments: argparse.Namespace) -> set[tuple[str, int, int]]:

@@ -106,8 +106,6 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     from qnet.plotting.figure import require_matplotlib
 
     require_matplotlib()
-    if not arguments.plots:
-        raise InputError("--plots must be the name of a folder, and is empty")
     folder = Path(arguments.plots)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file, but the name of a folder was expected")

@@ -29,7 +29,7 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "float": ("a number", lambda x: isinstance(x, numbers.Real) and not isinstance(x, bool)),
     "str": ("text", lambda x: isinstance(x, str)),
     "None": ("None", lambda x: x is None),
-    "PathLike": ("a path", is_path),
+    "PathLike": ("a path", lambda x: is_path(x) and x != ""),
     "Callable": ("a function", callable),
     "Mapping": ("a mapping", lambda x: isinstance(x, Mapping)),
 }

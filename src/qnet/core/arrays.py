@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,26 @@ Columns = dict[str, AnyArray]
 
 def unmasked(values: Any) -> tuple[AnyArray, BoolArray | None]:
     """An array, Quantity or table column as a plain array, and its mask; None for an empty one."""
+    if isinstance(values, (list, tuple)) and not isinstance(next(iter(values), 0), (int, float)):
+        _check_parts(values)
     mask = getattr(values, "mask", None)
     bare = getattr(values, "unmasked", values)
     data = np.asarray(bare.data if isinstance(bare, np.ma.MaskedArray) else bare)
     if isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask):
         return data, np.broadcast_to(mask, data.shape)
     return data, None
+
+
+def _check_parts(values: Sequence[Any]) -> None:
+    """Raise where parts have units or masks: an array of a list is without them."""
+    for part in values:
+        mask = getattr(part, "mask", None)
+        is_masked = isinstance(mask, (np.ndarray, np.bool_)) and np.any(mask)
+        if is_masked or getattr(part, "unit", None) is not None:
+            raise TypeError(
+                "a list of parts with units or masks: join them, as with astropy.units.Quantity or "
+                "numpy.ma.stack"
+            )
 
 
 def as_array(name: str, values: Any) -> AnyArray:

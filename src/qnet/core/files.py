@@ -45,8 +45,9 @@ def check_input(path: PathLike, expected: Expected) -> Path:
         if stat.S_ISDIR(mode):
             if (file / "saved_model.pb").exists():
                 raise expected.refuse(file, "a TensorFlow SavedModel", CONVERT)
+            empty = " (an empty name means it too)" if str(file) == "." else ""
             raise FileError(
-                f"{file}: is a directory, but {name} was expected: give the files in it, as "
+                f"{file}: is a directory{empty}, but {name} was expected: give the files in it, as "
                 f"{file}/*.fits in a shell or sorted(Path(folder).glob('*.fits')) in Python"
             )
         _refuse_special(file, mode, name)
@@ -183,7 +184,8 @@ def as_paths(paths: PathLike | Iterable[PathLike], what: str = "path") -> list[P
     # FITS tables give names as bytes.
     given = [os.fsdecode(path) if isinstance(path, bytes) else path for path in given]
     for path in given:
-        as_path(path, what)
+        if not is_path(path):
+            raise _no_path(path, what)
     return sorted(given, key=os.fspath) if isinstance(paths, (set, frozenset)) else given
 
 
@@ -216,10 +218,16 @@ def is_path(path: object) -> bool:
 
 
 def as_path(path: object, what: str) -> Path:
-    """The argument named `what` as a path; InputError where it is none."""
-    if not is_path(path):
-        raise InputError(f"{what} must be a path, not {shown(path)}")
+    """The argument named `what` as a path; InputError where it is none, or is empty."""
+    # Empty text would be the folder that the process is in.
+    if not is_path(path) or not os.fsdecode(path):  # type: ignore[arg-type]
+        raise _no_path(path, what)
     return Path(os.fsdecode(path))  # type: ignore[arg-type]
+
+
+def _no_path(path: object, what: str) -> InputError:
+    """The error that an argument is no path."""
+    return InputError(f"{what} must be a path, not {shown(path)}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -139,7 +139,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         is_bal=bool_column(columns["IS_BAL"], "IS_BAL", path) if "IS_BAL" in columns else None,
         snr=_optional_column(columns, "SNR", path),
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
-        min_lines=_min_lines(meta, path),
+        min_lines=_min_lines(meta, max(nlines, default=None), path),
         left_out={"NOT_TARGET": int((~asked).sum())},
         ra=place.get("RA"),
         dec=place.get("DEC"),
@@ -250,12 +250,14 @@ def _card_number(meta: Mapping[str, Any], key: str, default: float, path: Path) 
     return number
 
 
-def _min_lines(meta: Mapping[str, Any], path: Path) -> int:
+def _min_lines(meta: Mapping[str, Any], most: int | None, path: Path) -> int:
     """Number of lines that a quasar has, of a catalogue's header."""
     number = _card_number(meta, "MINLINES", MIN_LINES, path)
-    if number < 1 or number != int(number):
+    if number < 1 or number != int(number) or (most is not None and number > most):
+        limit = "" if most is None else f" of {most}"
         raise FileError(
-            f"{path}: card MINLINES holds {meta['MINLINES']!r}, but a number of lines was expected"
+            f"{path}: card MINLINES holds {shown(meta.get('MINLINES', MIN_LINES))}, but a number "
+            f"of lines{limit} was expected"
         )
     return int(number)
 

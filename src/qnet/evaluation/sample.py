@@ -73,7 +73,8 @@ def as_truth(
         records = read_truth(paths)
         ids, columns = read_truth_columns(paths)
     if not records:
-        raise InputError("truth is empty: no object with an id was found in it")
+        where = "it" if isinstance(truth, Mapping) else first_few(paths)
+        raise InputError(f"truth is empty: no object with an id was found in {where}")
     targetid = np.array(sorted(records), dtype=np.int64)
     ordered = [records[number] for number in targetid.tolist()]
     Y, z, bal = truth_classes(ordered, z_lim)

@@ -28,7 +28,15 @@ from qnet.io.columns import (
 )
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import FitsWriter
-from qnet.io.tables import Card, check_format, check_table, read_astropy, to_table, write_astropy
+from qnet.io.tables import (
+    Card,
+    check_format,
+    check_table,
+    read_astropy,
+    set_format,
+    to_table,
+    write_astropy,
+)
 from qnet.lines import absorber_IGM
 
 if TYPE_CHECKING:
@@ -205,7 +213,8 @@ def read_catalogue(path: PathLike) -> Table:
         _join_lines(table, file)
     for name in set(table.colnames) & set(BY_NAME):
         known, column = BY_NAME[name], table[name]
-        column.format, column.description = known.format or None, known.description
+        set_format(column, known.format)
+        column.description = known.description
         column.unit = column.unit or known.unit or None
     return table
 

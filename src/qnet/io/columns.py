@@ -268,6 +268,8 @@ def text_column(values: AnyArray, name: str, path: Path | None) -> AnyArray:
     column = _flat(values)
     if column.ndim != 1:
         raise _wrong(values, name, path, "one text per row")
+    if column.dtype.kind == "O":
+        column = np.array(list(map(_as_text, column.tolist())), dtype=str)
     decode = column.dtype.kind == "S"
     return np.char.strip(
         np.char.decode(column, "utf-8", "replace") if decode else column.astype(str)

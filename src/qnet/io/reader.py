@@ -16,7 +16,7 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import IntArray, as_numbers
 from qnet.core.errors import FileError, InputError, first_few, type_name, warn, with_source
-from qnet.core.files import PathLike, as_paths, find_duplicates, is_path, real_path
+from qnet.core.files import PathLike, as_path, as_paths, find_duplicates, is_path, real_path
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
 from qnet.io import desispec, memory, specutils
@@ -151,7 +151,7 @@ def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
 
 def _each_once(paths: Sequence[PathLike]) -> list[Path]:
     """The files of a set, with a warning where one is given more than once."""
-    files = {real_path(path): Path(path) for path in reversed(paths)}
+    files = {real_path(path): as_path(path, "path") for path in reversed(paths)}
     if again := find_duplicates(paths):
         warn(f"{first_few(again)}: given more than once, but one file of each camera is used")
     return list(files.values())[::-1]
@@ -257,7 +257,7 @@ def is_in_memory(source: Any) -> bool:
     if isinstance(source, (Spectra, Mapping)) or any(is_kind(source) for is_kind in _KINDS):
         return not is_path(source)
     if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
-        return len(source) > 0 and not any(map(is_path, source))
+        return len(source) > 0 and not any(isinstance(x, bytes) or is_path(x) for x in source)
     return not isinstance(source, (bytes, os.PathLike, str, Iterable))
 
 

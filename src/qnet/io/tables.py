@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import warnings
 from collections.abc import Mapping, Sequence
@@ -145,8 +146,14 @@ def to_table(
         if name in table.colnames:
             table[name].unit = column.unit or None
             table[name].description = column.description or None
-            table[name].format = column.format or None
+            set_format(table[name], column.format)
     return table
+
+
+def set_format(column: Any, text: str) -> None:
+    """Set how a column of a table is shown, unless its values are none that are shown so."""
+    with contextlib.suppress(ValueError):  # text in a column of numbers
+        column.format = text or None
 
 
 def write_astropy(path: Path, table: Table, kind: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, IntArray
 from qnet.core.checks import check_type, check_whole
 from qnet.core.errors import FileError, InputError, first_few, shown
-from qnet.core.files import PathLike, as_paths
+from qnet.core.files import PathLike, as_path, as_paths
 from qnet.io.columns import (
     NO_ID,
     filled,
@@ -132,8 +132,11 @@ def read_objects(
     found: dict[int, TruthRecord] = {}
     places: dict[int, tuple[int, PathLike]] = {}
     removed: Counter[str] = Counter()
-    for path in as_paths(files, "files"):
-        id_name, ids, records = _read_rows(Path(path), kinds)
+    paths = as_paths(files, "files")
+    if not paths:
+        raise InputError("files is empty: at least one truth table was expected")
+    for path in paths:
+        id_name, ids, records = _read_rows(as_path(path, "files"), kinds)
         for row, (number, record) in enumerate(zip(ids.tolist(), records, strict=True)):
             if number == NO_ID:
                 removed[f"{id_name} -1"] += 1
@@ -157,7 +160,7 @@ def read_truth_columns(
 ) -> tuple[IntArray, dict[str, FloatArray]]:
     """Ids of truth tables (-1: none); RMAG (or r of PSFMAG), MAG, SNR, RA, DEC, if any has them."""
     parts: list[dict[str, AnyArray]] = []
-    for path in map(Path, as_paths(files)):
+    for path in [as_path(path, "files") for path in as_paths(files, "files")]:
         columns = _read_columns(path)
         id_name = next((name for name in ("THING_ID", "TARGETID") if name in columns), None)
         if id_name is None:

@@ -12,7 +12,6 @@ from qnet.core.arrays import BoolArray, FloatArray, IntArray
 #: Linking length [arcsec]: rows of one id that are linked by steps of it at most are one object.
 LINKING = 2.0
 
-
 #: Columns of a position [degree]: names of a catalogue, of tables, and of older or single frames.
 POSITIONS = (
     ("TARGET_RA", "TARGET_DEC"),

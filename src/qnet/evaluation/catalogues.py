@@ -120,7 +120,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
     if len(set(nlines)) > 1:
         raise FileError(f"{path}: C_LINES is of {nlines[0]} lines, but Z_LINES of {nlines[1]}")
     lines, rest = _line_names(meta, max(nlines, default=0), path)
-    asked, place = (bits & QNFlag.NOT_TARGET) == 0, positions(columns)
+    asked, position = (bits & QNFlag.NOT_TARGET) == 0, positions(columns)
     result = Result(
         name=name,
         kind="qnet",
@@ -141,8 +141,8 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         c_threshold=_card_number(meta, "CTHRESH", C_THRESHOLD, path),
         min_lines=_min_lines(meta, max(nlines, default=None), path),
         left_out={"NOT_TARGET": int((~asked).sum())},
-        ra=place.get("RA"),
-        dec=place.get("DEC"),
+        ra=position.get("RA"),
+        dec=position.get("DEC"),
     )
     return result.select(asked)
 
@@ -170,8 +170,8 @@ def _foreign(
     kind: str, criterion: str, name: str, fits: FitsFile, hdu: str | int, **columns: Any
 ) -> Result:
     """Catalogue of another classifier, from its columns under qnet's names, and its positions."""
-    if place := position_names(fits.columns(hdu)):
-        columns |= zip(POSITIONS[0], fits.table(hdu, list(place)).values(), strict=True)
+    if position := position_names(fits.columns(hdu)):
+        columns |= zip(POSITIONS[0], fits.table(hdu, list(position)).values(), strict=True)
     result = _from_columns(columns, {}, name, fits.path)
     return dataclasses.replace(result, kind=kind, criterion=criterion, left_out={})
 

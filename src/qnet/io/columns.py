@@ -22,7 +22,6 @@ NO_ID = -1
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
-
 #: From here on numbers are written rounded and with an exponent, by C's %g and by spreadsheets.
 _ROUNDED = 10**6
 

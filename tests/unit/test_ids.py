@@ -172,6 +172,31 @@ def test_positions_that_are_no_numbers_are_missing(tmp_path, place):
     assert ids["TARGETID"].tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("suffix", ["fits", "csv", "ecsv"])
+def test_text_in_a_column_of_positions_of_a_table_stays(tmp_path, suffix, small_model):
+    """The display format of TARGET_RA does not fit it, and astropy raises on such a one."""
+    spectra = {"wave": np.tile(WAVE, (3, 1)), "flux": FLUX, "ivar": IVAR}
+    places = ["12:30:00", "13:00:00", "x"]
+    table = qnet.classify(Table(spectra | {"TARGET_RA": places}), model=small_model)
+    assert table["TARGET_RA"].tolist() == places
+    path = qnet.write_catalogue(table, tmp_path / f"c.{suffix}")
+    assert qnet.read_catalogue(path)["TARGET_RA"].tolist() == places
+
+
+def test_thing_ids_of_a_mapping_are_of_any_type(tmp_path):
+    path = write(tmp_path / "spPlate.fits", spplate(FLUX, IVAR, fibers=[1, 2, 3]))
+    lost = {(7102, 56666, 1): np.float32(465298745)}
+    with pytest.raises(FileError, match="THING_ID holds 465298752 as float32"):
+        qnet.read_spectra(path, spall=lost)
+    assert qnet.read_spectra(path, spall={(7102, 56666, 2): 5}).ids["THING_ID"].dtype == np.int64
+
+
+def test_columns_of_one_name_are_refused():
+    columns = {"wave": np.tile(WAVE, (3, 1)), "flux": FLUX, "ivar": IVAR, "TARGETID": [1, 2, 3]}
+    with pytest.raises(InputError, match=r"\['TARGETID'\] and \['targetid'\] .* one name but for"):
+        from_table(Table(columns | {"targetid": [4, 5, 6]}))
+
+
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
 @given(data=st.data())
 def test_numbers_survive_as_floats_exactly_up_to_their_digits(dtype, data):

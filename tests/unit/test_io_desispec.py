@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 import qnet
 from desifiles import FMAP
@@ -57,6 +59,22 @@ def test_the_object_is_classified_as_its_file(desispec, coadd, two_stage_model, 
         kinds = {table[name].dtype, expected[name].dtype}
         assert len(kinds) == 1 or {kind.kind for kind in kinds} == {"U"}, name  # of another width
         np.testing.assert_array_equal(table[name], expected[name])
+
+
+def test_cameras_and_their_coadd_in_one_object_are_refused():
+    """Their pixels would be counted twice, as in a file; names of columns are in any case."""
+    pixels = desi_set(cameras="BR")
+    parts = (
+        dict(zip(("b", "brz"), values, strict=True))
+        for values in zip(*pixels.values(), strict=True)
+    )
+    wave, flux, ivar = parts
+    fmap = Table({name.lower(): column for name, column in FMAP.items()})
+    one = SimpleNamespace(bands=["b", "brz"], wave=wave, flux=flux, ivar=ivar, fibermap=fmap)
+    with pytest.raises(InputError, match="holds the cameras B, BRZ, of which BRZ is the coadd"):
+        as_spectra(one)
+    one.bands = ["b"]
+    assert as_spectra(one).ids["TARGETID"].tolist() == FMAP["TARGETID"].tolist()
 
 
 def test_objects_that_are_not_whole_are_refused(desispec, coadd):

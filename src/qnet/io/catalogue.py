@@ -15,6 +15,7 @@ from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write
+from qnet.core.positions import POSITIONS
 from qnet.io.columns import (
     bool_column,
     filled,
@@ -204,7 +205,10 @@ def read_catalogue(path: PathLike) -> Table:
         for name in table.colnames:
             if column := BY_NAME.get(name.upper()):
                 values = filled(table[name], name)
-                table[name] = values if is_integer_id(column.name) else _typed(values, column, file)
+                # Positions may be text, of hours, minutes and seconds.
+                as_is = column.name in POSITIONS[0] and values.dtype.kind == "U"
+                as_is |= is_integer_id(column.name)
+                table[name] = values if as_is else _typed(values, column, file)
     names = {name.upper(): name for name in table.colnames}
     given = {key: filled(table[name], key) for key, name in names.items() if is_integer_id(key)}
     for key, values in _whole_ids(given, file).items():

@@ -9,11 +9,18 @@ import numpy as np
 
 from qnet.core.arguments import has_attributes
 from qnet.core.arrays import AnyArray, as_numbers
+from qnet.core.errors import InputError
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import filled
 from qnet.io.memory import table_columns
-from qnet.io.readers.desi import complete_ids, dependency_cards, id_names, row_flags
+from qnet.io.readers.desi import (
+    cameras_fault,
+    complete_ids,
+    dependency_cards,
+    id_names,
+    row_flags,
+)
 
 _EXPECTED = "a desispec Spectra, with wave, flux and ivar of each band"
 
@@ -32,6 +39,8 @@ def from_desispec(value: Any) -> Spectra:
         masks = [None] * len(bands) if mask is None else [mask[band] for band in bands]
         header = dict(getattr(value, "meta", None) or {})
     names = [str(band).upper() for band in bands]
+    if fault := cameras_fault(names):
+        raise InputError(f"spectra: the object {fault}")
     parts = zip(names, *pixels, masks, strict=True)
     cameras = tuple(_camera(*part) for part in parts)
     nspec = len(cameras[0].flux) if cameras else 0
@@ -61,6 +70,7 @@ def _ids(fibermap: Any, header: dict[str, Any], nspec: int) -> dict[str, AnyArra
     if fibermap is None:
         return {"TARGETID": np.arange(nspec)}
     columns = table_columns("fibermap", fibermap)
+    columns = {name.upper(): column for name, column in columns.items()}
     ids = {name: filled(columns[name], name) for name in id_names(list(columns))}
     own = getattr(fibermap, "meta", None)
     headers = (header, own if isinstance(own, Mapping) else {})

@@ -206,6 +206,11 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     check_arguments(from_table, locals())
     columns = table_columns("table", table)
     names = {name.lower(): name for name in columns}
+    if twice := [name for name in columns if names[name.lower()] != name]:
+        also = [names[name.lower()] for name in twice]
+        raise InputError(
+            f"columns {twice} and {also} of the table have one name but for letter case"
+        )
     found = {
         kind: next((names[name] for name in candidates if name in names), None)
         for kind, candidates in _TABLE_COLUMNS.items()

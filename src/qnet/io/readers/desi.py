@@ -55,6 +55,13 @@ DECLARED: Mapping[str, Any] = {
 }
 
 
+def cameras_fault(names: Sequence[str]) -> str:
+    """What is wrong with cameras of these names together, as a `Reader.fault`."""
+    if "BRZ" in names and len(names) > 1:
+        return f"holds the cameras {', '.join(names)}, of which BRZ is the coadd of the others"
+    return ""
+
+
 def dependency_cards(header: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Pairs of name and version from the DEPNAMnn and DEPVERnn cards of a header."""
     cards = []

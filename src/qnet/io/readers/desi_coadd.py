@@ -13,6 +13,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.desi import (
     DECLARED,
+    cameras_fault,
     dependency_cards,
     read_camera,
     read_ids,
@@ -39,8 +40,8 @@ def _fault(fits: FitsFile) -> str:
     images = [f"{name}_{part}" for name in names for part in ("FLUX", "IVAR", "WAVELENGTH")]
     if fault := lacks(fits, images):
         return fault
-    if "BRZ" in names and len(names) > 1:
-        return f"holds the cameras {', '.join(names)}, of which BRZ is the coadd of the others"
+    if fault := cameras_fault(names):
+        return fault
     return left_out(fits, map(fits.all_names.index, images))
 
 

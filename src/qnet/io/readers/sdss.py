@@ -192,7 +192,8 @@ def plate_ids(fits: FitsFile, request: Request) -> dict[str, AnyArray]:
     if request.spall is None:
         warn_no_id(fits, "THING_ID")
     spall = request.spall or {}
-    thing_id = np.array([spall.get((plate, mjd, int(number)), NO_ID) for number in fiber])
+    found = [spall.get((plate, mjd, int(number)), NO_ID) for number in fiber]
+    thing_id = np.array(found, dtype=object)  # whatever numbers they are
     ids: dict[str, AnyArray] = {
         "PLATE": np.full(len(fiber), plate, dtype=np.int32),
         "MJD": np.full(len(fiber), mjd, dtype=np.int32),

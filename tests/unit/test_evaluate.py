@@ -309,6 +309,21 @@ def test_rules_that_cannot_be():
 
 
 @pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"IS_QSO": ["True", "yes"]}, "column IS_QSO holds 'yes' of type"),
+        ({"IS_QSO": np.array([True, None])}, "column IS_QSO holds None of type object"),
+        ({"ZBEST": ["1.5", "high"]}, "column ZBEST holds 'high' of type"),
+        ({"QN_FLAG": [1.0, 2.5]}, "column QN_FLAG holds 2.5 of type"),
+    ],
+)
+def test_the_value_that_is_wrong_is_shown(column, message):
+    rows = Table({"TARGETID": [1, 2], "ZBEST": [1.0, 2.0], "IS_QSO": [True, True]} | column)
+    with pytest.raises(FileError, match=message):
+        result_of_table(rows)
+
+
+@pytest.mark.parametrize(
     ("columns", "cards", "message"),
     [
         ({}, {"MINLINES": "nan"}, "made: card MINLINES holds 'nan', not a number"),

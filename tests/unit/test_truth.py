@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 
 import numpy as np
@@ -155,6 +156,25 @@ def test_tables_that_are_no_truth(tmp_path):
     (tmp_path / "ragged.csv").write_text("TARGETID,VI_Z,VI_QUALITY,VI_CLASS\n1,2\n")
     with pytest.raises(FileError, match=r"ragged\.csv: a row has another number of fields"):
         qnet.io.read_truth(tmp_path / "ragged.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv"])
+def test_a_column_in_two_cases_is_refused(tmp_path, suffix):
+    columns = {"TARGETID": [1], "TRUEZ": [1.5], "truez": [2.5], "TRUESPECTYPE": ["QSO"]}
+    path = tmp_path / f"truth.{suffix}"
+    Table(columns).write(path)
+    with pytest.raises(FileError, match=rf"truth\.{suffix}: has the column\(s\) TRUEZ more than"):
+        qnet.io.read_truth(path)
+    columns |= {"ZBEST": [1.5], "zbest": [2.5], "IS_QSO": [True]}
+    Table(columns).write(path, overwrite=True)
+    with pytest.raises(FileError, match=rf"truth\.{suffix}: has the column\(s\) ZBEST more than"):
+        qnet.evaluation.read_result(path)
+
+
+def test_a_gzipped_csv_table_is_called_what_it_is(tmp_path):
+    (tmp_path / "truth.csv").write_bytes(gzip.compress(b"TARGETID,TRUEZ,TRUESPECTYPE\n"))
+    with pytest.raises(FileError, match=r"is a gzip file, but a truth table .*: unpack it first"):
+        qnet.io.read_truth(tmp_path / "truth.csv")
 
 
 def test_texts_that_are_missing_or_of_several_parts(tmp_path):

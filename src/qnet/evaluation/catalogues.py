@@ -13,6 +13,7 @@ import numpy as np
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import Columns, FloatArray
+from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, shown
 from qnet.core.files import PathLike, as_path
 from qnet.core.flags import NEVER_QSO, QNFlag
@@ -28,7 +29,7 @@ from qnet.io.columns import (
     text_column,
 )
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import check_table, find_format
+from qnet.io.tables import check_table, find_format, upper_names
 from qnet.io.truth import positions
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
@@ -92,6 +93,7 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
 def result_of_table(table: Table, *, name: str = "catalogue", path: Path | None = None) -> Result:
     """The catalogue in a table that `qnet.classify` or `qnet.read_catalogue` returned."""
     check_table("catalogue", table, "a path, a Result or ")
+    upper_names([column for column in table.colnames if column.upper() in BY_NAME], path or name)
     columns = {
         column.upper(): filled(table[column], column)
         for column in table.colnames

@@ -126,7 +126,7 @@ def integer_column(values: AnyArray, name: str, path: Path | None) -> IntArray:
     """A column (nrows,) or (nrows, 1) of integers, or of floats or text that are, as int64."""
     whole, wrong = _integers(values, name, path)
     if wrong.any():
-        raise _wrong(values, name, path, "an integer per row")
+        raise _wrong(values[wrong], name, path, "an integer per row")
     return whole
 
 
@@ -233,9 +233,19 @@ def float_column(values: AnyArray, name: str, path: Path | None) -> FloatArray:
     """A column as float64; as `integer_column`."""
     column = _flat(values)
     if column.ndim == 1 and column.dtype.kind in "fiuSU":
-        with contextlib.suppress(ValueError):
+        try:
             return column.astype(np.float64)
+        except ValueError:
+            values = values[[not _is_number(value) for value in column.tolist()]]
     raise _wrong(values, name, path, "a number per row")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number, or the text of one."""
+    try:
+        return isinstance(float(value), float)
+    except (ValueError, TypeError):
+        return False
 
 
 def _floats(values: AnyArray) -> tuple[FloatArray, BoolArray]:
@@ -255,10 +265,14 @@ def bool_column(values: AnyArray, name: str, path: Path | None) -> BoolArray:
     """A column as bool: logical, a number that is 0 or not, or the words true and false."""
     if values.dtype.kind in "SU":
         text = np.char.lower(text_column(values, name, path))
-        if np.isin(text, ["true", "false"]).all():
+        known = np.isin(text, ["true", "false"])
+        if known.all():
             return np.asarray(text == "true")
+        values = values[~known]
     elif values.ndim == 1 and values.dtype.kind in "biu":
         return np.asarray(values > 0)
+    elif values.dtype.kind == "O":
+        values = values[[not isinstance(value, bool) for value in values.tolist()]]
     raise _wrong(values, name, path, "true or false")
 
 

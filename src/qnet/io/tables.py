@@ -210,7 +210,7 @@ _WIDEST = 1000
 
 def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
     """Read a CSV file: its columns as text, by their names in upper case; see `read_astropy`."""
-    file = check_input(path, _expected(what, "csv"))
+    file = check_input(path, _expected(what, "csv")._replace(kinds=(TEXT,)))
     try:
         # Spreadsheets write a byte order mark, and blank lines at the end.
         with open(file, newline="", encoding="utf-8-sig") as stream:
@@ -221,11 +221,17 @@ def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
         raise FileError(f"{path}: holds blank lines only, but {what} was expected")
     if any(len(row) != len(header) for row in rows):
         raise FileError(f"{path}: a row has another number of fields than its header")
-    names = [name.strip().upper() for name in header]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise FileError(f"{path}: has the column(s) {', '.join(twice)} more than once")
+    names = upper_names([name.strip() for name in header], path)
     # Column by column: a long comment makes its own column wide, not all of them.
     return {name: _as_text([row[number] for row in rows]) for number, name in enumerate(names)}
+
+
+def upper_names(names: Sequence[str], path: PathLike) -> list[str]:
+    """Names of columns in upper case; FileError where two of them are the same."""
+    upper = [name.upper() for name in names]
+    if twice := sorted({name for name in upper if upper.count(name) > 1}):
+        raise FileError(f"{path}: has the column(s) {', '.join(twice)} more than once")
+    return upper
 
 
 def _as_text(values: list[str]) -> AnyArray:

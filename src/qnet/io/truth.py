@@ -26,7 +26,7 @@ from qnet.io.columns import (
     text_column,
 )
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import check_format, find_format, read_astropy, read_csv
+from qnet.io.tables import check_format, find_format, read_astropy, read_csv, upper_names
 
 logger = logging.getLogger(__name__)
 
@@ -245,6 +245,7 @@ def _read_columns(path: Path) -> dict[str, AnyArray]:
     kind = find_format(path) or "fits"
     if kind in ("ecsv", "parquet"):
         table = read_astropy(path, check_format(path, "a truth table"), "a truth table")
+        upper_names([name for name in table.colnames if name.upper() in _EVERY_COLUMN], path)
         return {name.upper(): filled(table[name], name) for name in table.colnames}
     if kind == "csv":
         return read_csv(path, "a truth table")

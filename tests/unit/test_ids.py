@@ -197,6 +197,17 @@ def test_columns_of_one_name_are_refused():
         from_table(Table(columns | {"targetid": [4, 5, 6]}))
 
 
+def test_ids_of_pandas_files_that_lack_some_keep_their_digits(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    columns = {"TARGETID": pandas.array([LARGE, None], dtype="Int64"), "ZBEST": [1.0, 2.0]}
+    classes = {"IS_QSO": [True, False], "TRUEZ": [1.0, 2.0], "TRUESPECTYPE": ["QSO", "STAR"]}
+    path = tmp_path / "c.parquet"
+    pandas.DataFrame(columns | classes).to_parquet(path)
+    assert list(read_truth(path)) == [LARGE]
+    assert qnet.evaluation.read_result(path).targetid.tolist() == [LARGE, -1]
+
+
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2"])
 @given(data=st.data())
 def test_numbers_survive_as_floats_exactly_up_to_their_digits(dtype, data):

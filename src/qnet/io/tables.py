@@ -19,6 +19,7 @@ from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
+from qnet.io.columns import NO_ID, is_integer_id
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
 
@@ -176,21 +177,37 @@ def read_astropy(path: PathLike, kind: str, what: str, text: Sequence[str] = ())
     Columns named in `text`, in any letter case, are read as text where the format has no types.
     """
     from astropy.table import Table
-    from astropy.utils.exceptions import AstropyUserWarning
+    from astropy.utils.exceptions import AstropyWarning
 
     file = check_input(path, _expected(what, kind))
     # Of numbers astropy would not keep the text, which shows whether digits are lost.
     options = {"converters": {_any_case(name): str for name in text}} if text else {}
     faults = library_faults(path, f"cannot be read as {what} in {kind}")
     with faults, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No table::len::", AstropyUserWarning)  # of pandas' files
+        warnings.simplefilter("ignore", AstropyWarning)  # lengths of text, integers beyond int64
         table = Table.read(file, format=_ASTROPY_FORMATS[kind], **options)
+        if kind == "parquet":
+            _restore_ids(table, file)
     # Empty text comes back masked.
     for name in table.colnames:
         kind_of = getattr(getattr(table[name], "dtype", None), "kind", "")
         if kind_of == "U" and hasattr(table[name], "filled"):
             table[name] = table[name].filled("")
     return table
+
+
+def _restore_ids(table: Table, path: Path) -> None:
+    """Ids of a Parquet file that lacks some, as integers: astropy makes floats of the others."""
+    from astropy.table import MaskedColumn
+    from pyarrow import parquet, types
+
+    for field in parquet.read_schema(path):
+        name = field.name
+        floats = name in table.colnames and table[name].dtype.kind == "f"
+        if floats and types.is_integer(field.type) and is_integer_id(name.upper()):
+            column = parquet.read_table(path, columns=[name])[name]
+            missing = column.is_null().to_numpy()
+            table[name] = MaskedColumn(column.fill_null(NO_ID).to_numpy(), mask=missing)
 
 
 def _any_case(name: str) -> str:

@@ -99,6 +99,13 @@ def test_all_options_together(spectra, small_weights):
     np.testing.assert_array_equal(table["IS_QSO"], expected)
 
 
+@pytest.mark.parametrize("text", ["1_0", "1.0", "x", "0:1_0", "0:5:2", "\u0663", ""])
+def test_rows_that_are_no_integers_are_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        main(["classify", "coadd.fits", "-o", "cat.fits", "--rows", text])
+    assert "argument --rows" in capsys.readouterr().err
+
+
 def test_targets_and_ids_from_the_shell(tmp_path, small_weights):
     ids = fibermap([11, 12, -13, 14])
     path = write(tmp_path / "coadd.fits", desi_coadd(desi_set([1.0, 2.0, 2.5, 3.0]), ids))

@@ -388,6 +388,7 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(use):
     [
         ("s3://bucket/a.fits", "is an address"),
         ("fifo", "fifo: is a pipe"),
+        ("fifo/a.fits", "its folder fifo is no folder"),
         ("/dev/null", "/dev/null: is a device"),
         ("loop", "cannot be written"),
         ("a" * 300, "cannot be written .*too long"),

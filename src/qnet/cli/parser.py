@@ -6,6 +6,7 @@ import argparse
 import difflib
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -182,17 +183,16 @@ row_range = functools.partial(integers, ranges=True)
 
 
 def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer") from error
+    if not re.fullmatch(r"\s*[+-]?[0-9]+\s*", text):  # int() takes 1_0 for 10
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer")
+    return int(text)
 
 
 def _range(text: str) -> list[int]:
     """The integers of start:stop."""
     try:
-        start, stop = (int(part) for part in text.split(":"))
-    except ValueError as error:
+        start, stop = map(_integer, text.split(":"))
+    except (ValueError, argparse.ArgumentTypeError) as error:
         message = f"{text!r} is not a range of rows: expected start:stop"
         raise argparse.ArgumentTypeError(message) from error
     if not 0 <= start < stop:

@@ -69,7 +69,8 @@ def check_output(path: PathLike, overwrite: bool) -> Path:
         if mode is not None and stat.S_ISDIR(mode):
             raise FileError(f"{file}: is a directory, but the name of an output file was expected")
         if not file.parent.is_dir():
-            raise FileError(f"{file}: its folder {file.parent} does not exist")
+            why = "is no folder" if file.parent.exists() else "does not exist"
+            raise FileError(f"{file}: its folder {file.parent} {why}")
         if not os.access(file.parent, os.W_OK):
             raise FileError(f"{file}: no permission to write to its folder {file.parent}")
         if mode is not None:

@@ -347,6 +347,11 @@ def prepared(flux, ivar, columns, *, grid=None):
     return [primary(np.hstack([flux, ivar]), **cards), table(columns)]
 
 
+def boss_set(redshifts=(1.0, 2.0, 3.0), *, seed=6):
+    """Flux and ivar (nspec, npix) of quasars on the wavelengths of BOSS."""
+    return make_spectra(10**BOSS_LOGLAM, redshifts, seed=seed)
+
+
 def desi_set(redshifts=(1.0, 2.0, 3.0), *, cameras="BRZ", seed=0):
     """Cameras of DESI spectra: {name: (wave, flux, ivar)}."""
     return {

@@ -13,13 +13,13 @@ import pytest
 import qnet
 from makers import (
     BOSS_LOGLAM,
+    boss_set,
     boss_spec,
     desi_cframe,
     desi_coadd,
     desi_set,
     fibermap,
     image,
-    make_spectra,
     prepared,
     primary,
     spplate,
@@ -31,7 +31,7 @@ from shell import errors, run
 
 CAMERAS = desi_set()
 FMAP = fibermap([1, 2, 3])
-FLUX, IVAR = make_spectra(10**BOSS_LOGLAM, (1.0, 2.0, 3.0), seed=6)
+FLUX, IVAR = boss_set()
 
 
 def _coadd(folder, name="whole.fits", change=lambda hdus: hdus, **options):

@@ -14,12 +14,12 @@ import qnet
 from makers import (
     BOSS_LOGLAM,
     BOSS_ROW,
+    boss_set,
     boss_spec,
     desi_cframe,
     desi_coadd,
     desi_set,
     fibermap,
-    make_spectra,
     prepared,
     primary,
     spall,
@@ -35,7 +35,7 @@ from qnet.io.columns import id_columns, integer_column
 from qnet.lines import absorber_IGM
 
 WAVE = 10.0**BOSS_LOGLAM
-FLUX, IVAR = make_spectra(WAVE, (1.0, 2.0, 3.0), seed=6)
+FLUX, IVAR = boss_set()
 CAMERAS = desi_set()
 LARGE = 39627640000000001
 

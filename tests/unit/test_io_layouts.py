@@ -9,6 +9,7 @@ from astropy.io import fits as astropy_fits
 import qnet
 from makers import (
     BOSS_LOGLAM,
+    boss_set,
     boss_spec,
     coadd_columns,
     desi_cframe,
@@ -16,7 +17,6 @@ from makers import (
     desi_set,
     fibermap,
     image,
-    make_spectra,
     plugmap,
     prepared,
     primary,
@@ -29,7 +29,7 @@ from qnet.core.errors import FileError
 from qnet.io import read_spectra
 
 WAVE = 10**BOSS_LOGLAM
-FLUX, IVAR = make_spectra(WAVE, (1.0, 2.0, 3.0), seed=6)
+FLUX, IVAR = boss_set()
 CAMERAS = desi_set()
 COADD = CAMERAS["B"]
 

@@ -13,6 +13,7 @@ from astropy.table import Table
 import qnet
 from makers import (
     BOSS_LOGLAM,
+    boss_set,
     boss_spec,
     desi_cframe,
     desi_coadd,
@@ -37,7 +38,7 @@ from qnet.io.reader import as_spectra, group_frames, read_blocks
 from qnet.io.readers import READERS
 from qnet.io.selection import is_qso_target
 
-FLUX, IVAR = make_spectra(10**BOSS_LOGLAM, (1.0, 2.0, 3.0), seed=6)
+FLUX, IVAR = boss_set()
 CAMERAS = desi_set()
 
 LAYOUTS = {

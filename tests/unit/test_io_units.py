@@ -12,12 +12,12 @@ from astropy import units
 import qnet
 from makers import (
     BOSS_LOGLAM,
+    boss_set,
     boss_spec,
     desi_cframe,
     desi_coadd,
     desi_set,
     fibermap,
-    make_spectra,
     prepared,
     spcframe,
     spplate,
@@ -29,7 +29,7 @@ from qnet.io import read_spectra
 from qnet.lines import air_to_vacuum
 
 WAVE = 10**BOSS_LOGLAM
-FLUX, IVAR = make_spectra(WAVE, (1.0, 2.0, 3.0), seed=6)
+FLUX, IVAR = boss_set()
 CAMERAS = desi_set()
 IDS = fibermap([1, 2, 3])
 

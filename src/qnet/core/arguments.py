@@ -102,7 +102,7 @@ def as_names(name: str, values: object, kind: str = "line names") -> tuple[str, 
 
 def _check(name: str, value: Any, annotation: str, module: str) -> None:
     """Raise InputError where a value is of none of the types of an annotation."""
-    kinds = [_resolve(kind, module) for kind in _union(annotation)]
+    kinds = _kinds(annotation, module)
     if not any(_fits(value, kind) for kind in kinds):
         words = [_words(kind) for kind in kinds if kind != "None"]
         given = shown(value) if isinstance(value, (str, numbers.Number, type(None))) else ""
@@ -112,9 +112,10 @@ def _check(name: str, value: Any, annotation: str, module: str) -> None:
 
 
 @functools.cache
-def _union(annotation: str) -> tuple[str, ...]:
-    """The types of a union, as text."""
-    return tuple(re.split(r" \| (?![^\[]*\])", annotation))
+def _kinds(annotation: str, module: str) -> tuple[Kind, ...]:
+    """The types of an annotation of a module, which may be a union."""
+    union = re.split(r" \| (?![^\[]*\])", annotation)
+    return tuple(_resolve(kind, module) for kind in union)
 
 
 def _resolve(kind: str, module: str) -> Kind:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from qnet.io.columns import (
     text_column,
 )
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.registry import Request, bit_mask, left_out
+from qnet.io.readers.registry import Request, bit_mask, left_out, recognised
 from qnet.io.units import Stated, flux_unit, stated_unit, stated_vacuum
 
 #: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
@@ -145,6 +145,26 @@ def read_coadd(fits: FitsFile, ids: Mapping[str, AnyArray], rows: IntArray | Non
         cards=reduction_cards(fits),
         flux_unit=flux_unit([stated_units(fits)]),
     )
+
+
+def coadd_fields(
+    looks: Callable[[FitsFile], bool],
+    read_ids: Callable[[FitsFile, Request], dict[str, AnyArray]],
+) -> Mapping[str, Any]:
+    """Fields of `Reader` that are the same for spPlate and spField, which differ in their ids."""
+
+    def read(files: Sequence[FitsFile], request: Request) -> Spectra:
+        (fits,) = files
+        return read_coadd(fits, read_ids(fits, request), request.rows)
+
+    return {
+        **recognised(looks, coadd_fault),
+        "wavelengths": "vacuum, centres: 10**(COEFF0 + COEFF1 i)",
+        "no_weight": "bit 25 (COMBINEREJ) of and_mask",
+        "count": count_fibers,
+        "read": read,
+        "whole": True,
+    }
 
 
 def without_rejected(ivar: AnyArray, mask: AnyArray) -> AnyArray:

@@ -316,6 +316,47 @@ def test_it_learns_scores(survey, tmp_path, finder, arch):
     assert min(row["val_loss"] for row in history) < history[0]["val_loss"]
 
 
+def with_stage(finder, arch, arrays):
+    """A model of both stages."""
+    every = {**finder.weights.arrays, **arrays}
+    return Model(dataclasses.replace(finder.weights, refine=arch, arrays=every, name="both"))
+
+
+def test_it_starts_from_a_second_stage_of_another_model(survey, tmp_path, finder):
+    first = Settings(epochs=3, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
+    arrays, history = train_refiner(*survey, tmp_path / "first", WITH_BAL, first, finder=finder)
+    parent = with_stage(finder, WITH_BAL, arrays)
+    still = dataclasses.replace(first, epochs=1, learning_rate=1e-9, precision="mixed_bfloat16")
+    tuned, after = train_refiner(*survey, tmp_path / "still", settings=still, init=parent)
+    trained = {name: arrays[name] for name in arrays if "moving" not in name}
+    for name, values in trained.items():
+        np.testing.assert_allclose(tuned[name], values, rtol=0, atol=1e-6, err_msg=name)
+    assert after[0]["loss"] < history[0]["loss"]
+    # The run is that of its init: from a file, with the candidates of another first stage.
+    run = *survey, tmp_path / "run"
+    path = parent.save(tmp_path / "both.safetensors")
+    begun, more = dataclasses.replace(first, epochs=1), dataclasses.replace(first, epochs=2)
+    train_refiner(*run, WITH_BAL, begun, init=path, finder=finder)
+    other = with_stage(finder, WITH_BAL, tuned)
+    with pytest.raises(InputError, match="cannot be resumed: its init was"):
+        train_refiner(*run, settings=more, init=other, finder=finder, resume=True)
+    _, resumed = train_refiner(*run, settings=more, init=path, finder=finder, resume=True)
+    whole, straight = train_refiner(*survey, tmp_path / "whole", settings=more, init=path)
+    assert resumed == straight
+    assert not np.array_equal(whole["refine_out.kernel"], arrays["refine_out.kernel"])
+
+
+def test_what_a_second_stage_cannot_start_from(survey, tmp_path, finder):
+    settings, folder = Settings(epochs=1), tmp_path / "run"
+    with pytest.raises(InputError, match="needs an architecture, or a model to start from"):
+        train_refiner(*survey, folder, settings=settings)
+    with pytest.raises(InputError, match="finder@1 has no second stage to start from"):
+        train_refiner(*survey, folder, settings=settings, init=finder)
+    both = with_stage(finder, SCORING, random_weights(SCORING.shapes()))
+    with pytest.raises(InputError, match="the architecture is not that of both@1"):
+        train_refiner(*survey, folder, WITH_BAL, settings, init=both)
+
+
 def test_scores_and_a_finder_go_together(survey, tmp_path, finder):
     folder = tmp_path / "run"
     for arch, given in ((SCORING, None), (ARCH, finder)):

@@ -154,13 +154,16 @@ def _quasarnet(
     return keras.Model(inputs, outputs + redshift, name="QuasarNET")
 
 
-def build_stage(arch: Stage, *, dropout: float = 0.0) -> keras.Model:
-    """A network with one head in Keras, untrained: the second stage, for one.
+def build_stage(arch: Stage, arrays: Weights | None = None, *, dropout: float = 0.0) -> keras.Model:
+    """A network with one head in Keras, the second stage for one; untrained without its arrays.
 
     `dropout` is the fraction of the activations dropped before the dense layer, in training.
     """
     inputs, (output,) = _build(arch.layers, {arch.layers.common.name: dropout})
-    return keras.Model(inputs, output, name=type(arch).__name__)
+    model = keras.Model(inputs, output, name=type(arch).__name__)
+    if arrays is not None:
+        _give_arrays(model, arch.shapes(), arrays)
+    return model
 
 
 def _build(
@@ -195,13 +198,23 @@ def _names(network: LayerList) -> dict[str, str]:
 def build(architecture: Architecture, arrays: Weights) -> keras.Model:
     """A Keras model with an architecture and its weights; `take` is the inverse."""
     network = architecture.layers
-    model, names = _quasarnet(network), _names(network)
+    model = _quasarnet(network)
+    _give_arrays(model, network.shapes(), arrays, _names(network))
+    return model
+
+
+def _give_arrays(
+    model: keras.Model,
+    shapes: Mapping[str, Shape],
+    arrays: Weights,
+    names: Mapping[str, str] | None = None,
+) -> None:
+    """Set the arrays of a Keras model, the inverse of `take_arrays`; `names` as in `_names`."""
     parts: dict[str, list[npt.NDArray[Any]]] = {}
-    for name in network.shapes():
+    for name in shapes:
         parts.setdefault(name.split(".")[0], []).append(arrays[name])
     for ours, values in parts.items():
-        model.get_layer(names.get(ours, ours)).set_weights(values)
-    return model
+        model.get_layer((names or {}).get(ours, ours)).set_weights(values)
 
 
 def take(

@@ -19,7 +19,7 @@ from qnet.core.spectra import Camera
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
-from qnet.model.model import Model
+from qnet.model.model import Model, load_model
 from qnet.model.network import check_weights
 from qnet.objective import CLASSES, is_quasar
 from qnet.postprocess.candidates import find_candidates
@@ -115,9 +115,10 @@ def train_refiner(
     data: Paths,
     truth: Paths,
     output: PathLike,
-    architecture: RefineArchitecture,
+    architecture: RefineArchitecture | None = None,
     settings: Settings | None = None,
     *,
+    init: PathLike | Model | None = None,
     finder: Model | None = None,
     dropout: float = 0.0,
     resume: bool = False,
@@ -139,13 +140,16 @@ def train_refiner(
     output : path
         Folder of the run. After every epoch it holds ``best.safetensors`` and ``last.safetensors``
         (the arrays alone), ``history.fits``, ``history.csv`` and a checkpoint.
-    architecture : RefineArchitecture
-        The network to be trained.
+    architecture : RefineArchitecture, optional
+        The network to be trained; None: that of `init`.
     settings : Settings, optional
         Epochs, patience, batch size, optimiser, augmentation, precision, validation, memory and
         seed; the rest is of the first stage. The defaults of `Settings` when None.
+    init : path or Model, optional
+        Start from this model's second stage, with its architecture and weights.
     finder : Model, optional
-        First stage, with a redshift head; a stage with scores needs it for its candidates.
+        First stage, with a redshift head; a stage with scores needs it for its candidates. None:
+        that of `init`.
     dropout : float
         Fraction of the activations dropped before the dense layer, in training.
     resume : bool
@@ -167,9 +171,10 @@ def train_refiner(
     Raises
     ------
     InputError
-        The data are on another grid, or hold no quasar; a stage has scores and there is no finder,
-        or the other way round; the finder has no redshift head; a run to resume was another one; or
-        an input lies in the folder that is to be replaced.
+        The data are on another grid, or hold no quasar; there is neither architecture nor `init`,
+        or the two differ; a stage has scores and there is no finder, or the other way round; the
+        finder has no redshift head; a run to resume was another one; or an input lies in the folder
+        that is to be replaced.
     OutputExistsError
         The folder holds a run, and neither `resume` nor `overwrite` is asked for.
     MissingFileError, FileError
@@ -204,11 +209,16 @@ def train_refiner(
     folder = Path(output)
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}")
+    start = init if init is None or isinstance(init, Model) else load_model(init)
+    architecture = _architecture(architecture, start)
+    if architecture.scores and finder is None:
+        finder = start
     if architecture.scores != (finder is not None):
         raise InputError("a second stage with scores needs a finder, and no other does")
     if finder is not None:
         _bins_of(finder)
-    check_request(folder, 1, (data, truth), resume=resume, overwrite=overwrite)
+    inputs = (data, truth, init)
+    check_request(folder, 1, inputs, resume=resume, overwrite=overwrite)
     from qnet.model.keras_network import build_stage, refine_loss, take_arrays
 
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
@@ -220,6 +230,10 @@ def train_refiner(
         with atomic_write(path, overwrite=True) as partial:
             save_file(take_arrays(network, architecture.shapes()), partial)
 
+    def build() -> keras.Model:
+        arrays = None if start is None else start.weights.arrays
+        return build_stage(architecture, arrays, dropout=dropout)
+
     batches, validation = _batches(spectra, architecture, settings, finder)
     run = Run(
         folder=folder,
@@ -229,12 +243,11 @@ def train_refiner(
             "settings": resumable(settings.to_dict(), in_memory=spectra.in_memory),
             "architecture": architecture.to_dict(),
             "dropout": dropout,
+            "init": None if start is None else identity(start),
             "finder": None if finder is None else identity(finder),
             "sources": sources(spectra, truth),
         },
-        network=new_network(
-            lambda: build_stage(architecture, dropout=dropout), settings.seed, settings.precision
-        ),
+        network=new_network(build, settings.seed, settings.precision),
         loss=refine_loss,
         batches=batches,
         validation=validation,
@@ -243,6 +256,20 @@ def train_refiner(
     )
     history = run.go(resume=resume, overwrite=overwrite).history
     return _read_arrays(folder / BEST, architecture), history
+
+
+def _architecture(given: RefineArchitecture | None, init: Model | None) -> RefineArchitecture:
+    """The network to be trained: the one that is given, or that of the model to start from."""
+    if init is None:
+        if given is None:
+            raise InputError("a second stage needs an architecture, or a model to start from")
+        return given
+    own = init.weights.refine
+    if own is None:
+        raise InputError(f"{init.name} has no second stage to start from")
+    if given not in (None, own):
+        raise InputError(f"the architecture is not that of {init.name}, which is started from")
+    return own
 
 
 def _batches(

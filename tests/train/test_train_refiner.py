@@ -323,27 +323,21 @@ def with_stage(finder, arch, arrays):
 
 
 def test_it_starts_from_a_second_stage_of_another_model(survey, tmp_path, finder):
-    first = Settings(epochs=3, batch_size=32, learning_rate=3e-3, validation=0.2, seed=3)
-    arrays, history = train_refiner(*survey, tmp_path / "first", WITH_BAL, first, finder=finder)
-    parent = with_stage(finder, WITH_BAL, arrays)
-    still = dataclasses.replace(first, epochs=1, learning_rate=1e-9, precision="mixed_bfloat16")
-    tuned, after = train_refiner(*survey, tmp_path / "still", settings=still, init=parent)
-    trained = {name: arrays[name] for name in arrays if "moving" not in name}
-    for name, values in trained.items():
-        np.testing.assert_allclose(tuned[name], values, rtol=0, atol=1e-6, err_msg=name)
-    assert after[0]["loss"] < history[0]["loss"]
-    # The run is that of its init: from a file, with the candidates of another first stage.
+    arrays, others = (random_weights(WITH_BAL.shapes(), seed) for seed in (1, 2))
+    path = with_stage(finder, WITH_BAL, arrays).save(tmp_path / "both.safetensors")
     run = *survey, tmp_path / "run"
-    path = parent.save(tmp_path / "both.safetensors")
-    begun, more = dataclasses.replace(first, epochs=1), dataclasses.replace(first, epochs=2)
-    train_refiner(*run, WITH_BAL, begun, init=path, finder=finder)
-    other = with_stage(finder, WITH_BAL, tuned)
+    still = Settings(epochs=1, learning_rate=1e-9, batch_size=128, precision="mixed_bfloat16")
+    tuned, _ = train_refiner(*run, WITH_BAL, still, init=path, finder=finder)
+    for name, values in tuned.items():
+        if "moving" not in name:
+            np.testing.assert_allclose(values, arrays[name], rtol=0, atol=1e-6, err_msg=name)
+    # A run is that of what it started from; it goes on with the same file.
+    more = dataclasses.replace(still, epochs=2)
+    other = with_stage(finder, WITH_BAL, others)
     with pytest.raises(InputError, match="cannot be resumed: its init was"):
         train_refiner(*run, settings=more, init=other, finder=finder, resume=True)
-    _, resumed = train_refiner(*run, settings=more, init=path, finder=finder, resume=True)
-    whole, straight = train_refiner(*survey, tmp_path / "whole", settings=more, init=path)
-    assert resumed == straight
-    assert not np.array_equal(whole["refine_out.kernel"], arrays["refine_out.kernel"])
+    _, history = train_refiner(*run, settings=more, init=path, finder=finder, resume=True)
+    assert [row["epoch"] for row in history] == [1, 2]
 
 
 def test_what_a_second_stage_cannot_start_from(survey, tmp_path, finder):

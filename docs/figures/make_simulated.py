@@ -23,8 +23,8 @@ import numpy as np
 from scipy.ndimage import median_filter
 
 import qnet
+from qnet.core.luminosity import R_BAND
 from qnet.simulation import simulate
-from qnet.simulation.frame import R_BAND
 
 #: What is drawn: title, kind, subtype ('' is any), redshifts, S/N per pixel of the log grid.
 WANTED = (

@@ -12,6 +12,7 @@ from qnet.core.arguments import as_names
 from qnet.core.arrays import FloatArray, as_floats
 from qnet.core.checks import check_finite, check_text
 from qnet.core.errors import InputError, shown
+from qnet.core.luminosity import SPEED_OF_LIGHT as SPEED_OF_LIGHT
 
 __all__ = [
     "QUASARNET_LINES",
@@ -47,9 +48,6 @@ Examples
 >>> absorber_IGM["LYA"], absorber_IGM["Halpha"]
 (1215.67, 6562.8)
 """
-
-#: Speed of light in vacuum [km/s], exact (CODATA).
-SPEED_OF_LIGHT = 299792.458
 
 QUASARNET_LINES: tuple[str, ...] = (
     "LYA", "CIV(1548)", "CIII(1909)", "MgII(2796)", "Hbeta", "Halpha",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qnet.core.errors import InputError
+from qnet.core.luminosity import R_BAND
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.absorption import bal, forest
 from qnet.simulation.frame import (
@@ -13,7 +14,6 @@ from qnet.simulation.frame import (
     LOGLAM_STEP,
     NPIX,
     QUASAR_FRAME,
-    R_BAND,
     Z_MAX,
     scale_to_r,
 )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, Columns, Float32Array, FloatArray, StrArray
 from qnet.core.errors import InputError
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.core.luminosity import AB_ZERO_POINT, R_BAND, SPEED_OF_LIGHT
 
 #: Step of all grids in log10 of the wavelength, that of SDSS and BOSS spectra, and in km/s (69).
 LOGLAM_STEP = 1e-4
@@ -57,13 +57,6 @@ Z_MAX = 7.0
 QUASAR_FRAME = Grid(
     FRAME.start - np.log10(1 + Z_MAX), NPIX + int(np.ceil(np.log10(1 + Z_MAX) / LOGLAM_STEP)) + 1
 )
-
-#: Pass band in which magnitudes are given [Angstrom]: a top hat between the half-transmission
-#: wavelengths of SDSS r (Doi et al. 2010, AJ 139, 1628).
-R_BAND = (5600.0, 6900.0)
-
-#: Zero point of AB magnitudes [erg/s/cm2/Hz] is 10**(-0.4 * 48.60) (Oke & Gunn 1983, ApJ 266, 713).
-AB_ZERO_POINT = 48.60
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -105,13 +105,3 @@ def starlight(z: FloatArray, young: FloatArray, tilt: FloatArray) -> Float32Arra
     )
     light *= np.exp(tilted, out=tilted)
     return light
-
-
-def host_ratio(log_l5100: FloatArray) -> FloatArray:
-    """log10 of the mean ratio of host to nucleus at 5100 A, of log lambda L of both [erg/s]."""
-    # Shen et al. 2011, ApJS 194, 45, eq. 1, for log L5100 from 44 to 45.05; below, a slope of -0.75
-    # (hosts of nearly equal luminosity: Vanden Berk et al. 2006, AJ 131, 84, fig. 12).
-    x = np.asarray(log_l5100, dtype=np.float64) - 44
-    inside = np.clip(x, 0.0, 1.053)
-    ratio = 0.8052 - 1.5502 * inside + 0.9121 * inside**2 - 0.1577 * inside**3
-    return np.asarray(np.log10(np.maximum(ratio, 0.01)) - 0.75 * np.minimum(x, 0.0))

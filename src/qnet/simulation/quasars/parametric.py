@@ -9,9 +9,9 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from qnet.core.arrays import BoolArray, Columns, Float32Array, FloatArray, StrArray
+from qnet.core.luminosity import R_WAVE, host_ratio, log_luminosity
 from qnet.simulation.absorption import bal
 from qnet.simulation.absorption.absorbers import sight_lines
-from qnet.simulation.cosmology import R_WAVE, log_luminosity
 from qnet.simulation.frame import NPIX, Objects, scale_to_r, z_and_rmag
 from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 from qnet.simulation.quasars import continuum, disk, emission, host, iron
@@ -126,7 +126,7 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
     """Draw kinds, dust, hosts and luminosities."""
     nspec = len(z)
     log_total = log_luminosity(rmag, z, continuum.PIVOT)
-    ratio = 10 ** (host.host_ratio(log_total) + HOST_SCATTER * rng.standard_normal(nspec))
+    ratio = 10 ** (host_ratio(log_total) + HOST_SCATTER * rng.standard_normal(nspec))
     ebv = rng.exponential(EBV_MEAN, nspec)
     red = rng.random(nspec) < RED_FRACTION
     ebv += np.where(red, rng.exponential(RED_MEAN, nspec), 0.0)

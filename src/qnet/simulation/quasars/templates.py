@@ -9,9 +9,9 @@ import numpy.typing as npt
 from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.luminosity import log_luminosity
 from qnet.simulation.absorption import bal
 from qnet.simulation.absorption.absorbers import sight_lines
-from qnet.simulation.cosmology import log_luminosity
 from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
 from qnet.simulation.quasars import continuum, parametric
 from qnet.simulation.template_files import TemplateSet

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, StrArray
+from qnet.core.luminosity import luminosity_distance
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.simulation.cosmology import luminosity_distance
 from qnet.simulation.frame import NPIX, STAR_FRAME, Objects, finished, magnitudes, shift
 from qnet.simulation.profiles import FWHM_OVER_SIGMA, add_gaussians, gaussians
 from qnet.simulation.stars_galaxies import nebular

@@ -16,7 +16,8 @@ from qnet.io.fits.file import FitsFile
 from qnet.io.reader import read_spectra
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model import Model
-from qnet.model.calibration import Calibration, Logistic, Table
+from qnet.model.calibration import Calibration
+from qnet.model.laws import Logistic, Table
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import find_candidates, quasar_probability
 from qnet.postprocess.decoding import Predictions

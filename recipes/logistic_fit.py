@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from qnet.core.errors import InputError
-from qnet.model.calibration import Logistic, expand, list_monomials, sigmoid
+from qnet.model.laws import Logistic, expand, list_monomials, sigmoid
 
 
 def fit_logistic(

@@ -285,7 +285,8 @@ def refine_architecture(**options):
 
 def small_calibration(**options):
     """A calibration whose numbers are easy to check, of a network that is sure of everything."""
-    from qnet.model.calibration import Calibration, Logistic, Table
+    from qnet.model.calibration import Calibration
+    from qnet.model.laws import Logistic, Table
 
     def linear(names, centre, coefficients):
         n = len(names)
@@ -345,7 +346,7 @@ def verifying_model(model, *, calibration=None, seed=4, **options):
 
     import qnet
     from qnet.core.bins import RedshiftBins
-    from qnet.model.calibration import Logistic
+    from qnet.model.laws import Logistic
 
     bins = RedshiftBins(0.05, 6.8, 40)
     names = ("score", "score2", "logit_quasar", "log_snr")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from networks import small_calibration
 from qnet.core.errors import InputError
-from qnet.model.calibration import Calibration, Logistic, Table, in_ranges, rescale
+from qnet.model.calibration import Calibration, in_ranges, rescale
+from qnet.model.laws import Logistic, Table
 from qnet.postprocess.features import log_snr, logit
 
 SHARES = st.floats(0.01, 0.99)

@@ -195,8 +195,8 @@ def test_columns_named_like_those_of_qnet_are_left_out(arrays, small_model):
 
 def test_the_columns_are_in_their_order_described_and_shown_with_few_digits(coadd, small_model):
     table = qnet.classify(coadd, model=small_model)
-    first = ["TARGETID", "IS_QSO", "P_QSO", "ZBEST", "ZERR", "QN_FLAG"]
-    assert table.colnames[:6] == first
+    first = ["TARGETID", "IS_QSO", "P_QSO", "ZBEST", "ZERR", "P_Z", "QN_FLAG"]
+    assert table.colnames[:7] == first
     assert table.colnames[-2:] == ["INPUT_INDEX", "INPUT_ROW"]
     order = [column.name for column in COLUMNS]
     made = [name for name in order if name in table.colnames and not BY_NAME[name].survey]

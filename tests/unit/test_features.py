@@ -16,6 +16,7 @@ from qnet.postprocess.features import (
     FEATURES,
     HEAD_FEATURES,
     ChosenCandidates,
+    Coverage,
     compute_features,
     logit,
 )
@@ -49,9 +50,16 @@ def chosen(**values):
     return ChosenCandidates(**{name: np.array([value]) for name, value in given.items()})
 
 
+def coverage(z=2.2, at_z=(1, 1, 1), at_own=(1, 1, 1), goodfrac=0.5):
+    """What one spectrum covers."""
+    lines = (np.array(seen, bool)[:, None] for seen in (at_z, at_own))
+    return Coverage(np.array([goodfrac]), np.array([z]), *lines)
+
+
 def test_features_follow_their_definitions():
     found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
-    more = {"quasar": np.array([0.7]), "chosen": chosen(score=2.5, probability=0.8, score2=-99.0)}
+    second = chosen(z=2.2, zerr=0.032, score=2.5, probability=0.8, score2=-99.0, odds2=0.25)
+    more = {"quasar": np.array([0.7]), "chosen": second, "coverage": coverage(at_own=(1, 0, 1))}
     more["score_bal"] = np.array([99.0])
     values = dict(
         zip(FEATURES, compute_features(list(FEATURES), found, [3.0], **more)[0], strict=True)
@@ -63,6 +71,12 @@ def test_features_follow_their_definitions():
         "logit_agree": logit(0.6),
         "log_snr": np.log10(3.0),
         "log_1pz": np.log10(3.2),
+        "log_goodfrac": np.log10(0.5),
+        "lines_seen": 3.0,
+        "logit_seen": logit(0.6),
+        "logit_near": logit(0.9),
+        "logit_near2": logit(0.6),
+        "log_1pz_best": np.log10(3.2),
         "logit_bal": logit(0.3),
         "logit_bal_emission": logit(0.9),
         "logit_quasar": logit(0.7),
@@ -70,6 +84,8 @@ def test_features_follow_their_definitions():
         "score2": -12.0,
         "logit_share": logit(0.8),
         "logit_share2": logit(0.0),
+        "log_odds2": np.log(0.25),
+        "log_zerr": -2.0,
         "score_bal": 12.0,
     }
     assert values == pytest.approx({name: float(value) for name, value in expected.items()})
@@ -85,6 +101,28 @@ def test_agreement_needs_another_line_nearby():
     assert compute_features(["logit_agree"], found, [1.0])[0, 0] == logit(0.0)
 
 
+@pytest.mark.parametrize(
+    ("of", "near"),
+    [
+        ({}, (0.9, 0.6)),
+        ({"at_z": (1, 0, 1)}, (0.6, 0.0)),  # without data there
+        ({"z": 2.0}, (0.2, 0.0)),  # far from the others
+        ({"z": 2.0, "at_z": (0, 1, 1)}, (0.0, 0.0)),
+    ],
+)
+def test_lines_near_a_redshift_have_data_there(of, near):
+    found = predictions([[0.2], [0.9], [0.6]], [[2.0], [2.2], [2.21]])
+    names = ["logit_near", "logit_near2"]
+    values = compute_features(names, found, [1.0], coverage=coverage(**of))
+    assert values[0] == pytest.approx(logit(near))
+
+
+def test_without_an_error_or_another_candidate_the_features_are_the_least():
+    found = predictions([[0.8]] * 3, [[2.0]] * 3)
+    values = compute_features(["log_zerr", "log_odds2"], found, [1.0], chosen=chosen(ok=False))
+    assert values[0] == pytest.approx([-1.0, -12.0])
+
+
 def test_with_fewer_lines_the_last_is_repeated():
     found = predictions([[0.8]], [[2.0]], lines=("LYA",))
     values = compute_features(
@@ -97,8 +135,11 @@ def test_with_fewer_lines_the_last_is_repeated():
 def test_rows_without_an_answer_are_nan():
     nan = np.full((3, 1), np.nan)
     found = predictions(np.hstack([nan, nan + 1]), np.hstack([nan, nan]), [[np.nan, np.nan]])
-    of_lines = set(FEATURES) - LATER - {"log_snr"}
-    assert np.isnan(compute_features(sorted(of_lines), found, [1.0, 1.0])).all()
+    # S/N and coverage are of the spectrum alone.
+    of_lines = set(FEATURES) - LATER - {"log_snr", "log_goodfrac", "lines_seen"}
+    seen = np.zeros((3, 2), bool)
+    where = Coverage(np.ones(2), np.full(2, np.nan), seen, seen)
+    assert np.isnan(compute_features(sorted(of_lines), found, [1.0, 1.0], coverage=where)).all()
     quasar = np.full(2, np.nan)
     assert np.isnan(compute_features(["logit_quasar"], found, [1.0, 1.0], quasar=quasar)).all()
     assert np.isnan(compute_features(["score_bal"], found, [1.0, 1.0], score_bal=quasar)).all()

@@ -26,6 +26,7 @@ BITS = {
     "DISAGREE": 11,
     "AMBIGUOUS": 12,
     "NOREFINE": 13,
+    "NO_EVIDENCE": 14,
     "NOT_TARGET": 16,
     "BAD_FIBER": 17,
 }
@@ -35,9 +36,17 @@ def test_the_bits_are_where_catalogues_have_them():
     assert {flag.name: flag.bit for flag in QNFlag} == BITS
     assert [flag.value for flag in QNFlag] == [1 << bit for bit in BITS.values()]
     calibrated = {flag.name for flag in QNFlag if flag.set_by == "a calibrated model"}
-    assert calibrated == {"JOINT", "SKYLINE", "OUTLIER", "ZRANGE", "AMBIGUOUS", "NOREFINE"}
+    assert calibrated == {
+        "JOINT",
+        "SKYLINE",
+        "OUTLIER",
+        "ZRANGE",
+        "AMBIGUOUS",
+        "NOREFINE",
+        "NO_EVIDENCE",
+    }
     assert {flag.set_by for flag in QNFlag} == {"any model", "a calibrated model"}
-    assert {bit for bit in range(32) if NEVER_QSO & (1 << bit)} == {0, 1, 16, 17}
+    assert {bit for bit in range(32) if NEVER_QSO & (1 << bit)} == {0, 1, 14, 16, 17}
     for flag in QNFlag:
         assert len(describe(flag)) > 10
         assert flag_names(flag.value) == [flag.name]

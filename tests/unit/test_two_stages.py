@@ -22,7 +22,8 @@ from qnet.classification.refinement import refine_candidates
 from qnet.core.errors import InputError
 from qnet.core.flags import QNFlag
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.model.calibration import Logistic, Table, rescale
+from qnet.model.calibration import rescale
+from qnet.model.laws import Evidence, Logistic, Table
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
 from qnet.postprocess.features import compute_features, log_snr, logit
@@ -432,6 +433,80 @@ def test_the_second_stage_chooses_among_the_candidates_of_the_first(spectra, ver
     expected = p_qso * chosen.odds2 / (1 + chosen.odds2)
     np.testing.assert_allclose(columns["P2"][rows[known]], expected[known], rtol=1e-5)
     assert (columns["P2"][rows[known]] <= columns["P_QSO"][rows[known]] / 2 + 1e-6).all()
+
+
+#: Laws of the redshifts.
+OF_REDSHIFTS = {
+    "p_z": Logistic(
+        ("score", "log_zerr", "lines_seen"),
+        (0.0, -2.0, 3.0), (1.0,) * 3, (-99.0,) * 3, (99.0,) * 3, (0.2, 0.7, -0.4, 0.3), 1,
+    ),
+    "p_z2": Logistic(("log_odds2",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.5, 0.2), 1),
+    "zerr_noise": Table((-1.0, 1.0), (0.0, 1.0, 7.0), ((0.25, 0.5),)),
+}  # fmt: skip
+
+
+def test_the_probabilities_of_the_redshifts_are_those_of_their_laws(spectra, small_model):
+    model = verifying_model(small_model, calibration=OF_REDSHIFTS)
+    columns = columns_of(spectra, model)
+    plain = columns_of(spectra, verifying_model(small_model))
+    for name in ("ZBEST", "Z2", "P_QSO", "ZERR"):
+        np.testing.assert_array_equal(columns[name], plain[name])
+    assert np.isnan([plain["P_Z"], plain["ZERR_NOISE"]]).all()
+    rows = np.flatnonzero(np.isfinite(columns["ZERR"]) | has(columns, QNFlag.NOREFINE))
+    assert 0 < len(rows) < NSPEC
+    assert np.isnan(columns["P_Z"][np.setdiff1d(np.arange(NSPEC), rows)]).all()
+    data = model.preprocess(spectra)
+    output = model.forward(data.X)
+    z, probability = find_candidates(output.posterior, model.architecture.redshifts, 3)
+    chosen = refine_candidates(
+        spectra.select(rows), model.refiner, z[rows], probability[rows], 0.02
+    ).choose(0.5)
+    lines = np.array([model.rest[name] for name in model.lines])
+    pixel = model.grid.bins(lines * (1 + chosen.z[:, None]))
+    seen = (data.observed[rows[:, None], pixel] & (pixel >= 0)).sum(axis=1)
+    error = np.where(chosen.ok, np.clip(chosen.zerr / (1 + chosen.z), 1e-5, 0.1), 0.1)
+    score = np.clip(np.where(chosen.ok, chosen.score, -12), -12, 12)
+    p_z = OF_REDSHIFTS["p_z"].probability(np.stack([score, np.log10(error), seen], axis=1))
+    np.testing.assert_allclose(columns["P_Z"][rows], p_z, rtol=1e-6)
+    assert (seen > 0).all()
+    odds = np.log(np.clip(chosen.odds2, np.exp(-12), 1))[:, None]
+    expected = np.where(
+        np.isfinite(chosen.z2), (1 - p_z) * OF_REDSHIFTS["p_z2"].probability(odds), np.nan
+    )
+    np.testing.assert_allclose(columns["P2"][rows], expected, rtol=1e-5)
+    assert np.isfinite(expected).any()
+    factor = OF_REDSHIFTS["zerr_noise"](log_snr(data.snr[rows]), chosen.z)
+    np.testing.assert_allclose(columns["ZERR_NOISE"][rows], factor * chosen.zerr, rtol=1e-6)
+    assert np.isfinite(factor * chosen.zerr).any()
+
+
+@pytest.mark.parametrize(("of_odds", "of_confidence"), [(0.6, 0.7), (1.0, 0.0), (0.0, 1.0)])
+def test_without_evidence_no_spectrum_is_called(spectra, small_model, of_odds, of_confidence):
+    plain = columns_of(spectra, verifying_model(small_model), p_threshold=0.1)
+    data = small_model.preprocess(spectra)
+    rest = np.array([small_model.rest[name] for name in small_model.lines])
+    pixel = small_model.grid.bins(rest * (1 + plain["Z_LINES"].astype(float)))
+    seen = data.observed[np.arange(NSPEC)[:, None], pixel] & (pixel >= 0)
+    largest = np.where(seen, plain["C_LINES"], 0).max(axis=1)
+    change = np.abs(logit(plain["P_QSO"].astype(float)) - logit(0.4))
+    # Of the rows, these fractions are below the thresholds.
+    thresholds = [
+        0.999 * np.quantile(x, q) for x, q in ((change, of_odds), (largest, of_confidence))
+    ]
+    lacking = (change < thresholds[0]) & (largest < thresholds[1])
+    options = {"evidence": Evidence(*map(float, thresholds)), "p_threshold": 0.1}
+    model = verifying_model(small_model, calibration=options)
+    columns = columns_of(spectra, model)
+    np.testing.assert_array_equal(has(columns, QNFlag.NO_EVIDENCE), lacking)
+    np.testing.assert_array_equal(columns["IS_QSO"], plain["IS_QSO"] & ~lacking)
+    np.testing.assert_array_equal(columns["P_QSO"], plain["P_QSO"])
+    if of_odds * of_confidence:
+        assert 0 < (lacking & plain["IS_QSO"]).sum() < plain["IS_QSO"].sum()
+    # What is known of a spectrum does not depend on what is asked; lines are a criterion alone.
+    rare = columns_of(spectra, model, prior_qso=0.01)
+    np.testing.assert_array_equal(has(rare, QNFlag.NO_EVIDENCE), lacking)
+    assert not has(columns_of(spectra, model, c_threshold=0.1), QNFlag.NO_EVIDENCE).any()
 
 
 def test_another_mix_rescales_the_odds_after_the_second_stage(spectra, verifying):

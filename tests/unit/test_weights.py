@@ -13,7 +13,7 @@ import pytest
 import qnet
 from networks import small_calibration, verifying_model
 from qnet.core.errors import InputError, OutputExistsError, WeightsError
-from qnet.model.calibration import Logistic
+from qnet.model.laws import Evidence, Logistic, Table
 from qnet.model.weights import WeightsFile, read_weights, write_weights
 from qnet.training import NetworkOptions, Settings
 
@@ -162,7 +162,7 @@ def test_all_stages_survive_writing_and_reading(saved_two, two_stage_model):
 
 
 def test_either_part_may_be_missing(saved, saved_two, two_stage_model):
-    assert header_of(saved)["format_version"] == header_of(saved_two)["format_version"] == 3
+    assert header_of(saved)["format_version"] == header_of(saved_two)["format_version"] == 4
     assert set(header_of(saved)["stages"]) == {"lines"}
     for change in ({"refine": None}, {"calibration": None}):
         weights = dataclasses.replace(two_stage_model.weights, **change)
@@ -171,15 +171,24 @@ def test_either_part_may_be_missing(saved, saved_two, two_stage_model):
         assert (found.refine, found.calibration) == (weights.refine, weights.calibration)
 
 
-def test_format_version_two_lacks_what_came_later(saved_two, two_stage_model):
-    """As qnet@1 has it: no redshift head, no scores of candidates, no calibration of them."""
+#: What the calibrations of older format versions lack.
+LATER = {
+    2: ("p_verified", "candidates", "candidate_floor", "share_exponent"),
+    3: ("p_z", "p_z2", "zerr_noise", "evidence"),
+}
+
+
+@pytest.mark.parametrize("version", LATER)
+def test_older_format_versions_lack_what_came_later(saved_two, two_stage_model, version):
+    """As qnet@1 and qnet@4 have it; version 2 has no redshift head nor scores of candidates."""
 
     def age(header, ours):
-        ours["format_version"] = 2
-        del ours["stages"]["lines"]["redshifts"]
-        for name in ("verify", "bal"):
-            del ours["stages"]["refine"][name]
-        for name in ("p_verified", "candidates", "candidate_floor", "share_exponent"):
+        ours["format_version"] = version
+        if version == 2:
+            del ours["stages"]["lines"]["redshifts"]
+            for name in ("verify", "bal"):
+                del ours["stages"]["refine"][name]
+        for name in (name for since, names in LATER.items() if since >= version for name in names):
             del ours["calibration"][name]
 
     rewrite(saved_two, age)
@@ -301,7 +310,7 @@ def saved_three(tmp_path, small_model):
 
 
 def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, small_model):
-    assert header_of(saved_three)["format_version"] == 3
+    assert header_of(saved_three)["format_version"] == 4
     model, made = qnet.load_model(saved_three), verifying_model(small_model)
     for name in ("architecture", "refine", "calibration", "stages"):
         assert getattr(model.weights, name) == getattr(made.weights, name), name
@@ -309,9 +318,19 @@ def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, smal
     np.testing.assert_array_equal(model.forward(X).posterior, made.forward(X).posterior)
 
 
+def law_of(name):
+    return Logistic((name,), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
+
+
 def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):
-    law = Logistic(("score_bal",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
-    made = verifying_model(small_model, bal=True, calibration={"p_bal": law})
+    law = law_of("score_bal")
+    of_redshifts = {
+        "p_z": law_of("score"),
+        "p_z2": law_of("log_odds2"),
+        "zerr_noise": Table((0, 1), (0, 7), ((0.5,),)),
+        "evidence": Evidence(1.1, 0.3),
+    }
+    made = verifying_model(small_model, bal=True, calibration={"p_bal": law, **of_redshifts})
     model = qnet.load_model(made.save(tmp_path / "bal.safetensors"))
     for name in ("architecture", "refine", "calibration", "stages"):
         assert getattr(model.weights, name) == getattr(made.weights, name), name

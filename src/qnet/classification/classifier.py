@@ -132,8 +132,8 @@ def classify(
     >>> import qnet
     >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()
     >>> table = qnet.classify(batch.spectra)
-    >>> table.colnames[:6]
-    ['TARGETID', 'IS_QSO', 'P_QSO', 'ZBEST', 'ZERR', 'QN_FLAG']
+    >>> table.colnames[:7]
+    ['TARGETID', 'IS_QSO', 'P_QSO', 'ZBEST', 'ZERR', 'P_Z', 'QN_FLAG']
     >>> print(table["P_QSO"].description)
     probability that it is a quasar
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
-from qnet.classification.redshifts import refine_redshifts
+from qnet.classification.redshifts import find_coverage, refine_redshifts
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
 from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.errors import InputError
@@ -56,12 +56,11 @@ def _classify_rows(
     """The columns of rows that are all asked for."""
     output = model.forward(data.X)
     found = model.decode(output.preds, output.logits)
-    columns = refine_redshifts(spectra, model, criterion, data.snr, found, output)
+    columns = refine_redshifts(spectra, model, criterion, data, found, output)
     zbest = columns["ZBEST"]
     columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
-    flag = spectra.flag | data.flag
+    flag = spectra.flag | data.flag | columns.pop("QN_FLAG")
     is_qso = criterion.is_qso(found, columns["P_QSO"]) & ((flag & NEVER_QSO) == 0)
-    flag |= columns.pop("QN_FLAG")
     flag |= _result_flags(model, criterion, data, found, columns, output.distance)
     if model.calibration is not None:
         columns["ZERR_LINES"] = _zerr_lines(model, model.calibration, data, found)
@@ -98,7 +97,10 @@ def _p_bal(
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None:
         return {}
-    features = compute_features(calibration.p_bal.names, found, data.snr, score_bal=score)
+    coverage = find_coverage(model, data, found, zbest)
+    features = compute_features(
+        calibration.p_bal.names, found, data.snr, coverage=coverage, score_bal=score
+    )
     p_bal = calibration.p_bal.probability(features)
     return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
 
@@ -128,7 +130,7 @@ def _result_flags(
         # The most confident line of those that agree with ZBEST, if any do: ZBEST may be of others.
         best = found.best_line(velocity <= DISAGREE_VELOCITY)
     wave = np.asarray(rest_wavelengths(model.lines, model.rest)[best] * (1 + zbest))
-    flag[known & ~_has_data(model, data, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
+    flag[known & ~data.has_weight(model.grid, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
     contrary = (found.c_line > criterion.c_threshold) & (velocity > DISAGREE_VELOCITY)
     flag[known & contrary.any(axis=0)] |= QNFlag.DISAGREE
     if calibration is None:
@@ -148,7 +150,7 @@ def _line_observed(model: Model, data: Preprocessed, zbest: FloatArray) -> AnyAr
     """A bit per emission line: its position at ZBEST has data."""
     rest = rest_wavelengths(model.lines, model.rest)
     bits = _bits_of_lines(model)
-    seen = _has_data(model, data, rest * (1 + zbest[:, None]))
+    seen = data.has_weight(model.grid, rest * (1 + zbest[:, None]))
     return np.asarray((seen * bits).sum(axis=1), dtype=bits.dtype)
 
 
@@ -171,10 +173,3 @@ def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:
     last = data.observed.shape[1] - 1 - data.observed[:, ::-1].argmax(axis=1)
     inside = (pixel >= first[:, None]) & (pixel <= last[:, None])
     return np.asarray(inside.any(axis=1) & data.observed.any(axis=1))
-
-
-def _has_data(model: Model, data: Preprocessed, wave: FloatArray) -> BoolArray:
-    """Whether the grid pixels of wavelengths (nspec, n) have weight; false off the grid."""
-    pixel = model.grid.bins(wave)
-    rows = np.arange(len(wave))[:, None]
-    return np.asarray(data.observed[rows, np.maximum(pixel, 0)] & (pixel >= 0))

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
 
 import numpy as np
-import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
 from qnet.classification.refinement import refine_candidates
-from qnet.core.arrays import Columns, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
+from qnet.lines import rest_wavelengths
 from qnet.model.calibration import Calibration, rescale
+from qnet.model.laws import Logistic
 from qnet.model.model import Model
 from qnet.model.network import NetworkOutput
 from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
 from qnet.postprocess.decoding import Predictions
-from qnet.postprocess.features import ChosenCandidates, compute_features, log_snr
+from qnet.postprocess.features import (
+    ChosenCandidates,
+    Coverage,
+    compute_features,
+    log_snr,
+    seen_confidence,
+)
+from qnet.preprocess.normalisation import Preprocessed
 
 
 def refine_redshifts(
     spectra: Spectra,
     model: Model,
     criterion: Criterion,
-    snr: npt.NDArray[Any],
+    data: Preprocessed,
     found: Predictions,
     output: NetworkOutput,
 ) -> Columns:
-    """ZBEST, ZERR, P_QSO, SCORE_BAL (logit of broad absorption), QN_FLAG (NOREFINE), Z2 and P2."""
+    """Redshifts, errors, P_QSO and P_Z; SCORE_BAL (logit of broad absorption); bits of QN_FLAG."""
     # Refined are the rows that the first stage calls quasars or whose P_QSO is above the floor.
-    calibration = model.calibration
+    calibration, snr = model.calibration, data.snr
     z, probability = first_stage_candidates(model, found, output)
     quasar = None
     if model.architecture.redshifts is not None and output.posterior is not None:
@@ -40,7 +48,9 @@ def refine_redshifts(
     flag = np.zeros(len(found), dtype=np.int32)
     p, score_bal = np.full((2, len(found)), np.nan)
     if calibration is not None:
-        features = compute_features(calibration.p_qso.names, found, snr, quasar=quasar)
+        coverage = find_coverage(model, data, found, zbest)
+        names = calibration.p_qso.names
+        features = compute_features(names, found, snr, coverage=coverage, quasar=quasar)
         p = calibration.p_qso.probability(features)
     wanted = criterion.is_qso(found, _rescaled(p, calibration, criterion.prior_qso))
     if calibration is not None:
@@ -58,24 +68,80 @@ def refine_redshifts(
         chosen = candidates.choose(exponent)
         zbest[rows], zerr[rows], score_bal[rows] = chosen.z, chosen.zerr, chosen.bal
         flag[rows[~chosen.ok]] |= QNFlag.NOREFINE
-    if calibration is not None:
-        if calibration.zerr is not None:
-            zerr *= calibration.zerr(log_snr(snr), zbest)
-        if chosen is not None and calibration.p_candidate is not None:
-            names, first = calibration.p_candidate.names, found.select(rows)
-            of_rows = None if quasar is None else quasar[rows]
-            features = compute_features(names, first, snr[rows], quasar=of_rows, chosen=chosen)
-            p[rows] = calibration.p_candidate.probability(features)
-    p = _rescaled(p, calibration, criterion.prior_qso)
     columns = {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag, "SCORE_BAL": score_bal, "P_QSO": p}
     if calibration is None:
         return columns
+    columns |= _calibrated_errors(calibration, log_snr(snr), zbest, zerr)
+    coverage = find_coverage(model, data, found, zbest)
+    # Without a second stage there is nothing but the first one's redshifts.
+    refined = rows if model.refiner is not None else np.arange(len(found))
+    second = _SecondStage(found, snr, coverage, quasar, chosen, refined)
+    p = second.probability(calibration.p_candidate if chosen is not None else None, p)
+    if calibration.evidence is not None and criterion.p_threshold is not None:
+        confidence = seen_confidence(found, coverage)
+        lacking = calibration.evidence.is_lacking(p, calibration.quasar_fraction, confidence)
+        flag[lacking] |= QNFlag.NO_EVIDENCE
+    columns["P_QSO"] = p = _rescaled(p, calibration, criterion.prior_qso)
+    columns["P_Z"] = second.probability(calibration.p_z)
     if chosen is None or model.refiner is None or not model.refiner.arch.scores:
         z2, p2 = second_redshift(output.preds, model.lines, model.grid, model.rest, zbest)
     else:
         z2, fraction = _second_candidate(z, probability, quasar, rows, chosen)
         p2 = np.where(np.isfinite(z2), p * fraction, np.nan)
+    if calibration.p_z2 is not None:
+        # Z2 is right where ZBEST is wrong: both together have at most the probability 1.
+        wrong = 1 - columns["P_Z"]
+        p2 = np.where(np.isfinite(z2), wrong * second.probability(calibration.p_z2), np.nan)
     return columns | {"Z2": z2, "P2": p2}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _SecondStage:
+    """What probabilities after the second stage are computed from, for the rows that it ran on."""
+
+    found: Predictions
+    snr: AnyArray
+    coverage: Coverage
+    quasar: FloatArray | None
+    chosen: ChosenCandidates | None  # of `rows`
+    rows: IntArray
+
+    def probability(self, law: Logistic | None, others: FloatArray | None = None) -> FloatArray:
+        """The probability of a law in the rows; `others`, or NaN, elsewhere and without a law."""
+        p = np.full(len(self.found), np.nan) if others is None else others.copy()
+        if law is not None:
+            features = compute_features(
+                law.names,
+                self.found.select(self.rows),
+                self.snr[self.rows],
+                coverage=self.coverage.select(self.rows),
+                quasar=None if self.quasar is None else self.quasar[self.rows],
+                chosen=self.chosen,
+            )
+            p[self.rows] = law.probability(features)
+        return p
+
+
+def find_coverage(model: Model, data: Preprocessed, found: Predictions, z: FloatArray) -> Coverage:
+    """What spectra cover of the model's lines, at a redshift and at those of the lines."""
+    rest = rest_wavelengths(model.lines, model.rest)
+    at_z, at_own = (
+        data.has_weight(model.grid, rest * (1 + redshift)).T
+        for redshift in (z[:, None], found.z_line.T)
+    )
+    return Coverage(data.goodfrac, z, at_z, at_own)
+
+
+def _calibrated_errors(
+    calibration: Calibration, snr: FloatArray, z: FloatArray, sigma: FloatArray
+) -> Columns:
+    """ZERR and ZERR_NOISE, from the second stage's error; `snr` is its logarithm."""
+    errors = {"ZERR": sigma}
+    if calibration.zerr is not None:
+        errors["ZERR"] = sigma * calibration.zerr(snr, z)
+    if calibration.zerr_noise is not None:
+        errors["ZERR_NOISE"] = sigma * calibration.zerr_noise(snr, z)
+    return errors
 
 
 def first_stage_candidates(

@@ -160,6 +160,12 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
         number = f"at most {calibration.candidates}, of fraction >= {least:g}"
         yield "candidates", f"{number}, by score + {exponent:g} log(fraction)"
         yield "P_QSO then", f"of {', '.join(calibration.p_candidate.names)}"
+    if calibration.p_z is not None:
+        yield "P_Z", f"of {', '.join(calibration.p_z.names)}"
+    if calibration.evidence is not None:
+        evidence = calibration.evidence
+        odds, confidence = f"|ln odds| < {evidence.log_odds:g}", f"{evidence.confidence:g}"
+        yield "NO_EVIDENCE", f"{odds} and no line with data of confidence {confidence} or more"
     yield "trained redshifts", f"{low:g} to {high:g}"
     yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
     if calibration.outlier_threshold is not None:

@@ -56,8 +56,8 @@ class Column:
 MODEL_COLUMNS = (
     Column("IS_QSO", "bool", "whether it is a quasar", False).explain(
         "`P_QSO` above PTHRESH; or, without `P_QSO` and on request, at least MINLINES lines of"
-        " confidence above CTHRESH. None of the flags `NODATA`, `CONSTANT`, `NOT_TARGET`,"
-        " `BAD_FIBER`"
+        " confidence above CTHRESH. None of the flags `NODATA`, `CONSTANT`, `NO_EVIDENCE`,"
+        " `NOT_TARGET`, `BAD_FIBER`"
     ),
     Column("P_QSO", "f4", "probability that it is a quasar", NAN, ".4f").explain(
         "in a sample with the fraction PRIORQSO of quasars",
@@ -69,9 +69,13 @@ MODEL_COLUMNS = (
         " posterior or without second stage"
     ),
     Column("ZERR", "f4", "error of ZBEST, one standard deviation", NAN, ".5f").explain(
-        "for spectra on their native pixels; for"
+        "to the systemic redshift, for spectra on their native pixels; for"
         " [prepared data](../explanation/calibration.md#second-stage) about a fifth too small",
         "not refined, `NOREFINE`, model without second stage",
+    ),
+    Column("P_Z", "f4", "probability that ZBEST is right, if a quasar", NAN, ".4f").explain(
+        "that `ZBEST` is within 3000 km/s of the truth",
+        "not refined, model without calibration of it",
     ),
     Column("QN_FLAG", "i4", "bits of reasons for caution", 0).explain("bits below", "no reason"),
     Column("Z2", "f8", "second redshift", NAN, ".5f").explain(
@@ -81,10 +85,15 @@ MODEL_COLUMNS = (
         "not classified, no such redshift, model without calibration",
     ),
     Column("P2", "f4", "probability of Z2", NAN, ".4f").explain(
-        "of a candidate, `P_QSO` times the fraction of the second of the two candidates, at most"
-        " half of `P_QSO`; of a peak, `P_QSO` times its fraction of the posterior of quasars; of a"
-        " box, its confidence",
-        "as `Z2`",
+        "the probability that `Z2` is within 3000 km/s of the truth, if it is a quasar, on the"
+        " scale of `P_Z`. For a model without calibration of it: of a candidate, `P_QSO` times the"
+        " fraction of the second of the two candidates, at most half of `P_QSO`; of a peak, `P_QSO`"
+        " times its fraction of the posterior of quasars; of a box, its confidence",
+        "as `Z2`, not refined",
+    ),
+    Column("ZERR_NOISE", "f4", "part of ZERR by which repeats scatter", NAN, ".5f").explain(
+        "scatter of `ZBEST` among spectra of one object that differ by their noise",
+        "as `ZERR`, model without calibration of it",
     ),
     Column("P_BAL", "f4", "probability of a BAL quasar, if a quasar", NAN, ".4f").explain(
         "",

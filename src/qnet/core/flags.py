@@ -95,12 +95,15 @@ class QNFlag(enum.IntFlag):
     )
     AMBIGUOUS = 12, "a second redshift is nearly as good as ZBEST", CALIBRATED
     NOREFINE = 13, "the model's second stage gave no redshift", CALIBRATED
+    NO_EVIDENCE = 14, "no line of the model could decide: never a quasar by P_QSO", CALIBRATED
     NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not asked for", ANY
     BAD_FIBER = 17, "the survey's fibre status is not good", ANY
 
 
 #: Rows with one of these bits are never called quasars.
-NEVER_QSO = QNFlag.NODATA | QNFlag.CONSTANT | QNFlag.NOT_TARGET | QNFlag.BAD_FIBER
+NEVER_QSO = (
+    QNFlag.NODATA | QNFlag.CONSTANT | QNFlag.NO_EVIDENCE | QNFlag.NOT_TARGET | QNFlag.BAD_FIBER
+)
 
 #: Rows with one of these bits cannot be classified: ZBEST, P_QSO and so on are NaN.
 UNCLASSIFIABLE = QNFlag.NODATA | QNFlag.CONSTANT

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
-from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_floats
+from qnet.core.arrays import BoolArray, FloatArray, as_floats
 from qnet.core.checks import check_finite, check_text
 from qnet.core.errors import InputError, shown
+from qnet.model.laws import Evidence, Logistic, Table
 from qnet.model.plain import check_keys, finite_floats, reading, renamed
 
 #: The class whose probability is P_QSO.
@@ -62,137 +62,25 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
         return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
 
 
-#: More features than this are an error of a file.
-MAX_FEATURES = 100
-
-
-@dataclasses.dataclass(frozen=True)
-class Logistic:
-    """A logistic regression on all monomials up to a degree, 1 or 2, of scaled features.
-
-    p = 1 / (1 + exp(-eta)), eta the sum of coefficients times monomials of (x - centre) / scale, in
-    the order of `monomials`. Features are clipped to low .. high, the range of the data of the fit.
-    """
-
-    names: tuple[str, ...]
-    centre: tuple[float, ...]
-    scale: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-    coefficients: tuple[float, ...]
-    degree: int = 2
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        for name in ("centre", "scale", "low", "high", "coefficients"):
-            object.__setattr__(self, name, finite_floats(getattr(self, name), name))
-        object.__setattr__(self, "names", tuple(self.names))
-        nfeatures = len(self.names)
-        if nfeatures > MAX_FEATURES:
-            raise InputError(f"there are {nfeatures} features, above {MAX_FEATURES}")
-        if not nfeatures or not all(isinstance(name, str) for name in self.names):
-            raise InputError(f"names must be those of one feature or more, not {shown(self.names)}")
-        for name in ("centre", "scale", "low", "high"):
-            if len(getattr(self, name)) != nfeatures:
-                raise InputError(
-                    f"{name} has {len(getattr(self, name))} values for {nfeatures} features"
-                )
-        if not all(value > 0 for value in self.scale):
-            raise InputError(f"scale must be positive, not {self.scale}")
-        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
-            raise InputError(f"low {self.low} must not be above high {self.high}")
-        expected = len(self.monomials)
-        if len(self.coefficients) != expected:
-            raise InputError(
-                f"{nfeatures} features of degree {self.degree} need {expected} coefficients, not "
-                f"{len(self.coefficients)}"
-            )
-
-    @property
-    def monomials(self) -> list[tuple[int, ...]]:
-        """The features that each monomial multiplies; () is the constant."""
-        return list_monomials(len(self.names), self.degree)
-
-    def probability(self, features: npt.ArrayLike) -> FloatArray:
-        """Probabilities (nspec,) from features (nspec, nfeatures); a row with NaN gives NaN."""
-        x = np.asarray(features, dtype=np.float64)
-        if x.ndim != 2 or x.shape[1] != len(self.names):
-            raise InputError(
-                f"features have shape {x.shape}, but (nspec, {len(self.names)}) was expected: "
-                f"{', '.join(self.names)}"
-            )
-        scaled = (np.clip(x, self.low, self.high) - self.centre) / np.array(self.scale)
-        eta = expand(scaled, self.monomials) @ np.array(self.coefficients)
-        return sigmoid(eta)
-
-
-def list_monomials(nfeatures: int, degree: int) -> list[tuple[int, ...]]:
-    """Features of each monomial: (), (0,), (1,), ..., (0, 0), (0, 1), ..."""
-    if type(degree) is not int or degree not in (1, 2):
-        raise InputError(f"degree must be 1 or 2, not {shown(degree)}")
-    return [
-        factors
-        for size in range(degree + 1)
-        for factors in itertools.combinations_with_replacement(range(nfeatures), size)
-    ]
-
-
-def expand(x: FloatArray, monomials: Sequence[tuple[int, ...]]) -> FloatArray:
-    """Monomials of scaled features: (nspec, nmonomials)."""
-    return np.stack([np.prod(x[:, list(factors)], axis=1) for factors in monomials], axis=1)
-
-
-def sigmoid(eta: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-eta)), without overflow."""
-    small = np.exp(-np.abs(eta))
-    return np.asarray(np.where(eta >= 0, 1.0, small) / (1 + small))
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of positive numbers over bins of x and y.
-
-    ``values[i][j]`` is the number of bin i of x and j of y, whose edges increase; it is
-    interpolated bilinearly between the middles of the bins, and constant beyond the outer ones.
-    """
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    values: tuple[tuple[float, ...], ...]
-
-    def __post_init__(self) -> None:
-        for name in ("x", "y"):
-            edges = finite_floats(getattr(self, name), name)
-            object.__setattr__(self, name, edges)
-            if len(edges) < 2 or any(b <= a for a, b in itertools.pairwise(edges)):
-                raise InputError(f"{name} must be two edges or more that increase, not {edges}")
-        object.__setattr__(
-            self, "values", tuple(finite_floats(row, "values") for row in self.values)
-        )
-        shape = (len(self.x) - 1, len(self.y) - 1)
-        if len(self.values) != shape[0] or any(len(row) != shape[1] for row in self.values):
-            raise InputError(f"values must have the shape {shape} of the bins")
-        if not all(value > 0 for row in self.values for value in row):
-            raise InputError("values of a table must be positive")
-
-    def __call__(self, x: npt.ArrayLike, y: npt.ArrayLike) -> FloatArray:
-        """The numbers at x and y, of shapes that broadcast; NaN gives NaN."""
-        values = np.array(self.values)
-        xs, ys = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
-        (i, next_i, fx), (j, next_j, fy) = _position(xs, self.x), _position(ys, self.y)
-        first = values[i, j] * (1 - fy) + values[i, next_j] * fy
-        second = values[next_i, j] * (1 - fy) + values[next_i, next_j] * fy
-        return np.asarray(first * (1 - fx) + second * fx)
-
-
 #: More candidates of a spectrum than this are an error of a file.
 MAX_CANDIDATES = 100
 
 #: Fields that files of format version 2 lack.
 SINCE_3 = frozenset({"p_candidate", "candidates", "candidate_floor", "fraction_exponent"})
 
+#: Fields that files of format version 3 lack, too.
+SINCE_4 = frozenset({"p_z", "p_z2", "zerr_noise", "evidence"})
+
 #: Keys of the weights files that differ from the attributes of `Calibration`.
 FILE_KEYS = {"p_candidate": "p_verified", "fraction_exponent": "share_exponent"}
+
+
+#: The class of those fields that have one of their own.
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("p_qso", "p_bal", "p_candidate", "p_z", "p_z2"), Logistic),
+    **dict.fromkeys(("zerr", "zerr_noise"), Table),
+    "evidence": Evidence,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +127,16 @@ class Calibration:
         Candidates after the first are scored where their probability is at least this.
     fraction_exponent : float
         The best candidate has the largest score + fraction_exponent * log(probability).
+    p_z : Logistic, optional
+        P_Z of quasars, the probability that ZBEST is within 3000 km/s of the truth, from the
+        features that it names.
+    p_z2 : Logistic, optional
+        The probability that Z2 is within 3000 km/s of the truth, of quasars whose ZBEST is not:
+        P2 is (1 - P_Z) times it.
+    zerr_noise : Table, optional
+        Factor on the second stage's error for ZERR_NOISE, by the same as `zerr`.
+    evidence : Evidence, optional
+        Thresholds of NO_EVIDENCE; no row has it when None.
 
     Raises
     ------
@@ -274,6 +172,10 @@ class Calibration:
     candidates: int = 1
     candidate_floor: float = 0.0
     fraction_exponent: float = 0.0
+    p_z: Logistic | None = None
+    p_z2: Logistic | None = None
+    zerr_noise: Table | None = None
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -326,13 +228,11 @@ class Calibration:
         """Calibration from the plain values of `to_dict`; InputError for any other."""
         with reading("a calibration", values):
             plain = renamed(values, {key: name for name, key in FILE_KEYS.items()})
-            expected = {field.name for field in dataclasses.fields(cls)} - SINCE_3
+            expected = {field.name for field in dataclasses.fields(cls)} - SINCE_3 - SINCE_4
             check_keys(plain, expected, "the calibration")
-            for name in ("p_qso", "p_bal", "p_candidate"):
+            for name, kind in _KINDS.items():
                 if plain.get(name) is not None:
-                    plain[name] = Logistic(**plain[name])
-            if plain["zerr"] is not None:
-                plain["zerr"] = Table(**plain["zerr"])
+                    plain[name] = kind(**plain[name])
             plain["zerr_lines"] = {
                 str(line): Table(**table) for line, table in plain["zerr_lines"].items()
             }
@@ -357,15 +257,3 @@ def _range(values: Any, name: str) -> tuple[float, float]:
     if len(pair) != 2 or not pair[0] < pair[1]:
         raise InputError(f"{name} must be made of two numbers that increase, not {shown(values)}")
     return pair[0], pair[1]
-
-
-def _position(
-    values: FloatArray, edges: tuple[float, ...]
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """Bins whose middles are on either side of each value, and its distance from the first."""
-    middle = (np.array(edges[1:]) + np.array(edges[:-1])) / 2
-    last = len(middle) - 1
-    # Clipped at the ends; NaN keeps its NaN in the fraction.
-    position = np.interp(values, middle, np.arange(last + 1.0))
-    first = np.clip(np.nan_to_num(position, nan=0.0), 0, max(last - 1, 0)).astype(np.int64)
-    return first, np.minimum(first + 1, last), np.asarray(position - first)

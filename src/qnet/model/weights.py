@@ -30,8 +30,8 @@ from qnet.postprocess.features import (
 FORMAT = "qnet-weights"
 
 #: The layouts of the header that are read; the last one is written. Version 2 has no redshift
-#: head, and no second stage that scores candidates.
-FORMAT_VERSIONS = (2, 3)
+#: head, and no second stage that scores candidates; version 3 no probability of redshifts.
+FORMAT_VERSIONS = (2, 3, 4)
 
 #: The stages by their names in a file: the attribute of `WeightsFile`, and its class.
 STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] = {
@@ -138,11 +138,14 @@ class WeightsFile:
         absorption = ABSORPTION_FEATURES if self.refine and self.refine.bal else nothing
         if calibration.p_candidate is not None and not (self.refine and self.refine.scores):
             raise InputError("the calibration has p_verified, but no stage scores candidates")
+        scores = CANDIDATE_FEATURES if self.refine and self.refine.scores else nothing
         later = HEAD_FEATURES | CANDIDATE_FEATURES | ABSORPTION_FEATURES
         for law, known in (
             (calibration.p_qso, head),
             (calibration.p_bal, absorption),
-            (calibration.p_candidate, head | CANDIDATE_FEATURES),
+            (calibration.p_candidate, head | scores),
+            (calibration.p_z, head | scores),
+            (calibration.p_z2, head | scores),
         ):
             if law is not None:
                 check_features(law.names, without=later - known)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.lines import SPEED_OF_LIGHT
@@ -24,6 +24,12 @@ CONFIDENCE_EPSILON = 1e-6
 
 #: Median signal-to-noise ratios per grid pixel are clipped to this range.
 SNR_RANGE = (0.05, 100.0)
+
+#: Errors of 1 + z are clipped to this range, and are the largest where there is none.
+ERROR_RANGE = (1e-5, 0.1)
+
+#: Fractions of pixels with weight are clipped to this one and more.
+LEAST_FRACTION = 1e-3
 
 
 def logit(probability: npt.ArrayLike) -> FloatArray:
@@ -56,11 +62,26 @@ class ChosenCandidates:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Coverage:
+    """What spectra cover of a model's lines; arrays (nspec,) or (nlines, nspec)."""
+
+    goodfrac: AnyArray  # (nspec,): fraction of the grid pixels with weight
+    z: FloatArray  # (nspec,): redshift of the best candidate
+    at_z: BoolArray  # (nlines, nspec): whether the line has data at z
+    at_own: BoolArray  # (nlines, nspec): whether it has data at its own redshift
+
+    def select(self, rows: IntArray) -> Coverage:
+        """Some of the rows."""
+        return Coverage(self.goodfrac[rows], self.z[rows], self.at_z[:, rows], self.at_own[:, rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Inputs:
     """What features are computed from: None for what the model has no stage for."""
 
     found: Predictions
     snr: AnyArray  # (nspec,)
+    coverage: Any = None  # Coverage
     quasar: Any = None  # (nspec,): probability of being a quasar, from the redshift head
     chosen: Any = None  # ChosenCandidates
     score_bal: Any = None  # (nspec,): logit of broad absorption
@@ -84,6 +105,38 @@ def _agreement(inputs: _Inputs) -> FloatArray:
     others = np.where(near, c_line, 0.0)
     others[inputs.found.best_line(), np.arange(len(zbest))] = 0.0
     return np.where(np.isnan(zbest), np.nan, logit(others.max(axis=0)))
+
+
+def seen_confidence(found: Predictions, coverage: Coverage) -> FloatArray:
+    """Largest confidence (nspec,) of the lines that have data at their own redshifts."""
+    largest = np.where(coverage.at_own, found.c_line, 0.0).max(axis=0)
+    return np.where(np.isnan(found.zbest), np.nan, largest)
+
+
+def _near(rank: int) -> Callable[[_Inputs], FloatArray]:
+    """Logit of the rank-th largest confidence of the lines with data at z, within 6000 km/s."""
+
+    def compute(inputs: _Inputs) -> FloatArray:
+        found, z = inputs.found, inputs.coverage.z
+        with np.errstate(invalid="ignore"):
+            near = SPEED_OF_LIGHT * np.abs(found.z_line - z) <= DISAGREE_VELOCITY * (1 + z)
+        ordered = -np.sort(-np.where(near & inputs.coverage.at_z, found.c_line, 0.0), axis=0)
+        c = ordered[rank] if rank < len(ordered) else np.zeros(len(found))
+        return np.where(np.isnan(found.zbest), np.nan, logit(c))
+
+    return compute
+
+
+def _log_error(inputs: _Inputs) -> FloatArray:
+    """log10 of the second stage's error of the best candidate, over 1 + z."""
+    error = inputs.chosen.zerr / (1 + inputs.chosen.z)
+    return np.asarray(np.log10(np.clip(np.nan_to_num(error, nan=ERROR_RANGE[1]), *ERROR_RANGE)))
+
+
+def _log_odds(inputs: _Inputs) -> FloatArray:
+    """Log of the odds of the next best candidate against the best; the lowest without one."""
+    least = np.exp(SCORE_RANGE[0])
+    return np.asarray(np.log(np.clip(np.nan_to_num(inputs.chosen.odds2, nan=0.0), least, 1.0)))
 
 
 def _bal(inputs: _Inputs) -> FloatArray:
@@ -113,13 +166,14 @@ def _probability(name: str) -> Callable[[_Inputs], FloatArray]:
 
 #: The stages that features need, by the field of `_Inputs` that they fill.
 _STAGES = {
+    "coverage": "the coverage of the spectra",
     "quasar": "a network with a redshift head",
     "chosen": "a second stage that verifies",
     "score_bal": "a second stage that looks for absorption",
 }
 
 #: Features by the names that weights files use, and the stage that each needs ('': none but the
-#: line finders). Rows that have no network output are NaN.
+#: line finders). Rows that have no network output are NaN, but for those of the spectrum alone.
 FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingProxyType(
     {
         "logit_c1": (_confidence(0), ""),
@@ -128,6 +182,21 @@ FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingPro
         "logit_agree": (_agreement, ""),
         "log_snr": (lambda inputs: log_snr(inputs.snr), ""),
         "log_1pz": (lambda inputs: np.log10(np.maximum(1 + inputs.found.zbest, 1e-3)), ""),
+        "log_goodfrac": (
+            lambda inputs: np.log10(np.maximum(inputs.coverage.goodfrac, LEAST_FRACTION)),
+            "coverage",
+        ),
+        "lines_seen": (lambda inputs: inputs.coverage.at_z.sum(axis=0, dtype=float), "coverage"),
+        "logit_seen": (
+            lambda inputs: logit(seen_confidence(inputs.found, inputs.coverage)),
+            "coverage",
+        ),
+        "logit_near": (_near(0), "coverage"),
+        "logit_near2": (_near(1), "coverage"),
+        "log_1pz_best": (
+            lambda inputs: np.log10(np.maximum(1 + inputs.coverage.z, 1e-3)),
+            "coverage",
+        ),
         "logit_bal": (_bal, ""),
         "logit_bal_emission": (_bal_emission, ""),
         "logit_quasar": (lambda inputs: logit(inputs.quasar), "quasar"),
@@ -135,6 +204,8 @@ FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingPro
         "score2": (_score("score2"), "chosen"),
         "logit_share": (_probability("probability"), "chosen"),
         "logit_share2": (_probability("probability2"), "chosen"),
+        "log_odds2": (_log_odds, "chosen"),
+        "log_zerr": (_log_error, "chosen"),
         "score_bal": (lambda inputs: np.clip(inputs.score_bal, *SCORE_RANGE), "score_bal"),
     }
 )
@@ -142,7 +213,7 @@ FEATURES: Mapping[str, tuple[Callable[[_Inputs], FloatArray], str]] = MappingPro
 #: Names of the features that need each of the stages.
 HEAD_FEATURES, CANDIDATE_FEATURES, ABSORPTION_FEATURES = (
     frozenset(name for name, (_, needed) in FEATURES.items() if needed == stage)
-    for stage in _STAGES
+    for stage in ("quasar", "chosen", "score_bal")
 )
 
 
@@ -151,13 +222,14 @@ def compute_features(
     found: Predictions,
     snr: npt.ArrayLike,
     *,
+    coverage: Coverage | None = None,
     quasar: FloatArray | None = None,
     chosen: ChosenCandidates | None = None,
     score_bal: FloatArray | None = None,
 ) -> FloatArray:
     """Features of some spectra for `qnet.model.calibration.Logistic`, shape (nspec, nfeatures)."""
     check_features(names)
-    inputs = _Inputs(found, np.asarray(snr), quasar, chosen, score_bal)
+    inputs = _Inputs(found, np.asarray(snr), coverage, quasar, chosen, score_bal)
     columns = []
     for name in names:
         compute, stage = FEATURES[name]

@@ -59,6 +59,12 @@ class Preprocessed:
     snr: Float32Array
     goodfrac: Float32Array
 
+    def has_weight(self, grid: WavelengthGrid, wave: FloatArray) -> BoolArray:
+        """Whether the grid pixels of wavelengths (nspec, n) have weight; false off the grid."""
+        pixel = grid.bins(wave)
+        rows = np.arange(len(wave))[:, None]
+        return np.asarray(self.observed[rows, np.maximum(pixel, 0)] & (pixel >= 0))
+
 
 def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> AnyArray:
     """Normalise spectra: subtract the weighted mean and divide by the weighted scatter.

@@ -40,10 +40,10 @@ from qnet.training.checkpoint import BEST, STATE
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's position.
 SAMPLES = {
-    "train": ({"boss": 800_000, "desi": 900_000, "sdss": 400_000}, 1000),
-    "fine": ({"boss": 200_000, "desi": 220_000, "sdss": 100_000}, 5000),
-    "calibrate": ({"boss": 40_000, "desi": 40_000, "sdss": 10_000}, 2000),
-    "test": ({"boss": 60_000, "desi": 60_000, "sdss": 15_000}, 3000),
+    "train": ({"boss": 450_000, "desi": 550_000, "sdss": 200_000}, 7000),
+    "fine": ({"boss": 160_000, "desi": 180_000, "sdss": 60_000}, 7100),
+    "calibrate": ({"boss": 40_000, "desi": 40_000, "sdss": 10_000}, 7200),
+    "test": ({"boss": 60_000, "desi": 60_000, "sdss": 15_000}, 7300),
 }
 
 #: Grid of the second stage: four pixels of it are one of the line finders'.
@@ -67,7 +67,7 @@ LINES = Settings(
     validation=0.03,
     seed=1,
     memory=12.0,
-    augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.1),
+    augmentation=Augmentation(noise=1.0, tilt=0.1, coverage=0.5, fault=0.06),
     network=NetworkOptions(
         filters=(24, 48, 64, 96), units=256, redshifts=RedshiftBins(*Z_RANGE, 160)
     ),
@@ -76,7 +76,7 @@ LINES = Settings(
 )
 
 REFINE = dataclasses.replace(
-    LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, gap=0.05)
+    LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, coverage=0.5, fault=0.06)
 )
 
 #: Fraction of the activations before the second stage's dense layer that are dropped in training.

@@ -52,7 +52,7 @@ CHANGING = dataclasses.replace(
     QUICK,
     schedule="one-cycle",
     weight_decay=1e-3,
-    augmentation=Augmentation(noise=0.5, tilt=0.1, gap=0.3),
+    augmentation=Augmentation(noise=0.5, tilt=0.1, coverage=0.3, fault=0.1),
     network=dataclasses.replace(SMALL, dropout=0.2),
 )
 

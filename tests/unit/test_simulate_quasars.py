@@ -18,6 +18,7 @@ from qnet.simulation.frame import (
     scale_to_r,
 )
 from qnet.simulation.quasars import emission, parametric
+from qnet.simulation.quasars.emission import BROAD_LINES
 
 WAVE = FRAME.wave
 
@@ -36,6 +37,14 @@ COMPOSITE = {
     "[OIII]": (4982, 5035, 13.23),
     "Halpha": (6400, 6765, 194.52),
 }
+
+
+def emitters(nspec, log_l1700):
+    """Plain quasars at z = 2 of one luminosity."""
+    values = {"z": 2.0, "fwhm": 4000.0, "log_l1700": log_l1700, "log_l5100": 45.0, "eigen": 0.0}
+    values |= {"broad": 1.0, "oiii": np.nan}
+    fields = {name: np.full(nspec, value) for name, value in values.items()}
+    return emission.Emitters(**fields, disk=np.zeros(nspec, dtype=bool))
 
 
 def sample(nspec, low, high, *, seed=0, rmag=(18.0, 21.0), **options):
@@ -109,34 +118,57 @@ class TestSpectra:
         assert np.median(np.abs(lost)) < 0.005
         assert np.abs(lost).max() < 0.1
 
-    def test_narrow_lines_are_at_the_systemic_redshift(self):
+    def test_narrow_lines_are_near_the_systemic_redshift(self):
         objects = sample(300, 0.1, 0.9)
         z = objects.truth["TRUEZ"]
         velocity = SPEED_OF_LIGHT * (WAVE / (5008.24 * (1 + z))[:, None] - 1)
         near = np.where(np.abs(velocity) < 800, objects.flux, -np.inf)
         peak = velocity[np.arange(len(z)), near.argmax(axis=1)][objects.truth["EW_OIII"] > 10]
-        assert abs(np.median(peak)) < 25
-        assert np.percentile(np.abs(peak), 90) < 150
+        assert np.median(peak) == pytest.approx(-48, abs=25)
+        assert np.percentile(np.abs(peak + 48), 90) < 150
 
-    def test_magnesium_is_at_the_systemic_redshift_in_the_mean_and_carbon_blueward(self):
-        rng = np.random.default_rng(2)
-        objects = emission.Emitters(
-            z=np.full(2000, 1.0),
-            fwhm=np.full(2000, 4000.0),
-            log_l1700=np.full(2000, 46.0),
-            log_l5100=np.full(2000, 45.0),
-            eigen=np.zeros(2000),
-            broad=np.ones(2000),
-            disk=np.zeros(2000, dtype=bool),
-        )
+    @pytest.mark.parametrize("log_l1700", [43.5, 44.4, 44.6, 45.0, 46.0, 47.0])
+    def test_lines_have_the_velocities_of_their_luminosity(self, log_l1700):
+        lines = emission.draw_broad(np.random.default_rng(2), emitters(20_000, log_l1700))
+        x = log_l1700 - 45
+        expected = {"MgII": (-57, 0, 205), "CIII]": (-143, 0, 243), "Hbeta": (-109, 0, 400)}
+        wind = {"CIV": (-269, -438, 415), "SiIV+OIV]": (-151, -345, 477)}
+        wind["HeII 1640"] = (-231, -282, 242)
+        # Below log L1700 = 44.5 the wind's lines are at systemic.
+        expected |= {name: row if x >= -0.5 else (0, 0, row[2]) for name, row in wind.items()}
+        for name, (mean, slope, scatter) in expected.items():
+            shift = lines.shift[:, emission.column(name)]
+            assert shift.mean() == pytest.approx(mean + slope * x, abs=12), name
+            assert np.median(shift) == pytest.approx(mean + slope * x, abs=20), name
+            assert shift.std() == pytest.approx(scatter, rel=0.1), name
+
+    def test_the_wind_moves_high_ions_together_and_no_other_line(self):
+        lines = emission.draw_broad(np.random.default_rng(3), emitters(20_000, 46.0))
+        shift = {line.name: lines.shift[:, emission.column(line.name)] for line in BROAD_LINES}
+        correlation = np.corrcoef([shift[name] for name in ("CIV", "SiIV+OIV]", "Hbeta", "MgII")])
+        assert correlation[0, 1] > 0.4
+        assert np.abs(correlation[0, 2:]).max() < 0.03
+        assert abs(correlation[2, 3]) < 0.03
+        assert np.corrcoef(shift["Hbeta"], shift["Halpha"])[0, 1] > 0.4
+        width = np.log(lines.width[:, emission.column("CIV")])
+        assert np.corrcoef(shift["CIV"], width)[0, 1] > 0.25
+
+    def test_the_peak_of_a_line_is_where_its_velocity_says(self):
+        objects = emitters(2000, 46.0)
+        rng = np.random.default_rng(4)
         lines = emission.draw_broad(rng, objects)
-        shift = {name: lines.shift[:, emission.column(name)] for name in ("MgII", "CIV", "CIII]")}
-        assert abs(np.median(shift["MgII"])) < 20
-        assert shift["MgII"].std() == pytest.approx(205, rel=0.1)
-        assert np.median(shift["CIII]"]) == pytest.approx(-229, abs=25)
-        # -242 - 438 per dex above log L = 45, and the tail.
-        assert -800 < np.median(shift["CIV"]) < -650
-        assert np.corrcoef(shift["CIV"], np.log(lines.width[:, emission.column("CIV")]))[0, 1] > 0.3
+        profiles = emission.broad_profiles(rng, objects, lines)
+        number = emission.column("CIV")
+        each = [values.reshape(2000, len(BROAD_LINES), 2)[:, number] for values in profiles[1:]]
+        centre, sigma, area = each
+        velocity = SPEED_OF_LIGHT * (centre / (1549.06 * (1 + objects.z))[:, None] - 1)
+        grid = np.arange(-12_000.0, 6_000.0, 10.0)
+        bells = np.exp(-0.5 * ((grid - velocity[..., None]) / sigma[..., None]) ** 2)
+        light = (area / sigma)[..., None] * bells
+        peak = grid[light.sum(axis=1).argmax(axis=1)]
+        off = peak - lines.shift[:, number]
+        assert abs(np.median(off)) < 5
+        assert np.percentile(np.abs(off), 95) < 60
 
     def test_brighter_quasars_have_weaker_carbon_lines(self):
         faint, bright = (sample(400, 2.0, 2.2, rmag=(r, r)) for r in (22.0, 18.0))
@@ -163,16 +195,27 @@ class TestSpectra:
         kind = objects.truth["TRUESUBTYPE"]
         assert 0.09 < (kind == "NLS1").mean() < 0.16
         assert 0.05 < (kind == "DOUBLE").mean() < 0.13
-        assert set(np.unique(kind)) == {"", "BAL", "DOUBLE", "NLS1", "WLQ", "RED"}
+        assert 0.08 < (kind == "AGN").mean() < 0.16
+        assert set(np.unique(kind)) == {"", "AGN", "BAL", "DOUBLE", "NLS1", "WLQ", "RED"}
         fwhm = objects.truth["FWHM_HBETA"]
         assert ((fwhm >= 1000) & (fwhm <= 15000)).all()
         assert (fwhm[kind == "NLS1"] <= 2000).all()
 
+    def test_active_galaxies_have_strong_narrow_lines_and_hosts(self):
+        truth = sample(4000, 0.01, 0.5).truth
+        agn = truth["TRUESUBTYPE"] == "AGN"
+        host, oiii = truth["HOST_FRACTION"][agn], truth["EW_OIII"][agn]
+        assert 0.1 <= host.min() < 0.15
+        assert 0.9 < host.max() <= 0.95
+        assert oiii.min() < 20
+        assert 400 < oiii.max() <= 501
+        assert np.median(oiii) > 3 * np.median(truth["EW_OIII"][~agn])
+
     @pytest.mark.parametrize(
         ("z", "rmag", "options", "message"),
         [
-            ([7.0], [20.0], {}, "z must be from 0.05 to 6.8, and holds 7.0"),
-            ([np.nan], [20.0], {}, "z must be from 0.05"),
+            ([7.0], [20.0], {}, "z must be from 0.01 to 6.8, and holds 7.0"),
+            ([np.nan], [20.0], {}, "z must be from 0.01"),
             ([1.0, 2.0], [20.0], {}, "of one length"),
             ([1.0], [np.inf], {}, "rmag must be one-dimensional and finite"),
             ([1.0], [20.0], {"bal_fraction": 1.5}, "bal_fraction must be from 0 to 1, not 1.5"),

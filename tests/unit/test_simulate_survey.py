@@ -210,7 +210,7 @@ def test_real_kinds_go_through(survey):
         assert (camera.ivar >= 0).all()
     quasar = batch.truth["TRUESPECTYPE"] == "QSO"
     z = batch.truth["TRUEZ"][quasar]
-    assert 0.05 <= z.min() < 1
+    assert 0.01 <= z.min() < 1
     assert 2.5 < z.max() <= 6.8
     assert (batch.truth["BAL_FLAG_VI"][~quasar] == 0).all()
     assert np.isfinite(batch.truth["RMAG"][batch.truth["TRUESPECTYPE"] != "SKY"]).all()

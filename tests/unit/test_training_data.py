@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from makers import make_spectra, prepared, primary, table, write
 from qnet.core.errors import InputError
-from qnet.core.grid import QUASARNET_GRID
+from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io import read_data, read_truth
 from qnet.lines import absorber_IGM
 from qnet.model.architecture import Architecture
@@ -20,12 +20,16 @@ from qnet.model.layers import ConvLayer
 from qnet.objective import objective
 from qnet.preprocess.normalisation import normalise
 from qnet.training.batches import Batches, LineMaker
-from qnet.training.data import LONGEST_GAP, augment, bootstrap, load, split
+from qnet.training.coverage import draw_coverage
+from qnet.training.data import augment, bootstrap, load, split
 from qnet.training.settings import Augmentation
 
 COUNT = 700
 
 LINES = ("LYA", "CIV(1548)")
+
+#: Wavelengths of the pixels of `spectra`.
+WAVE = np.linspace(3600.0, 10_000.0, 200)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +215,7 @@ def spectra(count=400, npix=200):
 
 def test_noise_is_what_the_new_inverse_variance_says():
     flux, ivar = spectra()
-    noisy, lower = augment(flux, ivar, Augmentation(noise=2.0), np.random.default_rng(0))
+    noisy, lower = augment(flux, ivar, WAVE, Augmentation(noise=2.0), np.random.default_rng(0))
     assert (noisy[:, 50:60] == 0).all()
     assert (lower[:, 50:60] == 0).all()
     good = ivar > 0
@@ -226,34 +230,72 @@ def test_noise_is_what_the_new_inverse_variance_says():
 
 def test_a_tilt_keeps_the_signal_to_noise_of_every_pixel():
     flux, ivar = spectra()
-    tilted, changed = augment(flux, ivar, Augmentation(tilt=0.3), np.random.default_rng(0))
+    tilted, changed = augment(flux, ivar, WAVE, Augmentation(tilt=0.3), np.random.default_rng(0))
     np.testing.assert_allclose(tilted * np.sqrt(changed), flux * np.sqrt(ivar), rtol=1e-4)
     ratio = np.log(tilted[:, [0, -1]] / flux[:, [0, -1]])
     assert ratio.std() > 0.1
 
 
-def test_gaps_are_runs_and_leave_something():
-    flux, ivar = spectra()
-    cut, weight = augment(flux, ivar, Augmentation(gap=1.0), np.random.default_rng(0))
+def test_a_part_is_kept_as_it_was():
+    flux, ivar = spectra(400)
+    cut, weight = augment(flux, ivar, WAVE, Augmentation(coverage=0.5), np.random.default_rng(0))
     lost = (ivar > 0) & (weight == 0)
     assert (cut[lost] == 0).all()
     np.testing.assert_array_equal(cut[~lost], flux[~lost])
-    for row in lost:
-        at = np.flatnonzero(row)
-        if len(at):
-            assert at[-1] - at[0] <= LONGEST_GAP * 200 + 1
-    assert 0.8 < lost.any(axis=1).mean() <= 1
+    np.testing.assert_array_equal(weight[~lost], ivar[~lost])
+    assert 0.4 < lost.any(axis=1).mean() < 0.6
+    assert (weight > 0).any(axis=1).all()
+    # What would leave nothing is not cut.
     nearly = np.zeros_like(ivar)
     nearly[:, 100] = 1
-    _, left = augment(flux, nearly, Augmentation(gap=1.0), np.random.default_rng(0))
+    _, left = augment(flux, nearly, WAVE, Augmentation(coverage=1.0), np.random.default_rng(0))
     np.testing.assert_array_equal(left, nearly)
+
+
+def test_coverage_has_windows_of_all_widths_arms_and_gaps():
+    kept = draw_coverage(np.random.default_rng(1), QUASARNET_GRID.wave, 20_000)
+    fraction = kept.mean(axis=1)
+    runs = (np.diff(kept.astype(int), axis=1, prepend=0) == 1).sum(axis=1)
+    assert 0.02 < (fraction < 0.05).mean() < 0.15
+    assert 0.02 < (fraction > 0.9).mean() < 0.3
+    assert set(np.unique(runs)) == {1, 2, 3, 4}
+    # No place is favoured: each pixel is kept in about as many spectra.
+    assert kept.mean(axis=0).min() > 0.2
+    assert kept.mean(axis=0).max() < 0.75
+    again = draw_coverage(np.random.default_rng(1), QUASARNET_GRID.wave, 20_000)
+    np.testing.assert_array_equal(kept, again)
+
+
+def test_coverage_does_not_depend_on_the_pixels():
+    coarse, fine = (
+        draw_coverage(np.random.default_rng(2), WavelengthGrid.log(3600, 10_000, step).wave, 500)
+        for step in (1e-3, 2.5e-4)
+    )
+    assert (coarse == fine[:, : 4 * coarse.shape[1] : 4]).mean() > 0.99
+
+
+def test_faults_keep_what_has_no_weight_and_change_one_spectrum_alone():
+    flux, ivar = spectra(400)
+    changed, weight = augment(flux, ivar, WAVE, Augmentation(fault=0.5), np.random.default_rng(0))
+    assert (changed[:, 50:60] == 0).all()
+    assert (weight[:, 50:60] == 0).all()
+    assert np.isfinite(changed).all()
+    touched = (changed != flux).any(axis=1)
+    assert 0.4 < touched.mean() < 0.6
+    np.testing.assert_array_equal(weight[~touched], ivar[~touched])
+    ratio = changed / np.where(flux == 0, 1, flux)
+    step = (np.abs(np.log(np.maximum(ratio, 1e-3))) > 0.2).sum(axis=1)
+    assert (step > 6).mean() > 0.1
+    zeros = ((changed == 0) & (weight > ivar)).sum(axis=1)
+    assert 0.02 < (zeros > 0).mean() < 0.1
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"noise": -1.0}, "noise must be finite and at least 0"),
-        ({"gap": 1.5}, "gap is a probability"),
+        ({"coverage": 1.5}, "coverage is a fraction"),
+        ({"fault": 1.5}, "fault is a fraction"),
     ],
 )
 def test_changes_that_make_no_sense(options, message):

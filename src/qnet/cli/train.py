@@ -72,7 +72,9 @@ def _add_training(group: Any, plain: Settings) -> None:
     add("--memory", "X", "memory for the spectra [GiB]", plain.memory)
     add("--noise", "X", "augmentation: noise added, in units of a pixel's own", change.noise)
     add("--tilt", "X", "augmentation: scatter of a smooth factor", change.tilt)
-    add("--gap", "X", "augmentation: probability of a run of dead pixels", change.gap)
+    text = "augmentation: fraction of the spectra of which a part is kept"
+    add("--coverage", "X", text, change.coverage)
+    add("--fault", "X", "augmentation: fraction of the spectra with a fault of data", change.fault)
 
 
 def _add_network(group: Any, network: NetworkOptions) -> None:

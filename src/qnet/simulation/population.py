@@ -30,14 +30,14 @@ DEFAULT_MIX: Mapping[str, float] = {"quasar": 0.54, "galaxy": 0.16, "star": 0.17
 #: broad lines to go by, and enough at every redshift above 3.6. BOSS has its peak between 2.1 and
 #: 3, where its targets were selected (Ross et al. 2012; Paris et al. 2017, A&A 597, A79, figure 6).
 _BROAD: Knots = (
-    (0.05, 1.0), (0.3, 1.7), (0.9, 1.7), (1.3, 1.0), (2.1, 0.9), (2.6, 0.9), (3.2, 0.6),
-    (3.6, 0.45), (4.5, 0.3), (5.5, 0.18), (6.8, 0.12),
+    (0.01, 0.7), (0.05, 1.0), (0.3, 1.7), (0.9, 1.7), (1.3, 1.0), (2.1, 0.9), (2.6, 0.9),
+    (3.2, 0.6), (3.6, 0.45), (4.5, 0.3), (5.5, 0.18), (6.8, 0.12),
 )  # fmt: skip
 QUASAR_REDSHIFTS: Mapping[str, Knots] = {
     "sdss": _BROAD,
     "boss": (
-        (0.05, 0.5), (0.3, 1.3), (0.9, 1.5), (1.3, 1.1), (1.8, 1.2), (2.2, 2.0), (2.6, 1.8),
-        (3.2, 0.9), (3.6, 0.45), (4.5, 0.2), (5.5, 0.1), (6.8, 0.05),
+        (0.01, 0.4), (0.05, 0.5), (0.3, 1.3), (0.9, 1.5), (1.3, 1.1), (1.8, 1.2), (2.2, 2.0),
+        (2.6, 1.8), (3.2, 0.9), (3.6, 0.45), (4.5, 0.2), (5.5, 0.1), (6.8, 0.05),
     ),
     "desi": _BROAD,
 }  # fmt: skip
@@ -67,6 +67,10 @@ MAGNITUDES: Mapping[str, Mapping[str, Knots]] = {
     },
 }  # fmt: skip
 
+#: Quasars of lower redshift than the first are brighter in one of two cases, by up to the second
+#: [mag], but not brighter than the third: nearby active galaxies reach so far.
+NEARBY: tuple[float, float, float] = (0.5, 3.0, 13.5)
+
 
 def check_mix(mix: Mapping[str, float] | None) -> dict[str, float]:
     """Fraction of each kind, checked; `DEFAULT_MIX` for None."""
@@ -92,6 +96,13 @@ def draw(rng: Generator, knots: Knots, size: int) -> FloatArray:
     height = np.interp(fine, values, density)
     cumulative = np.concatenate([[0.0], np.cumsum((height[1:] + height[:-1]) / 2)])
     return np.asarray(np.interp(rng.random(size), cumulative / cumulative[-1], fine))
+
+
+def brighten(rng: Generator, z: FloatArray, rmag: FloatArray) -> FloatArray:
+    """Magnitudes of quasars, of which some that are nearby are made brighter."""
+    limit, most, brightest = NEARBY
+    change = rng.uniform(0, most, len(z)) * (rng.random(len(z)) < 0.5) * (z < limit)
+    return np.asarray(np.maximum(rmag - change, np.minimum(rmag, brightest)))
 
 
 def blank(nspec: int) -> Objects:

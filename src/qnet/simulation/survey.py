@@ -28,6 +28,7 @@ from qnet.simulation.population import (
     MAGNITUDES,
     QUASAR_REDSHIFTS,
     blank,
+    brighten,
     check_mix,
     draw,
     merge,
@@ -198,7 +199,8 @@ class Simulation:
             return blank(size)
         rmag = draw(rng, MAGNITUDES[self.survey][kind], size)
         if kind == "quasar":
-            return source.quasars(rng, draw(rng, QUASAR_REDSHIFTS[self.survey], size), rmag)
+            z = draw(rng, QUASAR_REDSHIFTS[self.survey], size)
+            return source.quasars(rng, z, brighten(rng, z, rmag))
         return source.galaxies(rng, rmag) if kind == "galaxy" else source.stars(rng, rmag)
 
     def _batch(

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths, find_duplicates, sha256
 from qnet.core.grid import WavelengthGrid
 from qnet.io.training_data import Z_LIM, Block, iter_data, read_pixels
 from qnet.io.truth import TruthRecord
 from qnet.preprocess.normalisation import normalise
+from qnet.training.coverage import draw_coverage
+from qnet.training.faults import add_faults
 from qnet.training.settings import Augmentation
 
 Paths = PathLike | Sequence[PathLike]
@@ -25,9 +27,6 @@ Pixels = tuple[Float32Array, Float32Array]
 
 #: Rows of a file that are read together, in the order of the file, when they come from disk.
 RUN_LENGTH = 256
-
-#: A gap of the augmentation is at most this fraction of the grid: about one camera of three.
-LONGEST_GAP = 0.35
 
 GIB = 2**30
 
@@ -62,10 +61,10 @@ class TrainingData:
     def take(self, rows: Rows) -> Loaded:
         """Spectra of some rows, from memory or read from disk."""
         if self.X is not None:
-            return Loaded(rows, X=self.X)
+            return Loaded(rows, self.grid.wave, X=self.X)
         if self.flux is not None and self.ivar is not None:
-            return Loaded(rows, pixels=(self.flux, self.ivar))
-        return Loaded(np.arange(len(rows)), pixels=self._read(rows))
+            return Loaded(rows, self.grid.wave, pixels=(self.flux, self.ivar))
+        return Loaded(np.arange(len(rows)), self.grid.wave, pixels=self._read(rows))
 
     def _read(self, rows: Rows) -> Pixels:
         """Flux and ivar of some rows, from disk: rows that lie together in one pass."""
@@ -89,6 +88,7 @@ class Loaded:
     """Spectra in memory and the indices of those that are meant; either X or flux and ivar."""
 
     index: Rows
+    wave: FloatArray  # of the pixels [Angstrom]
     X: Float32Array | None = None
     pixels: Pixels | None = None
 
@@ -101,7 +101,7 @@ class Loaded:
             raise InputError("the spectra are held normalised, but flux and ivar are needed")
         flux, ivar = (values[self.index] for values in self.pixels)
         if rng is not None and augmentation:
-            return augment(flux, ivar, augmentation, rng)
+            return augment(flux, ivar, self.wave, augmentation, rng)
         return flux, ivar
 
     def normalised(
@@ -116,7 +116,11 @@ class Loaded:
 
 
 def augment(
-    flux: Float32Array, ivar: Float32Array, options: Augmentation, rng: np.random.Generator
+    flux: Float32Array,
+    ivar: Float32Array,
+    wave: FloatArray,
+    options: Augmentation,
+    rng: np.random.Generator,
 ) -> Pixels:
     """Changed copies of flux and ivar (nspec, npix); 0 where there is no weight."""
     nspec, npix = flux.shape
@@ -132,22 +136,16 @@ def augment(
         sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
         flux += factor * sigma * rng.standard_normal(flux.shape, dtype=np.float32)
         ivar /= 1 + factor**2
-    if options.gap:
-        gap = _gaps(nspec, npix, options.gap, rng)
-        # A gap that would leave nothing is not made.
-        gap &= np.any((ivar > 0) & ~gap, axis=1, keepdims=True)
-        flux[gap], ivar[gap] = 0, 0
+    if options.fault:
+        add_faults(flux, ivar, rng, np.flatnonzero(rng.uniform(size=nspec) < options.fault))
+    if options.coverage:
+        rows = np.flatnonzero(rng.uniform(size=nspec) < options.coverage)
+        kept = draw_coverage(rng, wave, len(rows))
+        # What would leave nothing is not cut.
+        kept[~np.any(kept & (ivar[rows] > 0), axis=1)] = True
+        flux[rows] *= kept
+        ivar[rows] *= kept
     return flux, ivar
-
-
-def _gaps(nspec: int, npix: int, probability: float, rng: np.random.Generator) -> BoolArray:
-    """Runs of pixels without weight, each spectrum with one at some probability."""
-    length = rng.uniform(0, LONGEST_GAP, nspec) * npix
-    start = rng.uniform(0, 1, nspec) * (npix - length)
-    chosen = rng.uniform(size=nspec) < probability
-    pixel = np.arange(npix)
-    inside = (pixel >= start[:, None]) & (pixel < (start + length)[:, None])
-    return np.asarray(inside & chosen[:, None])
 
 
 def load(

@@ -35,31 +35,36 @@ class Augmentation:
         that), and the inverse variance lowered to fit.
     tilt : float
         Scatter of the logarithm of a smooth factor: a random quadratic in log wavelength.
-    gap : float
-        Probability that a run of pixels loses its weight, as behind a dead camera or a bad column.
+    coverage : float
+        Fraction of the spectra of which only a part is kept: a window, an arm, the range of
+        another instrument, all but a camera, or what gaps leave.
+    fault : float
+        Fraction of the spectra that get a fault of data: a step or an offset between cameras or
+        inside one, spikes, or pixels of flux 0 with tiny errors.
 
     Raises
     ------
     InputError
-        A value is negative or not finite, or a gap's probability above 1.
+        A value is negative or not finite, or a fraction above 1.
 
     Examples
     --------
     >>> from qnet.training import Augmentation, Settings
-    >>> Settings(augmentation=Augmentation(noise=1.0, gap=0.1)).augmentation
-    Augmentation(noise=1.0, tilt=0.0, gap=0.1)
+    >>> Settings(augmentation=Augmentation(noise=1.0, coverage=0.5)).augmentation
+    Augmentation(noise=1.0, tilt=0.0, coverage=0.5, fault=0.0)
     """
 
     noise: float = 0.0
     tilt: float = 0.0
-    gap: float = 0.0
+    coverage: float = 0.0
+    fault: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self)
         for name, value in dataclasses.asdict(self).items():
             check_finite(f"augmentation {name}", value, least=0)
-        if self.gap > 1:
-            raise InputError(f"augmentation gap is a probability, at most 1, not {self.gap!r}")
+            if name in ("coverage", "fault") and value > 1:
+                raise InputError(f"augmentation {name} is a fraction, at most 1, not {value!r}")
 
     def __bool__(self) -> bool:
         return any(dataclasses.asdict(self).values())

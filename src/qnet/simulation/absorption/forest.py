@@ -51,6 +51,10 @@ FIELD_Z_END = 4.0
 #: Ostriker 1988, ApJ 327, 570, eq. 8).
 PROXIMITY, PROXIMITY_SCATTER = 1200.0, 0.2
 
+#: Scatter [dex] of the optical depth from one sight line to another, beyond the field's: so well is
+#: the mean known (an error of it shifted redshifts: Bault et al. 2025, arXiv:2402.18009).
+OPACITY_SCATTER = 0.05
+
 _NFFT = 5000
 
 
@@ -115,6 +119,7 @@ def forest_depth(rng: Generator, z: FloatArray, log_l1700: FloatArray) -> Float3
     tau = field * scale.astype(np.float32)
     tau += median.astype(np.float32)
     np.exp(tau, out=tau)
+    tau *= (10 ** (OPACITY_SCATTER * rng.standard_normal((nspec, 1)))).astype(np.float32)
     distance = SPEED_OF_LIGHT * (np.log1p(z)[:, None] - np.log1p(hydrogen))
     behind = np.maximum(distance.astype(np.float32), 0.0)
     dex = 0.5 * (log_l1700 - 46) + PROXIMITY_SCATTER * rng.standard_normal(nspec)

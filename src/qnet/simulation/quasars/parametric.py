@@ -17,7 +17,7 @@ from qnet.simulation.profiles import Gaussians, add_gaussians, gaussians
 from qnet.simulation.quasars import continuum, disk, emission, host, iron
 
 #: Redshifts that `make` covers.
-Z_RANGE = (0.05, 6.8)
+Z_RANGE = (0.01, 6.8)
 
 #: Fraction of weak-line quasars below and above z = 3 (Diamond-Stanic et al. 2009, ApJ 699, 782:
 #: 1.3 % of SDSS quasars at z < 4.2, 6 % above; Plotkin et al. 2010, AJ 139, 390), and the factor on
@@ -42,6 +42,13 @@ NLS1_FRACTION, NLS1_FWHM = 0.13, (1000.0, 2000.0)
 #: up to 20 % of radio-loud ones (Eracleous & Halpern 1994, ApJS 90, 1); more are made than nature
 #: has, as templates have none and a network must be trained on some.
 DOUBLE_FRACTION, DOUBLE_Z = 0.10, 1.1
+
+#: Fraction of active galaxies below a redshift, whose nuclei are bright in lines but not in light:
+#: range of the host's fraction of the light at 5100 Angstrom, and of the equivalent width of [OIII]
+#: against the nucleus's power law [Angstrom, uniform in its logarithm] (Zakamska et al. 2003, AJ
+#: 126, 2125, and Mullaney et al. 2013, MNRAS 433, 622, have such [OIII] luminosities). The fraction
+#: is a choice, for training.
+AGN_FRACTION, AGN_Z, AGN_HOST, AGN_OIII = 0.25, 0.5, (0.1, 0.95), (15.0, 500.0)
 
 #: Power of luminosity of the FWHM (Shen et al. 2011, fig. 11).
 FWHM_LUMINOSITY = 0.08
@@ -81,6 +88,7 @@ class _Kinds:
     weak: BoolArray
     double: BoolArray
     narrow: BoolArray
+    agn: BoolArray
     ebv: FloatArray
     emitters: emission.Emitters
     host: FloatArray
@@ -136,12 +144,14 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
     left = _light_left(ebv)
     bottom, top = NUCLEUS_LEAST
     most = 1 - (bottom + (top - bottom) * rng.beta(1.0, 3.0, nspec))
-    of_host = np.minimum(ratio / (ratio + left), most)
-    log_nucleus = np.log10(1 - np.minimum(ratio / (1 + ratio), most))
+    agn = (z < AGN_Z) & (rng.random(nspec) < AGN_FRACTION)
+    drawn = rng.uniform(*AGN_HOST, nspec)
+    of_host = np.where(agn, drawn, np.minimum(ratio / (ratio + left), most))
+    log_nucleus = np.log10(1 - np.where(agn, drawn, np.minimum(ratio / (1 + ratio), most)))
     log_l5100 = log_total + log_nucleus
     log_l1700 = log_luminosity(rmag, z, 1700.0) + log_nucleus
     kind = rng.random((3, nspec))
-    weak = kind[0] < np.where(z < 3.0, *WEAK_FRACTION)
+    weak = ~agn & (kind[0] < np.where(z < 3.0, *WEAK_FRACTION))
     narrow = ~weak & (z < 0.8) & (kind[1] < NLS1_FRACTION)
     double = ~weak & ~narrow & (z < DOUBLE_Z) & (kind[2] < DOUBLE_FRACTION)
     eigen = rng.standard_normal(nspec) + np.where(narrow, 1.0, 0.0) - np.where(double, 0.7, 0.0)
@@ -152,8 +162,10 @@ def _draw(rng: Generator, z: FloatArray, rmag: FloatArray, troughs: bal.Troughs)
     fwhm = np.where(narrow, low + (high - low) * rng.random(nspec), fwhm)
     factor = WEAK_FACTOR * 10 ** (WEAK_SCATTER * rng.standard_normal(nspec))
     broad = np.where(weak, factor, 1.0)
-    emitters = emission.Emitters(z, fwhm, log_l1700, log_l5100, eigen, broad, double)
-    return _Kinds(weak, double, narrow, ebv, emitters, of_host)
+    least, most_oiii = AGN_OIII
+    oiii = np.where(agn, least * (most_oiii / least) ** rng.random(nspec), np.nan)
+    emitters = emission.Emitters(z, fwhm, log_l1700, log_l5100, eigen, broad, double, oiii)
+    return _Kinds(weak, double, narrow, agn, ebv, emitters, of_host)
 
 
 def _light_left(ebv: FloatArray) -> FloatArray:
@@ -226,5 +238,5 @@ def _galaxies(rng: Generator, z: FloatArray, ratio: FloatArray) -> Float32Array:
 
 def _subtype(kinds: _Kinds, flag: BoolArray) -> StrArray:
     """TRUESUBTYPE, the first that applies: broad absorption, double-peaked, weak lines .. ."""
-    conditions = [flag, kinds.double, kinds.narrow, kinds.weak, kinds.ebv > RED_EBV]
-    return np.select(conditions, ["BAL", "DOUBLE", "NLS1", "WLQ", "RED"], default="")
+    conditions = [flag, kinds.double, kinds.narrow, kinds.agn, kinds.weak, kinds.ebv > RED_EBV]
+    return np.select(conditions, ["BAL", "DOUBLE", "NLS1", "AGN", "WLQ", "RED"], default="")

@@ -10,10 +10,11 @@ from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
 from qnet.core.luminosity import log_luminosity
+from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.absorption import bal
 from qnet.simulation.absorption.absorbers import sight_lines
 from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
-from qnet.simulation.quasars import continuum, parametric
+from qnet.simulation.quasars import continuum, emission, parametric
 from qnet.simulation.template_files import TemplateSet
 
 #: Standard deviation of what each vector after the first adds to a template quasar, relative to the
@@ -32,6 +33,10 @@ _CONTINUUM = (
     1000, 1040, 1160, 1285, 1350, 1455, 1700, 2200, 3030, 3600, 4000, 4200, 4700, 5100, 5600, 6100,
     7100, 8100, 9100,
 )  # fmt: skip
+
+#: Velocity of the templates' rest frame against systemic, over the speed of light: MgII, a proxy of
+#: the redshift there (Brodzeller et al. 2023, AJ 166, 66), is where `emission` has it.
+FRAME_SHIFT = emission.BROAD_LINES[emission.column("MgII")].shift / SPEED_OF_LIGHT
 
 #: Draws are cut at this many standard deviations, and a quasar must stay everywhere between these
 #: multiples of the first vector.
@@ -63,7 +68,8 @@ def draw(
     for number, each in enumerate(sets):
         rows = np.flatnonzero(chosen == number)
         if rows.size:
-            light[rows] = shift(_quasar_mix(rng, each, rows.size), z[rows], start=each.start)
+            mixed = _quasar_mix(rng, each, rows.size)
+            light[rows] = shift(mixed, z[rows] + FRAME_SHIFT * (1 + z[rows]), start=each.start)
     light *= continuum.tilt(z, QUASAR_TILT * np.clip(rng.standard_normal(count), -_CUT, _CUT))
     troughs = bal.draw(rng, z, bal_fraction)
     # Few are red (as in `parametric`): the templates already hold the mean reddening.

@@ -491,9 +491,8 @@ def test_without_evidence_no_spectrum_is_called(spectra, small_model, of_odds, o
     largest = np.where(seen, plain["C_LINES"], 0).max(axis=1)
     change = np.abs(logit(plain["P_QSO"].astype(float)) - logit(0.4))
     # Of the rows, these fractions are below the thresholds.
-    thresholds = [
-        0.999 * np.quantile(x, q) for x, q in ((change, of_odds), (largest, of_confidence))
-    ]
+    fractions = ((change, of_odds), (largest, of_confidence))
+    thresholds = [0.999 * np.quantile(x, q) if q else 0.0 for x, q in fractions]
     lacking = (change < thresholds[0]) & (largest < thresholds[1])
     options = {"evidence": Evidence(*map(float, thresholds)), "p_threshold": 0.1}
     model = verifying_model(small_model, calibration=options)

@@ -31,7 +31,9 @@ def test_a_sample_has_its_density_at_each_magnitude():
     u = (np.log10(1 + CENTRES) - np.log10(1.05)) / np.log10(7.8 / 1.05)
     for row, b in enumerate((2.0, 6.0)):
         wanted = u * (1 - u) ** (b - 1)
-        np.testing.assert_allclose(found[row], wanted / wanted.sum(), atol=0.002)
+        # The outer bins are constant up to their edges.
+        inner = slice(2, -2)
+        np.testing.assert_allclose(found[row][inner], (wanted / wanted.sum())[inner], atol=0.002)
     # Of all magnitudes together, half of each.
     np.testing.assert_allclose(density.fractions(BINS), found.mean(axis=0), atol=0.001)
     # Beyond the magnitudes of the sample: those of its ends.

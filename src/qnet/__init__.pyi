@@ -15,6 +15,7 @@ from . import simulation as simulation
 from . import training as training
 from . import utils as utils
 from .classification.classifier import classify as classify
+from .classification.population import Population as Population
 from .core.errors import FileError as FileError
 from .core.errors import GridError as GridError
 from .core.errors import InputError as InputError

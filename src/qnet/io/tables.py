@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
-from qnet.io.columns import NO_ID, is_integer_id
+from qnet.io.columns import NO_ID, filled, is_integer_id
+from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
 
@@ -219,6 +220,23 @@ def _expected(what: str, kind: str) -> Expected:
     """A table in a format, for `check_input`."""
     advice = "the suffix of its name must be that of its format"
     return Expected(f"{what} in {kind}", _KINDS[kind], advice)
+
+
+def read_columns(path: PathLike, what: str, wanted: Collection[str]) -> dict[str, AnyArray]:
+    """Columns of a table by their names in upper case; FITS, unless the suffix is another's.
+
+    Of a FITS file, in HDU 1, those that are not `wanted` are empty.
+    """
+    kind = find_format(path) or "fits"
+    if kind in ("ecsv", "parquet"):
+        table = read_astropy(path, check_format(path, what), what)
+        upper_names([name for name in table.colnames if name.upper() in wanted], path)
+        return {name.upper(): filled(table[name], name) for name in table.colnames}
+    if kind == "csv":
+        return read_csv(path, what)
+    with FitsFile(path) as fits:
+        columns = fits.table(1, [name for name in fits.columns(1) if name in wanted])
+        return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
 
 
 #: Text columns of a CSV file are of fixed width up to this.

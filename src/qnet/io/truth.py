@@ -17,7 +17,6 @@ from qnet.core.errors import FileError, InputError, first_few, shown
 from qnet.core.files import PathLike, as_path, as_paths
 from qnet.io.columns import (
     NO_ID,
-    filled,
     float_column,
     id_columns,
     id_numbers,
@@ -25,8 +24,7 @@ from qnet.io.columns import (
     integer_column,
     text_column,
 )
-from qnet.io.fits.file import FitsFile
-from qnet.io.tables import check_format, find_format, read_astropy, read_csv, upper_names
+from qnet.io.tables import read_columns
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +159,7 @@ def read_truth_columns(
     """Ids of truth tables (-1: none); RMAG (or r of PSFMAG), MAG, SNR, RA, DEC, if any has them."""
     parts: list[dict[str, AnyArray]] = []
     for path in [as_path(path, "files") for path in as_paths(files, "files")]:
-        columns = _read_columns(path)
+        columns = read_columns(path, "a truth table", _EVERY_COLUMN)
         id_name = next((name for name in ("THING_ID", "TARGETID") if name in columns), None)
         if id_name is None:
             raise FileError(f"{path}: lacks the column THING_ID or TARGETID of a truth table")
@@ -219,7 +217,7 @@ def _essence(record: TruthRecord) -> str:
 
 def _read_rows(path: Path, kinds: Sequence[str]) -> tuple[str, IntArray, list[TruthRecord]]:
     """Name of the ids, ids (-1: none) and records of a truth table; of some kinds, or of any."""
-    columns = _read_columns(path)
+    columns = read_columns(path, "a truth table", _EVERY_COLUMN)
     layouts = [layout for layout in _LAYOUTS if not kinds or layout.kind in kinds]
     for layout in layouts:
         if not layout.lacking(columns):
@@ -238,20 +236,6 @@ def _read_rows(path: Path, kinds: Sequence[str]) -> tuple[str, IntArray, list[Tr
             for layout in layouts
         )
     )
-
-
-def _read_columns(path: Path) -> dict[str, AnyArray]:
-    """Columns of a table by their names in upper case; FITS, unless the suffix is another's."""
-    kind = find_format(path) or "fits"
-    if kind in ("ecsv", "parquet"):
-        table = read_astropy(path, check_format(path, "a truth table"), "a truth table")
-        upper_names([name for name in table.colnames if name.upper() in _EVERY_COLUMN], path)
-        return {name.upper(): filled(table[name], name) for name in table.colnames}
-    if kind == "csv":
-        return read_csv(path, "a truth table")
-    with FitsFile(path) as fits:
-        columns = fits.table(1, [name for name in fits.columns(1) if name in _EVERY_COLUMN])
-        return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
 
 
 def bal_columns(columns: Columns, path: Path) -> tuple[BoolArray, FloatArray]:

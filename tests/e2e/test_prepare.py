@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+import qnet
 from makers import BOSS_LOGLAM, BOSS_ROW, boss_spec, make_spectra, primary, table, write
 from qnet.core.grid import QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import read_data, read_truth
@@ -86,6 +87,16 @@ def test_the_grid_of_a_model(survey, small_weights):
     assert errors(done) == [
         "qnet: error: --model has a grid: leave out --grid, --wave-min, --wave-max, --step"
     ]
+
+
+def test_the_fine_grid_of_a_second_stage(survey, small_weights):
+    assert run("prepare", *survey, "-o", "data.fits", "--fine").returncode == 0
+    model = qnet.load_model()
+    assert grid_of("data.fits") == model.weights.refine.window.grid
+    assert grid_of("data.fits").nests(model.grid)
+    done = run("prepare", *survey, "-o", "b.fits", "--fine", "--model", small_weights)
+    assert done.returncode == 2
+    assert "has no second stage, which has a finer grid" in done.stderr
 
 
 def test_bad_files_are_reported_and_the_rest_written(survey):

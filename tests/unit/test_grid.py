@@ -112,3 +112,25 @@ def test_a_grid_says_what_it_is():
 def test_limits_that_hold_no_grid(kind, limits, message):
     with pytest.raises(InputError, match=message):
         kind(*limits)
+
+
+FINE = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
+
+
+@pytest.mark.parametrize(
+    ("grid", "whole"),
+    [
+        (QUASARNET_GRID, True),
+        (FINE, True),
+        (WavelengthGrid("log", FINE.start + 3 * FINE.step, 5e-4, 100), True),
+        (WavelengthGrid("log", FINE.start - 40 * FINE.step, 5e-4, 100), True),
+        (WavelengthGrid("log", FINE.start - 40 * FINE.step, 5e-4, 10), False),
+        (WavelengthGrid("log", FINE.start + FINE.step / 2, 1e-3, 100), False),
+        (WavelengthGrid("log", FINE.start, 1.1e-3, 100), False),
+        (WavelengthGrid("log", FINE.start, 1.00001e-3, 443), False),
+        (WavelengthGrid("log", FINE.start, 1e-4, 443), False),
+        (QUASARNET_LINEAR_GRID, False),
+    ],
+)
+def test_grids_that_are_made_of_whole_pixels_of_a_finer_one(grid, whole):
+    assert FINE.nests(grid) is whole

@@ -301,3 +301,25 @@ def test_faults_keep_what_has_no_weight_and_change_one_spectrum_alone():
 def test_changes_that_make_no_sense(options, message):
     with pytest.raises(InputError, match=message):
         Augmentation(**options)
+
+
+@pytest.mark.parametrize("memory", [1.0, 1e-9])
+def test_data_on_a_finer_grid_are_rebinned_as_for_classification(tmp_path, memory):
+    import qnet
+
+    fine = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
+    flux, ivar = make_spectra(fine.wave, np.linspace(1, 3, 30), seed=1)
+    ivar[3, ::7], flux[4, 100:200], ivar[5, 20:28] = 0, np.nan, np.inf
+    ids = np.arange(30)
+    path = write(
+        tmp_path / "fine.fits",
+        prepared(flux, ivar, {"TARGETID": ids}, grid=(fine.spacing, fine.start, fine.step)),
+    )
+    truth = {number: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for number in ids.tolist()}
+    data = load(path, truth, memory=memory, keep_pixels=True, grid=QUASARNET_GRID)
+    assert data.grid == QUASARNET_GRID
+    assert data.in_memory == (memory == 1.0)
+    rows = np.array([4, 2, 29, 3, 5])
+    X = data.take(rows).normalised(Augmentation(), None)
+    seen = qnet.load_model("qnet@1").preprocess(qnet.read_spectra(path))
+    np.testing.assert_allclose(X, seen.X[rows], rtol=0, atol=1e-5)

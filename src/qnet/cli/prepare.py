@@ -26,6 +26,7 @@ def configure(add_parser: shared.AddParser) -> None:
         examples=(
             "qnet prepare spec-*.fits -o data.fits",
             "qnet prepare coadd.fits -o linear.fits --grid linear --targets qso",
+            "qnet prepare coadd.fits -o fine.fits --fine",
         ),
     )
     grid = parser.add_argument_group("wavelength grid")
@@ -39,6 +40,8 @@ def configure(add_parser: shared.AddParser) -> None:
         own = f"{text} (default: that of QuasarNET's grid)"
         shared.add(grid, option, metavar, own, type=float)
     shared.add(grid, "--model", "M", "the grid of this weights file (default: see --grid)")
+    text = "the finer grid of the second stage of --model, or of the default model: it serves both"
+    grid.add_argument("--fine", action="store_true", help=f"{text} stages, and calibration")
     parser.set_defaults(command=_prepare)
 
 
@@ -80,10 +83,18 @@ def _grid(arguments: argparse.Namespace) -> WavelengthGrid:
     from qnet.model import load_model
 
     limits = (arguments.wave_min, arguments.wave_max, arguments.step)
-    if arguments.model is not None:
+    if arguments.model is not None or arguments.fine:
         if arguments.grid is not None or any(value is not None for value in limits):
-            raise InputError("--model has a grid: leave out --grid, --wave-min, --wave-max, --step")
-        return load_model(arguments.model).grid
+            option = "--fine" if arguments.fine else "--model"
+            raise InputError(
+                f"{option} has a grid: leave out --grid, --wave-min, --wave-max, --step"
+            )
+        model = load_model(arguments.model)
+        if not arguments.fine:
+            return model.grid
+        if model.weights.refine is None:
+            raise InputError(f"--fine: {model.name} has no second stage, which has a finer grid")
+        return model.weights.refine.window.grid
     kind = arguments.grid or "log"
     pairs = zip(limits, QUASARNET_LIMITS[kind], strict=True)
     chosen = [default if value is None else value for value, default in pairs]

@@ -212,6 +212,19 @@ class WavelengthGrid:
         with np.errstate(over="ignore"):
             return self.wave_at((boxes + inside) * self.npix / nboxes)
 
+    def nests(self, other: WavelengthGrid) -> bool:
+        """Whether each pixel of another grid is made of whole pixels of this one."""
+        number = round(other.step / self.step)
+        first = round((other.start - self.start) / self.step)
+        drift = abs(number * self.step - other.step) * other.npix
+        drift += abs(self.start + first * self.step - other.start)
+        if self.spacing != other.spacing or number < 1 or drift > STEP_TOLERANCE * other.step:
+            return False
+        pixels = (np.arange(self.npix) - first) // number
+        inside = (pixels >= 0) & (pixels < other.npix)
+        same = np.array_equal(other.bins(self.wave), np.where(inside, pixels, -1))
+        return same and bool(inside.any())
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values of the grid, for JSON; the inverse of `from_dict`."""
         return dataclasses.asdict(self)

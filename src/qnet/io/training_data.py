@@ -38,6 +38,7 @@ from qnet.io.truth import (
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io
 from qnet.preprocess.normalisation import normalise
+from qnet.preprocess.rebinning import rebin
 
 logger = logging.getLogger(__name__)
 
@@ -164,8 +165,12 @@ def iter_data(
     nspec: int | None = None,
     keep_pixels: bool = True,
     removed: Counter[str] | None = None,
+    grid: WavelengthGrid | None = None,
 ) -> Iterator[Block]:
-    """Read prepared data block by block, at least one; `removed` counts spectra by reason."""
+    """Read prepared data block by block, at least one; `removed` counts spectra by reason.
+
+    Data on a finer grid, whole pixels of which make up those of `grid`, are rebinned to this one.
+    """
     paths = as_paths(files, "files")
     if not paths:
         raise InputError("files is empty: at least one prepared data file was expected")
@@ -185,10 +190,12 @@ def iter_data(
                     f"TARGETID): it holds {fits.describe()}"
                 )
                 raise FileError(f"{fits.path}: {fault}")
-            grid, ids = prepared_grid(fits), prepared_ids(fits)
-            first = first or grid
-            if grid != first:
-                raise FileError(f"{path}: is on another grid ({grid}) than {paths[0]} ({first})")
+            chosen_grid, ids = _grid_of(fits, grid), prepared_ids(fits)
+            first = first or chosen_grid
+            if chosen_grid != first:
+                raise FileError(
+                    f"{path}: is on another grid ({chosen_grid}) than {paths[0]} ({first})"
+                )
             count = count_prepared(fits) if left is None else min(left, count_prepared(fits))
             left = None if left is None else left - count
             for start in range(0, max(count, 1), ROWS_PER_BLOCK):
@@ -197,23 +204,36 @@ def iter_data(
                 if truth is not None and strangers is not None:
                     strangers += chosen["TARGETID"][chosen["TARGETID"] != NO_ID].tolist()
                     strangers = strangers if truth.keys().isdisjoint(strangers) else None
-                yield _block(fits, grid, rows, chosen, truth, z_lim, keep_pixels, removed)
+                yield _block(fits, first, rows, chosen, truth, z_lim, keep_pixels, removed)
     if truth is not None and strangers:
         raise other_survey(len(strangers), strangers, truth)
     for reason, number in (+removed).items():
         logger.info("%d spectra %s", number, reason)
 
 
-def read_pixels(path: PathLike, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
+def read_pixels(
+    path: PathLike, rows: IntArray, grid: WavelengthGrid
+) -> tuple[Float32Array, Float32Array]:
     """Flux and ivar (nrows, npix) of rows of a prepared data file; 0 in pixels without weight."""
     with FitsFile(path) as fits:
-        return _pixels(fits, rows, npix)
+        return _pixels(fits, rows, grid)
 
 
-def _pixels(fits: FitsFile, rows: IntArray, npix: int) -> tuple[Float32Array, Float32Array]:
+def _grid_of(fits: FitsFile, wanted: WavelengthGrid | None) -> WavelengthGrid:
+    """The grid on which a file is read: the one that is wanted, if its own is a part of that."""
+    own = prepared_grid(fits)
+    return own if wanted is None or not own.nests(wanted) else wanted
+
+
+def _pixels(
+    fits: FitsFile, rows: IntArray, grid: WavelengthGrid
+) -> tuple[Float32Array, Float32Array]:
     """Flux and ivar of rows; non-finite pixels, and those without weight, have both 0."""
+    own = prepared_grid(fits)
     data = fits.image(0, rows).astype(np.float32, copy=False)
-    flux, ivar = data[:, :npix], data[:, npix:]
+    flux, ivar = data[:, : own.npix], data[:, own.npix :]
+    if own != grid:
+        return rebin(own.wave, flux, ivar, grid)
     bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
     flux[bad], ivar[bad] = 0, 0
     return flux, ivar
@@ -230,7 +250,7 @@ def _block(
     removed: Counter[str],
 ) -> Block:
     """The block of the rows that can be trained on; the others are counted by the first reason."""
-    flux, ivar = _pixels(fits, rows, grid.npix)
+    flux, ivar = _pixels(fits, rows, grid)
     X = normalise(flux, ivar)
     reasons = {"id -1": ids["TARGETID"] == NO_ID}
     if truth is not None:

@@ -78,7 +78,7 @@ class TrainingData:
                     continue
                 at = (asked >= run[0]) & (asked <= run[-1])
                 found = np.searchsorted(run, asked[at])
-                run_flux, run_ivar = read_pixels(path, run, self.grid.npix)
+                run_flux, run_ivar = read_pixels(path, run, self.grid)
                 flux[here[at]], ivar[here[at]] = run_flux[found], run_ivar[found]
         return flux, ivar
 
@@ -155,8 +155,12 @@ def load(
     memory: float,
     keep_pixels: bool,
     z_lim: float = Z_LIM,
+    grid: WavelengthGrid | None = None,
 ) -> TrainingData:
-    """Training data of prepared data files; spectra that exceed memory [GiB] stay on disk."""
+    """Training data of prepared data files; spectra that exceed memory [GiB] stay on disk.
+
+    They are rebinned to `grid` where theirs is a finer one that allows it (`iter_data`).
+    """
     files = as_paths(data)
     if again := find_duplicates(files):
         raise InputError(f"data files are given twice: {', '.join(map(str, again))}")
@@ -164,7 +168,8 @@ def load(
     nread: Counter[Path] = Counter()
     removed: Counter[str] = Counter()
     size, fits_in = 0.0, True
-    for block in iter_data(files, truth, z_lim=z_lim, keep_pixels=keep_pixels, removed=removed):
+    options: dict[str, Any] = {"z_lim": z_lim, "keep_pixels": keep_pixels, "grid": grid}
+    for block in iter_data(files, truth, removed=removed, **options):
         nread[block.path] += block.nread
         size += block.X.nbytes * (2 if keep_pixels else 1) / GIB
         if size > memory and fits_in:

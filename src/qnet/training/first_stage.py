@@ -62,8 +62,8 @@ def train(
     settings : Settings, optional
         The defaults of `Settings` when None.
     init : path or Model, optional
-        Start from this model's weights, with its network, lines and rest wavelengths. Its grid must
-        be that of the data.
+        Start from this model's weights, with its network, lines and rest wavelengths. The data must
+        be on its grid, or on a finer one, whole pixels of which make up its own.
     members : int
         Number of networks. Each of several is trained on its own bootstrap sample of the TARGETIDs,
         from its own seed; all have the same validation set.
@@ -131,6 +131,7 @@ def train(
         memory=settings.memory,
         keep_pixels=bool(settings.augmentation),
         z_lim=settings.z_lim,
+        grid=None if start is None else start.grid,
     )
     if start is not None and start.grid != spectra.grid:
         raise InputError(

@@ -1,12 +1,13 @@
-"""The default model, made from seeds: simulated spectra alone.
+"""The default model, made from seeds and from qnet@4: simulated spectra alone.
 
-    python recipes/default_model.py FOLDER --templates DIR --output qnet-4.safetensors
+    python recipes/default_model.py FOLDER --templates DIR --output qnet-5.safetensors
 
-Simulates the samples, trains both stages, calibrates, and writes the weights file. Each step leaves
-its results in FOLDER: one that is done is not done again, what was made with other settings is
-refused, and both trainings go on where they stopped. `--only STEP` does one of them. No real
-spectrum is read. Threshold and calibration come from a simulated sample that neither network was
-trained on (`calibrate.py`); the sample `test`, of other seeds, is for the numbers in the docs.
+Simulates the samples, trains both stages further from those of qnet@4 (whose own training was of
+this kind), calibrates, and writes the weights file. Each step leaves its results in FOLDER: one
+that is done is not done again, what was made with other settings is refused, and both trainings go
+on where they stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
+calibration come from a simulated sample that neither network was trained on (`calibrate.py`); the
+sample `test`, of other seeds, is for the numbers in the docs.
 """
 
 from __future__ import annotations
@@ -23,19 +24,14 @@ from safetensors.numpy import load_file
 sys.path.insert(0, str(Path(__file__).parent))
 from calibrate import calibrate, run_stages
 
-from qnet.core.bins import RedshiftBins
 from qnet.core.files import sha256
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.fits.file import FitsFile
 from qnet.model import Model, load_model
-from qnet.model.architecture import RefineArchitecture
-from qnet.model.layers import ConvLayer
 from qnet.model.refiner import Refiner
 from qnet.model.weights import write_weights
-from qnet.preprocess.restframe import Window
 from qnet.simulation import Simulation, simulate, write_simulation
-from qnet.simulation.quasars.parametric import Z_RANGE
-from qnet.training import Augmentation, NetworkOptions, Settings, train, train_refiner
+from qnet.training import Augmentation, Settings, train, train_refiner
 from qnet.training.checkpoint import BEST, STATE
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's position.
@@ -56,39 +52,33 @@ NOTICE = (
     "developers). The weights hold no template."
 )
 
+#: The model that both stages are trained further from.
+START = "qnet@4"
+
+#: Bins that its redshift head gets below its first one, of the same width: down to redshift 0.
+NEW_BINS = 4
+
 LINES = Settings(
-    epochs=9,
+    epochs=5,
     batch_size=256,
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     schedule="one-cycle",
     weight_decay=1e-3,
     loss="cross-entropy",
-    precision="mixed_bfloat16",
     validation=0.03,
     seed=1,
     memory=12.0,
     augmentation=Augmentation(noise=1.0, tilt=0.1, coverage=0.5, fault=0.06),
-    network=NetworkOptions(
-        filters=(24, 48, 64, 96), units=256, redshifts=RedshiftBins(*Z_RANGE, 160)
-    ),
     name="qnet-lines",
     licence="BSD-3-Clause",
 )
 
 REFINE = dataclasses.replace(
-    LINES, epochs=12, augmentation=Augmentation(noise=1.0, tilt=0.1, coverage=0.5, fault=0.06)
+    LINES, epochs=6, augmentation=Augmentation(noise=1.0, tilt=0.1, coverage=0.5, fault=0.06)
 )
 
 #: Fraction of the activations before the second stage's dense layer that are dropped in training.
 REFINE_DROPOUT = 0.1
-
-REFINE_ARCHITECTURE = RefineArchitecture(
-    window=Window(FINE_GRID),
-    convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
-    units=96,
-    scores=True,
-    bal=True,
-)
 
 
 def make_samples(folder: Path, templates: Path | None, names: list[str]) -> None:
@@ -131,10 +121,25 @@ def files(folder: Path, sample: str) -> tuple[list[Path], list[Path]]:
     return data, [truth_of(path) for path in data]
 
 
+def start() -> Model:
+    """The model to start from, with bins down to redshift 0 in its redshift head."""
+    model = load_model(START)
+    bins, arrays = model.architecture.redshifts, dict(model.weights.arrays)
+    z_min = float(bins.z_at(-NEW_BINS))
+    wider = dataclasses.replace(bins, z_min=z_min, nbins=bins.nbins + NEW_BINS)
+    # The first bin held all that was below it: it shares its probability with the new ones.
+    for name, change in (("kernel", 0.0), ("bias", np.log(NEW_BINS + 1))):
+        values = arrays[f"fc_redshift.{name}"]
+        low = np.repeat(values[..., :1], NEW_BINS + 1, axis=-1) - np.float32(change)
+        arrays[f"fc_redshift.{name}"] = np.concatenate([low, values[..., 1:]], axis=-1)
+    architecture = dataclasses.replace(model.architecture, redshifts=wider)
+    return Model(dataclasses.replace(model.weights, architecture=architecture, arrays=arrays))
+
+
 def train_lines(folder: Path) -> None:
     """Train the first stage, or continue."""
-    resume = (folder / "lines").exists()
-    train(*files(folder, "train"), folder / "lines", LINES, resume=resume, progress=True)
+    resume, output = (folder / "lines").exists(), folder / "lines"
+    train(*files(folder, "train"), output, LINES, init=start(), resume=resume, progress=True)
 
 
 def hashes(folder: Path, sample: str) -> dict[str, str]:
@@ -147,8 +152,8 @@ def train_refine(folder: Path) -> None:
     train_refiner(
         *files(folder, "fine"),
         folder / "refine",
-        REFINE_ARCHITECTURE,
-        REFINE,
+        settings=REFINE,
+        init=load_model(START),
         finder=load_model(folder / "lines" / BEST),
         dropout=REFINE_DROPOUT,
         resume=(folder / "refine").exists(),
@@ -178,7 +183,8 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
     """Calibrate, and write the weights file."""
     model = load_model(folder / "lines" / BEST)
     refine, made = trained_refiner(folder, model)
-    refiner = Refiner(REFINE_ARCHITECTURE, refine)
+    stage = load_model(START).weights.refine
+    refiner = Refiner(stage, refine)
     calibration, outlier = calibrate(run_stages(files(folder, "calibrate"), model, refiner), model)
     provenance = dict(model.weights.provenance)
     provenance["refine"] = made
@@ -188,7 +194,7 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
         name=name,
         version=version,
         arrays={**model.weights.arrays, **refine, **outlier},
-        refine=REFINE_ARCHITECTURE,
+        refine=stage,
         calibration=calibration,
         notices=notices(folder),
         provenance=provenance,
@@ -204,7 +210,7 @@ def main() -> None:
     parser.add_argument("--templates", type=Path, help="folder of redrock's and redmonster's")
     parser.add_argument("--output", type=Path, required=True, help="the weights file")
     parser.add_argument("--name", default="qnet")
-    parser.add_argument("--version", default="4")
+    parser.add_argument("--version", default="5")
     parser.add_argument("--only", choices=("simulate", "lines", "refine", "pack"))
     options = parser.parse_args()
     folder = options.folder

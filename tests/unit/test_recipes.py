@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import qnet
-from networks import random_weights, refine_architecture, verifying_model
+from networks import random_weights, verifying_model
 from qnet.core.errors import InputError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -24,15 +24,16 @@ SAMPLES = {
 
 
 @pytest.fixture(scope="module")
-def recipe():
-    """The module `default_model` of the recipes, for small samples and a small second stage."""
+def recipe(small_model, tmp_path_factory):
+    """The module `default_model` of the recipes, for small samples and a small model to start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(RECIPES))
         import default_model
 
         patch.setattr(default_model, "SAMPLES", SAMPLES)
-        arch = refine_architecture(scores=True, bal=True)
-        patch.setattr(default_model, "REFINE_ARCHITECTURE", arch)
+        path = tmp_path_factory.mktemp("start") / "start-1.safetensors"
+        verifying_model(small_model, bal=True).save(path)
+        patch.setattr(default_model, "START", path)
         yield default_model
         for name in ("default_model", "calibrate", "logistic_fit"):
             sys.modules.pop(name, None)
@@ -44,14 +45,14 @@ def folder(recipe, small_model, tmp_path_factory):
     path = tmp_path_factory.mktemp("recipe")
     recipe.make_samples(path, None, list(SAMPLES))
     (path / "lines").mkdir()
-    weights = verifying_model(small_model).weights
+    weights = verifying_model(small_model, bal=True).weights
     arrays = {name: weights.arrays[name] for name in weights.architecture.shapes()}
     first = dataclasses.replace(
         weights, arrays=arrays, refine=None, calibration=None, provenance={"seed": 1}
     )
     qnet.Model(first).save(path / "lines" / "best.safetensors")
     (path / "refine").mkdir()
-    arrays = random_weights(recipe.REFINE_ARCHITECTURE.shapes(), 5)
+    arrays = random_weights(weights.refine.shapes(), 5)
     save_file(arrays, path / "refine" / "best.safetensors")
     plan = {
         "settings": {"epochs": 12},
@@ -73,7 +74,7 @@ def test_trained_stages_become_a_model_that_classifies(recipe, folder, tmp_path,
     recipe.pack(folder, output, "made", "3")
     model = qnet.load_model(output)
     assert model.name == "made@3"
-    assert model.refiner.arch == recipe.REFINE_ARCHITECTURE
+    assert model.refiner.arch == qnet.load_model(recipe.START).refiner.arch
     calibration, provenance = model.calibration, model.weights.provenance
     assert "score_bal" in calibration.p_bal.names
     assert calibration.mix["QSO"] == pytest.approx(0.54, abs=0.05)
@@ -88,6 +89,19 @@ def test_trained_stages_become_a_model_that_classifies(recipe, folder, tmp_path,
     assert np.isfinite(table["P_BAL"][judged]).any()
     # The classes that the calibration was made for: their share is what P_QSO says.
     assert np.mean(table["P_QSO"]) == pytest.approx(calibration.mix["QSO"], abs=0.06)
+
+
+def test_the_model_to_start_from_gets_bins_down_to_redshift_zero(recipe):
+    old, new = qnet.load_model(recipe.START), recipe.start()
+    bins, wider = old.architecture.redshifts, new.architecture.redshifts
+    assert wider.nbins == bins.nbins + recipe.NEW_BINS
+    assert wider.z_min < bins.z_min
+    assert wider.step == pytest.approx(bins.step, rel=1e-12)
+    X = np.random.default_rng(0).normal(size=(20, old.grid.npix))
+    before, after = (model.forward(X).posterior for model in (old, new))
+    first = recipe.NEW_BINS + 1
+    np.testing.assert_allclose(after[:, :first].sum(axis=1), before[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(after[:, first:], before[:, 1:], rtol=1e-4)
 
 
 def test_what_was_made_with_other_settings_is_not_taken_for_it(

@@ -11,6 +11,7 @@ from .options import velocity as velocity
 from .purity import Scan as Scan
 from .purity import purity_completeness as purity_completeness
 from .reliability import Reliability as Reliability
+from .reliability import calibration_error as calibration_error
 from .report import Comparison as Comparison
 from .report import Evaluation as Evaluation
 from .result import Result as Result

@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import FloatArray, IntArray, as_numbers
+from qnet.core.errors import InputError
 from qnet.evaluation.metric import Metric, fraction, statistic
 from qnet.evaluation.options import Options, line_criterion, nth_confidence
 from qnet.evaluation.sample import Sample
@@ -87,6 +90,48 @@ def calibration(sample: Sample, options: Options) -> tuple[Reliability | None, l
 def _bin(score: FloatArray) -> IntArray:
     """Number of each score's bin; 1 is in the last."""
     return np.clip(score * NBINS, 0, NBINS - 1).astype(np.int64)
+
+
+def calibration_error(probability: npt.ArrayLike, label: npt.ArrayLike) -> float:
+    r"""Expected calibration error of probabilities (Naeini et al. 2015, AAAI; Guo et al. 2017).
+
+    Parameters
+    ----------
+    probability : array_like, shape (n,)
+        Probabilities, such as P_QSO or P_Z, from 0 to 1.
+    label : array_like, shape (n,)
+        What came true: 0 or 1.
+
+    Returns
+    -------
+    float
+        Mean over the rows of \|mean probability - fraction that came true\| of their bin, 10 equal
+        bins of the probability; NaN without rows.
+
+    Raises
+    ------
+    InputError
+        The arrays are not one-dimensional and of one length, or a probability or a label is not
+        from 0 to 1.
+
+    Examples
+    --------
+    >>> from qnet.evaluation import calibration_error
+    >>> print(calibration_error([0.9, 0.9, 0.9, 0.9], [1, 1, 1, 0]))
+    0.15
+    """
+    check_arguments(calibration_error, locals())
+    given = {"probability": probability, "label": label}
+    p, true = (as_numbers(name, values).astype(float) for name, values in given.items())
+    if p.ndim != 1 or p.shape != true.shape:
+        raise InputError(
+            "probability and label must be one-dimensional and of the same length, not of shapes "
+            f"{p.shape} and {true.shape}"
+        )
+    for name, values in zip(given, (p, true), strict=True):
+        if not ((values >= 0) & (values <= 1)).all():
+            raise InputError(f"{name} must be from 0 to 1 in every row")
+    return _error(p, true) if len(p) else np.nan
 
 
 def _error(score: FloatArray, quasar: FloatArray) -> float:

@@ -1,0 +1,1 @@
+"""What the default model is judged by: a module for each kind of test, and what they share."""

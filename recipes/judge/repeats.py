@@ -1,0 +1,73 @@
+"""Two draws of the noise of the same objects, and the speed of the models."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+import qnet
+from judge.catalogue import TRAINING, Catalogue, Judge, fraction, observe, statistic, whole
+from judge.checks import at_most
+from qnet import simulate
+from qnet.evaluation.metric import nmad
+
+#: Objects that are observed twice, and their seed.
+COUNT, SEED = 4000, 4000
+
+#: Spectra that are classified for the speed, how often, and what it may cost.
+SPEED, ROUNDS, SLOWER = 2000, 5, 1.1
+
+
+def judge_repeats(judge: Judge) -> dict[str, Any]:
+    """Two draws of the noise of the same objects: the same class, and redshifts that agree."""
+    result: dict[str, Any] = {}
+    for survey in ("boss", "desi"):
+        draws = [
+            observe(
+                simulate(judge.size(COUNT), seed=SEED, survey=survey, noise_seed=noise),
+                judge.models,
+                {"whole": whole},
+                (TRAINING,),
+            )["whole"]
+            for noise in (1, 2)
+        ]
+        result[survey] = {
+            label: _agreement(*(draw[label][TRAINING] for draw in draws)) for label in judge.models
+        }
+    return {"numbers": result, "checks": []}
+
+
+def _agreement(one: Catalogue, two: Catalogue) -> dict[str, Any]:
+    """How two catalogues of the same objects agree."""
+    bright = (one.snr > 4) & (two.snr > 4)
+    both = bright & one.is_qso & two.is_qso & one.quasar & one.right & two.right
+    widths = {}
+    for name, key in (("ZERR", "zerr"), ("ZERR_NOISE", "zerr_noise")):
+        joint = np.hypot(getattr(one, key), getattr(two, key))[both]
+        pull = (one.zbest - two.zbest)[both] / joint
+        widths[f"pull width, {name}"] = statistic(pull[np.isfinite(pull)], nmad)
+    return {"same class": fraction((one.is_qso == two.is_qso)[bright]), **widths}
+
+
+def judge_speed(judge: Judge) -> dict[str, Any]:
+    """Seconds of classification of the same spectra, the models in turn."""
+    spectra = simulate(judge.size(SPEED), seed=SEED, survey="desi").collect().spectra
+    seconds: dict[str, list[float]] = {label: [] for label in judge.models}
+    for _ in range(ROUNDS):
+        for label, model in judge.models.items():
+            start = time.process_time()
+            qnet.classify(spectra, model=model, threads=1)
+            seconds[label].append(time.process_time() - start)
+    best = {label: min(values) for label, values in seconds.items()}
+    result = {
+        label: {"spectra per second of one CPU": len(spectra) / value}
+        for label, value in best.items()
+    }
+    checks = []
+    if len(best) > 1:
+        ours, theirs = list(best)[:2]
+        ratio = {ours: {"value": best[ours] / best[theirs], "n": ROUNDS}}
+        checks.append(at_most("time over that of the baseline", SLOWER, ratio))
+    return {"numbers": result, "checks": checks}

@@ -367,3 +367,17 @@ def verifying_model(model, *, calibration=None, seed=4, **options):
     arrays = {**whole.weights.arrays, **random_weights(head, seed, scale=0.6)}
     arrays["refine_out.kernel"] = 4 * arrays["refine_out.kernel"]
     return qnet.Model(dataclasses.replace(whole.weights, architecture=architecture, arrays=arrays))
+
+
+def with_density(model, density=None):
+    """A calibrated model that holds the density of its training sample: an equal one, if none."""
+    import dataclasses
+
+    import qnet
+    from qnet.core.density import QuasarDensity
+
+    if density is None:
+        x = np.linspace(np.log10(1.05), np.log10(7.8), 31)
+        density = QuasarDensity(10**x - 1, (15.0, 24.0), np.ones((30, 1)))
+    calibration = dataclasses.replace(model.calibration, density=density)
+    return qnet.Model(dataclasses.replace(model.weights, calibration=calibration))

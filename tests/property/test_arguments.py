@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import qnet
 from catalogues import mock_survey
+from networks import with_density
 from oddities import ODD
 from qnet.core.grid import QUASARNET_GRID
 from qnet.model import ConvLayer
@@ -140,6 +141,8 @@ def _cases(small, full):
     refiner, output = full.refiner, small.forward(X)
     reader = dataclasses.asdict(qnet.io.readers.READERS[0])
     columns = {"TARGETID": np.arange(3), "Z": np.ones(3)}
+    population = qnet.Population([0.1, 1.0, 4.0], [15.0, 22.0], [[3.0], [4.0]], name="mine")
+    population.write("population.csv")
     on = {"wave": small.wave, "rest": dict(small.rest)}
     lines = {"lines": list(small.lines), "lines_bal": list(small.lines_bal)}
     return {
@@ -147,12 +150,24 @@ def _cases(small, full):
         "qnet.Spectra": (qnet.Spectra, keys(spectra)),
         "qnet.Model": (qnet.Model, {"weights": small.weights}),
         "qnet.Predictions": (qnet.Predictions, keys(made)),
+        "qnet.Population": (qnet.Population, keys(population)),
+        "qnet.Population.named": (qnet.Population.named, {"name": "fibres"}),
+        "qnet.Population.read": (qnet.Population.read, {"path": "population.csv"}),
+        "qnet.Population.from_table": (
+            qnet.Population.from_table,
+            {"table": Table.read("population.csv"), "name": "mine"},
+        ),
+        "qnet.Population.write": (
+            population.write,
+            {"path": "population.fits", "overwrite": True},
+        ),
         "qnet.WavelengthGrid": (qnet.WavelengthGrid, keys(grid)),
         "qnet.flag_names": (qnet.flag_names, {"value": 9}),
         "qnet.classify": (
             qnet.classify,
             {"source": spectra, "flux": None, "ivar": None, "model": small, "p_threshold": None}
             | {"c_threshold": 0.5, "min_lines": 1, "prior_qso": None, "targets": "all"}
+            | {"prior": None}
             | {"targetids": [1], "rows": [0, 1], "coadd": "none", "air": False, "edges": None}
             | {"spall": None, "workers": 1, "threads": 1, "progress": False},
         ),
@@ -160,6 +175,10 @@ def _cases(small, full):
             qnet.classify,
             {"source": WAVE, "flux": FLUX, "ivar": IVAR, "model": small, "air": False}
             | {"edges": False, "targetid": [1, 2, 3]},
+        ),
+        "qnet.classify (prior)": (
+            qnet.classify,
+            {"source": spectra, "model": with_density(full), "prior": population, "prior_qso": 0.3},
         ),
         "qnet.classify (files)": (
             qnet.classify,
@@ -179,7 +198,7 @@ def _cases(small, full):
         "qnet.plot_spectrum": (
             qnet.plot_spectrum,
             {"spectra": spectra, "model": small, "row": 0, "p_threshold": None, "prior_qso": None}
-            | {"c_threshold": 0.5, "min_lines": 1, "ax": axes()},
+            | {"c_threshold": 0.5, "min_lines": 1, "prior": None, "ax": axes()},
         ),
         "qnet.prepare": (
             qnet.prepare,

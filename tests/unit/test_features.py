@@ -46,7 +46,7 @@ def chosen(**values):
     """What the second stage says of one spectrum."""
     names = ("z", "zerr", "score", "probability", "bal", "z2", "score2", "probability2")
     plain = dict.fromkeys(names, np.nan)
-    given = {**plain, "odds2": 0.0, "ok": True, **values}
+    given = {**plain, "odds2": 0.0, "ok": True, "weight": 1.0, "weight2": np.nan, **values}
     return ChosenCandidates(**{name: np.array([value]) for name, value in given.items()})
 
 

@@ -64,7 +64,8 @@ def test_a_stage_without_scores_refines_the_first_alone(spectra):
 def made(z, score, probability, ok=None):
     z, score, probability = (np.array([values], float) for values in (z, score, probability))
     ok = np.ones(z.shape, bool) if ok is None else np.array([ok])
-    return Candidates(z + 0.001, probability, np.where(ok, z, np.nan), z / 100, score, -score, ok)
+    refined, weight = np.where(ok, z, np.nan), np.ones(z.shape)
+    return Candidates(z + 0.001, probability, refined, z / 100, score, -score, ok, weight)
 
 
 def test_the_largest_score_wins_and_the_probability_counts_by_its_exponent():

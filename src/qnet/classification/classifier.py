@@ -20,6 +20,8 @@ from qnet.model.model import Model
 if TYPE_CHECKING:
     from astropy.table import Table
 
+    from qnet.classification.population import Population
+
 
 def classify(
     source: Any,
@@ -32,6 +34,7 @@ def classify(
     c_threshold: float | None = None,
     min_lines: int | None = None,
     prior_qso: float | None = None,
+    prior: str | PathLike | Table | Population | None = None,
     targets: Literal["all", "qso"] = "all",
     targetids: Iterable[int] | None = None,
     rows: Iterable[int] | Iterable[bool] | None = None,
@@ -68,9 +71,15 @@ def classify(
     min_lines : int, optional
         See `c_threshold`. 1 when None.
     prior_qso : float, optional
-        Fraction of quasars among the spectra: P_QSO is rescaled to it (`qnet.model.rescale`)
-        from the class mix that the model was calibrated for; only for models that have P_QSO, and
-        not with QuasarNET's criterion.
+        Fraction of quasars among the spectra, in place of the population's (`prior`): P_QSO is
+        rescaled to it (`qnet.model.rescale`); only for models that have P_QSO, and not with
+        QuasarNET's criterion.
+    prior : str, path, astropy.table.Table or Population, optional
+        The population that redshifts and P_QSO assume: 'quasar-targets', what surveys select as
+        quasars; 'fibres', all that their fibres point at; 'training', the sample that the model was
+        trained on; or a `qnet.Population`, its file or its table. The apparent magnitude enters
+        where the unit of the flux is known. 'quasar-targets' when None; 'training' for models that
+        do not hold the density of their sample, and with QuasarNET's criterion.
     targets : {'all', 'qso'}
         Which rows to classify: all, or the survey's quasar targets.
     targetids : iterable of int, optional
@@ -151,6 +160,7 @@ def classify(
         c_threshold=c_threshold,
         min_lines=min_lines,
         prior_qso=prior_qso,
+        prior=prior,
         targets=targets,
         targetids=targetids,
         rows=rows,

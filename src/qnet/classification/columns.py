@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
 from qnet.classification.redshifts import find_coverage, refine_redshifts
+from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
 from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.errors import InputError
@@ -44,19 +45,26 @@ def compute_columns(
     # Of all rows: one that lies off the grid is flagged, whichever rows are asked for.
     check_overlap(spectra.cameras, model.grid)
     batch = spectra if len(rows) == nspec else spectra.select(rows)
-    data = preprocess(batch.cameras, model.grid, require_overlap=False)
-    for name, values in _classify_rows(batch, model, criterion, data).items():
+    weights, bins = None, model.architecture.redshifts
+    if criterion.prior is not None and bins is not None:
+        weights = Weights(criterion.prior, batch.flux_unit, len(batch), model.grid, bins)
+    data = preprocess(batch.cameras, model.grid, require_overlap=False, measure=weights)
+    for name, values in _classify_rows(batch, model, criterion, data, weights).items():
         columns[name][rows] = values
     return columns
 
 
 def _classify_rows(
-    spectra: Spectra, model: Model, criterion: Criterion, data: Preprocessed
+    spectra: Spectra,
+    model: Model,
+    criterion: Criterion,
+    data: Preprocessed,
+    weights: Weights | None,
 ) -> Columns:
     """The columns of rows that are all asked for."""
     output = model.forward(data.X)
     found = model.decode(output.preds, output.logits)
-    columns = refine_redshifts(spectra, model, criterion, data, found, output)
+    columns = refine_redshifts(spectra, model, criterion, data, found, output, weights)
     zbest = columns["ZBEST"]
     columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
     flag = spectra.flag | data.flag | columns.pop("QN_FLAG")

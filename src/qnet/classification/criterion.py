@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
+from qnet.classification.population import DEFAULT, TRAINING, as_population
+from qnet.classification.reweighting import Reweighting, make_reweighting
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.checks import check_fraction, check_whole
 from qnet.core.errors import InputError
@@ -21,8 +24,11 @@ class Criterion:
     c_threshold: float = C_THRESHOLD
     min_lines: int = MIN_LINES
     p_threshold: float | None = None
-    #: Fraction of quasars that P_QSO is rescaled to; that of the model's class mix when None.
+    #: Fraction of quasars that P_QSO is rescaled to; that of the model's class mix, or of the
+    #: population, when None.
     prior_qso: float | None = None
+    #: The prior of a population; that of the training sample when None.
+    prior: Reweighting | None = None
 
     def __post_init__(self) -> None:
         check_whole("min_lines", self.min_lines, least=1)
@@ -51,6 +57,7 @@ def choose_criterion(
     c_threshold: float | None = None,
     min_lines: int | None = None,
     prior_qso: float | None = None,
+    prior: Any = None,
 ) -> Criterion:
     """Criterion for a model: by P_QSO where it has that, unless QuasarNET's is asked for."""
     of_lines = c_threshold is not None or min_lines is not None
@@ -58,11 +65,12 @@ def choose_criterion(
         raise InputError(
             "p_threshold cannot be given with c_threshold or min_lines: choose a criterion"
         )
-    if prior_qso is not None and of_lines:
-        raise InputError(
-            "prior_qso cannot be given with c_threshold or min_lines: it rescales P_QSO, and these "
-            "choose by the confidences of lines"
-        )
+    for name, value in (("prior_qso", prior_qso), ("prior", prior)):
+        if value is not None and of_lines:
+            raise InputError(
+                f"{name} cannot be given with c_threshold or min_lines: it is for P_QSO, and these "
+                "choose by the confidences of lines"
+            )
     if model.calibration is None:
         hints = {"p_threshold": ": give c_threshold and min_lines", "prior_qso": ""}
         for name, value in (("p_threshold", p_threshold), ("prior_qso", prior_qso)):
@@ -78,6 +86,7 @@ def choose_criterion(
         MIN_LINES if min_lines is None else min_lines,
         p_threshold,
         prior_qso,
+        None if of_lines else _choose_prior(model, prior, prior_qso),
     )
     if criterion.min_lines > len(model.lines):
         raise InputError(
@@ -85,3 +94,21 @@ def choose_criterion(
             f"{len(model.lines)} lines"
         )
     return criterion
+
+
+def _choose_prior(model: Model, prior: Any, prior_qso: float | None) -> Reweighting | None:
+    """The prior that is asked for, or the default one; None for that of the training sample."""
+    calibration = model.calibration
+    given = None if prior is None else as_population(prior)
+    if calibration is None or calibration.density is None:
+        if given is not None:
+            raise InputError(
+                f"prior needs a model whose calibration holds the density of its training sample, "
+                f"which {model.name} does not: give prior={TRAINING!r} or none"
+            )
+        return None
+    population = as_population(DEFAULT) if prior is None else given
+    if population is None:
+        return None
+    bins = model.architecture.redshifts
+    return make_reweighting(population, calibration.density, calibration.mix, bins, prior_qso)

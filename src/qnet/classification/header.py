@@ -12,12 +12,14 @@ import numpy as np
 
 from qnet import __version__
 from qnet.classification.criterion import Criterion
+from qnet.classification.population import TRAINING, in_words
 from qnet.core.arrays import Columns
 from qnet.core.columns import MODEL_COLUMNS, known_column
 from qnet.core.errors import warn
 from qnet.core.flags import QNFlag
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
+from qnet.model.calibration import QUASAR_CLASS
 from qnet.model.model import Model
 
 #: Packages whose versions are in the header, beside qnet, Python and NumPy.
@@ -79,11 +81,19 @@ def _header(
     yield Card("MINLINES", criterion.min_lines, "lines needed above it, by QuasarNET's criterion")
     calibration = model.calibration
     mix = {} if calibration is None else calibration.mix
-    classes = ", ".join(f"{name} {part:.6g}" for name, part in mix.items()) or "none"
+    classes = in_words(mix) or "none"
     yield Card("PMIX", classes, "class mix that P_QSO was calibrated for; none: no P_QSO")
     if calibration is not None:
-        prior = calibration.quasar_fraction if criterion.prior_qso is None else criterion.prior_qso
-        yield Card("PRIORQSO", prior, "fraction of quasars that P_QSO assumes")
+        assumed, prior = calibration.quasar_fraction, criterion.prior
+        if criterion.prior_qso is not None:
+            assumed = criterion.prior_qso
+        elif prior is not None:
+            assumed = prior.fractions[QUASAR_CLASS]
+        yield Card("PRIORQSO", assumed, "fraction of quasars that P_QSO assumes")
+        name = TRAINING if prior is None else prior.population.name or "population"
+        yield Card("PRIOR", name, "population that P_QSO and redshifts assume")
+        if prior is not None:
+            yield Card("PRIORMIX", in_words(prior.fractions), "its fractions of the classes")
         yield Card("ZTRAIN0", calibration.z_range[0], "least redshift the model was trained on")
         yield Card("ZTRAIN1", calibration.z_range[1], "largest redshift the model was trained on")
     for prefix, rest, lines in (("LINE", "REST", model.lines), ("BAL", "BREST", model.lines_bal)):

@@ -8,6 +8,7 @@ import numpy as np
 
 from qnet.classification.criterion import Criterion
 from qnet.classification.refinement import refine_candidates
+from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Spectra
@@ -17,7 +18,7 @@ from qnet.model.calibration import Calibration, rescale
 from qnet.model.laws import Logistic
 from qnet.model.model import Model
 from qnet.model.network import NetworkOutput
-from qnet.postprocess.candidates import find_candidates, quasar_probability, second_redshift
+from qnet.postprocess.candidates import find_weighted, quasar_probability, second_redshift
 from qnet.postprocess.decoding import Predictions
 from qnet.postprocess.features import (
     ChosenCandidates,
@@ -36,11 +37,16 @@ def refine_redshifts(
     data: Preprocessed,
     found: Predictions,
     output: NetworkOutput,
+    weights: Weights | None = None,
 ) -> Columns:
     """Redshifts, errors, P_QSO and P_Z; SCORE_BAL (logit of broad absorption); bits of QN_FLAG."""
     # Refined are the rows that the first stage calls quasars or whose P_QSO is above the floor.
     calibration, snr = model.calibration, data.snr
-    z, probability = first_stage_candidates(model, found, output)
+    odds, relative = None, None
+    if criterion.prior is not None:
+        values = None if weights is None else weights.values
+        odds, relative = criterion.prior.apply(output.posterior, values, len(found))
+    z, probability, weight = first_stage_candidates(model, found, output, relative)
     quasar = None
     if model.architecture.redshifts is not None and output.posterior is not None:
         quasar = quasar_probability(output.posterior, model.architecture.redshifts)
@@ -52,7 +58,7 @@ def refine_redshifts(
         names = calibration.p_qso.names
         features = compute_features(names, found, snr, coverage=coverage, quasar=quasar)
         p = calibration.p_qso.probability(features)
-    wanted = criterion.is_qso(found, _rescaled(p, calibration, criterion.prior_qso))
+    wanted = criterion.is_qso(found, _rescaled(p, calibration, criterion.prior_qso, odds))
     if calibration is not None:
         with np.errstate(invalid="ignore"):
             wanted = wanted | (p > calibration.refine_floor)
@@ -63,7 +69,7 @@ def refine_redshifts(
             floor, exponent = calibration.candidate_floor, calibration.fraction_exponent
         some, threads = spectra.select(rows), choose_threads(model.threads)
         candidates = refine_candidates(
-            some, model.refiner, z[rows], probability[rows], floor, threads=threads
+            some, model.refiner, z[rows], probability[rows], floor, weight[rows], threads=threads
         )
         chosen = candidates.choose(exponent)
         zbest[rows], zerr[rows], score_bal[rows] = chosen.z, chosen.zerr, chosen.bal
@@ -81,12 +87,14 @@ def refine_redshifts(
         confidence = seen_confidence(found, coverage)
         lacking = calibration.evidence.is_lacking(p, calibration.quasar_fraction, confidence)
         flag[lacking] |= QNFlag.NO_EVIDENCE
-    columns["P_QSO"] = p = _rescaled(p, calibration, criterion.prior_qso)
+    columns["P_QSO"] = p = _rescaled(p, calibration, criterion.prior_qso, odds)
+    # P_QSO is of the training sample's prior, with `odds` for another: redshifts have theirs.
+    second = second.with_prior()
     columns["P_Z"] = second.probability(calibration.p_z)
     if chosen is None or model.refiner is None or not model.refiner.arch.scores:
         z2, p2 = second_redshift(output.preds, model.lines, model.grid, model.rest, zbest)
     else:
-        z2, fraction = _second_candidate(z, probability, quasar, rows, chosen)
+        z2, fraction = _second_candidate(z, probability * weight, quasar, rows, chosen)
         p2 = np.where(np.isfinite(z2), p * fraction, np.nan)
     if calibration.p_z2 is not None:
         # Z2 is right where ZBEST is wrong: both together have at most the probability 1.
@@ -105,6 +113,15 @@ class _SecondStage:
     quasar: FloatArray | None
     chosen: ChosenCandidates | None  # of `rows`
     rows: IntArray
+
+    def with_prior(self) -> _SecondStage:
+        """The same with the probabilities of the candidates by the prior that is asked for."""
+        if (chosen := self.chosen) is None:
+            return self
+        first = np.minimum(chosen.probability * chosen.weight, 1.0)
+        second = np.minimum(chosen.probability2 * chosen.weight2, 1.0)
+        chosen = dataclasses.replace(chosen, probability=first, probability2=second)
+        return dataclasses.replace(self, chosen=chosen)
 
     def probability(self, law: Logistic | None, others: FloatArray | None = None) -> FloatArray:
         """The probability of a law in the rows; `others`, or NaN, elsewhere and without a law."""
@@ -145,24 +162,30 @@ def _calibrated_errors(
 
 
 def first_stage_candidates(
-    model: Model, found: Predictions, output: NetworkOutput
-) -> tuple[FloatArray, FloatArray]:
-    """Candidate redshifts of the first stage and their probabilities, both (nspec, count)."""
+    model: Model, found: Predictions, output: NetworkOutput, weights: AnyArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Candidate redshifts of the first stage, probabilities and weights, all (nspec, count)."""
     # Peaks of the posterior, where there is one to refine; else the most confident line's redshift.
     bins, calibration = model.architecture.redshifts, model.calibration
     if bins is None or output.posterior is None or model.refiner is None:
-        return found.zbest[:, None], found.c_line.max(axis=0)[:, None]
+        return found.zbest[:, None], found.c_line.max(axis=0)[:, None], np.ones((len(found), 1))
     count = 1 if calibration is None else calibration.candidates
-    z, probability = find_candidates(output.posterior, bins, count)
+    z, probability, weight = find_weighted(output.posterior, weights, bins, count)
     # Where the probabilities of all redshifts are too small for floating-point numbers.
     z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])
-    return z, probability
+    return z, probability, weight
 
 
 def _rescaled(
-    p_qso: FloatArray, calibration: Calibration | None, prior_qso: float | None
+    p_qso: FloatArray,
+    calibration: Calibration | None,
+    prior_qso: float | None,
+    odds: FloatArray | None,
 ) -> FloatArray:
-    """P_QSO for another fraction of quasars, where one is asked for."""
+    """P_QSO for another prior (a factor on its odds), or for another fraction of quasars."""
+    if odds is not None:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(p_qso * odds / (p_qso * odds + (1 - p_qso)))
     if calibration is None or prior_qso is None:
         return p_qso
     return rescale(p_qso, prior_qso, calibration.quasar_fraction)

@@ -29,12 +29,15 @@ class Candidates:
     score: FloatArray
     bal: FloatArray
     ok: BoolArray  # whether it was refined, without failure
+    weight: FloatArray  # of the population asked for, relative to the training sample
 
     def choose(self, exponent: float = 0.0) -> ChosenCandidates:
         """The best candidate of each spectrum, by score + exponent x log(probability); the next."""
         # Without scores the first is the best; the next is more than DISAGREE_VELOCITY from it.
         rows = np.arange(len(self.z))
         weight = self.score + exponent * np.log(np.fmax(self.probability, CONFIDENCE_EPSILON))
+        with np.errstate(divide="ignore"):
+            weight += np.log(self.weight)
         weight = np.where(self.ok & np.isfinite(weight), weight, -np.inf)
         best = weight.argmax(axis=1)
         ok, first = self.ok[rows, best], self.z[rows, best]
@@ -55,10 +58,12 @@ class Candidates:
             ok=ok,
             score=self.score[rows, best],
             probability=self.probability[rows, best],
+            weight=self.weight[rows, best],
             bal=self.bal[rows, best],
             z2=second(self.z),
             score2=second(self.score),
             probability2=second(self.probability),
+            weight2=second(self.weight),
             odds2=np.exp(log_odds),
         )
 
@@ -69,17 +74,19 @@ def refine_candidates(
     z: npt.ArrayLike,
     probability: npt.ArrayLike,
     floor: float = 0.0,
+    weight: npt.ArrayLike | None = None,
     *,
     threads: int = 1,
 ) -> Candidates:
     """Refine candidates (nspec, count), most probable first: the first, others above `floor`."""
     # A second stage that scores no candidates refines the first alone.
     count = None if refiner.arch.scores else 1
-    guess, p = (np.asarray(values, np.float64)[:, :count] for values in (z, probability))
+    given = (z, probability, np.ones_like(z) if weight is None else weight)
+    guess, p, weights = (np.asarray(values, np.float64)[:, :count] for values in given)
     refined, zerr, score, bal = (np.full(guess.shape, np.nan) for _ in range(4))
     ok = np.zeros(guess.shape, dtype=bool)
     wanted = np.isfinite(guess)
-    wanted[:, 1:] &= p[:, 1:] >= floor
+    wanted[:, 1:] &= (p * weights)[:, 1:] >= floor
 
     def work(start: int) -> None:
         block = np.arange(start, min(start + ROW_BLOCK, len(guess)))
@@ -90,4 +97,4 @@ def refine_candidates(
         refined[at], zerr[at], ok[at], score[at], bal[at] = out
 
     share_work(work, range(0, len(guess), ROW_BLOCK), threads)
-    return Candidates(guess, p, refined, zerr, score, bal, ok)
+    return Candidates(guess, p, refined, zerr, score, bal, ok, weights)

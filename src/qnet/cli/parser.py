@@ -144,7 +144,12 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
         score, c_threshold, min_lines = "P_QSO, or PROB of SQUEzE, is", own, own
     add(group, "--p-threshold", "P", f"{score} above P (default: {own})", type=float)
     if own == "the model's":
-        text = "P_QSO for a fraction F of quasars in the input (default: that of the calibration)"
+        text = (
+            "population that P_QSO and redshifts assume: quasar-targets, fibres, training, or a "
+            "file of one (default: quasar-targets; training for models without its density)"
+        )
+        add(group, "--prior", "NAME|FILE", text)
+        text = "P_QSO for a fraction F of quasars in the input (default: the population's)"
         add(group, "--prior-qso", "F", text, type=float)
     text = f"in place of P_QSO: lines of confidence above C (default: {c_threshold})"
     add(group, "--c-threshold", "C", text, type=float)
@@ -154,7 +159,7 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
 
 def criterion_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Values of the options of the criterion, as functions take them."""
-    names = ("p_threshold", "prior_qso", "c_threshold", "min_lines")
+    names = ("p_threshold", "prior", "prior_qso", "c_threshold", "min_lines")
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -25,7 +25,7 @@ from qnet.core.flags import QNFlag
 from qnet.core.positions import LINKING, position_names, split_by_position
 from qnet.core.wavelengths import repair_wave
 
-#: Unit of the flux in the files of all surveys; the catalogue does not depend on it.
+#: Unit of the flux in the files of all surveys.
 SURVEY_FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
 
 
@@ -128,7 +128,7 @@ class Spectra:
         Versions in the header of the input (DEPNAM and DEPVER pairs; SPECPROD), which go to the
         header of the catalogue.
     flux_unit : str
-        Unit of the flux, as text.
+        Unit of the flux, as text; '' where it is not known.
     units : mapping of str to str
         Units, in FITS's notation, of those ids that have one and are not a survey's own columns.
 
@@ -158,7 +158,7 @@ class Spectra:
     layout: str = "arrays"
     source: tuple[str, ...] = ()
     cards: tuple[tuple[str, str], ...] = ()
-    flux_unit: str = SURVEY_FLUX_UNIT
+    flux_unit: str = ""
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:

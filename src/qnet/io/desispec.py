@@ -11,7 +11,7 @@ from qnet.core.arguments import has_attributes
 from qnet.core.arrays import AnyArray, as_numbers
 from qnet.core.errors import InputError
 from qnet.core.guards import foreign_faults
-from qnet.core.spectra import Camera, Spectra
+from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled
 from qnet.io.memory import table_columns
 from qnet.io.readers.desi import (
@@ -51,6 +51,7 @@ def from_desispec(value: Any) -> Spectra:
         flag=row_flags(ids, names),
         survey="DESI",
         layout="desispec Spectra",
+        flux_unit=SURVEY_FLUX_UNIT,
         cards=dependency_cards(header),
     )
 

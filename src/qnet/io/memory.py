@@ -352,7 +352,7 @@ def flux_and_ivar(
     for masked in (mask, weight_mask):
         if masked is not None and masked.shape == weights.shape:
             weights = np.where(masked, weights.dtype.type(0), weights)
-    return numbers, weights, SURVEY_FLUX_UNIT if unit is None else str(unit)
+    return numbers, weights, "" if unit is None else str(unit)
 
 
 def _inverse(spread: AnyArray, *, squared: bool) -> FloatArray:

@@ -119,6 +119,17 @@ def _flux_unit(text: str, where: str) -> str:
     return str(unit)
 
 
+def survey_scale(text: str) -> float | None:
+    """What flux of a unit is multiplied by for `SURVEY_FLUX_UNIT`; None where it is not known."""
+    if text == SURVEY_FLUX_UNIT:
+        return 1.0
+    unit, wanted = (_parse(*_split(x)) for x in (text, SURVEY_FLUX_UNIT)) if text else (None, None)
+    try:
+        return None if unit is None else float(unit.to(wanted))
+    except Exception:  # noqa: BLE001 - astropy's kinds of errors: of another kind, beyond all scales
+        return None
+
+
 def _check_ivar(text: str, flux: str, where: str) -> None:
     """Raise FileError where a unit of ivar is known, and not the inverse square of that of flux."""
     (flux_power, flux_rest), (power, rest) = _split(flux), _split(text)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, FloatArray, as_floats
 from qnet.core.checks import check_finite, check_text
+from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError, shown
 from qnet.model.laws import Evidence, Logistic, Table
 from qnet.model.plain import check_keys, finite_floats, reading, renamed
@@ -69,7 +70,7 @@ MAX_CANDIDATES = 100
 SINCE_3 = frozenset({"p_candidate", "candidates", "candidate_floor", "fraction_exponent"})
 
 #: Fields that files of format version 3 lack, too.
-SINCE_4 = frozenset({"p_z", "p_z2", "zerr_noise", "evidence"})
+SINCE_4 = frozenset({"p_z", "p_z2", "zerr_noise", "evidence", "density"})
 
 #: Keys of the weights files that differ from the attributes of `Calibration`.
 FILE_KEYS = {"p_candidate": "p_verified", "fraction_exponent": "share_exponent"}
@@ -80,6 +81,7 @@ _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("p_qso", "p_bal", "p_candidate", "p_z", "p_z2"), Logistic),
     **dict.fromkeys(("zerr", "zerr_noise"), Table),
     "evidence": Evidence,
+    "density": QuasarDensity,
 }
 
 
@@ -137,6 +139,9 @@ class Calibration:
         Factor on the second stage's error for ZERR_NOISE, by the same as `zerr`.
     evidence : Evidence, optional
         Thresholds of NO_EVIDENCE; no row has it when None.
+    density : QuasarDensity, optional
+        Quasars of the sample by redshift and r magnitude (`QuasarDensity.of_sample`): the prior
+        that a population's replaces. No other prior is possible when None.
 
     Raises
     ------
@@ -176,6 +181,7 @@ class Calibration:
     p_z2: Logistic | None = None
     zerr_noise: Table | None = None
     evidence: Evidence | None = None
+    density: QuasarDensity | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -21,7 +21,10 @@ from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras
 
 if TYPE_CHECKING:
+    from astropy.table import Table
     from matplotlib.axes import Axes
+
+    from qnet.classification.population import Population
 
 #: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
 _LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
@@ -44,6 +47,7 @@ def plot_spectrum(
     *,
     p_threshold: float | None = None,
     prior_qso: float | None = None,
+    prior: str | PathLike | Table | Population | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,
     ax: Axes | None = None,
@@ -62,7 +66,7 @@ def plot_spectrum(
         The default model when None.
     row : int
         Row of the spectrum.
-    p_threshold, prior_qso, c_threshold, min_lines : optional
+    p_threshold, prior_qso, prior, c_threshold, min_lines : optional
         As in `qnet.classify`; a line counts as found above `c_threshold`, or 0.5.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
@@ -95,7 +99,7 @@ def plot_spectrum(
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
-    criterion = choose_criterion(model, p_threshold, c_threshold, min_lines, prior_qso)
+    criterion = choose_criterion(model, p_threshold, c_threshold, min_lines, prior_qso, prior)
     columns = compute_columns(one, model, criterion)
     classified = {name: column[0] for name, column in columns.items()}
     output = model.forward(data.X)

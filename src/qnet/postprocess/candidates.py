@@ -71,32 +71,51 @@ def find_candidates(
     """
     check_arguments(find_candidates, locals())
     check_whole("count", count, least=1, most=bins.nbins)
+    return find_weighted(posterior, None, bins, count)[:2]
+
+
+def find_weighted(
+    posterior: npt.ArrayLike, weights: AnyArray | None, bins: RedshiftBins, count: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """`find_candidates` of a posterior times weights (nspec, nbins); probability without, weight.
+
+    Redshifts and order are those of the product. The weight of a candidate is the mean of its
+    bins, weighted by their probabilities; 1 without weights.
+    """
     probabilities = as_floats("posterior", posterior, ndim=2)[:, : bins.nbins]
     if probabilities.shape[1] != bins.nbins:
         raise InputError(
             f"posterior must be of {bins.noutputs} classes, not {probabilities.shape[1]}"
         )
     # An empty bin at either end, so that every bin has two neighbours.
-    padded = np.pad(probabilities, ((0, 0), (1, 1)))
+    plain = np.pad(probabilities, ((0, 0), (1, 1)))
+    padded = plain if weights is None else np.pad(probabilities * weights, ((0, 0), (1, 1)))
     taken = np.zeros(probabilities.shape, dtype=bool)
     z, probability = np.full((2, len(probabilities), count), np.nan)
+    weight = np.ones(z.shape)
     rows = np.arange(len(probabilities))[:, None]
     for rank in range(count):
         summed = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
         summed[taken] = -1.0  # below any probability
         peak = summed.argmax(axis=1)[:, None]
-        weights = padded[rows, peak + np.arange(3)]
-        total = weights.sum(axis=1)
+        three = peak + np.arange(3)
+        parts = padded[rows, three]
+        total = parts.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            position = (weights * (peak + np.arange(-1, 2) + 0.5)).sum(axis=1) / total
+            position = (parts * (peak + np.arange(-1, 2) + 0.5)).sum(axis=1) / total
         z[:, rank] = bins.z_at(position)
         probability[:, rank] = np.maximum(summed[rows, peak][:, 0], 0.0)
+        if weights is not None:
+            weight[:, rank], probability[:, rank] = total, plain[rows, three].sum(axis=1)
         near = np.clip(peak + np.arange(-_REACH, _REACH + 1), 0, bins.nbins - 1)
         taken[rows, near] = True
         padded[rows, near + 1] = 0.0
+        plain[rows, near + 1] = 0.0
+    if weights is not None:
+        weight = np.divide(weight, probability, out=np.zeros_like(weight), where=probability > 0)
     unknown = ~np.isfinite(probabilities).all(axis=1)
     z[unknown], probability[unknown] = np.nan, np.nan
-    return z, probability
+    return z, probability, weight
 
 
 def second_redshift(

@@ -54,10 +54,12 @@ class ChosenCandidates:
     ok: BoolArray  # whether a candidate could be refined
     score: FloatArray  # logit of being a quasar at `z`; this and the following are NaN if not `ok`
     probability: FloatArray  # of the candidate in the posterior of the first stage
+    weight: FloatArray  # of the population asked for, relative to the training sample
     bal: FloatArray  # logit of broad absorption
     z2: FloatArray  # the same of the next best candidate; NaN where there is none
     score2: FloatArray
     probability2: FloatArray
+    weight2: FloatArray
     odds2: FloatArray  # of the next best candidate against the best; 0 where there is none
 
 

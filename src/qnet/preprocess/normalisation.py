@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,10 @@ from qnet.preprocess.rebinning import ROW_BLOCK, Sums, check_overlap
 #: A spectrum whose scatter is under this fraction of its mean is constant, by the bytes of a pixel:
 #: such a scatter is the rounding of the flux in float32, or of the sums in float64.
 CONSTANT_SCATTER = {4: 4 * float(np.finfo(np.float32).eps), 8: 64 * float(np.finfo(np.float64).eps)}
+
+
+#: What sees the rebinned flux and ivar of a block of rows.
+Measure = Callable[[slice, FloatArray, FloatArray], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,7 +110,11 @@ def normalise(flux: npt.ArrayLike, ivar: npt.ArrayLike) -> AnyArray:
 
 
 def preprocess(
-    cameras: Sequence[Camera], grid: WavelengthGrid, *, require_overlap: bool = True
+    cameras: Sequence[Camera],
+    grid: WavelengthGrid,
+    *,
+    require_overlap: bool = True,
+    measure: Measure | None = None,
 ) -> Preprocessed:
     """Rebin all cameras into the same bins, normalise, and flag rows with faults.
 
@@ -119,6 +127,8 @@ def preprocess(
     require_overlap : bool
         Whether it is an error that no wavelength of any camera lies on the grid. A single row that
         lies outside is flagged NODATA, and so are all rows when this is False.
+    measure : callable, optional
+        Called with each block of rows, a slice, and their rebinned flux and ivar.
 
     Returns
     -------
@@ -155,12 +165,16 @@ def preprocess(
     )
     for start in range(0, nspec, ROW_BLOCK):
         block = slice(start, min(start + ROW_BLOCK, nspec))
-        _preprocess_block(cameras, grid, block, result)
+        _preprocess_block(cameras, grid, block, result, measure)
     return result
 
 
 def _preprocess_block(
-    cameras: Sequence[Camera], grid: WavelengthGrid, block: slice, result: Preprocessed
+    cameras: Sequence[Camera],
+    grid: WavelengthGrid,
+    block: slice,
+    result: Preprocessed,
+    measure: Measure | None,
 ) -> None:
     """Fill the rows `block` of the arrays of `result`."""
     nspec = block.stop - block.start
@@ -172,6 +186,8 @@ def _preprocess_block(
         flag |= np.where(seen, 0, np.int32(QNFlag.CAMERA_MISSING))
     observed = sums.ivar > 0
     flux = sums.mean()
+    if measure is not None:
+        measure(block, flux, sums.ivar)
     rounding = min(CONSTANT_SCATTER[camera.flux.dtype.itemsize] for camera in cameras)
     result.X[block], constant = _normalise(flux, sums.ivar, rounding)
     empty = ~observed.any(axis=1)

@@ -17,7 +17,7 @@ from qnet.core.checks import check_fraction
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import QUASARNET_GRID
-from qnet.core.spectra import Camera, Spectra
+from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.preprocess.normalisation import median_seen
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.frame import Objects
@@ -158,7 +158,8 @@ class Simulation:
             for part in parts
         )
         ids = join([batch.spectra.ids for batch in batches])
-        spectra = Spectra(cameras, ids, survey=first.survey, layout=first.layout)
+        layout, unit = first.layout, first.flux_unit
+        spectra = Spectra(cameras, ids, survey=first.survey, layout=layout, flux_unit=unit)
         signals = zip(*(batch.signals for batch in batches), strict=True)
         truth = join([batch.truth for batch in batches])
         return Batch(spectra, truth, tuple(np.concatenate(part) for part in signals))
@@ -215,7 +216,8 @@ class Simulation:
         snr = median_snr(cameras, signals)
         columns = {name: column[rows] for name, column in truth.items()}
         survey = "DESI" if self.survey == "desi" else "SDSS"
-        spectra = Spectra(tuple(cameras), ids, survey=survey, layout="simulated spectra")
+        layout, unit = "simulated spectra", SURVEY_FLUX_UNIT
+        spectra = Spectra(tuple(cameras), ids, survey=survey, layout=layout, flux_unit=unit)
         pixel = pixel_snr(cameras, signals)
         whole = {"TARGETID": ids["TARGETID"], **columns, "SNR": snr, "SN_MEDIAN_ALL": pixel}
         first = [name for name in _FIRST_COLUMNS if name in whole]

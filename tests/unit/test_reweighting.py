@@ -86,7 +86,7 @@ def test_fractions_alone_are_the_known_formula(spectra, plain, model):
 
 
 def test_a_population_is_bayes_theorem_on_a_toy_posterior():
-    """Of simulated spectra, each a redshift bin or a class, the posterior is that of a population."""
+    """Of simulated spectra, each of a bin or a class: the posterior of a population."""
     rng = np.random.default_rng(5)
     bins = RedshiftBins(0.0, 3.0, 4)
     edges = tuple(bins.z_at(np.arange(5)).tolist())
@@ -158,8 +158,11 @@ def test_a_bright_seyfert_is_not_the_brightest_quasar_of_the_universe(targets):
     assert 0.1 < odds[0] < 0.6
 
 
-@pytest.mark.parametrize(("z", "least", "most"), [(0.3, 0.5, 2), (1.5, 1, 4), (3.0, 0.3, 1.5),
-                                                  (4.5, 0.03, 0.3), (6.4, 0.003, 0.08)])  # fmt: skip
+#: Redshifts, and the least and largest weight of a faint quasar there.
+FAINT = [(0.3, 0.5, 2), (1.5, 1, 4), (3.0, 0.3, 1.5), (4.5, 0.03, 0.3), (6.4, 0.003, 0.08)]
+
+
+@pytest.mark.parametrize(("z", "least", "most"), FAINT)
 def test_faint_quasars_are_where_quasars_are(targets, z, least, most):
     """What looks like sky, S/N near 0, is most probably not at z > 6."""
     weights = weights_of(targets, 23.5, noise=1.0)
@@ -167,7 +170,7 @@ def test_faint_quasars_are_where_quasars_are(targets, z, least, most):
 
 
 def test_magnitudes_are_measured_redward_of_lyman_alpha(targets):
-    """A spectrum black below Lyman alpha has the weights of an unabsorbed one, at its redshift."""
+    """A spectrum dark below Lyman alpha has the weights of a whole one, at its redshift."""
     flux = scale_to_r((FRAME.wave / 5000)[None] ** -1.5, np.array([19.0]))
     ivar = np.full(flux.shape, 1e4)
     z = 5.0

@@ -35,11 +35,11 @@ class Reweighting:
     population: Population
     #: Fraction of each class that is assumed: the population's, or with another one of quasars.
     fractions: Mapping[str, float]
-    #: Weights of the redshift bins for quasars of each magnitude, (nr, nbins), and of any, (nbins,).
+    #: Weights of the redshift bins by the quasar's magnitude, (nr, nbins), and of any, (nbins,).
     by_magnitude: AnyArray
     of_any: AnyArray
-    #: Ratio of the fractions of the classes to the training sample's: of quasars, of each of the
-    #: other classes of the redshift head (nothers,), and of all others together.
+    #: Ratios of the fractions to the training sample's: of quasars, of each of the other classes of
+    #: the redshift head (nothers,), and of all others together.
     of_quasars: float
     of_others: FloatArray
     of_all_others: float

@@ -139,7 +139,7 @@ def velocity(z: np.ndarray, true: np.ndarray) -> np.ndarray:
 
 def priors_of(model: Model, wanted: Sequence[str] = (DEFAULT, TRAINING)) -> Sequence[str]:
     """The priors under which a model differs: one, where it does not know its training density."""
-    known = getattr(model.calibration, "density", None) is not None
+    known = model.calibration is not None and model.calibration.density is not None
     return wanted if known else wanted[:1]
 
 

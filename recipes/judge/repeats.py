@@ -1,8 +1,9 @@
-"""Two draws of the noise of the same objects, and the speed of the models."""
+"""Two draws of the noise of the same objects; the speed of the models and the package's size."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ COUNT, SEED = 4000, 4000
 
 #: Spectra that are classified for the speed, how often, and what it may cost.
 SPEED, ROUNDS, SLOWER = 2000, 5, 1.1
+
+#: Largest size of the package [MB].
+PACKAGE = 10.0
 
 
 def judge_repeats(judge: Judge) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def _agreement(one: Catalogue, two: Catalogue) -> dict[str, Any]:
 
 
 def judge_speed(judge: Judge) -> dict[str, Any]:
-    """Seconds of classification of the same spectra, the models in turn."""
+    """Time of classification of the same spectra, the models in turn; size of the package."""
     spectra = simulate(judge.size(SPEED), seed=SEED, survey="desi").collect().spectra
     seconds: dict[str, list[float]] = {label: [] for label in judge.models}
     for _ in range(ROUNDS):
@@ -61,11 +65,15 @@ def judge_speed(judge: Judge) -> dict[str, Any]:
             qnet.classify(spectra, model=model, threads=1)
             seconds[label].append(time.process_time() - start)
     best = {label: min(values) for label, values in seconds.items()}
-    result = {
+    files = [path for path in Path(qnet.__file__).parent.rglob("*") if path.is_file()]
+    unpacked = sum(path.stat().st_size for path in files if path.suffix != ".pyc")
+    package = {"value": unpacked / 1e6, "n": len(files)}
+    result: dict[str, Any] = {
         label: {"spectra per second of one CPU": len(spectra) / value}
         for label, value in best.items()
     }
-    checks = []
+    result["package, unpacked [MB]"] = package
+    checks = [at_most("package, unpacked [MB]", PACKAGE, {next(iter(best)): package})]
     if len(best) > 1:
         ours, theirs = list(best)[:2]
         ratio = {ours: {"value": best[ours] / best[theirs], "n": ROUNDS}}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 import qnet
 from makers import BOSS_LOGLAM, boss_spec, make_spectra, write
+from networks import verifying_model, with_density
 from qnet.core.files import sha256
 from qnet.model.weights import write_weights
 from shell import errors, run
@@ -45,6 +47,26 @@ def test_the_catalogue_of_the_command_is_that_of_python(tmp_path, spec, model):
     for card in ("STRATEGY", "PTHRESH", "PRIORQSO", "PMIX", "STAGES", "ZTRAIN0"):
         assert found.meta[card] == expected.meta[card], card
     assert found.meta["PRIORQSO"] == 0.9
+
+
+def test_the_population_of_the_command(tmp_path, spec, small_model):
+    dense = with_density(verifying_model(small_model)).save(tmp_path / "dense.safetensors")
+    population = qnet.Population([0, 1, 7], [15, 25], [[9], [1]], {"QSO": 0.3, "STAR": 0.7})
+    file, output = population.write(tmp_path / "mine.ecsv"), tmp_path / "cat.fits"
+    files = [spec, shutil.copy(spec, tmp_path / "again.fits"), "--workers", "2"]
+    options = ["--model", dense, "-o", output, "--overwrite"]
+    for prior, name in (("fibres", "fibres"), (file, "mine.ecsv")):
+        done = run("classify", *files, *options, "--prior", prior)
+        assert (done.returncode, errors(done)) == (0, [])
+        found = qnet.read_catalogue(output)
+        expected = qnet.classify(spec, model=dense, prior=prior)
+        assert (found.meta["PRIOR"], found.meta["PRIORMIX"]) == (name, expected.meta["PRIORMIX"])
+        assert found["P_QSO"].tolist() == [expected["P_QSO"][0]] * 2
+    inspected = run("model", "inspect", dense)
+    assert "quasar density" in inspected.stdout
+    done = run("classify", spec, *options, "--prior", "galaxies")
+    assert done.returncode == 2
+    assert "must be one of quasar-targets, fibres, training" in done.stderr
 
 
 def test_a_threshold_of_the_command(tmp_path, spec, model):

@@ -60,9 +60,15 @@ def test_a_magnitude_without_quasars_takes_those_of_all():
     found = density.fractions(BINS, [16.5, 17.5])
     np.testing.assert_allclose(found[0], density.fractions(BINS))
     assert found[1][CENTRES < 0.4].sum() == 0
-    # None at all in the bins.
+
+
+def test_redshifts_beyond_the_bins_are_in_the_outer_ones():
     far = QuasarDensity((7, 8, 9), (15, 18), ((1,), (1,)))
-    assert not far.fractions(BINS, [16.0]).any()
+    assert far.fractions(BINS, [16.0])[0, -1] == 1
+    near = QuasarDensity((0.0, 0.05, 0.2), (15, 18), ((3,), (1,)))
+    found = near.fractions(BINS)
+    assert found[0] == pytest.approx(0.75, abs=0.06)
+    assert found[CENTRES > 0.2].sum() == 0
 
 
 @pytest.mark.parametrize(

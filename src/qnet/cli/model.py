@@ -167,6 +167,9 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
         odds, confidence = f"|ln odds| < {evidence.log_odds:g}", f"{evidence.confidence:g}"
         yield "NO_EVIDENCE", f"{odds} and no line with data of confidence {confidence} or more"
     yield "trained redshifts", f"{low:g} to {high:g}"
+    if (density := calibration.density) is not None:
+        bins = f"{len(density.z) - 1} x {len(density.r) - 1} bins"
+        yield "quasar density", f"{bins} of redshift and r, r {density.r[0]:g} to {density.r[-1]:g}"
     yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
     if calibration.outlier_threshold is not None:
         yield "OUTLIER", f"distance > {calibration.outlier_threshold:g}"

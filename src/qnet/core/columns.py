@@ -60,7 +60,7 @@ MODEL_COLUMNS = (
         " `NOT_TARGET`, `BAD_FIBER`"
     ),
     Column("P_QSO", "f4", "probability that it is a quasar", NAN, ".4f").explain(
-        "in a sample with the fraction PRIORQSO of quasars",
+        "in the population PRIOR, with the fraction PRIORQSO of quasars",
         "not classified, model without calibration",
     ),
     Column("ZBEST", "f8", "redshift", NAN, ".5f").explain(

@@ -98,12 +98,11 @@ class QuasarDensity:
     def fractions(self, bins: RedshiftBins, rmag: npt.ArrayLike | None = None) -> FloatArray:
         """Fraction of the quasars of magnitudes (n,) in each redshift bin: (n, nbins).
 
-        Of all magnitudes together, (nbins,), where `rmag` is None. Where there is no quasar of a
-        magnitude, those of all; all are 0 where there is none in any of the bins.
+        Of all magnitudes together, (nbins,), where `rmag` is None, and where there is no quasar of
+        a magnitude. Redshifts beyond an end are in the bin there, as in `RedshiftBins.bin_of`.
         """
-        steps = np.log10(1 + np.array(self.z))
-        values = np.array(self.values) / np.diff(steps)[:, None]
-        whole = self._at(bins, steps, values.sum(axis=1))
+        values = np.array(self.values)
+        whole = self._in_bins(bins, values.sum(axis=1))
         if rmag is None:
             return np.asarray(_normalised(whole[None], whole)[0])
         r = np.array(self.r)
@@ -113,15 +112,21 @@ class QuasarDensity:
         first = np.minimum(position.astype(np.int64), max(len(middle) - 2, 0))
         following = np.minimum(first + 1, len(middle) - 1)
         part = position - first
-        by_z = np.stack([self._at(bins, steps, column) for column in per_magnitude.T])
+        by_z = np.stack([self._in_bins(bins, column) for column in per_magnitude.T])
         density = by_z[first] * (1 - part)[:, None] + by_z[following] * part[:, None]
         return _normalised(density, whole)
 
-    def _at(self, bins: RedshiftBins, steps: FloatArray, values: FloatArray) -> FloatArray:
-        """A density (nz,) at the centres of redshift bins; 0 beyond the outer edges."""
+    def _in_bins(self, bins: RedshiftBins, values: FloatArray) -> FloatArray:
+        """Quasars (nz,) in the redshift bins."""
+        edges = np.log10(1 + np.array(self.z))
         x = np.log10(1 + bins.z_at(np.arange(bins.nbins) + 0.5))
-        found = np.interp(x, (steps[1:] + steps[:-1]) / 2, values)
-        return np.asarray(np.where((x >= steps[0]) & (x <= steps[-1]), found, 0.0))
+        density = np.interp(x, (edges[1:] + edges[:-1]) / 2, values / np.diff(edges))
+        found = np.where((x >= edges[0]) & (x <= edges[-1]), density * bins.step, 0.0)
+        below = np.concatenate([[0.0], np.cumsum(values)])
+        low, high = np.interp(np.log10([1 + bins.z_min, 1 + bins.z_max]), edges, below)
+        found[0] += low
+        found[-1] += below[-1] - high
+        return np.asarray(found)
 
 
 def _normalised(density: FloatArray, whole: FloatArray) -> FloatArray:

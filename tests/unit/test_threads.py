@@ -237,10 +237,10 @@ def test_threads_are_divided_among_the_workers_that_run(
     assert small_model.threads is None
 
 
-def _note(seen, spectra, model, *rest):
+def _note(seen, spectra, model, *rest, **options):
     """What `compute_columns` gives, noting the threads."""
     seen.append((model.threads, 1))
-    return compute_columns(spectra, model, *rest)
+    return compute_columns(spectra, model, *rest, **options)
 
 
 class Fake:

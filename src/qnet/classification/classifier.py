@@ -46,6 +46,7 @@ def classify(
     threads: int | None = None,
     progress: bool = False,
     errors: Literal["raise", "skip"] = "raise",
+    pz: bool = False,
 ) -> Table:
     """Classify spectra: which are quasars, and at what redshift.
 
@@ -109,6 +110,12 @@ def classify(
     errors : {'raise', 'skip'}
         What to do if some of several files fail, after all were tried: raise; or skip them, with a
         `QnetWarning` for each, and raise only if none is left.
+    pz : bool
+        Whether the table has the redshift distribution of each spectrum (82 kB): LN_PZ of shape
+        (nspec, npix), the logarithm of the density of ln(1+z) if it is a quasar, on the grid that
+        `qnet.io.pz_grid` gives; and the probabilities of the other classes, P_STAR and P_GALAXY
+        (1 in all with P_QSO, sky with the stars). Only for models with a redshift head, a second
+        stage and a calibration.
 
     Returns
     -------
@@ -133,6 +140,7 @@ def classify(
     See Also
     --------
     write_catalogue : write the table to a file.
+    qnet.io.write_pz : write the redshift distributions to a file of their own.
 
     Examples
     --------
@@ -169,6 +177,7 @@ def classify(
         workers=1 if paths is None else workers,
         threads=threads,
         progress=progress,
+        pz=pz,
     )
     if paths is None:
         if spall is not None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qnet.classification.criterion import Criterion
+from qnet.classification.pz import empty_parts
 from qnet.classification.redshifts import find_coverage, refine_redshifts
 from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
@@ -25,9 +26,17 @@ Flags = npt.NDArray[np.int32]
 
 
 def compute_columns(
-    spectra: Spectra, model: Model, criterion: Criterion, asked: BoolArray | None = None
+    spectra: Spectra,
+    model: Model,
+    criterion: Criterion,
+    asked: BoolArray | None = None,
+    *,
+    pz: bool = False,
 ) -> Columns:
-    """The model's columns, row by row; those not `asked` for are empty and flagged NOT_TARGET."""
+    """The model's columns, row by row; those not `asked` for are empty and flagged NOT_TARGET.
+
+    With `pz` the parts of the redshift distributions too (`qnet.core.pz`).
+    """
     nspec = len(spectra)
     rows = np.arange(nspec) if asked is None else np.flatnonzero(asked)
     sizes = {"scalar": (), "lines": (len(model.lines),), "lines_bal": (len(model.lines_bal),)}
@@ -36,6 +45,8 @@ def compute_columns(
         for column in MODEL_COLUMNS
     }
     columns["LINE_OBSERVED"] = columns["LINE_OBSERVED"].astype(_bits_of_lines(model).dtype)
+    if pz:
+        columns |= empty_parts(model, nspec)
     columns["QN_FLAG"][:] = spectra.flag
     unasked = np.ones(nspec, dtype=bool)
     unasked[rows] = False
@@ -49,7 +60,7 @@ def compute_columns(
     if criterion.prior is not None and bins is not None:
         weights = Weights(criterion.prior, batch.flux_unit, len(batch), model.grid, bins)
     data = preprocess(batch.cameras, model.grid, require_overlap=False, measure=weights)
-    for name, values in _classify_rows(batch, model, criterion, data, weights).items():
+    for name, values in _classify_rows(batch, model, criterion, data, weights, pz=pz).items():
         columns[name][rows] = values
     return columns
 
@@ -60,11 +71,13 @@ def _classify_rows(
     criterion: Criterion,
     data: Preprocessed,
     weights: Weights | None,
+    *,
+    pz: bool,
 ) -> Columns:
     """The columns of rows that are all asked for."""
     output = model.forward(data.X)
     found = model.decode(output.preds, output.logits)
-    columns = refine_redshifts(spectra, model, criterion, data, found, output, weights)
+    columns = refine_redshifts(spectra, model, criterion, data, found, output, weights, pz=pz)
     zbest = columns["ZBEST"]
     columns |= _p_bal(model, data, found, zbest, columns.pop("SCORE_BAL"))
     flag = spectra.flag | data.flag | columns.pop("QN_FLAG")

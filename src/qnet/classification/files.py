@@ -16,6 +16,7 @@ from qnet.classification.options import Options
 from qnet.core.errors import Failure, FileError, InputError, QnetError, first_few, warn, with_source
 from qnet.core.files import PathLike, find_duplicates
 from qnet.core.guards import Guarded, guarded_call
+from qnet.core.pz import RedshiftDistributions
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
 from qnet.core.workers import WorkerPool, check_main
@@ -149,7 +150,8 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
         if len(parts) == 1:
             return parts[0]
         columns = concatenate([part.columns for part in parts])
-        return dataclasses.replace(parts[0], columns=columns)
+        pz = RedshiftDistributions.concatenate([part.pz for part in parts if part.pz is not None])
+        return dataclasses.replace(parts[0], columns=columns, pz=pz)
 
     return guarded_call(work, str(paths[0]), "classified")
 
@@ -164,11 +166,14 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
         raise InputError(with_source(error, source)) from error
     try:
         with one_blas_thread():
-            columns = compute_columns(batch, options.model, options.criterion, asked)
+            model, criterion = options.model, options.criterion
+            columns = compute_columns(batch, model, criterion, asked, pz=options.pz)
     except InputError as error:
         # What is wrong with the spectra is the file's fault, where they came from one.
         kind = FileError if source else InputError
         raise kind(with_source(error, source)) from error
+    bins = options.model.architecture.redshifts if options.pz else None
+    pz = None if bins is None else RedshiftDistributions.take(columns, bins)
     clash = sorted(set(batch.ids) & {*columns, *LAST})
     if clash:
         warn(
@@ -176,9 +181,8 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
             "these names"
         )
     ids = {name: column for name, column in batch.ids.items() if name not in clash}
-    return Part(
-        {**ids, **columns, "INPUT_ROW": batch.row}, spectra.cards, spectra.units, spectra.layout
-    )
+    columns = {**ids, **columns, "INPUT_ROW": batch.row}
+    return Part(columns, spectra.cards, spectra.units, spectra.layout, pz)
 
 
 def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:

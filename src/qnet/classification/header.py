@@ -17,6 +17,7 @@ from qnet.core.arrays import Columns
 from qnet.core.columns import MODEL_COLUMNS, known_column
 from qnet.core.errors import warn
 from qnet.core.flags import QNFlag
+from qnet.core.pz import RedshiftDistributions
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.tables import Card
 from qnet.model.calibration import QUASAR_CLASS
@@ -38,6 +39,7 @@ class Part:
     cards: tuple[tuple[str, str], ...] = ()  # versions that the input carries
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the survey's columns
     layout: str = ""
+    pz: RedshiftDistributions | None = None
 
     def __len__(self) -> int:
         return len(self.columns["INPUT_ROW"])
@@ -61,6 +63,7 @@ def assemble(
         {name: columns[name] for name in (*_FIRST, *survey, *LAST)},
         tuple(_header(model, criterion, inputs, [part.cards for part in parts])),
         {name: dataclasses.replace(known_column(name), unit=units[name]) for name in units},
+        RedshiftDistributions.concatenate([part.pz for part in parts if part.pz is not None]),
     )
 
 

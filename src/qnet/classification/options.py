@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from qnet.classification.criterion import choose_criterion
+from qnet.classification.pz import check_stages
 from qnet.core.arrays import as_integers, as_items
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
@@ -34,6 +35,7 @@ class Options:
         workers: int = 1,
         threads: int | None = None,
         progress: bool = False,
+        pz: bool = False,
         **criterion: Any,
     ) -> None:
         self.model = copy.copy(model if isinstance(model, Model) else load_model(model))
@@ -45,6 +47,9 @@ class Options:
         self._threads_given = threads is not None
         self.spall = as_spall(spall)
         self.workers, self.progress = workers, progress
+        self.pz = pz
+        if pz:
+            check_stages(self.model)
 
     def for_each(self, workers: int) -> Options:
         """The options of one of so many processes: they divide the threads that are not given."""

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from qnet.classification.criterion import Criterion
+from qnet.classification.pz import find_distributions
 from qnet.classification.refinement import refine_candidates
 from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
@@ -38,8 +39,13 @@ def refine_redshifts(
     found: Predictions,
     output: NetworkOutput,
     weights: Weights | None = None,
+    *,
+    pz: bool = False,
 ) -> Columns:
-    """Redshifts, errors, P_QSO and P_Z; SCORE_BAL (logit of broad absorption); bits of QN_FLAG."""
+    """Redshifts, errors, P_QSO and P_Z; SCORE_BAL (logit of broad absorption); bits of QN_FLAG.
+
+    And the parts of the redshift distributions, where asked for.
+    """
     # Refined are the rows that the first stage calls quasars or whose P_QSO is above the floor.
     calibration, snr = model.calibration, data.snr
     odds, relative = None, None
@@ -100,6 +106,11 @@ def refine_redshifts(
         # Z2 is right where ZBEST is wrong: both together have at most the probability 1.
         wrong = 1 - columns["P_Z"]
         p2 = np.where(np.isfinite(z2), wrong * second.probability(calibration.p_z2), np.nan)
+    if pz and output.posterior is not None:
+        posterior = np.array(output.posterior, np.float64)
+        if criterion.prior is not None:
+            posterior = criterion.prior.weigh(posterior, relative)
+        columns |= find_distributions(candidates, rows, posterior, model, snr, columns)
     return columns | {"Z2": z2, "P2": p2}
 
 

@@ -31,14 +31,18 @@ class Candidates:
     ok: BoolArray  # whether it was refined, without failure
     weight: FloatArray  # of the population asked for, relative to the training sample
 
+    def log_odds(self, exponent: float) -> FloatArray:
+        """Score + exponent x log(probability) + log(weight); -inf where it was not refined."""
+        odds = self.score + exponent * np.log(np.fmax(self.probability, CONFIDENCE_EPSILON))
+        with np.errstate(divide="ignore"):
+            odds += np.log(self.weight)
+        return np.where(self.ok & np.isfinite(odds), odds, -np.inf)
+
     def choose(self, exponent: float = 0.0) -> ChosenCandidates:
         """The best candidate of each spectrum, by score + exponent x log(probability); the next."""
         # Without scores the first is the best; the next is more than DISAGREE_VELOCITY from it.
         rows = np.arange(len(self.z))
-        weight = self.score + exponent * np.log(np.fmax(self.probability, CONFIDENCE_EPSILON))
-        with np.errstate(divide="ignore"):
-            weight += np.log(self.weight)
-        weight = np.where(self.ok & np.isfinite(weight), weight, -np.inf)
+        weight = self.log_odds(exponent)
         best = weight.argmax(axis=1)
         ok, first = self.ok[rows, best], self.z[rows, best]
         with np.errstate(invalid="ignore"):

@@ -59,6 +59,12 @@ class Reweighting:
         relative = np.where(mean > 0, mean, 1.0)[:, None]
         return odds, np.where((mean > 0)[:, None], weights / relative, 1.0)
 
+    def weigh(self, posterior: FloatArray, weights: AnyArray | None) -> FloatArray:
+        """A posterior (nspec, noutputs) times weights of `apply` and those of the other classes."""
+        nbins = posterior.shape[1] - len(self.of_others)
+        quasar = posterior[:, :nbins] if weights is None else posterior[:, :nbins] * weights
+        return np.hstack([quasar, posterior[:, nbins:] * self.of_others])
+
 
 def _mean(weights: AnyArray, parts: FloatArray) -> FloatArray:
     """Means of weights by parts (nspec, n); the plain ones where all parts are 0."""

@@ -29,6 +29,8 @@ def configure(add_parser: shared.AddParser) -> None:
             "qnet classify spec-*.fits -o pure.csv --p-threshold 0.9 --workers 2",
         ),
     )
+    text = "also write redshift distributions to this file: .fits or .parquet (default: none)"
+    shared.add(parser, "--pz", "FILE", text)
     shared.add(parser, "--workers", "N", "processes that share the files", 1)
     text = "threads in each process (default: one per CPU, divided among the workers)"
     shared.add(parser, "--threads", "N", text, type=int)
@@ -40,11 +42,16 @@ def _classify(arguments: argparse.Namespace) -> int:
     from qnet.classification.files import classify_files
     from qnet.classification.options import Options
     from qnet.io.catalogue import write_catalogue
+    from qnet.io.pz import check_pz_format, write_pz
     from qnet.io.tables import check_format
 
     check_format(arguments.output, "a catalogue")
     inputs = [*arguments.inputs, arguments.spall, arguments.model]
     refuse_output(arguments.output, arguments.overwrite, inputs, "catalogue")
+    if arguments.pz is not None:
+        check_pz_format(arguments.pz)
+        what = "file of redshift distributions"
+        refuse_output(arguments.pz, arguments.overwrite, [*inputs, arguments.output], what)
     options = Options(
         arguments.model,
         **shared.criterion_options(arguments),
@@ -56,12 +63,15 @@ def _classify(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         threads=arguments.threads,
         progress=not arguments.quiet,
+        pz=arguments.pz is not None,
     )
     catalogue, failures = classify_files(arguments.inputs, options)
     status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
         return status
     write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
+    if arguments.pz is not None:
+        write_pz(catalogue, arguments.pz, overwrite=arguments.overwrite)
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
     summarise(
         arguments,

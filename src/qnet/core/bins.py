@@ -16,6 +16,9 @@ from qnet.core.errors import InputError
 
 __all__ = ["RedshiftBins"]
 
+#: The class of quasars.
+QUASAR_CLASS = "QSO"
+
 #: Largest number of bins that a file may define.
 _MAX_BINS = 10_000
 

@@ -10,6 +10,8 @@ from .options import is_right as is_right
 from .options import velocity as velocity
 from .purity import Scan as Scan
 from .purity import purity_completeness as purity_completeness
+from .pz import crps as crps
+from .pz import pit as pit
 from .reliability import Reliability as Reliability
 from .reliability import calibration_error as calibration_error
 from .report import Comparison as Comparison

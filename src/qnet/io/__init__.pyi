@@ -5,6 +5,9 @@ from .fits.writer import Card as Card
 from .memory import from_arrays as from_arrays
 from .memory import from_table as from_table
 from .prepared import PreparedWriter as PreparedWriter
+from .pz import pz_grid as pz_grid
+from .pz import read_pz as read_pz
+from .pz import write_pz as write_pz
 from .reader import read_spectra as read_spectra
 from .readers import Reader as Reader
 from .readers import register as register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, atomic_write
 from qnet.core.positions import POSITIONS
+from qnet.core.pz import CARDS, RedshiftDistributions, describe_column
 from qnet.io.columns import (
     bool_column,
     filled,
@@ -58,6 +59,8 @@ class Catalogue:
     header: tuple[Card, ...] = ()
     #: Units, descriptions and formats of columns, beside those that qnet knows.
     info: Mapping[str, Column] = dataclasses.field(default_factory=dict)
+    #: Redshift distributions of the rows, where they were asked for.
+    pz: RedshiftDistributions | None = None
 
     def __post_init__(self) -> None:
         info = {name: known_column(name) for name in self.columns} | dict(self.info)
@@ -67,8 +70,17 @@ class Catalogue:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def to_table(self) -> Table:
-        """The catalogue as an astropy Table, the header in its meta."""
-        return to_table(self.columns, self.header, self.info)
+        """The catalogue as an astropy Table, the header in its meta; with distributions if any."""
+        if self.pz is None:
+            return to_table(self.columns, self.header, self.info)
+        columns = {**self.columns, **self.pz.columns}
+        info = {**{name: describe_column(name) for name in self.pz.columns}, **self.info}
+        return to_table(columns, (*self.header, *pz_cards(self.pz)), info)
+
+
+def pz_cards(pz: RedshiftDistributions) -> Iterator[Card]:
+    """Cards of the grid and the classes of redshift distributions."""
+    return (Card(key, value, CARDS[key]) for key, value in pz.meta.items())
 
 
 def concatenate(parts: Sequence[Mapping[str, AnyArray]]) -> dict[str, AnyArray]:
@@ -250,7 +262,7 @@ def _read_fits(path: PathLike) -> Table:
             description=str(header.get(f"TCOMM{number}", known.description)),
             format=f".{shown[2]}{shown[1].lower()}" if shown else known.format,
         )
-    cards = tuple(Card(key, value) for key, value in header.items() if not _is_structural(key))
+    cards = tuple(Card(key, value) for key, value in header.items() if not is_structural(key))
     return Catalogue(columns, cards, info).to_table()
 
 
@@ -349,7 +361,7 @@ def _typed(values: AnyArray, column: Column, path: Path) -> AnyArray:
     return narrow if np.array_equal(narrow, values) else values
 
 
-def _is_structural(key: str) -> bool:
+def is_structural(key: str) -> bool:
     """Whether a card describes the table itself."""
     words = {"XTENSION", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "CHECKSUM", "DATASUM"}
     words |= {"", "COMMENT", "HISTORY", "CONTINUE"}

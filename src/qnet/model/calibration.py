@@ -12,14 +12,12 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, FloatArray, as_floats
+from qnet.core.bins import QUASAR_CLASS as QUASAR_CLASS
 from qnet.core.checks import check_finite, check_text
 from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError, shown
 from qnet.model.laws import Evidence, Logistic, Table
 from qnet.model.plain import check_keys, finite_floats, reading, renamed
-
-#: The class whose probability is P_QSO.
-QUASAR_CLASS = "QSO"
 
 
 def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:

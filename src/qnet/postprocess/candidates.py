@@ -17,7 +17,7 @@ from qnet.core.grid import WavelengthGrid
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
 
 #: Bins on either side of a peak that belong to it.
-_REACH = 2
+REACH = 2
 
 
 def quasar_probability(posterior: npt.ArrayLike, bins: RedshiftBins) -> FloatArray:
@@ -107,7 +107,7 @@ def find_weighted(
         probability[:, rank] = np.maximum(summed[rows, peak][:, 0], 0.0)
         if weights is not None:
             weight[:, rank], probability[:, rank] = total, plain[rows, three].sum(axis=1)
-        near = np.clip(peak + np.arange(-_REACH, _REACH + 1), 0, bins.nbins - 1)
+        near = np.clip(peak + np.arange(-REACH, REACH + 1), 0, bins.nbins - 1)
         taken[rows, near] = True
         padded[rows, near + 1] = 0.0
         plain[rows, near + 1] = 0.0

@@ -108,11 +108,24 @@ class FitsWriter:
         with self._faults():
             self._fits.write(data, extname=name, header={"BUNIT": unit} if unit else None)
 
-    def empty_image(self, name: str, shape: tuple[int, ...], dtype: str, *, unit: str = "") -> None:
-        """Make an image HDU that `fill` fills."""
-        header = {"BUNIT": unit} if unit else None
+    def empty_image(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: str,
+        *,
+        unit: str = "",
+        cards: Sequence[Card] = (),
+        compress: bool = False,
+    ) -> None:
+        """Make an image HDU that `fill` fills; with `compress`, each row without loss."""
+        header = [_fitsio_card(card) for card in cards]
+        header += [_fitsio_card(Card("BUNIT", unit))] if unit else []
+        tiles = {"compress": "gzip_2", "tile_dims": [1, shape[1]], "qlevel": 0} if compress else {}
         with self._faults():
-            self._fits.create_image_hdu(dims=list(shape), dtype=dtype, extname=name, header=header)
+            self._fits.create_image_hdu(
+                dims=list(shape), dtype=dtype, extname=name, header=header or None, **tiles
+            )
             if header:
                 self._fits[-1].write_keys(header)
 

@@ -1,0 +1,150 @@
+"""Redshift distributions against true redshifts: PIT and CRPS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from qnet.core.arguments import check_arguments
+from qnet.core.arrays import AnyArray, FloatArray, as_floats
+from qnet.core.errors import InputError
+from qnet.core.pz import BLOCK
+from qnet.io.pz import pz_grid
+from qnet.lines import SPEED_OF_LIGHT
+
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+
+def pit(distributions: Table, z: npt.ArrayLike) -> FloatArray:
+    """Probability integral transform: the probability of a redshift below the true one.
+
+    Of quasars with true distributions the values are uniform in 0 .. 1 (Dawid 1984, J. R. Stat.
+    Soc. A 147, 278): a histogram that is high at both ends means distributions that are too narrow.
+
+    Parameters
+    ----------
+    distributions : astropy.table.Table
+        As `qnet.classify` with ``pz=True``, or `qnet.io.read_pz`, returns it.
+    z : array_like of float, shape (nspec,)
+        True redshifts.
+
+    Returns
+    -------
+    ndarray of float64, shape (nspec,)
+        NaN where the distribution or the redshift is NaN.
+
+    Raises
+    ------
+    InputError
+        The table has no distributions, or not as many rows as there are redshifts.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()
+    >>> table = qnet.classify(batch.spectra, pz=True)
+    >>> values = qnet.evaluation.pit(table, table["ZBEST"])
+    >>> (abs(values - 0.5) < 0.05).all()
+    True
+    """
+    check_arguments(pit, locals())
+    found = np.full(len(distributions), np.nan)
+    for rows, block in _blocks(distributions, z):
+        found[rows] = block.at_truth
+    return found
+
+
+def crps(distributions: Table, z: npt.ArrayLike) -> FloatArray:
+    """Continuous ranked probability score [km/s], which is least for true distributions.
+
+    The integral of (F(x) - [x > x_true])^2 over x = c ln(1+z), F the cumulative distribution
+    (Gneiting & Raftery 2007, JASA 102, 359, equation 20): of a narrow distribution the velocity
+    from the true redshift.
+
+    Parameters
+    ----------
+    distributions, z
+        As in `pit`.
+
+    Returns
+    -------
+    ndarray of float64, shape (nspec,)
+        NaN where the distribution or the redshift is NaN.
+
+    Raises
+    ------
+    InputError
+        As in `pit`.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()
+    >>> table = qnet.classify(batch.spectra, pz=True)
+    >>> near, far = (qnet.evaluation.crps(table, table["ZBEST"] + dz) for dz in (0.0, 0.1))
+    >>> (near < far).all()
+    True
+    """
+    check_arguments(crps, locals())
+    found = np.full(len(distributions), np.nan)
+    for rows, block in _blocks(distributions, z):
+        found[rows] = SPEED_OF_LIGHT * block.score()
+    return found
+
+
+class _Block:
+    """Cumulative distributions of some rows, linear in each pixel, and where the truth is."""
+
+    def __init__(self, ln_p: AnyArray, x: FloatArray, start: float, step: float) -> None:
+        mass = np.exp(np.asarray(ln_p, np.float64))
+        below = np.cumsum(mass, axis=1)
+        below /= below[:, -1:]
+        self._edges = np.hstack([np.zeros((len(below), 1)), below])
+        self._step, npix = step, mass.shape[1]
+        position = (x - start) / step + 0.5
+        inside = np.clip(np.nan_to_num(position), 0, npix)
+        self._beyond = np.abs(position - inside)
+        self._pixel = np.minimum(inside.astype(np.int64), npix - 1)
+        self._part = inside - self._pixel
+        low, high = self._ends()
+        self.at_truth = np.where(np.isnan(position), np.nan, low + self._part * (high - low))
+
+    def _ends(self) -> tuple[FloatArray, FloatArray]:
+        """The cumulative distribution at both ends of the pixel of the truth."""
+        rows = np.arange(len(self._pixel))
+        return self._edges[rows, self._pixel], self._edges[rows, self._pixel + 1]
+
+    def score(self) -> FloatArray:
+        """Integral of (F - step function)^2."""
+        (low, high), middle = self._ends(), self.at_truth
+        left, right = self._edges[:, :-1], self._edges[:, 1:]
+        number = np.arange(left.shape[1])
+        before, after = (compare(number, self._pixel[:, None]) for compare in (np.less, np.greater))
+        total = np.where(before, _square(left, right), 0.0).sum(axis=1)
+        total += np.where(after, _square(1 - left, 1 - right), 0.0).sum(axis=1)
+        total += self._part * _square(low, middle)
+        total += (1 - self._part) * _square(1 - middle, 1 - high)
+        return np.asarray(self._step * (total + self._beyond))
+
+
+def _square(first: FloatArray, last: FloatArray) -> FloatArray:
+    """Mean square of what is linear between two values."""
+    return (first * first + first * last + last * last) / 3
+
+
+def _blocks(distributions: Table, z: npt.ArrayLike) -> Iterator[tuple[slice, _Block]]:
+    """Rows of a table of distributions and of true redshifts, some at a time."""
+    npix = len(pz_grid(distributions))
+    true = as_floats("z", z, ndim=1)
+    if len(true) != len(distributions):
+        raise InputError(f"z has {len(true)} redshifts for {len(distributions)} distributions")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        x = np.where(true > -1, np.log1p(true), np.nan)
+    start, step = (float(distributions.meta[key]) for key in ("PZSTART", "PZSTEP"))
+    for first in range(0, len(true) if npix else 0, BLOCK):
+        rows = slice(first, first + BLOCK)
+        yield rows, _Block(distributions["LN_PZ"][rows], x[rows], start, step)

@@ -6,8 +6,8 @@ Simulates the samples, trains both stages further from those of qnet@4 (whose ow
 this kind), calibrates, and writes the weights file. Each step leaves its results in FOLDER: one
 that is done is not done again, what was made with other settings is refused, and both trainings go
 on where they stopped. `--only STEP` does one of them. No real spectrum is read. Threshold and
-calibration come from a simulated sample that neither network was trained on (`calibrate.py`); the
-sample `test`, of other seeds, is for the numbers in the docs.
+calibration come from a simulated sample that neither network was trained on
+(`qnet.training.calibrate`); the sample `test`, of other seeds, is for the numbers in the docs.
 """
 
 from __future__ import annotations
@@ -15,23 +15,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file
 
-sys.path.insert(0, str(Path(__file__).parent))
-from calibrate import calibrate, run_stages
-
-from qnet.core.files import sha256
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.io.fits.file import FitsFile
 from qnet.model import Model, load_model
-from qnet.model.refiner import Refiner
-from qnet.model.weights import write_weights
 from qnet.simulation import Simulation, simulate, write_simulation
-from qnet.training import Augmentation, Settings, train, train_refiner
+from qnet.training import Augmentation, Settings, calibrate, train, train_refiner
 from qnet.training.checkpoint import BEST, STATE
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's position.
@@ -142,11 +135,6 @@ def train_lines(folder: Path) -> None:
     train(*files(folder, "train"), output, LINES, init=start(), resume=resume, progress=True)
 
 
-def hashes(folder: Path, sample: str) -> dict[str, str]:
-    """SHA-256 of the files of a sample."""
-    return {path.name: sha256(path) for paths in files(folder, sample) for path in paths}
-
-
 def train_refine(folder: Path) -> None:
     """Train the second stage, or continue."""
     train_refiner(
@@ -183,23 +171,17 @@ def pack(folder: Path, output: Path, name: str, version: str) -> None:
     """Calibrate, and write the weights file."""
     model = load_model(folder / "lines" / BEST)
     refine, made = trained_refiner(folder, model)
-    stage = load_model(START).weights.refine
-    refiner = Refiner(stage, refine)
-    calibration, outlier = calibrate(run_stages(files(folder, "calibrate"), model, refiner), model)
-    provenance = dict(model.weights.provenance)
-    provenance["refine"] = made
-    provenance["calibration"] = {"sources": hashes(folder, "calibrate")}
     weights = dataclasses.replace(
         model.weights,
         name=name,
         version=version,
-        arrays={**model.weights.arrays, **refine, **outlier},
-        refine=stage,
-        calibration=calibration,
+        arrays={**model.weights.arrays, **refine},
+        refine=load_model(START).weights.refine,
+        calibration=None,
         notices=notices(folder),
-        provenance=provenance,
+        provenance={**model.weights.provenance, "refine": made},
     )
-    write_weights(output, weights, overwrite=True)
+    calibrate(Model(weights), *files(folder, "calibrate")).save(output, overwrite=True)
     print(f"{output}: {output.stat().st_size} bytes")
 
 

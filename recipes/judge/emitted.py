@@ -8,7 +8,7 @@ import numpy as np
 
 from judge.catalogue import Judge, statistic
 from judge.checks import within
-from qnet.evaluation.metric import nmad
+from qnet.core.arrays import nmad
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.absorption import bal
 from qnet.simulation.population import MAGNITUDES, QUASAR_REDSHIFTS, draw

@@ -27,7 +27,7 @@ from judge.catalogue import (
 from judge.checks import at_most, largest, within
 from judge.kinds import QuasarsIn, quasars_in, setting
 from qnet import Spectra, simulate
-from qnet.evaluation.metric import nmad
+from qnet.core.arrays import nmad
 from qnet.simulation import Batch
 from qnet.simulation.absorption import absorbers, bal, forest
 

@@ -12,7 +12,7 @@ import qnet
 from judge.catalogue import TRAINING, Catalogue, Judge, fraction, observe, statistic, whole
 from judge.checks import at_most
 from qnet import simulate
-from qnet.evaluation.metric import nmad
+from qnet.core.arrays import nmad
 
 #: Objects that are observed twice, and their seed.
 COUNT, SEED = 4000, 4000

@@ -20,10 +20,11 @@ from catalogues import (
     write_truth,
 )
 from qnet import evaluate
+from qnet.core.arrays import nmad
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.evaluation import Options, bootstrap, compare, wilson
 from qnet.evaluation.catalogues import result_of_table
-from qnet.evaluation.metric import DEFINITIONS, nmad
+from qnet.evaluation.metric import DEFINITIONS
 from qnet.io.truth import read_truth_columns
 from qnet.lines import SPEED_OF_LIGHT
 

@@ -481,8 +481,12 @@ def test_the_probabilities_of_the_redshifts_are_those_of_their_laws(spectra, sma
     assert np.isfinite(factor * chosen.zerr).any()
 
 
-@pytest.mark.parametrize(("of_odds", "of_confidence"), [(0.6, 0.7), (1.0, 0.0), (0.0, 1.0)])
-def test_without_evidence_no_spectrum_is_called(spectra, small_model, of_odds, of_confidence):
+@pytest.mark.parametrize(
+    ("of_odds", "of_confidence", "lines"), [(0.6, 0.7, 6), (1.0, 0.0, 6), (0.0, 1.0, 6), (1, 1, 2)]
+)
+def test_without_evidence_no_spectrum_is_called(
+    spectra, small_model, of_odds, of_confidence, lines
+):
     plain = columns_of(spectra, verifying_model(small_model), p_threshold=0.1)
     data = small_model.preprocess(spectra)
     rest = np.array([small_model.rest[name] for name in small_model.lines])
@@ -493,14 +497,16 @@ def test_without_evidence_no_spectrum_is_called(spectra, small_model, of_odds, o
     # Of the rows, these fractions are below the thresholds.
     fractions = ((change, of_odds), (largest, of_confidence))
     thresholds = [0.999 * np.quantile(x, q) if q else 0.0 for x, q in fractions]
-    lacking = (change < thresholds[0]) & (largest < thresholds[1])
-    options = {"evidence": Evidence(*map(float, thresholds)), "p_threshold": 0.1}
+    few = plain["LINE_OBSERVED"][:, None] >> np.arange(6) & 1
+    lacking = (change < thresholds[0]) & (largest < thresholds[1]) & (few.sum(axis=1) <= lines)
+    evidence = Evidence(*map(float, thresholds), lines)
+    options = {"evidence": evidence, "p_threshold": 0.1}
     model = verifying_model(small_model, calibration=options)
     columns = columns_of(spectra, model)
     np.testing.assert_array_equal(has(columns, QNFlag.NO_EVIDENCE), lacking)
     np.testing.assert_array_equal(columns["IS_QSO"], plain["IS_QSO"] & ~lacking)
     np.testing.assert_array_equal(columns["P_QSO"], plain["P_QSO"])
-    if of_odds * of_confidence:
+    if of_odds * of_confidence:  # not none
         assert 0 < (lacking & plain["IS_QSO"]).sum() < plain["IS_QSO"].sum()
     # What is known of a spectrum does not depend on what is asked; lines are a criterion alone.
     rare = columns_of(spectra, model, prior_qso=0.01)

@@ -328,7 +328,7 @@ def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):
         "p_z": law_of("score"),
         "p_z2": law_of("log_odds2"),
         "zerr_noise": Table((0, 1), (0, 7), ((0.5,),)),
-        "evidence": Evidence(1.1, 0.3),
+        "evidence": Evidence(1.1, 0.3, 1),
     }
     made = verifying_model(small_model, bal=True, calibration={"p_bal": law, **of_redshifts})
     model = qnet.load_model(made.save(tmp_path / "bal.safetensors"))

@@ -123,7 +123,7 @@ def _p_bal(
         calibration.p_bal.names, found, data.snr, coverage=coverage, score_bal=score
     )
     p_bal = calibration.p_bal.probability(features)
-    return {"P_BAL": np.where(_covers_bal(model, data, zbest), p_bal, np.nan)}
+    return {"P_BAL": np.where(covers_bal(model, data, zbest), p_bal, np.nan)}
 
 
 def _is_bal(model: Model, criterion: Criterion, found: Predictions, columns: Columns) -> BoolArray:
@@ -185,7 +185,7 @@ def _bits_of_lines(model: Model) -> AnyArray:
     return np.left_shift(1, np.arange(nlines, dtype=np.int32 if nlines < 32 else np.int64))
 
 
-def _covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:
+def covers_bal(model: Model, data: Preprocessed, z: FloatArray) -> BoolArray:
     """Whether a BAL line at z lies between the first and the last pixel with weight."""
     if not model.lines_bal:
         return np.zeros(len(z), dtype=bool)

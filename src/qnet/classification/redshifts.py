@@ -90,8 +90,9 @@ def refine_redshifts(
     second = _SecondStage(found, snr, coverage, quasar, chosen, refined)
     p = second.probability(calibration.p_candidate if chosen is not None else None, p)
     if calibration.evidence is not None and criterion.p_threshold is not None:
-        confidence = seen_confidence(found, coverage)
-        lacking = calibration.evidence.is_lacking(p, calibration.quasar_fraction, confidence)
+        confidence, seen = seen_confidence(found, coverage), coverage.at_z.sum(axis=0)
+        prior = calibration.quasar_fraction
+        lacking = calibration.evidence.is_lacking(p, prior, confidence, seen)
         flag[lacking] |= QNFlag.NO_EVIDENCE
     columns["P_QSO"] = p = _rescaled(p, calibration, criterion.prior_qso, odds)
     # P_QSO is of the training sample's prior, with `odds` for another: redshifts have theirs.

@@ -165,7 +165,8 @@ def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]
     if calibration.evidence is not None:
         evidence = calibration.evidence
         odds, confidence = f"|ln odds| < {evidence.log_odds:g}", f"{evidence.confidence:g}"
-        yield "NO_EVIDENCE", f"{odds} and no line with data of confidence {confidence} or more"
+        lines = f"at most {evidence.lines} line(s) with data, none of confidence {confidence}"
+        yield "NO_EVIDENCE", f"{odds}, {lines} or more"
     yield "trained redshifts", f"{low:g} to {high:g}"
     if (density := calibration.density) is not None:
         bins = f"{len(density.z) - 1} x {len(density.r) - 1} bins"

@@ -154,3 +154,10 @@ def _converted(array: AnyArray, unit: Any, expected: str) -> AnyArray:
     from astropy.units import Quantity
 
     return np.asarray(Quantity(array, unit).to_value(expected))
+
+
+def nmad(values: FloatArray) -> float:
+    """Normalised median absolute deviation, 1.4826 median |x - median(x)|."""
+    # 1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
+    # 1983, Understanding Robust and Exploratory Data Analysis).
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))

@@ -278,10 +278,3 @@ def _check_samples(arrays: Sequence[AnyArray]) -> int:
             f"{[array.shape for array in arrays]}"
         )
     return len(arrays[0])
-
-
-def nmad(values: FloatArray) -> float:
-    """Normalised median absolute deviation, 1.4826 median |x - median(x)|."""
-    # 1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
-    # 1983, Understanding Robust and Exploratory Data Analysis).
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))

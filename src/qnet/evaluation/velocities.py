@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from qnet.core.arrays import FloatArray, IntArray
+from qnet.core.arrays import FloatArray, IntArray, nmad
 from qnet.evaluation.breakdown import Confusion
-from qnet.evaluation.metric import Metric, define, fraction, nmad, statistic
+from qnet.evaluation.metric import Metric, define, fraction, statistic
 from qnet.evaluation.options import OUTLIER_VELOCITIES, Options, line_criterion, velocity
 from qnet.evaluation.result import Result
 from qnet.evaluation.sample import Sample

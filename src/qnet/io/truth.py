@@ -178,6 +178,17 @@ def read_truth_columns(
     return merged.pop("id", np.zeros(0, dtype=np.int64)), merged
 
 
+def read_sky(files: PathLike | Sequence[PathLike]) -> frozenset[int]:
+    """Ids of the sky fibres of simulated truth, which `read_truth` counts as stars."""
+    found: set[int] = set()
+    for path in [as_path(path, "files") for path in as_paths(files, "files")]:
+        columns = read_columns(path, "a truth table", _EVERY_COLUMN)
+        if {"TARGETID", "TRUESPECTYPE"} <= set(columns):
+            kind = np.char.upper(text_column(columns["TRUESPECTYPE"], "TRUESPECTYPE", path))
+            found.update(id_numbers(columns["TARGETID"], "TARGETID", path)[kind == "SKY"].tolist())
+    return frozenset(found)
+
+
 def positions(columns: Columns) -> dict[str, FloatArray]:
     """RA and DEC [degree] of a table; none where they are not numbers."""
     found = {}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qnet.core.arguments import check_fields
 from qnet.core.arrays import BoolArray, FloatArray, IntArray
-from qnet.core.checks import check_finite, check_fraction
+from qnet.core.checks import check_finite, check_fraction, check_whole
 from qnet.core.errors import InputError, shown
 from qnet.model.plain import finite_floats
 
@@ -141,25 +141,31 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """Thresholds under which no line of the model could decide: both hold (NO_EVIDENCE).
+    """Limits within which no line of the model could decide (NO_EVIDENCE), if all three hold.
 
-    ``log_odds`` is the largest |ln| of the odds of P_QSO over those of the mix, ``confidence`` the
-    largest confidence of the lines that have data at their own redshifts.
+    ``log_odds`` limits |ln| of the odds of P_QSO over those of the mix, ``confidence`` the largest
+    confidence of the lines with data at their own redshifts, ``lines`` the number of lines with
+    data at ZBEST: at most so many.
     """
 
     log_odds: float
     confidence: float
+    lines: int
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_finite("log_odds of evidence", self.log_odds, least=0)
         check_fraction("confidence of evidence", self.confidence)
+        check_whole("lines of evidence", self.lines, least=0)
 
-    def is_lacking(self, p_qso: FloatArray, prior: float, confidence: FloatArray) -> BoolArray:
+    def is_lacking(
+        self, p_qso: FloatArray, prior: float, confidence: FloatArray, lines: IntArray
+    ) -> BoolArray:
         """Rows (nspec,) of which nothing is known; false for NaN."""
         with np.errstate(divide="ignore", invalid="ignore"):
             change = np.log(p_qso / (1 - p_qso)) - math.log(prior / (1 - prior))
-            return np.asarray((np.abs(change) < self.log_odds) & (confidence < self.confidence))
+            weak = (np.abs(change) < self.log_odds) & (confidence < self.confidence)
+        return np.asarray(weak & (lines <= self.lines))
 
 
 def _position(

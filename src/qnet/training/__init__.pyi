@@ -1,4 +1,5 @@
 # The public names, imported when they are first used: `__init__.py` reads this file.
+from .calibration import calibrate as calibrate
 from .first_stage import train as train
 from .preparation import Prepared as Prepared
 from .preparation import Reason as Reason

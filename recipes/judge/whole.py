@@ -28,8 +28,8 @@ from judge.checks import at_most, largest, within
 from judge.disturbed import is_sure
 from judge.frame import BIAS, by_luminosity, by_redshift
 from qnet import QNFlag, simulate
-from qnet.evaluation import calibration_error
 from qnet.core.arrays import nmad
+from qnet.evaluation import calibration_error
 from qnet.simulation.quasars.parametric import Z_RANGE
 
 #: Edges of the bins of redshift.

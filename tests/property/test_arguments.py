@@ -36,7 +36,7 @@ EXAMPLES = int(os.environ.get("QNET_EXAMPLES", "25"))
 #: Public callables that are not tried, with the reason.
 LEFT_OUT = {
     "register": "what it takes stays registered; `Reader` is tried",
-    **dict.fromkeys(("QuasarNET", "custom_loss", "train", "train_refiner"), "Keras: slow"),
+    **dict.fromkeys(("QuasarNET", "custom_loss", "train", "train_refiner", "calibrate"), "slow"),
     **dict.fromkeys(("QNFlag", "Reason"), "an enumeration of Python's"),
 }
 

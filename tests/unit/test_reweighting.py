@@ -285,8 +285,8 @@ def test_a_model_without_redshift_head_has_the_fractions_alone(spectra, two_stag
 
 def test_the_header_names_the_prior(spectra, plain, model, tmp_path):
     meta = qnet.classify(spectra, model=model).meta
-    assert (meta["PRIOR"], meta["PRIORQSO"]) == ("quasar-targets", 0.6)
-    assert meta["PRIORMIX"] == "QSO 0.6, STAR 0.24, GALAXY 0.1, SKY 0.06"
+    assert (meta["PRIOR"], meta["PRIORQSO"]) == ("quasar-targets", 0.55)
+    assert meta["PRIORMIX"] == "QSO 0.55, STAR 0.23, GALAXY 0.09, SKY 0.13"
     meta = qnet.classify(spectra, model=model, prior="fibres", prior_qso=0.54).meta
     assert (meta["PRIOR"], meta["PRIORQSO"]) == ("fibres", 0.54)
     assert meta["PRIORMIX"] == "QSO 0.54, STAR 0.095, GALAXY 0.315, SKY 0.05"

@@ -29,14 +29,15 @@ if TYPE_CHECKING:
 #: The classes, the quasars first.
 CLASSES = ("QSO", "STAR", "GALAXY", "SKY")
 
-#: Fraction of each class, by the name of a population. The targets of quasar surveys: of BOSS's
-#: about half are quasars, nearly all others stars (Ross et al. 2012, ApJS 199, 3); of DESI's 71 %
-#: are quasars, 16 % galaxies, 6 % stars, 7 % inconclusive (Chaussidon et al. 2023, ApJ 944, 107).
-#: All fibres: DESI has 13.1 million galaxies, 4 million stars, 1.6 million quasars (DESI
-#: Collaboration 2025, arXiv:2503.14745), and about a tenth of its fibres on the sky.
+#: Fraction of each class, by the name of a population, with a tenth of the fibres on the sky. The
+#: targets of quasar surveys, the mean of two: of BOSS's about half are quasars, nearly all others
+#: stars (Ross et al. 2012, ApJS 199, 3); of DESI's 71 % are quasars, 16 % galaxies, 6 % stars and
+#: 7 % inconclusive (Chaussidon et al. 2023, ApJ 944, 107), which are counted as sky. All fibres:
+#: DESI has 13.1 million galaxies, 4 million stars and 1.6 million quasars (DESI Collaboration 2025,
+#: arXiv:2503.14745).
 PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        "quasar-targets": {"QSO": 0.60, "STAR": 0.24, "GALAXY": 0.10, "SKY": 0.06},
+        "quasar-targets": {"QSO": 0.55, "STAR": 0.23, "GALAXY": 0.09, "SKY": 0.13},
         "fibres": {"QSO": 0.08, "STAR": 0.19, "GALAXY": 0.63, "SKY": 0.10},
     }
 )
@@ -134,7 +135,7 @@ class Population:
 
     >>> narrow = qnet.Population([2.0, 3.0, 4.0], [18.0, 22.0], [[30.0], [5.0]])
     >>> narrow
-    <Population: 2 x 1 bins, z 2 to 4, r 18 to 22; QSO 0.6, STAR 0.24, GALAXY 0.1, SKY 0.06>
+    <Population: 2 x 1 bins, z 2 to 4, r 18 to 22; QSO 0.55, STAR 0.23, GALAXY 0.09, SKY 0.13>
     """
 
     z_edges: FloatArray

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from default_model import files
 from headline import headline
 from judge.catalogue import Judge
+from judge.distributions import judge_distributions
 from judge.disturbed import judge_coverage, judge_steps
 from judge.emitted import judge_lines
 from judge.frame import judge_absorption, judge_frame
@@ -38,6 +39,7 @@ import qnet
 SECTIONS = {
     "whole": judge_whole,
     "coverage": judge_coverage,
+    "distributions": judge_distributions,
     "sky": judge_sky,
     "agn": judge_agn,
     "lines": judge_lines,

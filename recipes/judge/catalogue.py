@@ -35,6 +35,7 @@ ANSWERS = {
     "IS_BAL": False,
     "QN_FLAG": 0,
     **dict.fromkeys(("ZBEST", "ZERR", "ZERR_NOISE", "P_QSO", "P_Z", "P_BAL", "SNR"), np.nan),
+    **dict.fromkeys(("Z2", "P2"), np.nan),
 }
 
 #: Columns of the truth that are read, and what a survey without one has.
@@ -100,6 +101,7 @@ class Catalogue:
         self.quasar = self.kind == "QSO"
         self.dla = np.nan_to_num(self.nhi_dla) > DLA
         self.dv = velocity(self.zbest, self.truez)
+        self.dv2 = velocity(self.z2, self.truez)
         self.dv_line = velocity(np.asarray(answers["Z_LINE"]), self.truez)
         #: What ranks the spectra: P_QSO, or the largest confidence of a model without it.
         self.score = np.asarray(answers["C_MAX"])

@@ -22,11 +22,13 @@ from judge.catalogue import (
     fraction,
     interval,
     observe,
+    statistic,
     whole,
 )
 from judge.checks import at_most
 from qnet import Camera, QNFlag, Spectra, simulate
 from qnet.evaluation import calibration_error
+from qnet.evaluation.metric import nmad
 from qnet.simulation import Batch
 
 #: Windows to which spectra are cut [Angstrom].
@@ -50,8 +52,8 @@ COUNT, SEEDS = 8000, {"boss": 9000, "desi": 9001}
 #: A quasar is sure above this P_QSO and P_Z.
 SURE = 0.9
 
-#: Names of the flags that mark a spectrum with a fault of data.
-FAULTS = QNFlag.OUTLIER
+#: Bits of the flags that mark a spectrum with a fault of data.
+FAULTS = int(QNFlag.OUTLIER)
 
 
 def judge_coverage(judge: Judge) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def judge_coverage(judge: Judge) -> dict[str, Any]:
         for part, chosen in parts_of(found, judge):
             result[f"{survey}, {part}"] = {
                 "called": {name: called(models) for name, models in chosen.items()},
-                "P_Z": p_z_errors(chosen, groups),
+                "P_Z": probability_errors(chosen, groups, "p_z", "dv"),
+                "P2": probability_errors(chosen, groups, "p2", "dv2"),
                 "half": halved(chosen, groups["pair"]),
             }
     return {"numbers": result, "checks": coverage_checks(result, groups)}
@@ -153,6 +156,9 @@ def called(models: ByModel) -> dict[str, dict[str, dict[str, Number]]]:
 def _called(found: Catalogue) -> dict[str, Number]:
     """What is called, and at which redshift."""
     quasar, wrong = found.quasar, np.abs(found.dv) > OUTLIER
+    near, known = quasar & found.is_qso & ~wrong, np.isfinite(found.p_qso)
+    pull = ((found.zbest - found.truez) / found.zerr)[near]
+    pull = pull[np.isfinite(pull)]
     sure = quasar & found.is_qso & is_sure(found)
     confident = quasar & found.is_qso & (found.p_qso > SURE)
     return {
@@ -163,7 +169,10 @@ def _called(found: Catalogue) -> dict[str, Number]:
         "wrong of P_QSO > 0.9": fraction(wrong[confident]),
         "wrong of called": fraction(wrong[quasar & found.is_qso]),
         "called at a wrong redshift": fraction((found.is_qso & wrong)[quasar]),
-        "NO_EVIDENCE": fraction((found.qn_flag & (1 << 14)) != 0),
+        "P_QSO, calibration error": p_error(found.p_qso[known], quasar[known]),
+        "pull width": statistic(pull, nmad),
+        "pulls beyond 5": fraction(np.abs(pull) > 5),
+        "NO_EVIDENCE": fraction((found.qn_flag & int(QNFlag.NO_EVIDENCE)) != 0),
     }
 
 
@@ -175,19 +184,20 @@ def is_sure(found: Catalogue) -> np.ndarray:
         return (found.p_qso > SURE) & (found.p_z > SURE)
 
 
-def p_z_errors(found: dict[str, ByModel], groups: dict[str, list[str]]) -> dict[str, Any]:
-    """Calibration error of P_Z, of the quasars, by coverage and S/N, under the training prior."""
+def probability_errors(
+    found: dict[str, ByModel], groups: dict[str, list[str]], probability: str, velocity: str
+) -> dict[str, Any]:
+    """Calibration error of P_Z or P2, of the quasars, by coverage and S/N, training prior."""
     result: dict[str, Any] = {}
     for label in next(iter(found.values())):
         result[label] = {}
         for group, names in groups.items():
             each = [found[name][label][TRAINING] for name in names]
-            p, right, snr = (
+            p, dv, snr = (
                 np.concatenate([getattr(one, key)[one.quasar] for one in each])
-                for key in ("p_z", "dv", "snr")
+                for key in (probability, velocity, "snr")
             )
-            right = np.abs(right) < OUTLIER
-            known = np.isfinite(p)
+            right, known = np.abs(dv) < OUTLIER, np.isfinite(p)
             result[label][group] = {"all": p_error(p[known], right[known])} | {
                 name: p_error(p[rows], right[rows])
                 for name, low, high in bins(SNR_EDGES)
@@ -200,8 +210,8 @@ def p_error(p: np.ndarray, label: np.ndarray) -> Number:
     """Calibration error of a probability, with its interval and the mean excess."""
     if len(p) < 2:
         return {"value": np.nan, "n": len(p)}
-    number = interval(calibration_error, p.astype(float), label.astype(float))
-    return {**number, "excess": float(np.mean(p - label))}
+    p, label = p.astype(float), label.astype(float)
+    return {**interval(calibration_error, p, label), "excess": float(np.mean(p - label))}
 
 
 def halved(found: dict[str, ByModel], names: list[str]) -> dict[str, Any]:

@@ -158,16 +158,21 @@ def _agn(found: Catalogue) -> dict[str, Any]:
         "called": fraction(found.is_qso[bright]),
         "hosts called": fraction(found.is_qso[host]),
         "hosts at their redshift": fraction(right[host]),
-        "host": {
-            name: {"called": fraction(found.is_qso[rows]), "right": fraction(right[rows])}
-            for name, low, high in bins((0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0))
-            if (rows := bright & (found.host_fraction >= low) & (found.host_fraction < high)).any()
-        },
-        "EW [OIII]": {
-            name: {"called": fraction(found.is_qso[rows]), "right": fraction(right[rows])}
-            for name, low, high in bins((0.0, 30.0, 100.0, 200.0, 500.0, np.inf))
-            if (rows := bright & (found.ew_oiii >= low) & (found.ew_oiii < high)).any()
-        },
+        "z": _by(found, bright, found.truez, (AGN_Z[0], 0.05, 0.1, 0.2, 0.3, AGN_Z[1])),
+        "host": _by(found, bright, found.host_fraction, (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)),
+        "EW [OIII]": _by(found, bright, found.ew_oiii, (0.0, 30.0, 100.0, 200.0, 500.0)),
+    }
+
+
+def _by(
+    found: Catalogue, rows: np.ndarray, x: np.ndarray, edges: tuple[float, ...]
+) -> dict[str, dict[str, Number]]:
+    """Fractions called and at their redshift in bins."""
+    inside = {name: rows & (x >= low) & (x < high) for name, low, high in bins(edges)}
+    right = np.abs(found.dv) < OUTLIER
+    return {
+        name: {"called": fraction(found.is_qso[each]), "right": fraction(right[each])}
+        for name, each in inside.items()
     }
 
 

@@ -30,8 +30,9 @@ def judge():
         import judge.kinds
         import judge.whole
         import measure
+        from headline import COMMANDS
 
-        yield SimpleNamespace(measure=measure, **vars(judge))
+        yield SimpleNamespace(measure=measure, commands=COMMANDS, **vars(judge))
         for name in list(sys.modules):
             if name.partition(".")[0] in MODULES:
                 sys.modules.pop(name)
@@ -49,6 +50,7 @@ def test_no_sample_has_the_seed_of_one_that_a_model_was_trained_on(judge):
     seeds = [
         *judge.disturbed.SEEDS.values(),
         *range(judge.frame.SEED, judge.frame.SEED + 4),
+        judge.distributions.SEED,
         *(judge.kinds.SKY_SEED, judge.kinds.AGN_SEED, judge.kinds.BAL_SEED, judge.emitted.SEED),
     ]
     known = {
@@ -152,6 +154,11 @@ def test_steps_and_cuts_change_what_they_name_and_keep_the_signal_to_noise(judge
         rest = camera.wave / (1 + batch.truth["TRUEZ"][:, None])
         assert not camera.ivar[(rest < 2600) | (rest > 3000)].any()
         np.testing.assert_array_equal(camera.flux, signal)
+
+
+def test_the_readme_gives_the_commands_of_its_numbers(judge):
+    readme = (RECIPES.parent / "README.md").read_text()
+    assert "\n".join(judge.commands) in readme
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.model import Model
 from qnet.simulation.quasars.parametric import Z_RANGE
 from qnet.training import NetworkOptions, train
-from qnet.training.checkpoint import BEST, HISTORY, LAST, STATE
+from qnet.training.checkpoint import BEST, HISTORY, LAST, STATE, VALIDATION
 from training import QUICK, SMALL, assert_same, make_survey
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
@@ -44,6 +44,7 @@ def test_what_a_run_leaves(run, survey):
     folder, model = run
     names = {path.name for path in folder.iterdir()}
     files = {"best.safetensors", "last.safetensors", "history.fits", "history.csv", "state.json"}
+    files |= {"validation.fits"}
     assert names == files | {"checkpoint-00003.keras"}
     assert model.lines == ("LYA", "CIV(1548)")
     assert model.rest["LYA"] == 1215.67
@@ -197,7 +198,7 @@ def test_one_network_and_several_do_not_share_a_folder(survey, tmp_path):
     assert left_in(folder) == {"member-01", "member-02", "member-03"}
     assert left_in(folder / "member-03") == {"notes.txt"}
     train(*survey, folder, quick, overwrite=True)
-    assert left_in(folder) == {BEST, LAST, *HISTORY, STATE, "member-03"}
+    assert left_in(folder) == {BEST, LAST, *HISTORY, STATE, VALIDATION, "member-03"}
     with pytest.raises(InputError, match="run: holds the run of a single network, not of several"):
         train(*survey, folder, quick, members=2, resume=True)
 

@@ -125,18 +125,20 @@ def test_a_batch_holds_the_velocity_that_undoes_the_guess(survey):
     first, again = next(batches.epoch(0)), next(batches.epoch(0))
     np.testing.assert_array_equal(first[0], again[0])
     X, (target,), (weight,) = first
-    dv, right = target[:, :1], target[:, 1]
-    assert (right == 1).all()
+    # A guess as far off as may be can be in a frame that is further off.
+    right = target[:, 1] == 1
+    assert right.sum() >= 28
     assert X.shape == (32, ARCH.window.npooled, 2)
     assert (weight == 1).all()
     # The frame in which the input was made is a whole number of pixels from the redshift of dv.
-    z = data.z[rows[:32]]
+    X, dv, rows = X[right], target[right, :1], rows[:32][right]
+    z = data.z[rows]
     z_frame = (SPEED_OF_LIGHT * z - ARCH.dv_scale * dv[:, 0]) / (
         SPEED_OF_LIGHT + ARCH.dv_scale * dv[:, 0]
     )
     pixels = np.log10(1 + z_frame) / GRID.step
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
-    same, _ = rest_frame(data.flux[rows[:32]], data.ivar[rows[:32]], z_frame, ARCH.window)
+    same, _ = rest_frame(data.flux[rows], data.ivar[rows], z_frame, ARCH.window)
     np.testing.assert_array_equal(X, same)
 
 
@@ -342,8 +344,6 @@ def test_it_starts_from_a_second_stage_of_another_model(survey, tmp_path, finder
 
 def test_what_a_second_stage_cannot_start_from(survey, tmp_path, finder):
     settings, folder = Settings(epochs=1), tmp_path / "run"
-    with pytest.raises(InputError, match="needs an architecture, or a model to start from"):
-        train_refiner(*survey, folder, settings=settings)
     with pytest.raises(InputError, match="finder@1 has no second stage to start from"):
         train_refiner(*survey, folder, settings=settings, init=finder)
     both = with_stage(finder, SCORING, random_weights(SCORING.shapes()))

@@ -20,23 +20,34 @@ if TYPE_CHECKING:
     from qnet.training import NetworkOptions, Settings
 
 
+#: The default of the learning rate with --init.
+TENTH = "a tenth of that of MODEL"
+
+
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
-    from qnet.training.settings import Settings
+    from qnet.training.settings import Settings, Stage
 
     plain = Settings()
     parser = add_parser(
         description="Train a network on prepared data and truth. The folder OUT gets the weights "
-        "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint.",
+        "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint. With "
+        "--init the run ends with a table of the model before and after it.",
         parents=[shared.output("folder of the run", "replace the run in OUT")],
         examples=(
             "qnet train --data data.fits --truth truth.fits -o run1",
             "qnet train --data sim.fits --truth sim_truth.fits -o run2 --epochs 50 --patience 5",
+            "qnet train --data fine.fits --truth truth.fits -o run3 --init qnet",
+            "qnet train --data fine.fits --truth truth.fits -o run4 --init run3/best.safetensors "
+            "--stage refine",
         ),
     )
     shared.add(parser, "--data", "FILE", "prepared data files", nargs="+", required=True)
     shared.add(parser, "--truth", "FILE", "truth tables", nargs="+", required=True)
-    shared.add(parser, "--init", "MODEL", "weights file to start from (default: random weights)")
+    text = "model to start from: its name, or a weights file (default: random weights)"
+    shared.add(parser, "--init", "MODEL", text)
+    text = "lines: the first stage; refine: the second stage of --init"
+    shared.add(parser, "--stage", get_args(Stage), text, "lines")
     text = "number of networks; several are trained on a bootstrap sample each"
     shared.add(parser, "--ensemble", "N", text, 1)
     for option, text in (
@@ -47,10 +58,10 @@ def configure(add_parser: shared.AddParser) -> None:
     _add_training(parser.add_argument_group("training"), plain)
     _add_network(parser.add_argument_group("network (not with --init)"), plain.network)
     group = parser.add_argument_group("description in the weights file")
-    shared.add(group, "--name", "NAME", "name of the model", plain.name)
-    shared.add(group, "--model-version", "V", "version of the model", plain.version, dest="version")
-    text = "licence of the weights (default: none)"
-    shared.add(group, "--licence", "LICENCE", text, plain.licence)
+    add = functools.partial(_add_inherited, group)
+    add("--name", "NAME", "name of the model", plain.name, "that of MODEL and -tuned")
+    add("--model-version", "V", "version of the model", plain.version, "1", dest="version")
+    add("--licence", "LICENCE", "licence of the weights", "")
     parser.set_defaults(command=_train)
 
 
@@ -59,22 +70,34 @@ def _add_training(group: Any, plain: Settings) -> None:
     from qnet.training.settings import Loss, Precision, Schedule
 
     change, add = plain.augmentation, functools.partial(shared.add, group)
+    inherited = functools.partial(_add_inherited, group)
     add("--epochs", "N", "passes over the data", plain.epochs)
     add("--batch-size", "N", "spectra per step", plain.batch_size)
-    add("--learning-rate", "X", "learning rate of Adam", plain.learning_rate)
-    add("--schedule", get_args(Schedule), "schedule of the learning rate", plain.schedule)
-    add("--weight-decay", "X", "weight decay, decoupled as in AdamW", plain.weight_decay)
-    add("--loss", get_args(Loss), "loss function", plain.loss)
-    add("--precision", get_args(Precision), "precision of the layers", plain.precision)
+    inherited("--learning-rate", "X", "learning rate of Adam", plain.learning_rate, TENTH)
+    inherited("--schedule", get_args(Schedule), "schedule of the learning rate", plain.schedule)
+    inherited("--weight-decay", "X", "weight decay, decoupled as in AdamW", plain.weight_decay)
+    inherited("--loss", get_args(Loss), "loss function", plain.loss)
+    inherited("--precision", get_args(Precision), "precision of the layers", plain.precision)
     add("--validation", "X", "fraction of the TARGETIDs for validation", plain.validation)
     add("--patience", "N", "stop after N epochs without a lower loss (default: never)", type=int)
     add("--seed", "N", "seed of weights, split, order and augmentation", plain.seed)
     add("--memory", "X", "memory for the spectra [GiB]", plain.memory)
-    add("--noise", "X", "augmentation: noise added, in units of a pixel's own", change.noise)
-    add("--tilt", "X", "augmentation: scatter of a smooth factor", change.tilt)
+    inherited("--noise", "X", "augmentation: noise added, in units of a pixel's own", change.noise)
+    inherited("--tilt", "X", "augmentation: scatter of a smooth factor", change.tilt)
     text = "augmentation: fraction of the spectra of which a part is kept"
-    add("--coverage", "X", text, change.coverage)
-    add("--fault", "X", "augmentation: fraction of the spectra with a fault of data", change.fault)
+    inherited("--coverage", "X", text, change.coverage)
+    inherited(
+        "--fault", "X", "augmentation: fraction of the spectra with a fault of data", change.fault
+    )
+
+
+def _add_inherited(
+    group: Any, option: str, values: Any, text: str, default: Any, with_init: str = "", **more: Any
+) -> None:
+    """Add an option that follows from the model of --init where it is not given."""
+    own = "none" if default == "" else default
+    text += f" (default: {own}; with --init {with_init or 'that of MODEL'})"
+    shared.add(group, option, values, text, argparse.SUPPRESS, type=type(default), **more)
 
 
 def _add_network(group: Any, network: NetworkOptions) -> None:
@@ -112,8 +135,9 @@ def _redshift_bins(arguments: argparse.Namespace) -> RedshiftBins | None:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    """The settings that the options ask for."""
-    from qnet.training import Augmentation, NetworkOptions, Settings
+    """The settings that the options ask for; those not given follow from the model of --init."""
+    from qnet.model import load_model
+    from qnet.training import Augmentation, NetworkOptions, Settings, inherit_settings
 
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in vars(arguments).items()}
 
@@ -122,31 +146,24 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         return {name: given[name] for name in names if name in given}
 
     network = NetworkOptions(**options(NetworkOptions), redshifts=_redshift_bins(arguments))
-    if arguments.init is not None and network != NetworkOptions():
+    changes, augmentation = options(Settings), options(Augmentation)
+    if arguments.init is None:
+        return Settings(**changes, augmentation=Augmentation(**augmentation), network=network)
+    if network != NetworkOptions():
         raise InputError(
             "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
             "--width, --strides, --padding, --units, --dropout, --redshift-bins"
         )
-    augmentation = Augmentation(**options(Augmentation))
-    return Settings(**options(Settings), augmentation=augmentation, network=network)
+    whole = inherit_settings(load_model(arguments.init), arguments.stage, **changes)
+    change = dataclasses.replace(whole.augmentation, **augmentation)
+    return dataclasses.replace(whole, augmentation=change)
 
 
 def _train(arguments: argparse.Namespace) -> int:
     """Run ``qnet train``."""
-    from qnet import train
-
+    run = _train_refine if arguments.stage == "refine" else _train_lines
     try:
-        models = train(
-            arguments.data,
-            arguments.truth,
-            arguments.output,
-            _settings(arguments),
-            init=arguments.init,
-            members=arguments.ensemble,
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
-            distribute=arguments.distribute,
-        )
+        models = run(arguments)
     except (KeyboardInterrupt, Terminated) as error:
         what, status = ENDED[type(error)]
         kept = f"; what is done is in {arguments.output}: go on with --resume"
@@ -157,19 +174,109 @@ def _train(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _train_lines(arguments: argparse.Namespace) -> list[Model]:
+    """Train the first stage."""
+    from qnet import train
+
+    return train(
+        arguments.data,
+        arguments.truth,
+        arguments.output,
+        _settings(arguments),
+        init=arguments.init,
+        members=arguments.ensemble,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        distribute=arguments.distribute,
+    )
+
+
+def _train_refine(arguments: argparse.Namespace) -> list[Model]:
+    """Train the second stage, from that of the model of --init or from random weights."""
+    from qnet.model import load_model
+    from qnet.training import train_refiner
+    from qnet.training.checkpoint import BEST
+
+    if arguments.init is None:
+        raise InputError("--stage refine needs --init, a model with a first stage")
+    if arguments.ensemble != 1 or arguments.distribute:
+        raise InputError("--ensemble and --distribute are for --stage lines")
+    model = load_model(arguments.init)
+    train_refiner(
+        arguments.data,
+        arguments.truth,
+        arguments.output,
+        settings=_settings(arguments),
+        **({"finder": model} if model.refiner is None else {"init": arguments.init}),
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+    )
+    return [load_model(Path(arguments.output) / BEST)]
+
+
 def _report(models: Sequence[Model], arguments: argparse.Namespace) -> None:
-    """Print what was left out, and the losses of each network."""
+    """Print what was left out, and the losses of each network; compare with what was before."""
     from qnet.training.checkpoint import member_folder
     from qnet.training.data import describe
+    from qnet.training.distribution import is_first
 
     if removed := models[0].weights.provenance.get("removed"):
         summarise(arguments, f"of the spectra, {describe(removed)}")
     for number, model in enumerate(models, start=1):
-        made = model.weights.provenance
-        row = made["history"][made["epoch"] - 1]
-        losses = ", ".join(f"{key} {row[key]:.4g}" for key in ("loss", "val_loss") if key in row)
-        spectra = count(made["nspec_train"], "spectrum")
         folder = member_folder(Path(arguments.output), number, len(models))
-        summarise(
-            arguments, f"{model.name}: epoch {made['epoch']}, {losses}, {spectra} -> {folder}"
-        )
+        summarise(arguments, f"{model.name}: {_losses(model, arguments.stage)} -> {folder}")
+        if is_first(arguments.distribute):
+            _draw_history(folder)
+            if arguments.init is not None:
+                _compare(model, arguments, folder)
+
+
+def _losses(model: Model, stage: str) -> str:
+    """The best epoch and its losses."""
+    made = model.weights.provenance
+    made = made["refine"] if stage == "refine" else made
+    epoch = made["best_epoch"] if stage == "refine" else made["epoch"]
+    row = made["history"][epoch - 1]
+    losses = ", ".join(f"{key} {row[key]:.4g}" for key in ("loss", "val_loss") if key in row)
+    spectra = f", {count(made['nspec_train'], 'spectrum')}" if "nspec_train" in made else ""
+    return f"epoch {epoch}, {losses}{spectra}"
+
+
+def _draw_history(folder: Path) -> None:
+    """Draw the losses by epoch, where matplotlib is there."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        return
+    from qnet.plotting import plot_history, save_figure
+    from qnet.training.checkpoint import HISTORY, HISTORY_FIGURE
+
+    figure = plot_history(folder / HISTORY[0])
+    save_figure(figure, folder / HISTORY_FIGURE, overwrite=True)
+
+
+def _compare(model: Model, arguments: argparse.Namespace, folder: Path) -> None:
+    """Compare a model with that which it was started from, on the spectra of the validation."""
+    from qnet.core.errors import warn
+    from qnet.core.files import atomic_write
+    from qnet.evaluation.tuning import compare_models, tuning_table
+    from qnet.model import load_model
+    from qnet.training.checkpoint import COMPARISON, COMPARISON_JSON, read_validation
+
+    rows = read_validation(folder)
+    if rows is None:
+        return
+    before = load_model(arguments.init)
+    found = compare_models([before, model], arguments.data, arguments.truth, rows)
+    text, worse = tuning_table(found)
+    for name, content in (
+        (COMPARISON, f"{text}\n\n{found.to_text()}"),
+        (COMPARISON_JSON, found.to_json()),
+    ):
+        with atomic_write(folder / name, overwrite=True) as partial:
+            partial.write_text(content)
+    summarise(arguments, f"on the {count(len(rows['TARGETID']), 'spectrum')} of the validation:")
+    if not arguments.quiet:
+        print(text)
+    if worse:
+        warn(f"{model.name} is worse than {before.name} in {', '.join(worse)}")

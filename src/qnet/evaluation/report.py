@@ -166,7 +166,7 @@ def _render(evaluations: Sequence[Evaluation], title: str = "") -> str:
     lines += [f"{each.name} ({each.kind}): a quasar is {each.criterion}" for each in evaluations]
     names = dict.fromkeys(name for each in evaluations for name in each.counts)
     rows = [[name, *(str(each.counts.get(name, "-")) for each in evaluations)] for name in names]
-    lines += ["", *_table(["counts", *(each.name for each in evaluations)], rows), ""]
+    lines += ["", *format_table(["counts", *(each.name for each in evaluations)], rows), ""]
     options = evaluations[0].options
     lines += [
         f"Each number: value [{100 * options.level:g} % interval] sample size. Intervals: Wilson's "
@@ -190,8 +190,8 @@ def _section(evaluations: Sequence[Evaluation], section: str, defined: set[str])
     metrics = [m for each in evaluations for m in each.metrics if m.section == section]
     found = [{(m.name, m.where): m for m in each.metrics} for each in evaluations]
     keys = dict.fromkeys((metric.name, metric.where) for metric in metrics)
-    rows = [[*key, *(_cell(table.get(key)) for table in found)] for key in keys]
-    yield from _table([section, "of", *(each.name for each in evaluations)], rows)
+    rows = [[*key, *(metric_cell(table.get(key)) for table in found)] for key in keys]
+    yield from format_table([section, "of", *(each.name for each in evaluations)], rows)
     definitions = {metric.name: metric.definition for metric in metrics}
     if known := [name for name in definitions if name in defined]:
         yield from _wrap(f"{', '.join(known)}: as above, of the rows named.")
@@ -201,7 +201,7 @@ def _section(evaluations: Sequence[Evaluation], section: str, defined: set[str])
     defined.update(definitions)
 
 
-def _cell(metric: Metric | None) -> str:
+def metric_cell(metric: Metric | None) -> str:
     """Value, interval and sample size."""
     if metric is None:
         return "-"
@@ -226,7 +226,7 @@ def _scans(each: Evaluation) -> Iterator[str]:
             rows.append([*row, str(scan.ncalled[at]), str(scan.nquasars)])
         heads = [f"{scan.label} >", *_SCAN_COLUMNS, "called, not BAD", "true quasars"]
         yield f"{each.name}: threshold on {scan.label}; definitions as above"
-        yield from (*_table(heads, rows), "")
+        yield from (*format_table(heads, rows), "")
 
 
 def _confusion(title: str, table: Confusion) -> list[str]:
@@ -240,10 +240,10 @@ def _confusion(title: str, table: Confusion) -> list[str]:
         [table.rows[row], *map(str, table.counts[row, columns])]
         for row in np.flatnonzero(table.counts.any(axis=1) | whole)
     ]
-    return [*lines, *_table(["", *(table.columns[column] for column in columns)], rows), ""]
+    return [*lines, *format_table(["", *(table.columns[column] for column in columns)], rows), ""]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Columns of text, aligned."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):

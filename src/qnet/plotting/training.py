@@ -62,7 +62,9 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
         ax.plot(epoch, history[decisive], color=CYCLE[1], marker="s", label="validation", **look)
     best = int(np.argmin(history[decisive]))
     ax.axvline(epoch[best], color=GREY, lw=1, ls=":", zorder=0, label=f"best: epoch {epoch[best]}")
-    ax.set_yscale("log")
+    # The loss of the second stage has a logarithm of the error, and may be below zero.
+    if min(history["LOSS"].min(), history[decisive].min()) > 0:
+        ax.set_yscale("log")
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss per spectrum, summed over the lines")
     ax.locator_params(axis="x", integer=True)

@@ -14,20 +14,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from qnet.core.arrays import Columns
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import atomic_write
+from qnet.io.fits.file import FitsFile
 from qnet.io.tables import write_table
 
 if TYPE_CHECKING:
     import keras
 
     from qnet.model.model import Model
+    from qnet.training.batches import Batches
     from qnet.training.settings import Settings
 
 #: What the folder of a run holds.
 BEST, LAST = "best.safetensors", "last.safetensors"
 HISTORY = ("history.fits", "history.csv")
 STATE = "state.json"
+VALIDATION = "validation.fits"
+
+#: What ``qnet train`` adds: a comparison with the model that was started from, and a figure.
+COMPARISON, COMPARISON_JSON = "comparison.txt", "comparison.json"
+HISTORY_FIGURE = "history.png"
+REPORTS = (COMPARISON, COMPARISON_JSON, HISTORY_FIGURE)
 
 _CHECKPOINT = "checkpoint-{:05d}.keras"
 
@@ -177,6 +186,26 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
         write_table(folder / name, columns, extname="HISTORY", overwrite=True)
 
 
+def write_validation(folder: Path, validation: Batches) -> None:
+    """Write which rows of which data files are the validation, if any."""
+    data, rows = validation.data, validation.rows
+    columns: Columns = {
+        "TARGETID": data.tids[rows],
+        "INPUT_INDEX": data.file[rows].astype(np.int32),
+        "INPUT_ROW": data.row[rows].astype(np.int32),
+    }
+    if len(rows):
+        write_table(folder / VALIDATION, columns, extname="VALIDATION", overwrite=True)
+
+
+def read_validation(folder: Path) -> Columns | None:
+    """What `write_validation` wrote: TARGETID, INPUT_INDEX, INPUT_ROW; None without a validation."""
+    if not (folder / VALIDATION).exists():
+        return None
+    with FitsFile(folder / VALIDATION) as fits:
+        return fits.table(1, ["TARGETID", "INPUT_INDEX", "INPUT_ROW"])
+
+
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested values under joined names, as text."""
     flat: dict[str, str] = {}
@@ -192,7 +221,8 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 def _held(folder: Path) -> list[str]:
     """Names of the files of a run in a folder, its checkpoints aside."""
-    names = [name for name in (STATE, BEST, LAST, *HISTORY) if (folder / name).is_file()]
+    known = (STATE, BEST, LAST, *HISTORY, VALIDATION, *REPORTS)
+    names = [name for name in known if (folder / name).is_file()]
     return names + _named(folder, _BEST_OF)
 
 

@@ -21,6 +21,13 @@ from qnet.training.batches import Batches, LineMaker
 from qnet.training.checkpoint import BEST, STATE, State, clear_others, identity, member_folder
 from qnet.training.data import Paths, Rows, TrainingData, bootstrap, load, sources, split
 from qnet.training.distribution import Process, check_backend, distribution, is_first, own_folder
+from qnet.training.inheritance import (
+    carried_records,
+    carry_over,
+    inherit_settings,
+    own_name,
+    parent_record,
+)
 from qnet.training.loop import Run, check_request, group_size, new_network
 from qnet.training.settings import Settings, resumable
 
@@ -60,10 +67,11 @@ def train(
         (for `qnet.load_model`), ``history.fits``, ``history.csv`` and a checkpoint; with several
         members, a folder ``member-NN`` for each.
     settings : Settings, optional
-        The defaults of `Settings` when None.
+        None: with `init` those of `inherit_settings`, else the defaults of `Settings`.
     init : path or Model, optional
         Start from this model's weights, with its network, lines and rest wavelengths. The data must
-        be on its grid, or on a finer one, whole pixels of which make up its own.
+        be on its grid, or on a finer one, whole pixels of which make up its own. The new model has
+        its second stage, calibration and notices too.
     members : int
         Number of networks. Each of several is trained on its own bootstrap sample of the TARGETIDs,
         from its own seed; all have the same validation set.
@@ -117,7 +125,6 @@ def train(
     """
     check_arguments(train, locals())
     data, truth = as_paths(data, "data"), as_paths(truth, "truth")
-    settings = Settings() if settings is None else settings
     folder = Path(output)
     first = is_first(distribute)
     inputs = (data, truth, init)
@@ -125,6 +132,9 @@ def train(
     if distribute:
         check_backend()
     start = init if init is None or isinstance(init, Model) else load_model(init)
+    if settings is None:
+        settings = Settings() if start is None else inherit_settings(start)
+    settings = own_name(settings, start)
     spectra = load(
         data,
         read_truth(truth),
@@ -263,11 +273,12 @@ class _Member:
 
     def _write(self, path: Path, network: keras.Model, state: State) -> None:
         """Write a weights file."""
-        weights = dataclasses.replace(
-            Model.from_keras(network, **self._naming()).weights,
-            licence=self.settings.licence,
-            provenance=self._provenance(state),
-        )
+        weights = Model.from_keras(network, **self._naming()).weights
+        provenance = self._provenance(state)
+        if self.init is not None:
+            weights = carry_over(self.init, weights)
+            provenance |= carried_records(self.init)
+        weights = dataclasses.replace(weights, licence=self.settings.licence, provenance=provenance)
         write_weights(path, weights, overwrite=True)
 
     def _settings(self) -> dict[str, Any]:
@@ -289,6 +300,7 @@ class _Member:
             "nspec_train": len(self.training),
             "nspec_validation": len(self.validation),
             "init": None if self.init is None else f"{self.init.name} {self.init.sha256}",
+            "parent": parent_record(self.init, "lines"),
             "seed": self.seed,
             "settings": self._settings(),
             "versions": {

@@ -23,6 +23,7 @@ from qnet.training.checkpoint import (
     open_folder,
     save_checkpoint,
     write_history,
+    write_validation,
 )
 from qnet.training.data import GIB
 from qnet.training.settings import Precision, Settings
@@ -150,6 +151,7 @@ class Run:
             self.network, state = load_checkpoint(self.folder, self.plan, known)
         else:
             open_folder(self.folder, overwrite=overwrite or resume)
+            write_validation(self.folder, self.validation)
             state = State(self.plan)
             optimiser = make_optimiser(self.settings, self.batches.steps)
             self.network.compile(optimizer=optimiser, loss=self.loss)

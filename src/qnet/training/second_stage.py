@@ -15,19 +15,30 @@ from qnet.core.arrays import Columns, Float32Array, FloatArray
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths, atomic_write
+from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
+from qnet.model.layers import ConvLayer
 from qnet.model.model import Model, load_model
 from qnet.model.network import check_weights
+from qnet.model.weights import write_weights
 from qnet.objective import CLASSES, is_quasar
 from qnet.postprocess.candidates import find_candidates
 from qnet.preprocess.normalisation import preprocess
-from qnet.preprocess.restframe import rest_frame
+from qnet.preprocess.restframe import Window, rest_frame
 from qnet.training.batches import Batch, Batches
 from qnet.training.checkpoint import BEST, State, identity
 from qnet.training.data import Loaded, Paths, Rows, TrainingData, load, sources, split
+from qnet.training.inheritance import (
+    calibration_record,
+    inherit_settings,
+    inherited_dropout,
+    own_name,
+    parent_record,
+    with_second_stage,
+)
 from qnet.training.loop import Run, check_request, group_size, new_network
 from qnet.training.settings import Augmentation, Settings, resumable
 
@@ -41,6 +52,18 @@ GUESS_ERRORS: tuple[tuple[float, float], ...] = ((300.0, 0.4), (1000.0, 0.4), (3
 #: A stage with scores is trained on this fraction of the quasars near their redshift, and on the
 #: others and all other objects at one of so many candidates of the first stage.
 NEAR_FRACTION, CANDIDATES = 0.5, 3
+
+#: Grid of the second stage of the default model: four pixels are one of QuasarNET's grid.
+FINE_GRID = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
+
+#: The second stage of the default model.
+REFINE_ARCHITECTURE = RefineArchitecture(
+    window=Window(FINE_GRID),
+    convs=tuple(ConvLayer(filters, 9, 2, "valid") for filters in (24, 32, 48, 64)),
+    units=96,
+    scores=True,
+    bal=True,
+)
 
 #: Keeps candidates of no probability at all in the draw.
 _LEAST_PROBABILITY = 1e-4
@@ -120,7 +143,7 @@ def train_refiner(
     *,
     init: PathLike | Model | None = None,
     finder: Model | None = None,
-    dropout: float = 0.0,
+    dropout: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: bool | None = None,
@@ -139,19 +162,22 @@ def train_refiner(
         Truth tables, as `qnet.io.read_truth` reads them.
     output : path
         Folder of the run. After every epoch it holds ``best.safetensors`` and ``last.safetensors``
-        (the arrays alone), ``history.fits``, ``history.csv`` and a checkpoint.
+        (for `qnet.load_model`: the model `finder`, or else `init`, with the new second stage; the
+        arrays alone where there is neither), ``history.fits``, ``history.csv`` and a checkpoint.
     architecture : RefineArchitecture, optional
-        The network to be trained; None: that of `init`.
+        The network to be trained; None: that of `init`, or else that of the default model.
     settings : Settings, optional
         Epochs, patience, batch size, optimiser, augmentation, precision, validation, memory and
-        seed; the rest is of the first stage. The defaults of `Settings` when None.
+        seed, name, version and licence; the rest is of the first stage. None: with `init` those of
+        `inherit_settings`, else the defaults of `Settings`.
     init : path or Model, optional
         Start from this model's second stage, with its architecture and weights.
     finder : Model, optional
         First stage, with a redshift head; a stage with scores needs it for its candidates. None:
         that of `init`.
-    dropout : float
-        Fraction of the activations dropped before the dense layer, in training.
+    dropout : float, optional
+        Fraction of the activations dropped before the dense layer, in training. None: that of the
+        training of `init`, else 0.
     resume : bool
         Continue a run that was stopped; settings and data must be the same. One that was stopped
         before its first checkpoint begins anew.
@@ -171,10 +197,10 @@ def train_refiner(
     Raises
     ------
     InputError
-        The data are on another grid, or hold no quasar; there is neither architecture nor `init`,
-        or the two differ; a stage has scores and there is no finder, or the other way round; the
-        finder has no redshift head; a run to resume was another one; or an input lies in the folder
-        that is to be replaced.
+        The data are on another grid, or hold no quasar; the architecture is not that of `init`; a
+        stage has scores and there is no finder, or the other way round; the finder has no redshift
+        head; a run to resume was another one; or an input lies in the folder that is to be
+        replaced.
     OutputExistsError
         The folder holds a run, and neither `resume` nor `overwrite` is asked for.
     MissingFileError, FileError
@@ -205,11 +231,14 @@ def train_refiner(
     """
     check_arguments(train_refiner, locals())
     data, truth = as_paths(data, "data"), as_paths(truth, "truth")
-    settings = Settings() if settings is None else settings
     folder = Path(output)
+    start = init if init is None or isinstance(init, Model) else load_model(init)
+    if settings is None:
+        settings = Settings() if start is None else inherit_settings(start, "refine")
+    settings = own_name(settings, start)
+    dropout = inherited_dropout(start) if dropout is None else dropout
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}")
-    start = init if init is None or isinstance(init, Model) else load_model(init)
     architecture = _architecture(architecture, start)
     if architecture.scores and finder is None:
         finder = start
@@ -219,16 +248,12 @@ def train_refiner(
         _bins_of(finder)
     inputs = (data, truth, init)
     check_request(folder, 1, inputs, resume=resume, overwrite=overwrite)
-    from qnet.model.keras_network import build_stage, refine_loss, take_arrays
+    from qnet.model.keras_network import build_stage, refine_loss
 
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     grid = architecture.window.grid
     if spectra.grid != grid:
         raise InputError(f"the data are on the grid {spectra.grid}, not on {grid}")
-
-    def write(path: Path, network: keras.Model, state: State) -> None:
-        with atomic_write(path, overwrite=True) as partial:
-            save_file(take_arrays(network, architecture.shapes()), partial)
 
     def build() -> keras.Model:
         arrays = None if start is None else start.weights.arrays
@@ -251,19 +276,55 @@ def train_refiner(
         loss=refine_loss,
         batches=batches,
         validation=validation,
-        write=write,
+        write=_Writer(architecture, settings, start if finder is None else finder, start),
         progress=progress,
     )
     history = run.go(resume=resume, overwrite=overwrite).history
     return _read_arrays(folder / BEST, architecture), history
 
 
+@dataclasses.dataclass(frozen=True)
+class _Writer:
+    """Writes the stage after an epoch: a model with it, or the arrays alone."""
+
+    architecture: RefineArchitecture
+    settings: Settings
+    base: Model | None  # the model whose second stage it becomes
+    init: Model | None
+
+    def __call__(self, path: Path, network: keras.Model, state: State) -> None:
+        """Write a weights file."""
+        from qnet.model.keras_network import take_arrays
+
+        arrays = take_arrays(network, self.architecture.shapes())
+        if self.base is None:
+            with atomic_write(path, overwrite=True) as partial:
+                save_file(arrays, partial)
+            return
+        record = {
+            **state.plan,
+            "parent": parent_record(self.init, "refine"),
+            "best_epoch": state.epoch,
+            "history": state.history,
+        }
+        weights = dataclasses.replace(
+            with_second_stage(self.base, self.architecture, arrays),
+            name=self.settings.name,
+            version=self.settings.version,
+            licence=self.settings.licence,
+            provenance={
+                **self.base.weights.provenance,
+                "refine": record,
+                **calibration_record(self.base),
+            },
+        )
+        write_weights(path, weights, overwrite=True)
+
+
 def _architecture(given: RefineArchitecture | None, init: Model | None) -> RefineArchitecture:
-    """The network to be trained: the one that is given, or that of the model to start from."""
+    """The network to be trained: given, or that of the model to start from, or the default one."""
     if init is None:
-        if given is None:
-            raise InputError("a second stage needs an architecture, or a model to start from")
-        return given
+        return REFINE_ARCHITECTURE if given is None else given
     own = init.weights.refine
     if own is None:
         raise InputError(f"{init.name} has no second stage to start from")
@@ -293,9 +354,10 @@ def _batches(
 def _read_arrays(path: Path, arch: RefineArchitecture) -> Columns:
     """The arrays of the best epoch."""
     try:
-        arrays: Columns = load_file(path)
+        found = load_file(path)
     except (OSError, SafetensorError) as error:
         raise FileError(f"{path}: cannot be read ({error})") from error
+    arrays: Columns = {name: found[name] for name in arch.shapes() if name in found}
     try:
         check_weights(arch.shapes(), arrays)
     except InputError as error:

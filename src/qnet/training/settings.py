@@ -17,6 +17,7 @@ from qnet.objective import NBOXES
 
 Schedule = Literal["constant", "exponential", "cosine", "one-cycle"]
 Loss = Literal["quasarnet", "cross-entropy"]
+Stage = Literal["lines", "refine"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 #: Rest wavelengths [Angstrom] that new networks are trained with, all in vacuum. QuasarNET's table

@@ -97,7 +97,9 @@ def test_the_rate_is_a_tenth_of_the_first_one_of_the_line(parent, record, rate):
 
 def test_a_record_that_makes_no_sense_is_named(parent):
     model = with_record(qnet.load_model(parent), {"settings": {"loss": "mse"}})
-    with pytest.raises(InputError, match="parent@1.2: the settings of its training: loss must be"):
+    with pytest.raises(
+        InputError, match=r"parent@1\.2: the settings of its training: loss must be"
+    ):
         inherit_settings(model)
 
 

@@ -199,7 +199,7 @@ def write_validation(folder: Path, validation: Batches) -> None:
 
 
 def read_validation(folder: Path) -> Columns | None:
-    """What `write_validation` wrote: TARGETID, INPUT_INDEX, INPUT_ROW; None without a validation."""
+    """What `write_validation` wrote: TARGETID, INPUT_INDEX, INPUT_ROW; None without any."""
     if not (folder / VALIDATION).exists():
         return None
     with FitsFile(folder / VALIDATION) as fits:

@@ -83,7 +83,7 @@ def find_distributions(
     coarse *= weight[:, -1:] / remaining
     weight = weight[:, :-1]
     if "P_Z" in columns:
-        _set_first(bins, z, zerr, weight, coarse, columns["P_Z"])
+        _set_near(bins, z, zerr, weight, coarse, columns["P_Z"])
     others += np.finfo(np.float64).tiny  # so that they have fractions where all are 0
     others *= (1 - columns["P_QSO"][:, None]) / others.sum(axis=1, keepdims=True)
     return dict(zip(PARTS, (z, zerr, weight, coarse, others), strict=True))
@@ -96,7 +96,7 @@ def _take_out(coarse: FloatArray, rows: IntArray, guess: FloatArray, bins: Redsh
         coarse[rows[row], max(peak - REACH, 0) : peak + REACH + 1] = 0.0
 
 
-def _set_first(
+def _set_near(
     bins: RedshiftBins,
     z: FloatArray,
     zerr: FloatArray,
@@ -104,25 +104,24 @@ def _set_first(
     coarse: FloatArray,
     p_z: FloatArray,
 ) -> None:
-    """Make the probability near ZBEST that of P_Z, in place, by the weight of its component."""
+    """Make the probability near ZBEST that of P_Z, in place, by the weight of what is there."""
     some = np.flatnonzero(np.isfinite(p_z) & (weight.max(axis=1) > 0))
-    best, every = weight[some].argmax(axis=1)[:, None], np.arange(len(some))
-    zbest = z[some[:, None], best]
-    ends = np.log((1 + zbest) * (1 + np.array([-1, 1]) * P_Z_VELOCITY / SPEED_OF_LIGHT))
-    in_bins = np.diff(fraction_below(bins, coarse[some], ends))[:, 0]
-    low, high = (component_cdf(end[:, None], z[some], zerr[some]) for end in ends.T)
-    near = np.nan_to_num(high - low)
-    weights, of_bins = weight[some], coarse[some].sum(axis=1)
-    first, near_first = weights[every, best[:, 0]], near[every, best[:, 0]]
-    # The others, by one factor, fill what is left: both sums are linear in the first weight.
-    weights[every, best[:, 0]] = 0.0
-    others = weights.sum(axis=1) + of_bins
-    near_others = ((weights * near).sum(axis=1) + in_bins) / others
+    weights, redshifts = weight[some], z[some]
+    zbest = np.take_along_axis(redshifts, weights.argmax(axis=1)[:, None], axis=1)
+    ends = (1 + zbest) * (1 + np.array([-1, 1]) * P_Z_VELOCITY / SPEED_OF_LIGHT)
+    # Candidates may have come to one redshift: they go together.
+    there = (weights > 0) & (1 + redshifts > ends[:, :1]) & (1 + redshifts < ends[:, 1:])
+    in_bins = np.diff(fraction_below(bins, coarse[some], np.log(ends)))[:, 0]
+    low, high = (component_cdf(np.log(end)[:, None], redshifts, zerr[some]) for end in ends.T)
+    inside = weights * np.nan_to_num(high - low)
+    # The others, by one factor, fill what is left: the sum is linear in the weight of these.
+    first = np.where(there, weights, 0).sum(axis=1)
+    others = np.where(there, 0, weights).sum(axis=1) + coarse[some].sum(axis=1)
+    near_first = np.where(there, inside, 0).sum(axis=1) / first
+    near_others = (np.where(there, 0, inside).sum(axis=1) + in_bins) / others
     with np.errstate(invalid="ignore", divide="ignore"):
         wanted = (p_z[some] - near_others) / (near_first - near_others)
-    first = np.clip(np.where(np.isfinite(wanted), wanted, first), 0.0, 1.0)
-    factor = ((1 - first) / others)[:, None]
-    weights *= factor
-    weights[every, best[:, 0]] = first
-    weight[some] = weights
-    coarse[some] *= factor
+    wanted = np.clip(np.where(np.isfinite(wanted), wanted, first), 0.0, 1.0)
+    factor = (1 - wanted) / others
+    weight[some] = weights * np.where(there, (wanted / first)[:, None], factor[:, None])
+    coarse[some] *= factor[:, None]

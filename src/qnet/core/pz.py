@@ -106,7 +106,7 @@ class RedshiftDistributions:
         return dict(zip(map(class_column, self.bins.others), self.others.T, strict=True))
 
     def ln_p(self, rows: slice) -> Float32Array:
-        """Ln of the density of ln(1 + z) in each pixel of the grid, shape (nrows, npix)."""
+        """Logarithm of the density of ln(1 + z) in each pixel of the grid, shape (nrows, npix)."""
         # The mean over the pixel, so that the sum times STEP is 1 however narrow a peak is.
         start, npix = self.grid
         edges = np.asarray(start + STEP * (np.arange(npix + 1) - 0.5), dtype=np.float64)

@@ -314,6 +314,13 @@ def small_calibration(**options):
     return Calibration(**{**values, **options})
 
 
+def law_of(name):
+    """A probability of one feature, that rises with it."""
+    from qnet.model.laws import Logistic
+
+    return Logistic((name,), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
+
+
 def full_model(model, *, refine=None, calibration=None, seed=3, out_scale=0.05):
     """A model with a second stage and a calibration, random, on the lines of another."""
     import dataclasses

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import qnet
-from networks import small_calibration, verifying_model
+from networks import law_of, small_calibration, verifying_model
 from qnet.core.errors import InputError, OutputExistsError, WeightsError
-from qnet.model.laws import Evidence, Logistic, Table
+from qnet.model.laws import Evidence, Table
 from qnet.model.weights import WeightsFile, read_weights, write_weights
 from qnet.training import NetworkOptions, Settings
 
@@ -316,10 +316,6 @@ def test_redshift_head_and_verdict_survive_writing_and_reading(saved_three, smal
         assert getattr(model.weights, name) == getattr(made.weights, name), name
     X = np.random.default_rng(0).normal(size=(5, model.grid.npix))
     np.testing.assert_array_equal(model.forward(X).posterior, made.forward(X).posterior)
-
-
-def law_of(name):
-    return Logistic((name,), (0.0,), (1.0,), (-99.0,), (99.0,), (0.1, 0.7), 1)
 
 
 def test_a_stage_that_looks_for_absorption_survives_too(tmp_path, small_model):

@@ -32,6 +32,7 @@ COMMANDS = {
     "classify": "find the quasars in spectra and write a catalogue",
     "prepare": "rebin spectra into one file, as training needs them",
     "train": "train a network on prepared data and truth",
+    "calibrate": "calibrate a model on spectra of known class and redshift",
     "model": "list, inspect or convert weights files",
     "truth": "make a truth file from supersets and a quasar catalogue",
     "plot": "draw a spectrum and the lines found in it",

@@ -124,7 +124,8 @@ def calibrate(
     rmag = dict(zip(ids.tolist(), columns.get("RMAG", ids * np.nan).tolist(), strict=True))
     calibration, arrays, kept = fit_laws(sample, repeats, rmag, own, count=count, floor=floor)
     if kept:
-        warn(f"the sample is too small for {', '.join(kept)}, which stay(s) as in {parent.name}")
+        own_or_none = "none" if own is None else f"that of {parent.name}"
+        warn(f"too few spectra to calibrate {', '.join(kept)}: {own_or_none} is used")
     weights = parent.weights
     new = weights.name if own is None else f"{weights.name.removesuffix(_MARK)}{_MARK}"
     made = {

@@ -59,12 +59,12 @@ BAL_REJECTION = 0.98
 
 #: Rows of either label without which a probability is not fitted; rows of the rarer one without
 #: which it is of degree 1; and the weight of the squared difference from a parent's coefficients.
-LEAST_ROWS, SQUARE_ROWS, INHERITED = 20, 500, 3.0
+LEAST_ROWS, SQUARE_ROWS, INHERITED = 20, 500, 50.0
 
 #: NO_EVIDENCE: at most so many lines with data, none confident (QuasarNET's threshold); and the
 #: least of these odds that calls at most so large a fraction of the other objects.
 EVIDENCE_LINES, EVIDENCE_CONFIDENCE = 1, 0.5
-EVIDENCE_ODDS, EVIDENCE_CALLED, EVIDENCE_ROWS = tuple(range(3, 21)), 0.02, 200
+EVIDENCE_ODDS, EVIDENCE_CALLED, EVIDENCE_ROWS = tuple(range(3, 21)), 0.008, 200
 
 #: The rest of a calibration that no parent gives: the second stage is run on rows of P_QSO above
 #: the floor; a second redshift of more probability makes a row AMBIGUOUS.
@@ -73,6 +73,18 @@ DEFAULTS: Mapping[str, Any] = {
     "ambiguous": 0.2,
     "joints": JOINTS,
     "skylines": SKYLINES,
+}
+
+
+#: What is called by a column, of what may stay as in a parent.
+_COLUMNS = {
+    "p_qso": "P_QSO",
+    "p_candidate": "P_QSO of candidates",
+    "p_z": "P_Z",
+    "p_z2": "P2",
+    "p_bal": "P_BAL",
+    "zerr": "ZERR",
+    "zerr_noise": "ZERR_NOISE",
 }
 
 
@@ -97,7 +109,7 @@ class Fitter:
         parent: Logistic | None = self.inherited(name)
         rarer = int(min(label.sum(), (~label).sum()))
         if rarer < LEAST_ROWS:
-            self.kept.append(f"{name} ({int(label.sum())} of {len(label)} rows)")
+            self.kept.append(_COLUMNS[name])
             return parent
         degree = 2 if parent is not None or rarer >= SQUARE_ROWS else 1
         l2 = 1.0 if parent is None else INHERITED
@@ -113,7 +125,7 @@ class Fitter:
         """The table `name` of widths; the parent's where there are too few rows."""
         table = fit_widths(*given, edges, parent)
         if table is parent:
-            self.kept.append(f"{name} ({len(given[0])} rows)")
+            self.kept.append(_COLUMNS[name])
         return table
 
     def exponent(self) -> float:
@@ -151,7 +163,8 @@ class Fitter:
         law = self.logistic("p_bal", names, given, label)
         threshold = float(self.inherited("p_bal_threshold", 0.5))
         if law is not self.inherited("p_bal") and law is not None:
-            threshold = float(np.quantile(law.probability(given)[~label], BAL_REJECTION))
+            seen = ~label & (sample.change[rows] == 0)
+            threshold = float(np.quantile(law.probability(given)[seen], BAL_REJECTION))
         return {"p_bal": law, "p_bal_threshold": threshold}
 
     def outliers(self) -> tuple[float | None, dict[str, npt.NDArray[Any]]]:
@@ -167,7 +180,7 @@ class Fitter:
             new = {names[0]: mean.astype(np.float32), names[1]: scale.astype(np.float32)}
             distance = np.linalg.norm(away @ scale, axis=1)
             return float(np.quantile(distance, 1 - OUTLIER_FRACTION)), new
-        self.kept.append(f"OUTLIER ({len(common)} spectra)")
+        self.kept.append("OUTLIER")
         least: float | None = self.inherited("outlier_threshold")
         if least is None:
             return None, {}
@@ -185,7 +198,7 @@ class Fitter:
         others = ~sample.quasar & (lines <= EVIDENCE_LINES)
         own: Evidence | None = self.inherited("evidence")
         if others.sum() < EVIDENCE_ROWS:
-            self.kept.append(f"evidence ({int(others.sum())} rows)")
+            self.kept.append("NO_EVIDENCE")
             if own is not None:
                 return own
         for odds in EVIDENCE_ODDS:

@@ -27,8 +27,8 @@ from judge.catalogue import (
 )
 from judge.checks import at_most
 from qnet import Camera, QNFlag, Spectra, simulate
+from qnet.core.arrays import nmad
 from qnet.evaluation import calibration_error
-from qnet.evaluation.metric import nmad
 from qnet.simulation import Batch
 
 #: Windows to which spectra are cut [Angstrom].

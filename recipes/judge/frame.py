@@ -231,22 +231,26 @@ def frame_checks(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         text = f"median dv without noise, window of {name}"
         checks.append(within(text, NOISELESS, of("line windows", name, "median")))
     for key in ("luminosity", "z", "noiseless, luminosity", "noiseless, z"):
-        worst = {label: largest(numbers) for label, numbers in result[key].items()}
-        checks.append(within(f"median dv in bins of {key}", BIAS, worst))
-        sure = {
-            label: {
-                "value": float(sum(_beyond(number) for number in numbers.values())),
-                "n": len(numbers),
-            }
-            for label, numbers in result[key].items()
-        }
-        checks.append(at_most(f"bins of {key} surely beyond {BIAS:g} km/s", 0.0, sure))
+        checks += bias_checks(f"bins of {key}", result[key])
     for key in ("slope", "noiseless, slope"):
         for name, (_, limit) in SLOPES.items():
             if limit is not None:
                 checks.append(within(f"{key} on CIV_SHIFT, {name}", limit, of(key, name)))
     checks.append(at_most("beyond 5 ZERR", TAIL, of("tails", "beyond 5")))
     return checks
+
+
+def bias_checks(where: str, found: Mapping[str, dict[str, Number]]) -> list[dict[str, Any]]:
+    """The largest bias of the bins of each model, and the number that is surely too large."""
+    worst = {label: largest(numbers) for label, numbers in found.items()}
+    sure = {
+        label: {"value": float(sum(map(_beyond, numbers.values()))), "n": len(numbers)}
+        for label, numbers in found.items()
+    }
+    return [
+        within(f"median dv, {where}", BIAS, worst),
+        at_most(f"number of {where} surely beyond {BIAS:g} km/s", 0.0, sure),
+    ]
 
 
 def _beyond(number: Number) -> bool:

@@ -99,7 +99,7 @@ def print_whole(numbers: Mapping[str, Any]) -> None:
         if name.endswith("equal purity"):
             print(f"\n{name}:")
             print_equal_purity(result)
-        elif " less " in name:
+        elif " less " in name or name.startswith("bias"):
             print(f"\n{name}:")
             print_tree(result)
         else:

@@ -24,9 +24,9 @@ from judge.catalogue import (
     statistic,
     together,
 )
-from judge.checks import at_most, largest, within
+from judge.checks import at_most
 from judge.disturbed import is_sure
-from judge.frame import BIAS, by_luminosity, by_redshift
+from judge.frame import bias_checks, by_luminosity, by_redshift
 from qnet import QNFlag, simulate
 from qnet.core.arrays import nmad
 from qnet.evaluation import calibration_error
@@ -79,14 +79,25 @@ def judge_whole(judge: Judge) -> dict[str, Any]:
                 for where, metrics in numbers.items()
                 for metric, number in metrics.items()
             ]
-    for label in judge.models:
-        found = everything[label, TRAINING]
-        for name, numbers in (("0.5 dex of luminosity", by_luminosity(found)),
-                              ("0.25 of z", by_redshift(found))):  # fmt: skip
-            checks.append(
-                within(f"median dv in bins of {name}, test sample", BIAS, {label: largest(numbers)})
-            )
+    for name, rows in _families(everything[next(iter(judge.models)), TRAINING]).items():
+        one = {label: everything[label, TRAINING].select(rows) for label in judge.models}
+        by = {
+            "0.5 dex of luminosity": {label: by_luminosity(each) for label, each in one.items()},
+            "0.25 of z": {label: by_redshift(each) for label, each in one.items()},
+        }
+        result[f"bias, {name}"] = by
+        for what, found in by.items():
+            checks += bias_checks(f"bins of {what}, {name}", found)
     return {"numbers": result, "checks": checks}
+
+
+def _families(found: Catalogue) -> dict[str, np.ndarray]:
+    """Rows with and without those drawn from templates, and these alone: frames may differ."""
+    families = {"without templates": ~found.template}
+    if found.template.any():
+        families["with templates"] = np.ones(len(found), dtype=bool)
+        families["templates alone"] = found.template
+    return families
 
 
 def _pairs(

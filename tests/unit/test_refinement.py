@@ -61,10 +61,10 @@ def test_a_stage_without_scores_refines_the_first_alone(spectra):
     assert (chosen.odds2 == 0).all()
 
 
-def made(z, score, probability, ok=None):
+def made(z, score, probability, ok=None, weight=1.0):
     z, score, probability = (np.array([values], float) for values in (z, score, probability))
     ok = np.ones(z.shape, bool) if ok is None else np.array([ok])
-    refined, weight = np.where(ok, z, np.nan), np.ones(z.shape)
+    refined, weight = np.where(ok, z, np.nan), np.broadcast_to(np.array(weight, float), z.shape)
     return Candidates(z + 0.001, probability, refined, z / 100, score, -score, ok, weight)
 
 
@@ -83,6 +83,27 @@ def test_the_largest_score_wins_and_the_probability_counts_by_its_exponent():
     both = candidates.choose(1.0)
     assert (both.z[0], both.zerr[0], both.z2[0]) == (1.0, 0.01, 2.0)
     assert both.odds2[0] == pytest.approx(np.exp(1) * 0.1 / 0.8)
+
+
+def test_the_weight_of_a_population_counts_whole():
+    """Whatever the exponent: it is a ratio of priors, which the score knows nothing of."""
+    for exponent in (0.0, 0.5):
+        plain = made([1.0, 2.0, 3.0], [1.0, 2.0, -1.0], [0.2, 0.2, 0.2]).choose(exponent)
+        given = {"weight": [[np.e**3, 1.0, 0.0]]}
+        chosen = made([1.0, 2.0, 3.0], [1.0, 2.0, 9.0], [0.2] * 3, **given).choose(exponent)
+        assert (plain.z[0], chosen.z[0], chosen.z2[0]) == (2.0, 1.0, 2.0)
+        assert chosen.odds2[0] == pytest.approx(np.exp(-2))
+        assert (chosen.weight[0], chosen.weight2[0]) == (pytest.approx(np.e**3), 1.0)
+        assert (chosen.probability[0], chosen.probability2[0]) == (0.2, 0.2)
+
+
+def test_candidates_are_refined_by_their_probability_in_the_population(spectra):
+    stage = refiner(scores=True, bal=True)
+    z, p = np.full((4, 3), [1.0, 2.0, 3.0]), np.full((4, 3), [0.5, 0.3, 0.1])
+    weight = np.full((4, 3), [1.0, 0.1, 2.0])
+    found = refine_candidates(spectra, stage, z, p, 0.15, weight)
+    np.testing.assert_array_equal(np.isfinite(found.score), np.full((4, 3), [True, False, True]))
+    np.testing.assert_array_equal(found.weight, weight)
 
 
 def test_the_next_best_is_another_redshift():

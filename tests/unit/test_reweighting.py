@@ -21,6 +21,7 @@ from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import SURVEY_FLUX_UNIT
+from qnet.model.laws import Logistic
 from qnet.postprocess.candidates import find_candidates, find_weighted
 from qnet.preprocess.normalisation import preprocess
 from qnet.simulation.frame import FRAME, scale_to_r
@@ -202,6 +203,26 @@ def test_the_magnitude_is_that_of_the_simulator(targets):
             assert inside.all(), (rmag, cut)
 
 
+def test_below_the_forest_it_is_the_r_band_and_noise_counts(targets):
+    """Light beyond r does not count at low redshift; of no light, the noise is the magnitude."""
+    flux = scale_to_r((FRAME.wave / 5000)[None] ** -1.5, np.array([21.0]))
+    red = np.where(FRAME.wave > 7000, 100 * flux, flux)
+    ivar = np.array([1e4, 1e4, 1e-4])[:, None] * np.ones(flux.shape)
+    weights = Weights(targets, SURVEY_FLUX_UNIT, 3, QUASARNET_GRID, BINS)
+    rows = np.concatenate([flux, red, np.zeros_like(flux)])
+    preprocess([qnet.Camera("a", FRAME.wave, rows, ivar)], QUASARNET_GRID, measure=weights)
+    whole, reddened, nothing = weights.values
+    low = CENTRES < 3.5
+    np.testing.assert_array_equal(reddened[low], whole[low])
+    high = CENTRES > 3.65
+    assert (reddened[high] != whole[high]).all()
+    # An error of 100 in each of some 905 pixels: 3.3e-17 erg/s/cm2/Angstrom.
+    rmag = -2.5 * np.log10(100 / np.sqrt(905) * 1e-17 * 6165**2 / 2.998e18) - 48.6
+    node = round((rmag - 10.0) / 0.1)
+    near = targets.by_magnitude[node - 1 : node + 2][:, low]
+    assert ((nothing[low] >= near.min(axis=0)) & (nothing[low] <= near.max(axis=0))).all()
+
+
 @pytest.mark.parametrize("unit", ["", "ct", "1e-17"])
 def test_without_a_known_unit_all_magnitudes_are_summed(targets, unit):
     np.testing.assert_array_equal(weights_of(targets, 17.0, unit=unit), targets.of_any)
@@ -251,9 +272,28 @@ def test_redshifts_and_probabilities_follow_the_prior(spectra, plain, model):
     p = before["P_QSO"].astype(float)
     expected = p * odds / (p * odds + 1 - p)
     np.testing.assert_allclose(found["P_QSO"][unrefined], expected[unrefined], rtol=1e-3)
-    z, _, _ = find_weighted(output.posterior, weights, bins, 3)
+    z, probability, weight = find_weighted(output.posterior, weights, bins, 3)
     assert unrefined.any()
     np.testing.assert_allclose(found["ZBEST"][unrefined], z[unrefined, 0])
+    share = (probability * weight)[:, 1] / (quasar * weights).sum(axis=1)
+    p2 = (found["P_QSO"] * share)[unrefined]
+    np.testing.assert_allclose(found["P2"][unrefined], p2, rtol=1e-4)
+
+
+def test_the_second_stage_chooses_by_the_prior(spectra, plain, model):
+    """Refined rows move to where the population is; P_Z has the probabilities of the candidates."""
+    law = Logistic(("logit_share",), (0.0,), (1.0,), (-99.0,), (99.0,), (0.0, 1.0), 1)
+    calibration = dataclasses.replace(model.calibration, p_z=law, refine_floor=0.0)
+    model = qnet.Model(dataclasses.replace(model.weights, calibration=calibration))
+    far = qnet.Population([0.05, 2.0, 2.5, 6.8], [10.0, 30.0], [[1e-3], [1e-3], [1.0]])
+    found, before = (columns_of(spectra, model, prior=prior) for prior in (far, "training"))
+    refined = np.isfinite(found["ZERR"]) & np.isfinite(before["ZERR"])
+    moved = refined & (np.abs(found["ZBEST"] - before["ZBEST"]) > 0.1)
+    assert moved.sum() > 3
+    assert (found["ZBEST"][moved] > 2.2).all()
+    # This P_Z is the fraction of the posterior: that of a far candidate was less before.
+    shares = [np.median(x["P_Z"][moved]) for x in (found, before)]
+    assert shares[0] > 1.2 * shares[1]
 
 
 def test_rows_are_alone_in_any_order_and_number_of_threads(spectra, model):

@@ -46,7 +46,7 @@ PRESETS: Mapping[str, Mapping[str, float]] = MappingProxyType(
 DEFAULT, TRAINING = "quasar-targets", "training"
 
 #: Redshifts and magnitudes of the populations made here, and their steps [dex, mag].
-_Z, _R, _Z_STEP, _R_STEP = (0.01, 7.0), (13.0, 24.0), 0.01, 0.25
+_Z, _R, _Z_STEP, _R_STEP = (0.01, 6.8), (13.0, 24.0), 0.01, 0.25
 
 #: Fraction of the quasars of each magnitude that are at any redshift, equally in ln(1 + z): what a
 #: luminosity function does not know, such as lensed quasars and programs for rare ones.
@@ -98,7 +98,7 @@ class Population:
     :math:`M^* = -22.25 - 2.5 (1.59 z - 0.36 z^2)`; above it, with :math:`x = z - 2.2`,
     :math:`\log_{10} \Phi^* = -5.93 - 0.46 x - 0.06 x^2`, :math:`\alpha = -3.89 + 0.32 x` and
     :math:`M^* = M^*(2.2) - 0.14 x` (their equations 6 to 10, table 4, PLE + LEDE). It was fitted at
-    0.68 < z < 4 and g < 22.5, and is continued here to 0.01 < z < 7. At z = 4.9 and 6 it agrees
+    0.68 < z < 4 and g < 22.5, and is continued here to 0.01 < z < 6.8. At z = 4.9 and 6 it agrees
     within a factor of 1.6 with McGreer et al. (2013, ApJ 768, 105) and Matsuoka et al. (2018, ApJ
     869, 150) for :math:`M_{1450} < -24`.
 

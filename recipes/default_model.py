@@ -26,6 +26,7 @@ from qnet.model import Model, load_model
 from qnet.simulation import Simulation, simulate, write_simulation
 from qnet.training import Augmentation, Settings, calibrate, train, train_refiner
 from qnet.training.checkpoint import BEST, STATE
+from qnet.training.second_stage import FINE_GRID
 
 #: Spectra by sample and survey. Seeds are those of the sample plus the survey's position.
 SAMPLES = {
@@ -34,9 +35,6 @@ SAMPLES = {
     "calibrate": ({"boss": 40_000, "desi": 40_000, "sdss": 10_000}, 7200),
     "test": ({"boss": 60_000, "desi": 60_000, "sdss": 15_000}, 7300),
 }
-
-#: Grid of the second stage: four pixels of it are one of the line finders'.
-FINE_GRID = WavelengthGrid.log(3600.0, 10400.0, 2.5e-4)
 
 #: What must travel with weights that were trained on spectra drawn from templates.
 NOTICE = (
@@ -132,7 +130,8 @@ def start() -> Model:
 def train_lines(folder: Path) -> None:
     """Train the first stage, or continue."""
     resume, output = (folder / "lines").exists(), folder / "lines"
-    train(*files(folder, "train"), output, LINES, init=start(), resume=resume, progress=True)
+    options = {"init": start(), "recalibrate": False}
+    train(*files(folder, "train"), output, LINES, **options, resume=resume, progress=True)
 
 
 def train_refine(folder: Path) -> None:
@@ -143,6 +142,7 @@ def train_refine(folder: Path) -> None:
         settings=REFINE,
         init=load_model(START),
         finder=load_model(folder / "lines" / BEST),
+        recalibrate=False,
         dropout=REFINE_DROPOUT,
         resume=(folder / "refine").exists(),
         progress=True,

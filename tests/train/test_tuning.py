@@ -13,13 +13,15 @@ import qnet
 from networks import refine_architecture, verifying_model
 from qnet.cli import _parser, main
 from qnet.cli.train import _settings
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, QnetWarning
 from qnet.evaluation.tuning import compare_models, tuning_table
 from qnet.model import Model
 from qnet.simulation import simulate, write_simulation
 from qnet.training import Augmentation, Settings, inherit_settings, train_refiner
 from qnet.training.checkpoint import read_validation
-from qnet.training.inheritance import TUNING_RATE
+from qnet.training.data import load
+from qnet.training.inheritance import INHERITED_KEY, TUNING_RATE
+from qnet.training.recalibration import recalibrate
 
 SETTINGS = {
     "learning_rate": 2e-3,
@@ -173,11 +175,15 @@ def test_a_tuned_model_has_every_column_of_its_parent(tuned, parent, survey):
         new = qnet.load_model(folder / "best.safetensors")
         assert (new.name, new.weights.licence) == ("parent-tuned@1", "BSD")
         assert new.weights.notices == ("a notice",)
-        assert new.weights.provenance["calibration"]["inherited_from"] == "parent@1.2"
+        made = new.weights.provenance["calibration"]
+        assert made["spectra"] == len(read_validation(folder)["TARGETID"])
+        assert new.calibration != old.calibration
         changed = {
             name.split(".")[0]
             for name, values in new.weights.arrays.items()
-            if not np.array_equal(values, old.weights.arrays[name])
+            if name in old.weights.shapes()
+            and not name.startswith("outlier")
+            and not np.array_equal(values, old.weights.arrays[name])
         }
         stages = {name.startswith("refine") for name in changed}
         assert stages == {stage == "refine"}
@@ -186,6 +192,24 @@ def test_a_tuned_model_has_every_column_of_its_parent(tuned, parent, survey):
         for name in before.colnames:
             if before[name].dtype.kind == "f":
                 assert np.isfinite(after[name]).any() == np.isfinite(before[name]).any(), name
+
+
+def test_a_calibration_that_is_not_fitted_again_is_named(parent, survey, tmp_path, keras):
+    """The data are on the grid of the first stage, or there is no validation."""
+    model = qnet.load_model(parent)
+    coarse = tmp_path / "coarse.fits", tmp_path / "truth.fits"
+    write_simulation(simulate(40, seed=4), *coarse, grid=model.grid)
+    record = {"calibration": {INHERITED_KEY: "other@3"}}
+    path = with_record(model, record).save(tmp_path / "model.safetensors")
+    before = path.read_bytes()
+    for paths, part, message in (
+        (coarse, slice(None), "is that of other@3, .* qnet prepare --fine"),
+        (survey, slice(0), "is that of other@3, .* there is no validation"),
+    ):
+        data = load(paths[0], qnet.io.read_truth(paths[1]), memory=1.0, keep_pixels=False)
+        with pytest.warns(QnetWarning, match=message):
+            recalibrate(path, data, np.arange(len(data))[part], paths[1], progress=False)
+        assert path.read_bytes() == before
 
 
 def test_provenance_names_the_parent(tuned, parent):

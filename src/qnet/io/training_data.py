@@ -219,6 +219,12 @@ def read_pixels(
         return _pixels(fits, rows, grid)
 
 
+def read_grid(path: PathLike) -> WavelengthGrid:
+    """The grid of a prepared data file."""
+    with FitsFile(path) as fits:
+        return prepared_grid(fits)
+
+
 def _grid_of(fits: FitsFile, wanted: WavelengthGrid | None) -> WavelengthGrid:
     """The grid on which a file is read: the one that is wanted, if its own is a part of that."""
     own = prepared_grid(fits)

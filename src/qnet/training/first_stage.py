@@ -29,6 +29,7 @@ from qnet.training.inheritance import (
     parent_record,
 )
 from qnet.training.loop import Run, check_request, group_size, new_network
+from qnet.training.recalibration import recalibrate as calibrate_best
 from qnet.training.settings import Settings, resumable
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def train(
     settings: Settings | None = None,
     *,
     init: PathLike | Model | None = None,
+    recalibrate: bool = True,
     members: int = 1,
     resume: bool = False,
     overwrite: bool = False,
@@ -72,6 +74,9 @@ def train(
         Start from this model's weights, with its network, lines and rest wavelengths. The data must
         be on its grid, or on a finer one, whole pixels of which make up its own. The new model has
         its second stage, calibration and notices too.
+    recalibrate : bool
+        Whether a calibration that comes from `init` is fitted again at the end, on the spectra of
+        the validation (`calibrate`); the data must be on the grid of the second stage.
     members : int
         Number of networks. Each of several is trained on its own bootstrap sample of the TARGETIDs,
         from its own seed; all have the same validation set.
@@ -107,6 +112,11 @@ def train(
         A file cannot be read or written.
     TrainingError
         A loss or a weight is not finite. The checkpoint of the epoch before is kept.
+
+    Warns
+    -----
+    QnetWarning
+        The new model has the calibration of `init`, which was not fitted again.
 
     Examples
     --------
@@ -164,6 +174,7 @@ def train(
                 init=start,
                 sources=made_of,
                 process=process,
+                truth=truth if recalibrate and init is not None else None,
             )
             models.append(
                 member.train(
@@ -189,6 +200,7 @@ class _Member:
     init: Model | None
     sources: Mapping[str, Any]
     process: Process
+    truth: Paths | None  # for the calibration of the best network, if there is to be one
 
     def train(self, folder: Path, *, resume: bool, overwrite: bool, **options: Any) -> Model:
         """Train, or continue, to the end."""
@@ -223,7 +235,12 @@ class _Member:
                 **options,
             )
             run.go(resume=resume, overwrite=overwrite)
-            return load_model(own / BEST)
+            if self.truth is None:
+                return load_model(own / BEST)
+            progress = options["progress"]
+            return calibrate_best(
+                own / BEST, self.data, self.validation, self.truth, progress=progress
+            )
 
     def _build(self) -> keras.Model:
         """The network before training."""

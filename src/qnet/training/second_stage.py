@@ -40,6 +40,7 @@ from qnet.training.inheritance import (
     with_second_stage,
 )
 from qnet.training.loop import Run, check_request, group_size, new_network
+from qnet.training.recalibration import recalibrate as calibrate_best
 from qnet.training.settings import Augmentation, Settings, resumable
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def train_refiner(
     *,
     init: PathLike | Model | None = None,
     finder: Model | None = None,
+    recalibrate: bool = True,
     dropout: float | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -175,6 +177,9 @@ def train_refiner(
     finder : Model, optional
         First stage, with a redshift head; a stage with scores needs it for its candidates. None:
         that of `init`.
+    recalibrate : bool
+        Whether a calibration that comes from `finder` or `init` is fitted again at the end, on the
+        spectra of the validation (`calibrate`).
     dropout : float, optional
         Fraction of the activations dropped before the dense layer, in training. None: that of the
         training of `init`, else 0.
@@ -280,6 +285,9 @@ def train_refiner(
         progress=progress,
     )
     history = run.go(resume=resume, overwrite=overwrite).history
+    if recalibrate and (finder or start) is not None:
+        rows = split(spectra, settings.validation, settings.seed)[1]
+        calibrate_best(folder / BEST, spectra, rows, truth, progress=progress)
     return _read_arrays(folder / BEST, architecture), history
 
 

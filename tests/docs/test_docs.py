@@ -38,6 +38,7 @@ HOW_TO = (
     "in-memory",
     "select-rows",
     "thresholds",
+    "redshift-distributions",
     "evaluate",
     "simulate",
     "training-data",

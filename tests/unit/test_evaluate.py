@@ -174,6 +174,43 @@ def test_redshift_errors_by_hand():
     assert found.metric("dv_median", "ZBEST").unit == "km/s"
 
 
+def test_pulls_by_hand():
+    pull = np.array([0.0, 1.0, -1.0, 2.0, 4.0, -6.0, 9.0, 9.0, 9.0])
+    z, zerr = np.full(9, 2.0), np.full(9, 0.001)
+    zerr[6:8] = np.nan, 0.0
+    zbest = z + 0.001 * pull
+    zbest[8] = 2.5  # an outlier, which has no pull
+    truth = {n: record("QSO", 2.0) for n in range(1, 10)}
+    found = evaluate(make_result(zbest, zerr=zerr), truth)
+    assert value(found, "pull_3", "ZBEST") == (2 / 6, 6)
+    assert value(found, "pull_5", "ZBEST") == (1 / 6, 6)
+    assert value(found, "pull_width", "ZBEST")[0] == pytest.approx(nmad(pull[:6]))
+    low, high = wilson([2], [6])
+    assert found.metric("pull_3", "ZBEST").low == pytest.approx(low[0])
+    assert found.metric("pull_3", "ZBEST").high == pytest.approx(high[0])
+    assert "pull_5" in found.to_text()
+    assert {"pull_width", "pull_3"} < {x["name"] for x in found.to_dict()["metrics"]}
+    with pytest.raises(InputError, match="no metric 'pull_3'"):
+        evaluate(make_result(zbest), truth).metric("pull_3", "ZBEST")
+
+
+def test_the_probability_of_the_redshift_by_hand():
+    truth, result = ten()
+    p_z = np.array([0.95, 0.65, 0.65, np.nan, 0.95, 0.1, 0.95, 0.2, 0.95, 0.95])
+    score = np.array([0.95, 0.95, 0.95, 0.95, 0.95, 0.1, 0.6, 0.95, 0.95, 0.95])
+    made = dataclasses.replace(result, p_z=p_z, score=score, score_name="P_QSO")
+    found = evaluate(made, truth)
+    # The quasars 1, 2, 3: right, right, wrong. Of the bin of 0.65 one of two is right.
+    error = (0.05 + 2 * abs(0.65 - 0.5)) / 3
+    assert value(found, "p_z_error", "P_Z") == (pytest.approx(error), 3)
+    assert value(found, "strict_purity", "P_QSO and P_Z > 0.9") == (1 / 2, 2)
+    assert value(found, "completeness", "P_QSO and P_Z > 0.9") == (1 / 4, 4)
+    assert value(found, "strict_purity", "P_QSO and P_Z > 0.5") == (2 / 5, 5)
+    assert value(found, "completeness", "P_QSO and P_Z > 0.5") == (2 / 4, 4)
+    nothing = evaluate(dataclasses.replace(made, p_z=np.full(10, np.nan)), truth)
+    assert not [x for x in nothing.metrics if x.section == "probability of the redshift"]
+
+
 def test_line_confusion_by_hand():
     # Lyman alpha at z = 2.4 taken for MgII; CIII at z = 1 taken for Lyman alpha; nothing known.
     z = np.array([2.4, 1.0, 2.0, 2.0])
@@ -515,7 +552,8 @@ def test_a_table_of_classify_is_evaluated(small_model):
 
 def test_every_number_comes_with_its_definition():
     truth, result = mock_survey(300)
-    found = evaluate(result, truth)
+    errors = {"zerr": np.full(300, 0.01), "p_z": np.full(300, 0.9)}
+    found = evaluate(dataclasses.replace(result, **errors), truth)
     text = found.to_text()
     assert {metric.name for metric in found.metrics} == set(DEFINITIONS)
     flat = " ".join(text.split())

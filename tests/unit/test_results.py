@@ -50,6 +50,16 @@ def test_a_catalogue_of_qnet_in_every_format(tmp_path, catalogue, suffix):
         assert result.rest["LYA"] == 1215.67
 
 
+def test_errors_and_probabilities_of_redshifts_are_read(tmp_path, catalogue):
+    catalogue["ZERR"], catalogue["P_Z"] = np.float32([[0.01], [0.9]]) + np.arange(5) / 100
+    path = qnet.write_catalogue(catalogue, tmp_path / "cat.fits", overwrite=True)
+    for name, values in (("zerr", [0.01, 0.04, 0.05]), ("p_z", [0.9, 0.93, 0.94])):
+        np.testing.assert_allclose(getattr(read_result(path), name), values, rtol=1e-6)
+    others = read_result(write_redrock(tmp_path / "redrock.fits", make_result(np.ones(3))))
+    np.testing.assert_array_equal(others.zerr, np.zeros(3))
+    assert others.p_z is None
+
+
 def test_a_catalogue_that_astropy_wrote_is_the_same(tmp_path, catalogue):
     few, path = catalogue[:4], tmp_path / "few.fits"
     few.write(path)

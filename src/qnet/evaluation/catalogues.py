@@ -145,6 +145,8 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         left_out={"NOT_TARGET": int((~asked).sum())},
         ra=position.get("RA"),
         dec=position.get("DEC"),
+        zerr=_optional_column(columns, "ZERR", path),
+        p_z=_optional_column(columns, "P_Z", path),
     )
     return result.select(asked)
 
@@ -180,15 +182,18 @@ def _foreign(
 
 def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Result:
     """redrock: a quasar by SPECTYPE."""
-    columns = fits.table(hdu, ["TARGETID", "Z", "SPECTYPE"] + (["ZWARN"] if need_zwarn else []))
+    optional = [name for name in ("ZERR",) if name in fits.columns(hdu)]
+    optional += ["ZWARN"] if need_zwarn else []
+    columns = fits.table(hdu, ["TARGETID", "Z", "SPECTYPE", *optional])
     is_qso = text_column(columns["SPECTYPE"], "SPECTYPE", fits.path) == "QSO"
     criterion = "SPECTYPE == 'QSO'"
     if need_zwarn:
         is_qso &= integer_column(columns["ZWARN"], "ZWARN", fits.path) == 0
         criterion += " and ZWARN == 0"
     z = float_column(columns["Z"], "Z", fits.path)
-    ids = columns["TARGETID"]
-    return _foreign("redrock", criterion, name, fits, hdu, TARGETID=ids, ZBEST=z, IS_QSO=is_qso)
+    own = {"TARGETID": columns["TARGETID"], "ZBEST": z, "IS_QSO": is_qso}
+    own |= {"ZERR": columns["ZERR"]} if "ZERR" in columns else {}
+    return _foreign("redrock", criterion, name, fits, hdu, **own)
 
 
 def _read_squeze(fits: FitsFile, name: str) -> Result:

@@ -21,7 +21,7 @@ from qnet.evaluation.breakdown import (
 )
 from qnet.evaluation.options import DV_MAX, Options, line_criterion, missing_for
 from qnet.evaluation.purity import Scan, purity_completeness
-from qnet.evaluation.reliability import bal, calibration
+from qnet.evaluation.reliability import bal, calibration, redshift_reliability
 from qnet.evaluation.report import Comparison, Evaluation
 from qnet.evaluation.result import Result
 from qnet.evaluation.sample import Sample, Truth, as_result, as_truth, match
@@ -197,6 +197,7 @@ def _measure(result: Result, truth: Truth, options: Options) -> Evaluation:
         *by_brightness(sample, options),
         *redshift_errors(sample, options),
         *calibration_metrics,
+        *redshift_reliability(sample, options),
         *bal(sample, options),
     )
     return Evaluation(

@@ -45,6 +45,12 @@ DEFINITIONS: Mapping[str, str] = {
     "dv_nmad": "1.4826 median |dv - median(dv)|, same sample, outliers included",
     "outliers_3000": "fraction with |dv| > 3000 km/s, same sample",
     "outliers_6000": "fraction with |dv| > 6000 km/s, same sample",
+    "pull_width": "1.4826 median |pull - median(pull)| of pull = (ZBEST - z)/ZERR, of the same "
+    "sample where |dv| <= 3000 km/s and ZERR is known; 1 if ZERR is right",
+    "pull_3": "of the same rows, the fraction with |pull| > 3 (0.0027 if pulls are normal)",
+    "pull_5": "of the same rows, the fraction with |pull| > 5 (6e-7 if pulls are normal)",
+    "p_z_error": "expected calibration error of P_Z, as calibration_error, of the true quasars "
+    "that have P_Z; true are those with |dv| <= 3000 km/s",
     "mean_score": "mean score of the rows in the bin whose truth is not BAD; the score is P_QSO "
     "or PROB, else the largest line confidence",
     "true_fraction": "of the same rows, the fraction that are true quasars",

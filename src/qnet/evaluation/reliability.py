@@ -12,8 +12,11 @@ from qnet.core.arguments import check_arguments
 from qnet.core.arrays import FloatArray, IntArray, as_numbers
 from qnet.core.errors import InputError
 from qnet.evaluation.metric import Metric, fraction, statistic
-from qnet.evaluation.options import Options, line_criterion, nth_confidence
+from qnet.evaluation.options import OUTLIER_VELOCITIES, Options, line_criterion, nth_confidence
 from qnet.evaluation.sample import Sample
+
+#: Cuts in P_QSO and P_Z alike whose purity and completeness are given.
+P_Z_CUTS = (0.5, 0.9, 0.99)
 
 #: Bins of the calibration curve.
 NBINS = 10
@@ -85,6 +88,27 @@ def calibration(sample: Sample, options: Options) -> tuple[Reliability | None, l
         np.array([getattr(metric, key) for metric in fractions]) for key in ("value", "low", "high")
     )
     return Reliability(name, edges, mean, value, low, high, n), [error, *metrics]
+
+
+def redshift_reliability(sample: Sample, options: Options) -> Iterator[Metric]:
+    """Calibration error of P_Z, and what a cut in it and P_QSO gives; nothing without P_Z."""
+    result = sample.result
+    if result.p_z is None or not (known := sample.quasar & np.isfinite(result.p_z)).any():
+        return
+    section = "probability of the redshift"
+    with np.errstate(invalid="ignore"):
+        near = np.abs(sample.dv) <= OUTLIER_VELOCITIES[0]
+    pair = result.p_z[known], near[known].astype(float)
+    yield statistic(section, "p_z_error", _error, pair, options, "P_Z")
+    if result.score is None:
+        return
+    right = sample.right & sample.quasar
+    for cut in P_Z_CUTS:
+        with np.errstate(invalid="ignore"):
+            sure = (np.minimum(result.score, result.p_z) > cut) & ~result.never_qso
+        where = f"{result.score_name} and P_Z > {cut:g}"
+        yield fraction(section, "strict_purity", right, sure & ~sample.bad, options, where)
+        yield fraction(section, "completeness", right & sure, sample.quasar, options, where)
 
 
 def _bin(score: FloatArray) -> IntArray:

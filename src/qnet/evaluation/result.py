@@ -17,7 +17,7 @@ from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 #: Kinds, dimensions and type of the arrays of a `Result`.
 _ARRAYS: Mapping[str, tuple[str, int, type[np.generic]]] = {
     "targetid": ("iu", 1, np.int64),
-    **dict.fromkeys(("zbest", "score", "snr", "ra", "dec"), ("fiu", 1, np.float64)),
+    **dict.fromkeys(("zbest", "score", "snr", "ra", "dec", "zerr", "p_z"), ("fiu", 1, np.float64)),
     **dict.fromkeys(("is_qso", "never_qso", "is_bal"), ("b", 1, np.bool_)),
     **dict.fromkeys(("c_lines", "z_lines", "c_lines_bal"), ("fiu", 2, np.float64)),
 }
@@ -58,6 +58,9 @@ class Result:
         Rows of the file that are not here, by reason.
     ra, dec : ndarray of float64, shape (nspec,), or None
         Positions [degree], as far as the catalogue has them.
+    zerr, p_z : ndarray of float64, shape (nspec,), or None
+        Error of `zbest`, and the probability that it is within 3000 km/s of the truth; NaN where
+        there is none.
 
     Raises
     ------
@@ -95,6 +98,8 @@ class Result:
     left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
     ra: FloatArray | None = None
     dec: FloatArray | None = None
+    zerr: FloatArray | None = None
+    p_z: FloatArray | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -14,6 +14,9 @@ from qnet.evaluation.result import Result
 from qnet.evaluation.sample import Sample
 from qnet.lines import QUASARNET_LINES, SPEED_OF_LIGHT, absorber_IGM
 
+#: Pulls beyond these are counted.
+PULL_LIMITS = (3.0, 5.0)
+
 _SECTION = "redshift errors"
 
 #: Definition of the table of confused lines.
@@ -29,6 +32,8 @@ def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
     """Statistics of dv of the quasars: of ZBEST, and of each line where it is above threshold."""
     result, quasar, dv = sample.result, sample.quasar, sample.dv
     yield from dv_statistics(dv[quasar & sample.called & np.isfinite(dv)], options, "ZBEST")
+    if result.zerr is not None:
+        yield from _pulls(sample, result.zerr, options)
     if result.c_lines is None or result.z_lines is None:
         return
     threshold, _ = line_criterion(result, options)
@@ -38,6 +43,19 @@ def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
     found &= np.isfinite(dv)
     for at, line in enumerate(result.lines):
         yield from dv_statistics(dv[found[:, at], at], options, line)
+
+
+def _pulls(sample: Sample, zerr: FloatArray, options: Options) -> Iterator[Metric]:
+    """Width and tails of the pulls of redshifts that are no outliers."""
+    with np.errstate(invalid="ignore"):
+        near = sample.quasar & sample.called & (np.abs(sample.dv) <= OUTLIER_VELOCITIES[0])
+        near &= (zerr > 0) & np.isfinite(zerr)
+    pull = ((sample.result.zbest - sample.z)[near]) / zerr[near]
+    yield statistic(_SECTION, "pull_width", nmad, (pull,), options, "ZBEST")
+    everything = np.ones(len(pull), dtype=bool)
+    for limit in PULL_LIMITS:
+        name = f"pull_{limit:g}"
+        yield fraction(_SECTION, name, np.abs(pull) > limit, everything, options, "ZBEST")
 
 
 def dv_statistics(dv: FloatArray, options: Options, where: str) -> Iterator[Metric]:

@@ -156,6 +156,16 @@ def test_steps_and_cuts_change_what_they_name_and_keep_the_signal_to_noise(judge
         np.testing.assert_array_equal(camera.flux, signal)
 
 
+@pytest.mark.parametrize(("wrong", "low", "high"), [(0.0, 0.0, 0.02), (0.15, 0.1, 0.2)])
+def test_calibration_errors_of_few_rows_are_less_that_by_chance(judge, wrong, low, high):
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.2, 0.8, 300)
+    number = judge.disturbed.p_error(p, rng.random(300) < p + wrong)
+    assert number["chance"] > 0.03
+    assert low <= judge.disturbed.beyond_chance(number)["value"] < high
+    assert number["excess"] == pytest.approx(-wrong, abs=0.07)
+
+
 def test_the_readme_gives_the_commands_of_its_numbers(judge):
     readme = (RECIPES.parent / "README.md").read_text()
     assert "\n".join(judge.commands) in readme

@@ -17,7 +17,7 @@ from astropy.table import Table
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, make_spectra, write
-from networks import full_model, verifying_model
+from networks import full_model, verifying_model, with_density
 from qnet.classification.pz import find_distributions
 from qnet.classification.refinement import Candidates
 from qnet.cli import main
@@ -28,6 +28,7 @@ from qnet.evaluation import crps, pit
 from qnet.io import pz_grid, read_pz, write_pz
 from qnet.io.catalogue import Catalogue
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.model.laws import Logistic
 from shell import errors, run
 
 BINS = RedshiftBins(0.05, 6.8, 40)
@@ -294,6 +295,13 @@ def test_a_file_that_holds_something_else_is_a_file_error(tmp_path, table, name,
         read_pz(path)
 
 
+@pytest.mark.parametrize("suffix", ["fits", "parquet"])
+def test_files_of_no_rows(tmp_path, table, suffix):
+    found = read_pz(write_pz(table[:0], tmp_path / f"pz.{suffix}"))
+    assert (len(found), len(found["LN_PZ"])) == (0, 0)
+    assert found.meta["PZSTEP"] == STEP
+
+
 def test_models_that_cannot_are_refused(spectra, small_model, model):
     without = dataclasses.replace(model.weights, calibration=None)
     for other, lacking in (
@@ -303,6 +311,47 @@ def test_models_that_cannot_are_refused(spectra, small_model, model):
     ):
         with pytest.raises(InputError, match=f"pz needs a model with .*: .* has {lacking}$"):
             qnet.classify(spectra, model=other, pz=True)
+    bins = dataclasses.replace(model.architecture.redshifts, others=("BAL", "GALAXY"))
+    architecture = dataclasses.replace(model.architecture, redshifts=bins)
+    other = qnet.Model(dataclasses.replace(model.weights, architecture=architecture))
+    with pytest.raises(InputError, match="would be in the column.s. P_BAL"):
+        qnet.classify(spectra, model=other, pz=True)
+
+
+def test_the_columns_p_z_and_zerr_are_those_of_the_distributions(spectra, model):
+    law = Logistic(("score", "log_snr"), (0.0, 0.0), (4.0, 1.0), (-99.0,) * 2, (99.0,) * 2,
+                   (0.2, 0.9, 0.5), 1)  # fmt: skip
+    calibration = dataclasses.replace(model.calibration, p_z=law)
+    other = qnet.Model(dataclasses.replace(model.weights, calibration=calibration))
+    found = qnet.classify(spectra, model=other, pz=True)
+    found = found[np.isfinite(found["P_Z"])]
+    assert len(found) > 3
+    z, p_z = np.asarray(found["ZBEST"]), np.asarray(found["P_Z"])
+    low, high = (z + side * 3000 / SPEED_OF_LIGHT * (1 + z) for side in (-1, 1))
+    near = pit(found, high) - pit(found, low)
+    narrow = found["ZERR"] * SPEED_OF_LIGHT / (1 + z) < 500  # others have tails beyond
+    assert narrow.sum() > 3
+    np.testing.assert_allclose(near[narrow], p_z[narrow], atol=2e-3)
+
+
+def test_a_population_weighs_bins_candidates_and_classes(spectra, model):
+    here = with_density(model)
+    edges, values = [0.05, 2.0, 6.8], [[1.0], [1e-3]]
+    mix = {"QSO": 0.1, "STAR": 0.8, "GALAXY": 0.05, "SKY": 0.05}
+    prior = qnet.Population(edges, [10.0, 30.0], values, mix)
+    before, after = (qnet.classify(spectra, model=here, prior=x, pz=True)
+                     for x in ("training", prior))  # fmt: skip
+    known = np.isfinite(before["ZBEST"])
+    limit = np.full(len(before), 2.0)
+    far, then = (1 - pit(x, limit)[known] for x in (after, before))
+    assert (far <= then + 1e-3).all()
+    assert far.sum() < 0.1 * then.sum()
+    for x in (before, after):
+        np.testing.assert_allclose((x["P_QSO"] + x["P_STAR"] + x["P_GALAXY"])[known], 1, atol=1e-5)
+    ratio = [x["P_STAR"][known] / x["P_GALAXY"][known] for x in (after, before)]
+    trained = here.calibration.mix
+    factor = 0.85 / (trained["STAR"] + trained["SKY"]) / (0.05 / trained["GALAXY"])
+    np.testing.assert_allclose(ratio[0] / ratio[1], factor, rtol=1e-3)
 
 
 def test_pit_is_uniform_and_crps_least_for_the_true_width():

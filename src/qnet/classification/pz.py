@@ -7,8 +7,9 @@ import numpy as np
 from qnet.classification.refinement import Candidates
 from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.bins import RedshiftBins, softmax
+from qnet.core.columns import BY_NAME
 from qnet.core.errors import InputError
-from qnet.core.pz import PARTS, component_cdf, fraction_below
+from qnet.core.pz import PARTS, class_column, component_cdf, fraction_below
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.calibration import Calibration
 from qnet.model.model import Model
@@ -32,6 +33,11 @@ def check_stages(model: Model) -> tuple[RedshiftBins, Refiner, Calibration]:
         raise InputError(
             f"pz needs a model with a redshift head, a second stage and a calibration: {model.name}"
             f" has no {lacking}"
+        )
+    if clash := [name for name in map(class_column, bins.others) if name in BY_NAME]:
+        raise InputError(
+            f"pz: {model.name} has classes whose probabilities would be in the column(s) "
+            f"{', '.join(clash)}, which are others of the catalogue"
         )
     return bins, refiner, calibration
 

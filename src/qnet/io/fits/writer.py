@@ -121,7 +121,9 @@ class FitsWriter:
         """Make an image HDU that `fill` fills; with `compress`, each row without loss."""
         header = [_fitsio_card(card) for card in cards]
         header += [_fitsio_card(Card("BUNIT", unit))] if unit else []
-        tiles = {"compress": "gzip_2", "tile_dims": [1, shape[1]], "qlevel": 0} if compress else {}
+        tiles: dict[str, Any] = {}
+        if compress and 0 not in shape:  # of which the C library dies
+            tiles = {"compress": "gzip_2", "tile_dims": [1, shape[1]], "qlevel": 0}
         with self._faults():
             self._fits.create_image_hdu(
                 dims=list(shape), dtype=dtype, extname=name, header=header or None, **tiles

@@ -29,6 +29,7 @@ from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import TruthRecord, read_data, read_spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.prepared import prepared_grid
+from qnet.preprocess.restframe import fine_spectra
 from qnet.training.preparation import prepare
 
 SURE_QUASAR = TruthRecord(2.0, 3, 3, 0, 0.0)
@@ -316,6 +317,25 @@ def test_cameras_of_one_spectrum_add(tmp_path):
     np.testing.assert_allclose(camera.ivar, total, rtol=1e-6)
     both = (QUASARNET_GRID.wave > DESI_WAVE["R"][0]) & (QUASARNET_GRID.wave < DESI_WAVE["B"][-1])
     assert both.any()
+
+
+def test_wide_pixels_are_spread_as_for_the_second_stage(tmp_path):
+    """On the fine grid; pixels of 8 of its own."""
+    grid = WavelengthGrid.log(3700.0, 9000.0, 2.5e-4)
+    loglam = BOSS_LOGLAM[::20]
+    flux, ivar = make_spectra(10**loglam, [2.0], seed=1)
+    path = write(tmp_path / "spec.fits", boss_spec(loglam, flux[0], ivar[0]))
+    seen = {}
+    for spread in (False, True):
+        output = tmp_path / f"{spread}.fits"
+        prepare([path], output, grid=grid, spread=spread)
+        spectra = read_spectra(output)
+        (camera,) = spectra.cameras
+        seen[spread] = camera.flux[0], camera.ivar[0]
+    assert (seen[False][1] > 0).mean() < 0.2
+    assert (seen[True][1] > 0).mean() > 0.95
+    expected = fine_spectra(read_spectra(path).cameras, grid)
+    np.testing.assert_allclose(seen[True], [values[0] for values in expected], rtol=1e-6)
 
 
 def test_real_spectra_are_seen_as_by_classify(shared_data, tmp_path):

@@ -31,7 +31,8 @@ from qnet.io.tables import Card
 from qnet.io.training_data import keep_rows, not_inspected
 from qnet.io.truth import TruthRecord, check_records, other_survey
 from qnet.preprocess.normalisation import normalise
-from qnet.preprocess.rebinning import rebin_cameras
+from qnet.preprocess.rebinning import add_cameras, check_overlap
+from qnet.preprocess.restframe import fine_spectra
 from qnet.training.data import describe
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ def prepare(
     targetids: Iterable[int] | None = None,
     coadd: Literal["none", "target"] = "none",
     spall: SpAllLike | None = None,
+    spread: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Prepared:
@@ -140,6 +142,9 @@ def prepare(
         'target' adds the exposures of each TARGETID of an input.
     spall : path, mapping or tuple, optional
         As `qnet.classify` takes it.
+    spread : bool
+        Put native pixels that are wider than those of a log grid into all that they cover, as is
+        done for the second stage, whose grid is fine.
     overwrite : bool
         Whether an existing file may be replaced.
     progress : bool
@@ -183,7 +188,7 @@ def prepare(
     groups = group_frames(as_paths(paths))
     check_output(output, overwrite)
     _check_paths([path for group in groups for path in group], output)
-    work = _Work(grid, selection, truth, as_spall(spall))
+    work = _Work(grid, selection, truth, as_spall(spall), spread)
     failures: list[Failure] = []
     cards = (
         Card("DEPNAM00", "qnet"),
@@ -225,6 +230,7 @@ class _Work:
     selection: Selection
     truth: Mapping[int, TruthRecord] | None
     spall: SpAll | None
+    spread: bool
     nread: int = 0
     in_truth: int = 0
     removed: Counter[Reason] = dataclasses.field(default_factory=Counter)
@@ -278,7 +284,9 @@ class _Work:
         if not len(spectra):
             return (np.zeros((0, self.grid.npix), np.float32),) * 2
         with np.errstate(over="ignore"):
-            flux, ivar = rebin_cameras(spectra.cameras, self.grid)
+            check_overlap(spectra.cameras, self.grid)
+            add = fine_spectra if self.spread else add_cameras
+            flux, ivar = add(spectra.cameras, self.grid)
             return flux.astype(np.float32), ivar.astype(np.float32)
 
     def _check_twice(

@@ -123,6 +123,10 @@ def _cases(small, full):
     qnet.simulation.write_simulation(simulation, "data.fits", "truth.csv")
     table = qnet.classify(spectra, model=small)
     qnet.write_catalogue(table, "catalogue.fits")
+    numbers = {name: [0, 1] for name in ("TARGETID", "INPUT_INDEX", "INPUT_ROW")}
+    grid_cards = {"PZSTART": 0.5, "PZSTEP": 0.01, "PZCLASS": "QSO, STAR"}
+    pz = Table({**numbers, "LN_PZ": rng.normal(size=(2, 50))}, meta=grid_cards)
+    qnet.io.write_pz(pz, "pz.fits")
     superset = {"THING_ID": [7, 8], "Z_VI": [2.1, 0.0], "CLASS_PERSON": [3, 1]}
     Table(superset | {"Z_CONF_PERSON": [3, 3]}).write("superset.fits")
     ids = {"PLATE": [1], "MJD": [2], "FIBERID": [3], "THING_ID": [4]}
@@ -256,6 +260,12 @@ def _cases(small, full):
             qnet.io.from_table,
             {"table": spectral, "air": False, "edges": None},
         ),
+        "qnet.io.pz_grid": (qnet.io.pz_grid, {"distributions": pz}),
+        "qnet.io.read_pz": (qnet.io.read_pz, {"path": "pz.fits", "rows": [1]}),
+        "qnet.io.write_pz": (
+            qnet.io.write_pz,
+            {"distributions": pz, "path": "again.fits", "overwrite": True},
+        ),
         "qnet.io.read_data": (
             qnet.io.read_data,
             {"files": "data.fits", "truth": records, "z_lim": 2.1, "return_pmf": False}
@@ -357,6 +367,12 @@ def _cases(small, full):
             qnet.evaluation.is_right,
             {"zbest": ON_GRID[0], "z": ON_GRID[1], "dv_max": 6000.0},
         ),
+        "qnet.evaluation.calibration_error": (
+            qnet.evaluation.calibration_error,
+            {"probability": [0.9, 0.2], "label": [1, 0]},
+        ),
+        "qnet.evaluation.crps": (qnet.evaluation.crps, {"distributions": pz, "z": [0.9, 1.1]}),
+        "qnet.evaluation.pit": (qnet.evaluation.pit, {"distributions": pz, "z": [0.9, 1.1]}),
         "qnet.evaluation.purity_completeness": (
             qnet.evaluation.purity_completeness,
             {"c_line": [[0.9, 0.4, 0.6]], "zbest": [1.0, 2.5, 2.0], "Y": Y, "z": [1.0, 2.5, 0.0]}
@@ -392,6 +408,10 @@ def _cases(small, full):
         "qnet.training.NetworkOptions": (
             qnet.training.NetworkOptions,
             keys(qnet.training.NetworkOptions()),
+        ),
+        "qnet.training.inherit_settings": (
+            qnet.training.inherit_settings,
+            {"model": small, "stage": "lines"},
         ),
         "qnet.training.Prepared": (
             qnet.training.Prepared,

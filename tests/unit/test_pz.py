@@ -239,7 +239,9 @@ def test_other_libraries_read_the_files(tmp_path, table):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x["TARGETID", "P_QSO"], "no column LN_PZ of shape"),
+        (lambda x: x["TARGETID", "P_QSO"], "no column LN_PZ of floats of shape"),
+        (lambda x: (x.replace_column("LN_PZ", x["ZBEST"]), x)[1], "no column LN_PZ of floats"),
+        (lambda x: (x.replace_column("LN_PZ", np.full((24, 3), "a")), x)[1], "LN_PZ of floats"),
         (lambda x: x["LN_PZ", "INPUT_ROW"], "lacks the column.s. TARGETID, INPUT_INDEX"),
         (lambda x: (x.meta.update(PZSTEP="a"), x)[1], "must be those of a grid in ln.1.z., not 0"),
         (lambda x: x["TARGETID"], "distributions must be .*Table, not .*Column"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,10 +52,7 @@ def pit(distributions: Table, z: npt.ArrayLike) -> FloatArray:
     True
     """
     check_arguments(pit, locals())
-    found = np.full(len(distributions), np.nan)
-    for rows, block in _blocks(distributions, z):
-        found[rows] = block.at_truth
-    return found
+    return _each(distributions, z, lambda block: block.at_truth)
 
 
 def crps(distributions: Table, z: npt.ArrayLike) -> FloatArray:
@@ -90,10 +87,7 @@ def crps(distributions: Table, z: npt.ArrayLike) -> FloatArray:
     True
     """
     check_arguments(crps, locals())
-    found = np.full(len(distributions), np.nan)
-    for rows, block in _blocks(distributions, z):
-        found[rows] = SPEED_OF_LIGHT * block.score()
-    return found
+    return _each(distributions, z, lambda block: SPEED_OF_LIGHT * block.score())
 
 
 class _Block:
@@ -130,8 +124,10 @@ class _Block:
         return np.asarray(self._step * (total + self._beyond))
 
 
-def _blocks(distributions: Table, z: npt.ArrayLike) -> Iterator[tuple[slice, _Block]]:
-    """Rows of a table of distributions and of true redshifts, some at a time."""
+def _each(
+    distributions: Table, z: npt.ArrayLike, measure: Callable[[_Block], FloatArray]
+) -> FloatArray:
+    """What is measured of each row of a table of distributions and true redshifts."""
     npix = len(pz_grid(distributions))
     true = as_floats("z", z, ndim=1)
     if len(true) != len(distributions):
@@ -139,6 +135,8 @@ def _blocks(distributions: Table, z: npt.ArrayLike) -> Iterator[tuple[slice, _Bl
     with np.errstate(invalid="ignore", divide="ignore"):
         x = np.where(true > -1, np.log1p(true), np.nan)
     start, step = (float(distributions.meta[key]) for key in ("PZSTART", "PZSTEP"))
+    found = np.full(len(true), np.nan)
     for first in range(0, len(true) if npix else 0, BLOCK):
         rows = slice(first, first + BLOCK)
-        yield rows, _Block(distributions["LN_PZ"][rows], x[rows], start, step)
+        found[rows] = measure(_Block(distributions["LN_PZ"][rows], x[rows], start, step))
+    return found

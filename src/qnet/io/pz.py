@@ -199,7 +199,7 @@ def pz_grid(distributions: Table) -> FloatArray:
     Raises
     ------
     InputError
-        The table has no column LN_PZ of shape (nspec, npix), or its meta no legal PZSTART and
+        The table has no column LN_PZ of floats of shape (nspec, npix), or its meta no legal PZSTART and
         PZSTEP.
 
     Examples
@@ -218,9 +218,9 @@ def pz_grid(distributions: Table) -> FloatArray:
     check_table("distributions", distributions)
     known = LN_PZ.name in distributions.colnames
     ln_p: Any = distributions[LN_PZ.name] if known else None
-    if not known or np.ndim(ln_p) != 2:
+    if not known or np.ndim(ln_p) != 2 or ln_p.dtype.kind != "f":
         raise InputError(
-            f"the table has no column {LN_PZ.name} of shape (nspec, npix): "
+            f"the table has no column {LN_PZ.name} of floats of shape (nspec, npix): "
             "qnet.classify(..., pz=True) and qnet.io.read_pz give one"
         )
     start, step = (distributions.meta.get(key) for key in ("PZSTART", "PZSTEP"))

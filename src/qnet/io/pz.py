@@ -199,8 +199,8 @@ def pz_grid(distributions: Table) -> FloatArray:
     Raises
     ------
     InputError
-        The table has no column LN_PZ of floats of shape (nspec, npix), or its meta no legal PZSTART and
-        PZSTEP.
+        The table has no column LN_PZ of floats of shape (nspec, npix), or its meta no legal
+        PZSTART and PZSTEP.
 
     Examples
     --------

@@ -203,7 +203,7 @@ def found_by_chance(monkeypatch):
 
 
 def test_a_model_without_a_calibration_gets_one(bare, files, found_by_chance, tmp_path):
-    with pytest.warns(QnetWarning, match="calibrate P2, NO_EVIDENCE, P_BAL: none is used"):
+    with pytest.warns(QnetWarning, match="calibrate P2, P_BAL: none is used"):
         made = calibrate(bare, *files, progress=False)
     assert made.name == bare.name
     model = qnet.load_model(made.save(tmp_path / "made.safetensors"))
@@ -223,6 +223,19 @@ def test_a_model_without_a_calibration_gets_one(bare, files, found_by_chance, tm
     for name in ("P_Z", "ZERR_NOISE"):
         assert np.isfinite(table[name][refined]).all()
     assert np.mean(table["P_Z"][refined & quasar]) == pytest.approx(0.75, abs=0.1)
+
+
+def test_a_network_of_lines_alone_gets_what_its_lines_give(small_model, files, found_by_chance):
+    with pytest.warns(QnetWarning, match="calibrate P_BAL: none is used"):
+        model = calibrate(small_model, *files, progress=False)
+    calibration = model.calibration
+    for name in ("p_candidate", "p_z2", "zerr", "zerr_noise"):
+        assert getattr(calibration, name) is None, name
+    assert set(calibration.zerr_lines) <= set(model.lines)
+    table = qnet.classify(files[0], model=model)
+    assert np.mean(table["P_QSO"]) == pytest.approx(calibration.quasar_fraction, abs=0.06)
+    assert np.isfinite(table["P_Z"]).all()
+    assert np.isnan(table["ZERR"]).all()
 
 
 @pytest.fixture

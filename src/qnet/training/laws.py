@@ -62,8 +62,9 @@ BAL_REJECTION = 0.98
 LEAST_ROWS, SQUARE_ROWS, INHERITED = 20, 500, 50.0
 
 #: NO_EVIDENCE: at most so many lines with data, none confident (QuasarNET's threshold); and the
-#: least of these odds that calls at most so large a fraction of the other objects.
-EVIDENCE_LINES, EVIDENCE_CONFIDENCE = 1, 0.5
+#: least of these odds that calls at most so large a fraction of the other objects with as few
+#: lines. Of under so many of these, and without a parent, the odds are the default.
+EVIDENCE_LINES, EVIDENCE_CONFIDENCE, EVIDENCE_DEFAULT = 1, 0.5, 8
 EVIDENCE_ODDS, EVIDENCE_CALLED, EVIDENCE_ROWS = tuple(range(3, 21)), 0.008, 200
 
 #: The rest of a calibration that no parent gives: the second stage is run on rows of P_QSO above
@@ -197,11 +198,11 @@ class Fitter:
         lines = coverage.at_z.sum(axis=0)
         others = ~sample.quasar & (lines <= EVIDENCE_LINES)
         own: Evidence | None = self.inherited("evidence")
-        if others.sum() < EVIDENCE_ROWS:
+        few = others.sum() < EVIDENCE_ROWS
+        if few and own is not None:
             self.kept.append("NO_EVIDENCE")
-            if own is not None:
-                return own
-        for odds in EVIDENCE_ODDS:
+            return own
+        for odds in (EVIDENCE_DEFAULT,) if few else EVIDENCE_ODDS:
             found = Evidence(float(np.log(odds)), EVIDENCE_CONFIDENCE, EVIDENCE_LINES)
             called = (p > threshold) & ~found.is_lacking(p, prior, confidence, lines)
             if called[others].sum() <= EVIDENCE_CALLED * others.sum():

@@ -141,7 +141,7 @@ def calibration_error(probability: npt.ArrayLike, label: npt.ArrayLike) -> float
     Examples
     --------
     >>> from qnet.evaluation import calibration_error
-    >>> print(calibration_error([0.9, 0.9, 0.9, 0.9], [1, 1, 1, 0]))
+    >>> round(calibration_error([0.9, 0.9, 0.9, 0.9], [1, 1, 1, 0]), 3)
     0.15
     """
     check_arguments(calibration_error, locals())

@@ -49,6 +49,9 @@ START = "qnet@4"
 #: Bins that its redshift head gets below its first one, of the same width: down to redshift 0.
 NEW_BINS = 4
 
+#: Limits of its input: of a window that holds a bright continuum, pixels without weight are at -50.
+CLIP = (-5.0, 25.0)
+
 LINES = Settings(
     epochs=5,
     batch_size=256,
@@ -123,7 +126,7 @@ def start() -> Model:
         values = arrays[f"fc_redshift.{name}"]
         low = np.repeat(values[..., :1], NEW_BINS + 1, axis=-1) - np.float32(change)
         arrays[f"fc_redshift.{name}"] = np.concatenate([low, values[..., 1:]], axis=-1)
-    architecture = dataclasses.replace(model.architecture, redshifts=wider)
+    architecture = dataclasses.replace(model.architecture, redshifts=wider, clip=CLIP)
     return Model(dataclasses.replace(model.weights, architecture=architecture, arrays=arrays))
 
 

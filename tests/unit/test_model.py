@@ -97,6 +97,23 @@ def test_input_of_the_wrong_shape(small_model, shape, options, message):
         small_model.predict(np.zeros(shape), **options)
 
 
+def test_the_input_is_clipped_where_the_model_has_limits(small_model, X, tmp_path):
+    clip = (-1.5, 2.0)
+    architecture = dataclasses.replace(small_model.architecture, clip=clip)
+    model = qnet.Model(dataclasses.replace(small_model.weights, architecture=architecture))
+    wild = np.array(X) * 10
+    wild[0, 5], wild[1, 7] = np.inf, np.nan
+    expected = small_model.predict(np.clip(wild[2:], *clip))
+    found = model.predict(wild)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one[2:], other, rtol=1e-4, atol=1e-7)
+        assert np.isnan(one[:2]).all()
+    model.save(tmp_path / "clipped-1.safetensors")
+    assert qnet.load_model(tmp_path / "clipped-1.safetensors").architecture.clip == clip
+    with pytest.raises(InputError, match="clip must be a negative and a positive number"):
+        dataclasses.replace(small_model.architecture, clip=(1.0, 2.0))
+
+
 def test_input_that_is_no_numbers(small_model):
     with pytest.raises(InputError, match="X must hold numbers"):
         small_model.predict(np.full((2, 443), "a"))

@@ -94,7 +94,8 @@ def test_the_model_to_start_from_gets_bins_down_to_redshift_zero(recipe):
     assert wider.nbins == bins.nbins + recipe.NEW_BINS
     assert wider.z_min < bins.z_min
     assert wider.step == pytest.approx(bins.step, rel=1e-12)
-    X = np.random.default_rng(0).normal(size=(20, old.grid.npix))
+    assert new.architecture.clip == recipe.CLIP
+    X = np.random.default_rng(0).uniform(-4, 4, (20, old.grid.npix))
     before, after = (model.forward(X).posterior for model in (old, new))
     first = recipe.NEW_BINS + 1
     np.testing.assert_allclose(after[:, :first].sum(axis=1), before[:, 0], rtol=1e-4)

@@ -23,7 +23,7 @@ from qnet.model.layers import (
     count_parameters,
     stack,
 )
-from qnet.model.plain import check_keys, reading, renamed
+from qnet.model.plain import check_keys, finite_floats, reading, renamed
 from qnet.preprocess.restframe import Window
 
 #: A second stage is applied no more often than this.
@@ -83,6 +83,9 @@ class Architecture(Stage):
     redshifts : RedshiftBins, optional
         Classes of a further dense layer with a softmax: the redshifts of a quasar, and other
         kinds of objects. None, as in QuasarNET, without it.
+    clip : tuple of float, optional
+        Limits of the input: `qnet.Model` clips normalised spectra to them, in which pixels without
+        weight and spikes may have any value. None, as in QuasarNET, for none.
 
     Raises
     ------
@@ -112,9 +115,11 @@ class Architecture(Stage):
     offset_scale: float = 1.0
     offset_shift: float = 0.0
     redshifts: RedshiftBins | None = None
+    clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "clip", as_limits(self.clip))
         for kind in ("lines", "lines_bal"):
             object.__setattr__(self, kind, as_names(kind, getattr(self, kind)))
         if not self.lines:
@@ -171,7 +176,18 @@ class Architecture(Stage):
                 offset_scale=float(values["offset_scale"]),
                 offset_shift=float(values["offset_shift"]),
                 redshifts=None if redshifts is None else RedshiftBins.from_dict(redshifts),
+                clip=values.get("clip"),
             )
+
+
+def as_limits(clip: Any) -> tuple[float, float] | None:
+    """Limits of the input as two numbers, below and above 0; None for none."""
+    if clip is None:
+        return None
+    low, high = finite_floats(clip, "clip") if len(clip) == 2 else (0.0, 0.0)
+    if not low < 0 < high:
+        raise InputError(f"clip must be a negative and a positive number, not {shown(clip)}")
+    return low, high
 
 
 def quasarnet_layers(

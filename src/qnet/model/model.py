@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,7 +232,8 @@ class Model:
     def to_keras(self) -> keras.Model:
         """The first stage in Keras, to be trained further; `from_keras` is the inverse.
 
-        Its predictions are those of `predict`, to the rounding of single precision.
+        Its predictions are those of `predict`, to the rounding of single precision, for spectra
+        inside the limits ``architecture.clip``: the Keras network does not clip.
         """
         from qnet.model.keras_network import build
 
@@ -249,6 +251,7 @@ class Model:
         grid: npt.ArrayLike | WavelengthGrid | None = None,
         rest: Mapping[str, float] | None = None,
         redshifts: RedshiftBins | None = None,
+        clip: tuple[float, float] | None = None,
     ) -> Model:
         """A model from a network that was made, and perhaps trained, in Keras.
 
@@ -266,6 +269,8 @@ class Model:
             Rest wavelengths [Angstrom] that the targets were made with. QuasarNET's when None.
         redshifts : RedshiftBins, optional
             Classes of the outputs of a redshift head; needed where there is one.
+        clip : tuple of float, optional
+            Limits that the input was clipped to in training (`qnet.model.Architecture`).
 
         Returns
         -------
@@ -282,6 +287,7 @@ class Model:
         meaning: dict[str, Any] = {"lines": lines, "lines_bal": lines_bal, "rest": rest}
         chosen = None if grid is None else as_grid(grid)
         architecture, arrays = take(model, grid=chosen, redshifts=redshifts, **meaning)
+        architecture = dataclasses.replace(architecture, clip=clip)
         return cls(WeightsFile(architecture, arrays, name=name, version=version))
 
     def __repr__(self) -> str:
@@ -303,7 +309,10 @@ class Model:
                 f"X has shape {given.shape}, but model {self.name} takes (nspec, {self.grid.npix}) "
                 f"or (nspec, {self.grid.npix}, 1): spectra on its grid, {self.grid}"
             )
-        return array
+        if self.architecture.clip is None:
+            return array
+        # Infinity stays what makes a row NaN.
+        return np.where(np.isinf(array), array, np.clip(array, *self.architecture.clip))
 
 
 def load_model(

@@ -47,6 +47,8 @@ class LineMaker:
     ) -> Batch:
         """A batch; X has shape (nspec, npix, 1)."""
         X = spectra.normalised(self.augmentation, rng if training else None)
+        if self.architecture.clip is not None:
+            X = np.clip(X, *self.architecture.clip)
         target, weight = objective(
             data.z[rows],
             data.Y[rows],

@@ -13,7 +13,7 @@ STEP, OFFSET = 0.4, 0.5
 SPIKES, SPIKE_HEIGHT, SPIKE_WIDTH = 6, 25.0, 3
 
 #: False zeros: longest run [fraction of the pixels], and the factor on the errors there.
-ZEROS, ZERO_ERROR = 0.1, 0.05
+ZEROS, ZERO_ERROR = 0.1, 0.1
 
 
 def add_faults(

@@ -260,6 +260,7 @@ class _Member:
             "lines_bal": source.lines_bal,
             "rest": source.rest,
             "redshifts": source.redshifts,
+            "clip": source.clip,
             "grid": self.data.grid,
         }
 

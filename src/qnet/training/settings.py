@@ -12,6 +12,7 @@ from qnet.core.checks import check_finite, check_whole
 from qnet.core.errors import InputError
 from qnet.io.training_data import Z_LIM
 from qnet.lines import QUASARNET_LINES, QUASARNET_LINES_BAL, absorber_IGM, as_rest
+from qnet.model.architecture import as_limits
 from qnet.model.layers import MAX_LAYERS, by_layer
 from qnet.objective import NBOXES
 
@@ -86,6 +87,8 @@ class NetworkOptions:
         for each layer.
     redshifts : RedshiftBins, optional
         Bins of a redshift head beside the lines; None, as in QuasarNET, for none.
+    clip : tuple of float, optional
+        Limits of the input, as `qnet.model.Architecture` has them; None, as in QuasarNET, for none.
 
     Raises
     ------
@@ -114,10 +117,12 @@ class NetworkOptions:
     reg_conv: float = 0.0
     reg_fc: float = 0.0
     redshifts: RedshiftBins | None = None
+    clip: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         as_rest(self.rest)
+        object.__setattr__(self, "clip", as_limits(self.clip))
         for kind in ("lines", "lines_bal"):
             object.__setattr__(self, kind, as_names(kind, getattr(self, kind)))
         names = (*self.lines, *self.lines_bal)
@@ -149,7 +154,7 @@ class NetworkOptions:
 
     def keras_options(self) -> dict[str, Any]:
         """Keyword arguments of `qnet.model.QuasarNET`."""
-        names = ("lines", "lines_bal", "rest", "redshifts")
+        names = ("lines", "lines_bal", "rest", "redshifts", "clip")
         options = {k: v for k, v in dataclasses.asdict(self).items() if k not in names}
         return options | {
             "nlines": len(self.lines) + len(self.lines_bal),

@@ -53,9 +53,9 @@ BROAD_LINES = (
     BroadLine("HeII 1640", 1640.42, 5.0, "high", -231, -282, 242, -0.20, 0.20),
     BroadLine("OIII] 1664", 1664.0, 1.8, "high", -230, -250, 300, -0.12, 0.18),
     BroadLine("NIII] 1750", 1749.7, 0.8, "semi", -150, -100, 300, -0.05, 0.20),
-    BroadLine("AlIII", 1857.4, 2.6, "semi", -150, -150, 250, -0.05, 0.18),
-    BroadLine("SiIII]", 1892.03, 3.4, "semi", -150, -50, 200, -0.05, 0.20),
-    BroadLine("CIII]", 1908.73, 18.5, "semi", -143, 0, 243, -0.09, 0.12),
+    BroadLine("AlIII", 1857.4, 2.4, "semi", -150, -150, 250, -0.05, 0.18),
+    BroadLine("SiIII]", 1892.03, 2.0, "semi", -150, -50, 200, -0.05, 0.20),
+    BroadLine("CIII]", 1908.73, 20.0, "semi", -143, 0, 243, -0.09, 0.12),
     BroadLine("FeIII UV48", 2076.6, 4.0, "semi", -57, 0, 300, 0.0, 0.20),
     BroadLine("CII] 2326", 2326.4, 7.0, "semi", -57, 0, 300, -0.05, 0.20),
     BroadLine("[NeIV] 2423", 2423.8, 0.9, "high", -57, 0, 300, -0.10, 0.25),
@@ -182,7 +182,7 @@ def column(name: str) -> int:
 def draw_broad(rng: Generator, objects: Emitters) -> Broad:
     """Draw strengths, shifts and widths of the broad lines."""
     nspec, nlines = len(objects.z), len(BROAD_LINES)
-    velocity, wind, tail = _velocities(rng, objects)
+    velocity, wind, tail = draw_velocities(rng, objects.log_l1700, objects.broad < 0.5)
     x_1700 = np.clip(objects.log_l1700 - PIVOT_1700, -2.0, 1.5)[:, None]
     shared = SHARED_SPREAD * rng.standard_normal((nspec, 1))
     dex = _values("baldwin") * x_1700 + shared
@@ -193,9 +193,11 @@ def draw_broad(rng: Generator, objects: Emitters) -> Broad:
     return Broad(_values("width") * 10**dex * weak, velocity, _fwhm(rng, objects, velocity))
 
 
-def _velocities(rng: Generator, objects: Emitters) -> tuple[FloatArray, FloatArray, FloatArray]:
+def draw_velocities(
+    rng: Generator, log_l1700: FloatArray, weak: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Velocities of the peaks [km/s]; the wind's shared part and its tail, both in sigma."""
-    nspec = len(objects.z)
+    nspec = len(log_l1700)
     # Lines of one kind of gas move together: half of the variance is that of the kind. No wind
     # moves the Balmer lines.
     kinds = list(FWHM)
@@ -205,10 +207,10 @@ def _velocities(rng: Generator, objects: Emitters) -> tuple[FloatArray, FloatArr
     move = np.sqrt(0.5) * (shared[:, of_line] + own)
     tail = rng.exponential(TAIL, nspec) * (rng.random(nspec) < TAIL_FRACTION)
     tail -= TAIL * TAIL_FRACTION
-    tail += np.where(objects.broad < 0.5, rng.exponential(WEAK_TAIL / CIV_SCATTER, nspec), 0.0)
+    tail += np.where(weak, rng.exponential(WEAK_TAIL / CIV_SCATTER, nspec), 0.0)
     move *= np.sqrt(1 - _HIGH * TAIL**2 * TAIL_FRACTION * (2 - TAIL_FRACTION))
     move -= _HIGH * tail[:, None]
-    x = np.clip(objects.log_l1700 - 45, None, 2.5)[:, None]
+    x = np.clip(log_l1700 - 45, None, 2.5)[:, None]
     mean = _values("shift") + _values("trend") * np.maximum(x, LEAST_LUMINOSITY)
     mean = np.where(_HIGH & (x < LEAST_LUMINOSITY), 0.0, mean)
     return mean + _values("scatter") * move, shared[:, [kinds.index("high")]], tail[:, None]

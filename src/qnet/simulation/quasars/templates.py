@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 from numpy.random import Generator
 
 from qnet.core.arrays import Float32Array, FloatArray, IntArray
@@ -13,7 +15,17 @@ from qnet.core.luminosity import log_luminosity
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.absorption import bal
 from qnet.simulation.absorption.absorbers import sight_lines
-from qnet.simulation.frame import NPIX, Z_MAX, Objects, positive, scale_to_r, shift, z_and_rmag
+from qnet.simulation.frame import (
+    FRAME,
+    LOGLAM_STEP,
+    NPIX,
+    PIXEL_KMS,
+    Z_MAX,
+    Objects,
+    positive,
+    scale_to_r,
+    z_and_rmag,
+)
 from qnet.simulation.quasars import continuum, emission, parametric
 from qnet.simulation.template_files import TemplateSet
 
@@ -34,9 +46,21 @@ _CONTINUUM = (
     7100, 8100, 9100,
 )  # fmt: skip
 
-#: Velocity of the templates' rest frame against systemic, over the speed of light: MgII, a proxy of
-#: the redshift there (Brodzeller et al. 2023, AJ 166, 66), is where `emission` has it.
-FRAME_SHIFT = emission.BROAD_LINES[emission.column("MgII")].shift / SPEED_OF_LIGHT
+#: Lines by which a template's wavelengths are moved, so that each has the velocity against systemic
+#: that `emission` draws: name, vacuum wavelength [Angstrom], and the mean velocity [km/s] where it
+#: is not that of the line alone (Shen et al. 2016, ApJ 831, 7, table 3: CIII] with its neighbours;
+#: [OII]; [OIII]). The templates' own frame is near that of MgII (Brodzeller et al. 2023, AJ 166,
+#: 66), and their CIV has one velocity at all luminosities.
+ANCHORS = (
+    ("LYA", 1215.67, None), ("SiIV+OIV]", 1399.41, None), ("CIV", 1549.06, None),
+    ("CIII]", 1908.73, -229.0), ("MgII", 2798.75, None), ("[OII]", 3728.48, 8.0),
+    ("[OIII]", 5008.24, -48.0),
+)  # fmt: skip
+
+#: Where the peak of a line of a template is looked for, and where its continuum is taken; smoothing
+#: [km/s]. The peak is the centroid of what is above a fraction of its height, which must be above a
+#: fraction of the continuum.
+_PEAK, _BESIDE, _SMOOTHING, _TOP, _LEAST_HEIGHT = 2500.0, (8000.0, 9000.0), 300.0, 0.85, 0.03
 
 #: Draws are cut at this many standard deviations, and a quasar must stay everywhere between these
 #: multiples of the first vector.
@@ -64,12 +88,14 @@ def draw(
     z, rmag = z_and_rmag(z, rmag, (0.0, Z_MAX))
     count = len(z)
     light = np.empty((count, NPIX), dtype=np.float32)
+    log_l1700 = log_luminosity(rmag, z, 1700.0)
+    velocities = _draw_velocities(rng, z, log_l1700)
     chosen = _choose_quasar_sets(rng, sets, z)
     for number, each in enumerate(sets):
         rows = np.flatnonzero(chosen == number)
         if rows.size:
             mixed = _quasar_mix(rng, each, rows.size)
-            light[rows] = shift(mixed, z[rows] + FRAME_SHIFT * (1 + z[rows]), start=each.start)
+            light[rows] = _see(mixed, each, z[rows], velocities[rows])
     light *= continuum.tilt(z, QUASAR_TILT * np.clip(rng.standard_normal(count), -_CUT, _CUT))
     troughs = bal.draw(rng, z, bal_fraction)
     # Few are red (as in `parametric`): the templates already hold the mean reddening.
@@ -80,7 +106,6 @@ def draw(
     bal.absorb(light, troughs, z)
     light *= continuum.dimming(z, ebv)
     flux = scale_to_r(positive(light), rmag)
-    log_l1700 = log_luminosity(rmag, z, 1700.0)
     flux *= np.exp(-sight_lines(rng, z, log_l1700)[0])
     absorbed = bal.truth(troughs, z)
     truth = {
@@ -90,9 +115,63 @@ def draw(
         **absorbed,
         "RMAG": rmag,
         "EBV": ebv,
+        "CIV_SHIFT": velocities[:, [name for name, *_ in ANCHORS].index("CIV")],
         "LOG_L1700": log_l1700,
     }
     return Objects(flux, truth)
+
+
+def _draw_velocities(rng: Generator, z: FloatArray, log_l1700: FloatArray) -> FloatArray:
+    """Velocities [km/s] of the lines of `ANCHORS` against systemic, shape (nspec, nlines)."""
+    lines = {line.name: number for number, line in enumerate(emission.BROAD_LINES)}
+    drawn, *_ = emission.draw_velocities(rng, log_l1700, np.zeros(len(z), dtype=bool))
+    columns = []
+    for name, _, mean in ANCHORS:
+        own = drawn[:, lines[name]] if name in lines else np.zeros(len(z))
+        if mean is not None:
+            own = own + mean - (emission.BROAD_LINES[lines[name]].shift if name in lines else 0.0)
+        columns.append(own)
+    return np.stack(columns, axis=1)
+
+
+@functools.lru_cache(maxsize=8)
+def _own_velocities(each: TemplateSet) -> FloatArray:
+    """Velocities [km/s] of the lines of `ANCHORS` in a template's first vector; NaN for no line."""
+    light = scipy.ndimage.gaussian_filter1d(each.vectors[0].astype(float), _SMOOTHING / PIXEL_KMS)
+    return np.array([_peak(each.wave, light, rest) for _, rest, _ in ANCHORS])
+
+
+def _peak(wave: FloatArray, light: FloatArray, rest: float) -> float:
+    """Velocity [km/s] of the peak of a line; NaN where there is none."""
+    velocity = SPEED_OF_LIGHT * (wave / rest - 1)
+    near, far = _BESIDE
+    sides = (velocity > -far) & (velocity < -near), (velocity > near) & (velocity < far)
+    if not all(side.any() for side in sides):
+        return np.nan
+    level = np.interp(velocity, (-far, far), [light[side].mean() for side in sides])
+    inside = np.abs(velocity) < _PEAK
+    height = (light - level)[inside]
+    if height.max() < _LEAST_HEIGHT * level[inside].mean():
+        return np.nan
+    top = np.where(height > _TOP * height.max(), height, 0.0)
+    return float((velocity[inside] * top).sum() / top.sum())
+
+
+def _see(
+    light: Float32Array, each: TemplateSet, z: FloatArray, velocity: FloatArray
+) -> Float32Array:
+    """Mixed templates on `FRAME`, at systemic redshifts, lines at velocities (nspec, nlines)."""
+    own = _own_velocities(each)
+    known = np.isfinite(own)
+    nodes, move = np.log([rest for _, rest, _ in ANCHORS])[known], (velocity - own)[:, known]
+    wave, pixel = np.log(FRAME.wave), np.arange(light.shape[1], dtype=float)
+    seen = np.empty((len(light), NPIX), dtype=np.float32)
+    for row, flux in enumerate(light):
+        rest = wave - np.log1p(z[row])
+        if known.any():
+            rest = rest - np.interp(rest, nodes, move[row]) / SPEED_OF_LIGHT
+        seen[row] = np.interp((rest / np.log(10) - each.start) / LOGLAM_STEP, pixel, flux)
+    return seen
 
 
 def _choose_quasar_sets(rng: Generator, sets: Sequence[TemplateSet], z: FloatArray) -> IntArray:

@@ -235,7 +235,8 @@ def test_the_table_is_of_the_spectra_kept_out_of_training(tuned, parent, survey)
     text = (folder / "comparison.txt").read_text()
     both = (qnet.load_model(parent), qnet.load_model(folder / "best.safetensors"))
     for model, measured in zip(both, report["catalogues"], strict=True):
-        table = qnet.classify(qnet.read_spectra(survey[0], rows=rows["INPUT_ROW"]), model=model)
+        spectra = qnet.read_spectra(survey[0], rows=rows["INPUT_ROW"])
+        table = qnet.classify(spectra, model=model, prior="training")
         expected = qnet.evaluate(table, survey[1], nboot=20).metric("completeness")
         (found,) = (
             m for m in measured["metrics"] if (m["name"], m["where"]) == ("completeness", "")

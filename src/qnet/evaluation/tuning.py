@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from qnet.classification import classify
+from qnet.classification.population import TRAINING
 from qnet.core.arrays import Columns
 from qnet.core.files import PathLike, as_paths
 from qnet.evaluation.catalogues import result_of_table
@@ -43,7 +44,9 @@ def compare_models(
         for start in range(0, len(chosen), BLOCK):
             spectra = read_spectra(path, rows=chosen[start : start + BLOCK])
             for model, part in zip(models, parts, strict=True):
-                part.append(result_of_table(classify(spectra, model=model), name=model.name))
+                # The spectra are drawn as those of the training: no other population is assumed.
+                table = classify(spectra, model=model, prior=TRAINING)
+                part.append(result_of_table(table, name=model.name))
     return compare([_join(part) for part in parts], truth)
 
 

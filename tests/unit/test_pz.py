@@ -17,7 +17,13 @@ from astropy.table import Table
 
 import qnet
 from makers import desi_coadd, desi_set, fibermap, make_spectra, write
-from networks import full_model, verifying_model, with_density
+from networks import (
+    full_model,
+    random_weights,
+    refine_architecture,
+    verifying_model,
+    with_density,
+)
 from qnet.classification.pz import find_distributions
 from qnet.classification.refinement import Candidates
 from qnet.cli import main
@@ -145,6 +151,19 @@ def test_a_candidate_that_was_not_refined_stays_in_the_posterior(model, posterio
         model, candidates(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 2))), posterior.copy()
     )
     np.testing.assert_allclose(nothing.coarse[0], posterior[0, : bins.nbins] / 0.9, atol=1e-6)
+
+
+def test_a_second_stage_without_scores_leaves_the_posterior_its_fractions(model, posterior):
+    refine = refine_architecture()
+    arrays = model.weights.arrays | random_weights(refine.shapes())
+    calibration = dataclasses.replace(model.calibration, p_candidate=None)
+    changes = {"refine": refine, "arrays": arrays, "calibration": calibration}
+    other = qnet.Model(dataclasses.replace(model.weights, **changes))
+    unscored = candidates([[0.0, np.nan]], [[0.5, 0.3]])
+    unscored = dataclasses.replace(unscored, score=np.full((1, 2), np.nan))
+    found = found_of(other, unscored, posterior.copy())
+    assert found.weight[0].tolist() == pytest.approx([5 / 9, 0])
+    assert found.coarse.sum() == pytest.approx(4 / 9)
 
 
 @pytest.mark.parametrize("p_z", [0.1, 0.6, 0.97])
@@ -413,6 +432,10 @@ def test_rows_follow_the_catalogue_over_files_and_workers(folder):
     for name in ("P_STAR", "LN_PZ"):
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
     assert "LN_PZ" not in catalogue.colnames
+    # Both spectra of the first file are in the second one too.
+    for first, again, other in ((0, 3, 4), (1, 4, 3)):
+        np.testing.assert_allclose(found["LN_PZ"][first], found["LN_PZ"][again], atol=0.05)
+        assert np.abs(found["LN_PZ"][first] - found["LN_PZ"][other]).max() > 1
     assert [found.meta[f"IN{n:06d}"] for n in (0, 1)] == list(map(str, inputs))
 
 

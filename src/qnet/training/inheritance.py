@@ -14,8 +14,8 @@ from qnet.model.model import Model
 from qnet.model.weights import WeightsFile
 from qnet.training.settings import Augmentation, Settings, Stage
 
-#: Rate of fine-tuning, in units of that of the training from random weights: a low one, with which a
-#: few thousand spectra do not make a model worse (docs/how-to/own-survey.md).
+#: Rate of fine-tuning, in units of that of the training from random weights: a low one, with which
+#: a few thousand spectra do not make a model worse (docs/how-to/own-survey.md).
 TUNING_RATE = 0.1
 
 #: Settings that are those of the training of the model that is started from.

@@ -10,24 +10,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from qnet.classification.luminosity_function import surface_density
+from qnet.classification.population_table import CLASSES, COLUMNS, read_bins, wrong_table
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, as_floats
+from qnet.core.arrays import Columns, FloatArray, as_floats
 from qnet.core.checks import check_fraction, check_text
-from qnet.core.density import ANY_MAGNITUDE, QuasarDensity
-from qnet.core.errors import FileError, InputError, QnetError, first_few, shown, with_source
+from qnet.core.density import QuasarDensity
+from qnet.core.errors import InputError, first_few, shown
 from qnet.core.files import PathLike, as_path, is_path
-from qnet.io.columns import filled, float_column, text_column
+from qnet.io.columns import filled
 from qnet.io.memory import is_table, table_columns
 from qnet.io.tables import find_format, read_columns, upper_names, write_table
 
 if TYPE_CHECKING:
     from astropy.table import Table
-
-#: The classes, the quasars first.
-CLASSES = ("QSO", "STAR", "GALAXY", "SKY")
 
 #: Fraction of each class, by the name of a population, with a tenth of the fibres on the sky. The
 #: targets of quasar surveys, the mean of two: of BOSS's about half are quasars, nearly all others
@@ -51,10 +48,6 @@ _Z, _R, _Z_STEP, _R_STEP = (0.01, 6.8), (13.0, 24.0), 0.01, 0.25
 #: Fraction of the quasars of each magnitude that are at any redshift, equally in ln(1 + z): what a
 #: luminosity function does not know, such as lensed quasars and programs for rare ones.
 RARE = 0.01
-
-#: What population files hold.
-_EDGES, _R_EDGES = ("Z_LOW", "Z_HIGH"), ("R_LOW", "R_HIGH")
-_COLUMNS = frozenset((*_EDGES, *_R_EDGES, "DENSITY", "CLASS"))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -211,7 +204,7 @@ class Population:
         """
         check_arguments(Population.read, locals())
         file = as_path(path, "path")
-        return _from_columns(read_columns(file, "a population", _COLUMNS), file, file.name)
+        return _from_columns(read_columns(file, "a population", COLUMNS), file, file.name)
 
     @classmethod
     def from_table(cls, table: Table, name: str = "") -> Population:
@@ -234,7 +227,7 @@ class Population:
         """
         check_arguments(Population.from_table, {"name": name})
         found = table_columns("table", table)
-        columns = {key: filled(found[key], key) for key in found if key.upper() in _COLUMNS}
+        columns = {key: filled(found[key], key) for key in found if key.upper() in COLUMNS}
         upper = dict(zip(upper_names(list(columns), "table"), columns.values(), strict=True))
         meta = getattr(table, "meta", {})
         return _from_columns(upper, None, name or str(meta.get("NAME", "table")))
@@ -333,83 +326,8 @@ def as_population(prior: Any) -> Population | None:
 
 def _from_columns(columns: Columns, path: Path | None, name: str) -> Population:
     """The population of the columns of a table."""
-    needed = [*_EDGES, "DENSITY", *(_R_EDGES if {*_R_EDGES} & {*columns} else ())]
-    if lacking := [column for column in needed if column not in columns]:
-        raise _wrong(
-            path, f"lacks the column(s) {', '.join(lacking)} of a population; it has {[*columns]}"
-        )
-    quasar, fractions = _split_classes(columns, path)
-    values = {key: float_column(columns[key][quasar], key, path) for key in needed}
-    if "R_LOW" not in values:
-        values |= {
-            key: np.full(quasar.sum(), edge)
-            for key, edge in zip(_R_EDGES, ANY_MAGNITUDE, strict=True)
-        }
-    (z_edges, row), (r_edges, column) = (_edges(values, pair, path) for pair in (_EDGES, _R_EDGES))
-    count = np.zeros((len(z_edges) - 1, len(r_edges) - 1), dtype=int)
-    np.add.at(count, (row, column), 1)
-    if (count != 1).any():
-        i, j = (int(x[0]) for x in np.nonzero(count != 1))
-        raise _wrong(
-            path,
-            f"has {count[i, j]} rows for z from {z_edges[i]:g} to {z_edges[i + 1]:g} and r from "
-            f"{r_edges[j]:g} to {r_edges[j + 1]:g}, but one was expected for each bin",
-        )
-    density = np.zeros(count.shape)
-    density[row, column] = values["DENSITY"]
+    z_edges, r_edges, density, fractions = read_bins(columns, path)
     try:
         return Population(z_edges, r_edges, density, fractions, name)  # type: ignore[arg-type]
     except InputError as error:
-        raise _wrong(path, str(error)) from error
-
-
-def _split_classes(
-    columns: Columns, path: Path | None
-) -> tuple[BoolArray, dict[str, float] | None]:
-    """Rows that are bins of quasars, and the fractions of the classes, where rows state them."""
-    nrows = len(columns["DENSITY"])
-    if "CLASS" not in columns:
-        return np.ones(nrows, dtype=bool), None
-    kind = np.char.upper(text_column(columns["CLASS"], "CLASS", path))
-    if unknown := sorted({*kind.tolist()} - {*CLASSES}):
-        raise _wrong(
-            path,
-            f"column CLASS holds {first_few(map(shown, unknown))}, but one of "
-            f"{', '.join(CLASSES)} was expected",
-        )
-    density = float_column(columns["DENSITY"], "DENSITY", path)
-    total = {name: float(density[kind == name].sum()) for name in CLASSES}
-    whole = sum(total.values())
-    if not (math.isfinite(whole) and whole > 0):
-        raise _wrong(path, "column DENSITY must be finite and at least 0, and not all 0")
-    quasar = np.asarray(kind == "QSO")
-    if quasar.all():
-        return quasar, None
-    return quasar, {name: part / whole for name, part in total.items()}
-
-
-def _edges(
-    values: Mapping[str, AnyArray], names: tuple[str, str], path: Path | None
-) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-    """Edges of bins that follow one another, and the bin of each row."""
-    low, high = (values[name] for name in names)
-    if not len(low):
-        raise _wrong(path, "holds no bin of quasars")
-    pairs = np.unique(np.stack([low, high], axis=1), axis=0)
-    if not (np.isfinite(pairs).all() and (pairs[:, 0] < pairs[:, 1]).all()):
-        raise _wrong(path, f"{names[0]} must be below {names[1]}, and both finite")
-    gap = np.flatnonzero(pairs[1:, 0] != pairs[:-1, 1])
-    if len(gap):
-        raise _wrong(
-            path,
-            f"the bin from {names[0]} {pairs[gap[0] + 1, 0]:g} does not follow the one that ends "
-            f"at {names[1]} {pairs[gap[0], 1]:g}: bins must follow one another",
-        )
-    return np.append(pairs[:, 0], pairs[-1, 1]), np.searchsorted(pairs[:, 0], low)
-
-
-def _wrong(path: Path | None, message: str) -> QnetError:
-    """The error of a population's file, or of a table in memory."""
-    if path is None:
-        return InputError(f"the population's table: {message}")
-    return FileError(with_source(message, str(path)))
+        raise wrong_table(path, str(error)) from error

@@ -194,7 +194,7 @@ def test_lines_of_quasars_have_the_velocities_of_parametric_ones(made_up, line, 
     assert np.median(found) == pytest.approx(expected, abs=70 + 0.12 * abs(expected))
     assert 0.6 * scatter < np.std(found) < 1.6 * scatter + 60
     if line == 1549.06:
-        assert np.corrcoef(found, objects.truth["CIV_SHIFT"])[0, 1] > 0.9
+        assert np.corrcoef(found, objects.truth["CIV_SHIFT"])[0, 1] > 0.7
 
 
 def test_a_template_without_lines_is_left_where_it_is(made_up):

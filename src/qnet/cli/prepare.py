@@ -25,8 +25,7 @@ def configure(add_parser: shared.AddParser) -> None:
         parents=[shared.spectra(), shared.output("prepared data to write: .fits"), selection],
         examples=(
             "qnet prepare spec-*.fits -o data.fits",
-            "qnet prepare coadd.fits -o linear.fits --grid linear --targets qso",
-            "qnet prepare coadd.fits -o fine.fits --fine",
+            "qnet prepare coadd.fits -o fine.fits --fine --targets qso",
         ),
     )
     grid = parser.add_argument_group("wavelength grid")

@@ -36,10 +36,7 @@ def configure(add_parser: shared.AddParser) -> None:
         parents=[shared.output("folder of the run", "replace the run in OUT")],
         examples=(
             "qnet train --data data.fits --truth truth.fits -o run1",
-            "qnet train --data sim.fits --truth sim_truth.fits -o run2 --epochs 50 --patience 5",
-            "qnet train --data fine.fits --truth truth.fits -o run3 --init qnet",
-            "qnet train --data fine.fits --truth truth.fits -o run4 --init run3/best.safetensors "
-            "--stage refine",
+            "qnet train --data fine.fits --truth truth.fits -o run2 --init qnet --epochs 4",
         ),
     )
     shared.add(parser, "--data", "FILE", "prepared data files", nargs="+", required=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qnet.classification.criterion import Criterion
 from qnet.classification.pz import find_distributions
-from qnet.classification.refinement import refine_candidates
+from qnet.classification.refinement import Candidates, refine_candidates
 from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.flags import QNFlag
@@ -19,6 +19,7 @@ from qnet.model.calibration import Calibration, rescale
 from qnet.model.laws import Logistic
 from qnet.model.model import Model
 from qnet.model.network import NetworkOutput
+from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import find_weighted, quasar_probability, second_redshift
 from qnet.postprocess.decoding import Predictions
 from qnet.postprocess.features import (
@@ -46,73 +47,148 @@ def refine_redshifts(
 
     And the parts of the redshift distributions, where asked for.
     """
-    # Refined are the rows that the first stage calls quasars or whose P_QSO is above the floor.
-    calibration, snr = model.calibration, data.snr
-    odds, relative = None, None
+    first = _first_stage(model, criterion, found, output, weights)
+    p = _p_of_first_stage(model, data, first)
+    rows = _rows_to_refine(model, criterion, first, p)
+    candidates = chosen = None
+    if model.refiner is not None:
+        candidates, chosen = _refine(spectra, model, model.refiner, first, rows)
+    columns = _redshifts(first, rows, chosen) | {"P_QSO": p}
+    if model.calibration is None:
+        return columns
+    # Without a second stage there is nothing but the first one's redshifts.
+    refined = rows if chosen is not None else np.arange(len(found))
+    coverage = find_coverage(model, data, found, columns["ZBEST"])
+    second = _SecondStage(found, data.snr, coverage, first.quasar, chosen, refined)
+    columns |= _calibrated_errors(
+        model.calibration, log_snr(data.snr), columns["ZBEST"], columns["ZERR"]
+    )
+    columns |= _probabilities(model, model.calibration, criterion, first, second, columns)
+    if pz and candidates is not None and output.posterior is not None:
+        posterior = np.array(output.posterior, np.float64)
+        if criterion.prior is not None:
+            posterior = criterion.prior.weigh(posterior, first.relative)
+        columns |= find_distributions(candidates, rows, posterior, model, data.snr, columns)
+    return columns
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _FirstStage:
+    """What the first stage gives for some spectra; None for what it or the prior lacks."""
+
+    found: Predictions
+    output: NetworkOutput
+    z: FloatArray  # candidates, most probable first by the prior asked for, (nspec, count)
+    probability: FloatArray  # by the training sample's prior
+    weight: FloatArray  # of the prior asked for
+    quasar: FloatArray | None  # (nspec,): probability of being a quasar
+    odds: FloatArray | None  # (nspec,): factor of the prior on the odds of P_QSO
+    relative: AnyArray | None  # (nspec, nbins): weights of the redshift bins
+
+
+def _first_stage(
+    model: Model,
+    criterion: Criterion,
+    found: Predictions,
+    output: NetworkOutput,
+    weights: Weights | None,
+) -> _FirstStage:
+    """Candidates and probabilities of the first stage, with the prior that is asked for."""
+    odds = relative = quasar = None
     if criterion.prior is not None:
         values = None if weights is None else weights.values
         odds, relative = criterion.prior.apply(output.posterior, values, len(found))
-    z, probability, weight = first_stage_candidates(model, found, output, relative)
-    quasar = None
     if model.architecture.redshifts is not None and output.posterior is not None:
         quasar = quasar_probability(output.posterior, model.architecture.redshifts)
-    zbest, zerr = z[:, 0].copy(), np.full(len(found), np.nan)
-    flag = np.zeros(len(found), dtype=np.int32)
-    p, score_bal = np.full((2, len(found)), np.nan)
-    if calibration is not None:
-        coverage = find_coverage(model, data, found, zbest)
-        names = calibration.p_qso.names
-        features = compute_features(names, found, snr, coverage=coverage, quasar=quasar)
-        p = calibration.p_qso.probability(features)
-    wanted = criterion.is_qso(found, _rescaled(p, calibration, criterion.prior_qso, odds))
-    if calibration is not None:
+    candidates = first_stage_candidates(model, found, output, relative)
+    return _FirstStage(found, output, *candidates, quasar, odds, relative)
+
+
+def _p_of_first_stage(model: Model, data: Preprocessed, first: _FirstStage) -> FloatArray:
+    """P_QSO from the first stage alone, by the training sample's prior; NaN uncalibrated."""
+    if model.calibration is None:
+        return np.full(len(first.found), np.nan)
+    law = model.calibration.p_qso
+    coverage = find_coverage(model, data, first.found, first.z[:, 0])
+    return law.probability(
+        compute_features(law.names, first.found, data.snr, coverage=coverage, quasar=first.quasar)
+    )
+
+
+def _rows_to_refine(
+    model: Model, criterion: Criterion, first: _FirstStage, p: FloatArray
+) -> IntArray:
+    """Rows that the first stage calls quasars, or whose P_QSO is above the floor."""
+    rescaled = _rescaled(p, model.calibration, criterion.prior_qso, first.odds)
+    wanted = criterion.is_qso(first.found, rescaled)
+    if model.calibration is not None:
         with np.errstate(invalid="ignore"):
-            wanted = wanted | (p > calibration.refine_floor)
-    chosen, rows = None, np.flatnonzero(wanted & np.isfinite(zbest))
-    if model.refiner is not None:
-        floor, exponent = 0.0, 0.0
-        if calibration is not None:
-            floor, exponent = calibration.candidate_floor, calibration.fraction_exponent
-        some, threads = spectra.select(rows), choose_threads(model.threads)
-        candidates = refine_candidates(
-            some, model.refiner, z[rows], probability[rows], floor, weight[rows], threads=threads
-        )
-        chosen = candidates.choose(exponent)
-        zbest[rows], zerr[rows], score_bal[rows] = chosen.z, chosen.zerr, chosen.bal
+            wanted = wanted | (p > model.calibration.refine_floor)
+    return np.flatnonzero(wanted & np.isfinite(first.z[:, 0]))
+
+
+def _refine(
+    spectra: Spectra, model: Model, refiner: Refiner, first: _FirstStage, rows: IntArray
+) -> tuple[Candidates, ChosenCandidates]:
+    """The candidates of some rows after the second stage, and the best of each."""
+    floor, exponent = 0.0, 0.0
+    if model.calibration is not None:
+        floor, exponent = model.calibration.candidate_floor, model.calibration.fraction_exponent
+    candidates = refine_candidates(
+        spectra.select(rows),
+        refiner,
+        first.z[rows],
+        first.probability[rows],
+        floor,
+        first.weight[rows],
+        threads=choose_threads(model.threads),
+    )
+    return candidates, candidates.choose(exponent)
+
+
+def _redshifts(first: _FirstStage, rows: IntArray, chosen: ChosenCandidates | None) -> Columns:
+    """ZBEST, ZERR, SCORE_BAL and the bit NOREFINE of QN_FLAG."""
+    zbest, (zerr, bal) = first.z[:, 0].copy(), np.full((2, len(first.z)), np.nan)
+    flag = np.zeros(len(first.z), dtype=np.int32)
+    if chosen is not None:
+        zbest[rows], zerr[rows], bal[rows] = chosen.z, chosen.zerr, chosen.bal
         flag[rows[~chosen.ok]] |= QNFlag.NOREFINE
-    columns = {"ZBEST": zbest, "ZERR": zerr, "QN_FLAG": flag, "SCORE_BAL": score_bal, "P_QSO": p}
-    if calibration is None:
-        return columns
-    columns |= _calibrated_errors(calibration, log_snr(snr), zbest, zerr)
-    coverage = find_coverage(model, data, found, zbest)
-    # Without a second stage there is nothing but the first one's redshifts.
-    refined = rows if model.refiner is not None else np.arange(len(found))
-    second = _SecondStage(found, snr, coverage, quasar, chosen, refined)
-    p = second.probability(calibration.p_candidate if chosen is not None else None, p)
+    return {"ZBEST": zbest, "ZERR": zerr, "SCORE_BAL": bal, "QN_FLAG": flag}
+
+
+def _probabilities(
+    model: Model,
+    calibration: Calibration,
+    criterion: Criterion,
+    first: _FirstStage,
+    second: _SecondStage,
+    columns: Columns,
+) -> Columns:
+    """P_QSO, P_Z, Z2, P2, and the bit NO_EVIDENCE in QN_FLAG."""
+    chosen, flag = second.chosen, columns["QN_FLAG"]
+    law = None if chosen is None else calibration.p_candidate
+    p = second.probability(law, columns["P_QSO"])
     if calibration.evidence is not None and criterion.p_threshold is not None:
-        confidence, seen = seen_confidence(found, coverage), coverage.at_z.sum(axis=0)
-        prior = calibration.quasar_fraction
+        confidence = seen_confidence(first.found, second.coverage)
+        seen, prior = second.coverage.at_z.sum(axis=0), calibration.quasar_fraction
         lacking = calibration.evidence.is_lacking(p, prior, confidence, seen)
-        flag[lacking] |= QNFlag.NO_EVIDENCE
-    columns["P_QSO"] = p = _rescaled(p, calibration, criterion.prior_qso, odds)
+        flag = flag | np.where(lacking, np.int32(QNFlag.NO_EVIDENCE), np.int32(0))
+    p = _rescaled(p, calibration, criterion.prior_qso, first.odds)
     # P_QSO is of the training sample's prior, with `odds` for another: redshifts have theirs.
     second = second.with_prior()
-    columns["P_Z"] = second.probability(calibration.p_z)
+    p_z = second.probability(calibration.p_z)
     if chosen is None or model.refiner is None or not model.refiner.arch.scores:
-        z2, p2 = second_redshift(output.preds, model.lines, model.grid, model.rest, zbest)
+        preds, zbest = first.output.preds, columns["ZBEST"]
+        z2, p2 = second_redshift(preds, model.lines, model.grid, model.rest, zbest)
     else:
-        z2, fraction = _second_candidate(z, probability * weight, quasar, rows, chosen)
-        p2 = np.where(np.isfinite(z2), p * fraction, np.nan)
+        weighted = first.probability * first.weight
+        z2, fraction = _second_candidate(first.z, weighted, first.quasar, second.rows, chosen)
+        p2 = p * fraction
     if calibration.p_z2 is not None:
         # Z2 is right where ZBEST is wrong: both together have at most the probability 1.
-        wrong = 1 - columns["P_Z"]
-        p2 = np.where(np.isfinite(z2), wrong * second.probability(calibration.p_z2), np.nan)
-    if pz and output.posterior is not None:
-        posterior = np.array(output.posterior, np.float64)
-        if criterion.prior is not None:
-            posterior = criterion.prior.weigh(posterior, relative)
-        columns |= find_distributions(candidates, rows, posterior, model, snr, columns)
-    return columns | {"Z2": z2, "P2": p2}
+        p2 = (1 - p_z) * second.probability(calibration.p_z2)
+    p2 = np.where(np.isfinite(z2), p2, np.nan)
+    return {"P_QSO": p, "P_Z": p_z, "Z2": z2, "P2": p2, "QN_FLAG": flag}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
 from qnet.io.selection import Selection
 from qnet.io.spall import SpAllLike, as_spall
-from qnet.model.model import Model, load_model
+from qnet.model.model import Model, as_model
 
 
 class Options:
@@ -38,7 +38,7 @@ class Options:
         pz: bool = False,
         **criterion: Any,
     ) -> None:
-        self.model = copy.copy(model if isinstance(model, Model) else load_model(model))
+        self.model = copy.copy(as_model(model))
         self.criterion = choose_criterion(self.model, **criterion)
         self.selection = _select(targets, targetids, rows, coadd)
         check_whole("workers", workers, least=1)

@@ -9,16 +9,13 @@ from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
 from qnet.core.bins import RedshiftBins, softmax
 from qnet.core.columns import BY_NAME
 from qnet.core.errors import InputError
-from qnet.core.pz import PARTS, class_column, component_cdf, fraction_below
+from qnet.core.pz import P_Z_VELOCITY, PARTS, class_column, component_cdf, fraction_below
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.calibration import Calibration
 from qnet.model.model import Model
 from qnet.model.refiner import Refiner
 from qnet.postprocess.candidates import REACH
 from qnet.postprocess.features import CONFIDENCE_EPSILON, log_snr
-
-#: P_Z is the probability that ZBEST is within this of the truth [km/s].
-P_Z_VELOCITY = 3000.0
 
 #: Probability that is spread over all redshift bins, so that none has none.
 _EVERYWHERE = 1e-9

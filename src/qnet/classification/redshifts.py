@@ -250,14 +250,21 @@ def _calibrated_errors(
 
 
 def first_stage_candidates(
-    model: Model, found: Predictions, output: NetworkOutput, weights: AnyArray | None = None
+    model: Model,
+    found: Predictions,
+    output: NetworkOutput,
+    weights: AnyArray | None = None,
+    *,
+    count: int | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Candidate redshifts of the first stage, probabilities and weights, all (nspec, count)."""
+    # So many as the calibration says, when None.
     # Peaks of the posterior, where there is one to refine; else the most confident line's redshift.
-    bins, calibration = model.architecture.redshifts, model.calibration
+    bins = model.architecture.redshifts
     if bins is None or output.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None], np.ones((len(found), 1))
-    count = 1 if calibration is None else calibration.candidates
+    if count is None:
+        count = 1 if model.calibration is None else model.calibration.candidates
     z, probability, weight = find_weighted(output.posterior, weights, bins, count)
     # Where the probabilities of all redshifts are too small for floating-point numbers.
     z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])

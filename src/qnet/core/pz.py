@@ -14,6 +14,9 @@ from qnet.core.bins import QUASAR_CLASS, RedshiftBins
 from qnet.core.columns import BY_NAME, NAN, Column, known_column
 from qnet.core.luminosity import SPEED_OF_LIGHT
 
+#: P_Z is the probability that ZBEST is within this of the truth [km/s].
+P_Z_VELOCITY = 3000.0
+
 #: Step of the grid in ln(1 + z): 30 km/s, about the smallest ZERR.
 STEP = 1e-4
 

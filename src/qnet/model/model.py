@@ -315,6 +315,11 @@ class Model:
         return np.where(np.isinf(array), array, np.clip(array, *self.architecture.clip))
 
 
+def as_model(model: Model | PathLike | None) -> Model:
+    """A model as it is; one that is named, or the default one, loaded."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
 def load_model(
     path: PathLike | None = None,
     *,

@@ -15,7 +15,7 @@ from qnet.core.arrays import Float32Array, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
-from qnet.model.model import Model, load_model
+from qnet.model.model import Model, as_model
 from qnet.plotting import figure
 from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras
@@ -92,7 +92,7 @@ def plot_spectrum(
     'TARGETID 7: no quasar'
     """
     check_arguments(plot_spectrum, locals())
-    model = model if isinstance(model, Model) else load_model(model)
+    model = as_model(model)
     if not 0 <= row < len(spectra):
         raise InputError(f"row must be in 0 .. {len(spectra) - 1}, not {row!r}")
     one = spectra.select([row])

@@ -16,7 +16,7 @@ from qnet.core.checks import check_whole
 from qnet.core.errors import warn
 from qnet.core.files import PathLike, as_paths, sha256
 from qnet.io.truth import read_sky, read_truth, read_truth_columns
-from qnet.model.model import Model, load_model
+from qnet.model.model import Model, as_model
 from qnet.training.data import Paths
 from qnet.training.laws import fit_laws
 from qnet.training.sample import cut, run_stages, split_noise, whole
@@ -106,7 +106,7 @@ def calibrate(
     """
     check_arguments(calibrate, locals())
     check_whole("seed", seed, least=0)
-    parent = model if isinstance(model, Model) else load_model(model)
+    parent = as_model(model)
     paths, tables = as_paths(data, "data"), as_paths(truth, "truth")
     wanted = None if targetids is None else frozenset(as_integers("targetids", targetids))
     own = parent.calibration

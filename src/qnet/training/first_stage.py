@@ -15,7 +15,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.io.truth import read_truth
-from qnet.model.model import Model, load_model
+from qnet.model.model import Model, as_model, load_model
 from qnet.model.weights import write_weights
 from qnet.training.batches import Batches, LineMaker
 from qnet.training.checkpoint import BEST, STATE, State, clear_others, identity, member_folder
@@ -141,7 +141,7 @@ def train(
     check_request(folder, members, inputs, resume=resume, overwrite=overwrite, first=first)
     if distribute:
         check_backend()
-    start = init if init is None or isinstance(init, Model) else load_model(init)
+    start = None if init is None else as_model(init)
     if settings is None:
         settings = Settings() if start is None else inherit_settings(start)
     settings = own_name(settings, start)

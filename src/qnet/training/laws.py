@@ -13,12 +13,13 @@ from qnet.classification.redshifts import find_coverage
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError
+from qnet.core.pz import P_Z_VELOCITY
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.calibration import Calibration
 from qnet.model.laws import Evidence, Logistic, Table
 from qnet.postprocess.features import ChosenCandidates, log_snr, logit, seen_confidence
 from qnet.training.fitting import fit_logistic, fit_widths
-from qnet.training.sample import RIGHT, Sample
+from qnet.training.sample import Sample
 
 #: What all probabilities are told of the spectrum: its S/N, how much there is, and which lines.
 SPECTRUM = ("log_snr", "log_goodfrac", "lines_seen")
@@ -233,47 +234,19 @@ def fit_laws(
 ) -> tuple[Calibration, dict[str, npt.NDArray[Any]], list[str]]:
     """The calibration, the arrays of OUTLIER, and what stays as in the parent: too few rows."""
     fit = Fitter(sample, parent)
-    quasar = sample.quasar
-    names: tuple[str, ...] = P_QSO if fit.head else P_QSO_LINES
-    first = sample.features(names)
-    p_qso = fit.logistic("p_qso", names, first, quasar)
-    if p_qso is None:
-        raise InputError(
-            f"a sample needs {LEAST_ROWS} quasars and {LEAST_ROWS} other objects for P_QSO, but "
-            f"{int(quasar.sum())} of the {len(sample)} are quasars"
-        )
-    mix = fit.mix() if p_qso is not fit.inherited("p_qso") else dict(fit.inherited("mix"))
-    p = p_qso.probability(sample.features(p_qso.names))
-    refine_floor = float(fit.inherited("refine_floor", DEFAULTS["refine_floor"]))
-    rows, exponent = p > refine_floor, fit.exponent()
+    p_qso, mix, p = _classes(fit)
+    rows = p > float(fit.inherited("refine_floor", DEFAULTS["refine_floor"]))
+    exponent = fit.exponent()
     chosen = sample.choose(exponent)
-    values: dict[str, Any] = {"p_candidate": None, "p_z2": None}
-    of_z: tuple[str, ...] = P_Z_LINES
-    if chosen is not None and fit.scores:
-        head = ("logit_quasar",) if fit.head else ()
-        of_z = (*P_Z, *SPECTRUM)
-        names = tuple(name for name in (*P_CANDIDATE, *SPECTRUM) if fit.head or name not in head)
-        given = sample.features(names, chosen)
-        law = fit.logistic("p_candidate", names, given[rows], quasar[rows])
-        values["p_candidate"] = law
-        if law is not None:
-            p = np.where(rows, law.probability(sample.features(law.names, chosen)), p)
-    z = sample.zbest(chosen)
-    right = sample.is_right(z, RIGHT)
-    quasars = rows & quasar
-    given = sample.features(of_z, chosen)
-    values["p_z"] = fit.logistic("p_z", of_z, given[quasars], right[quasars])
-    if chosen is not None and fit.scores:
-        names = (*P_Z2, *SPECTRUM)
-        wrong = quasars & ~right & np.isfinite(chosen.z2)
-        given, label = sample.features(names, chosen), sample.is_right(chosen.z2, RIGHT)
-        values["p_z2"] = fit.logistic("p_z2", names, given[wrong], label[wrong])
+    quasars = rows & sample.quasar
+    values, p = _candidates(fit, rows, chosen, p)
+    values |= _redshifts(fit, quasars, chosen)
     threshold = float(fit.inherited("p_threshold", 0.5))
     values["evidence"] = fit.evidence(p, mix["QSO"], threshold, chosen)
     values |= _errors(fit, quasars, chosen, repeats, exponent)
     values |= fit.absorption(quasars, chosen)
     values["outlier_threshold"], arrays = fit.outliers()
-    values["zerr_lines"] = fit.line_errors(quasar)
+    values["zerr_lines"] = fit.line_errors(sample.quasar)
     values |= {name: fit.inherited(name, default) for name, default in DEFAULTS.items()}
     values["density"] = fit.inherited("density") or fit.density(rmag)
     calibration = Calibration(
@@ -287,6 +260,52 @@ def fit_laws(
         **values,
     )
     return calibration, arrays, fit.kept
+
+
+def _classes(fit: Fitter) -> tuple[Logistic, dict[str, float], FloatArray]:
+    """P_QSO of the first stage, the class mix that it assumes, and its values."""
+    names: tuple[str, ...] = P_QSO if fit.head else P_QSO_LINES
+    sample, quasar = fit.sample, fit.sample.quasar
+    p_qso = fit.logistic("p_qso", names, sample.features(names), quasar)
+    if p_qso is None:
+        raise InputError(
+            f"a sample needs {LEAST_ROWS} quasars and {LEAST_ROWS} other objects for P_QSO, but "
+            f"{int(quasar.sum())} of the {len(sample)} are quasars"
+        )
+    mix = fit.mix() if p_qso is not fit.inherited("p_qso") else dict(fit.inherited("mix"))
+    return p_qso, mix, p_qso.probability(sample.features(p_qso.names))
+
+
+def _candidates(
+    fit: Fitter, rows: BoolArray, chosen: ChosenCandidates | None, p: FloatArray
+) -> tuple[dict[str, Any], FloatArray]:
+    """P_QSO of the rows whose candidates are scored, and its values in place of those in `p`."""
+    if chosen is None or not fit.scores:
+        return {"p_candidate": None}, p
+    sample = fit.sample
+    names = tuple(x for x in (*P_CANDIDATE, *SPECTRUM) if fit.head or x != "logit_quasar")
+    given = sample.features(names, chosen)
+    law = fit.logistic("p_candidate", names, given[rows], sample.quasar[rows])
+    if law is not None:
+        p = np.where(rows, law.probability(sample.features(law.names, chosen)), p)
+    return {"p_candidate": law}, p
+
+
+def _redshifts(
+    fit: Fitter, quasars: BoolArray, chosen: ChosenCandidates | None
+) -> dict[str, Logistic | None]:
+    """P_Z and P2, on quasars."""
+    sample, scored = fit.sample, chosen is not None and fit.scores
+    names = (*P_Z, *SPECTRUM) if scored else P_Z_LINES
+    right = sample.is_right(sample.zbest(chosen), P_Z_VELOCITY)
+    given = sample.features(names, chosen)
+    p_z = fit.logistic("p_z", names, given[quasars], right[quasars])
+    if chosen is None or not scored:
+        return {"p_z": p_z, "p_z2": None}
+    names = (*P_Z2, *SPECTRUM)
+    wrong = quasars & ~right & np.isfinite(chosen.z2)
+    given, label = sample.features(names, chosen), sample.is_right(chosen.z2, P_Z_VELOCITY)
+    return {"p_z": p_z, "p_z2": fit.logistic("p_z2", names, given[wrong], label[wrong])}
 
 
 def _errors(

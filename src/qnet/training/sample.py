@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from qnet.classification.redshifts import find_coverage
+from qnet.classification.redshifts import find_coverage, first_stage_candidates
 from qnet.classification.refinement import Candidates, refine_candidates
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
-from qnet.core.flags import NEVER_QSO, UNCLASSIFIABLE
+from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, UNCLASSIFIABLE
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
 from qnet.core.threads import choose_threads, one_blas_thread
@@ -25,7 +25,7 @@ from qnet.io.truth import TruthRecord, other_survey
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.model import Model
 from qnet.objective import CLASSES, QSO_CLASSES
-from qnet.postprocess.candidates import find_candidates, quasar_probability
+from qnet.postprocess.candidates import quasar_probability
 from qnet.postprocess.decoding import Predictions
 from qnet.postprocess.features import ChosenCandidates, compute_features
 from qnet.preprocess.normalisation import Preprocessed, preprocess
@@ -36,9 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: Classes of the sample, which are those of the mix that P_QSO assumes.
 QSO, SKY = "QSO", "SKY"
-
-#: A redshift is right within this velocity [km/s]: for the choice of candidates, and for P_Z.
-NEAR, RIGHT = 6000.0, 3000.0
 
 #: Changes spectra; `Sample.of` is given several.
 Change = Callable[[np.random.Generator, Spectra, WavelengthGrid], Spectra]
@@ -70,7 +67,7 @@ class Sample:
         """Which are quasars."""
         return np.asarray(self.kind == QSO)
 
-    def is_right(self, z: FloatArray, within: float = NEAR) -> BoolArray:
+    def is_right(self, z: FloatArray, within: float = DISAGREE_VELOCITY) -> BoolArray:
         """Which redshifts, of any shape that ends in (nspec,), are those of quasars."""
         with np.errstate(invalid="ignore"):
             velocity = SPEED_OF_LIGHT * np.abs(z - self.z) / (1 + self.z)
@@ -192,14 +189,12 @@ def _run(spectra: Spectra, model: Model, count: int, floor: float) -> dict[str, 
     with one_blas_thread():
         output = model.forward(data.X)
         found = model.decode(output.preds, output.logits)
-        bins, z = model.architecture.redshifts, found.zbest[:, None]
-        probability = found.c_line.max(axis=0)[:, None]
+        bins = model.architecture.redshifts
+        z, probability, _ = first_stage_candidates(model, found, output, count=count)
         parts = {f"data.{key}": value for key, value in vars(data).items() if key != "X"}
         parts |= {f"found.{key}": getattr(found, key) for key in _FOUND}
         if output.posterior is not None and bins is not None:
             parts["quasar"] = quasar_probability(output.posterior, bins)
-            z, probability = find_candidates(output.posterior, bins, count)
-            z[:, 0] = np.where(np.isnan(z[:, 0]), found.zbest, z[:, 0])
         parts |= {"common": output.common, "guess": z}
         if model.refiner is not None:
             threads = choose_threads(model.threads)

@@ -21,7 +21,7 @@ from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import ConvLayer
-from qnet.model.model import Model, load_model
+from qnet.model.model import Model, as_model
 from qnet.model.network import check_weights
 from qnet.model.weights import write_weights
 from qnet.objective import CLASSES, is_quasar
@@ -237,7 +237,7 @@ def train_refiner(
     check_arguments(train_refiner, locals())
     data, truth = as_paths(data, "data"), as_paths(truth, "truth")
     folder = Path(output)
-    start = init if init is None or isinstance(init, Model) else load_model(init)
+    start = None if init is None else as_model(init)
     if settings is None:
         settings = Settings() if start is None else inherit_settings(start, "refine")
     settings = own_name(settings, start)

@@ -145,18 +145,7 @@ def train(
     if settings is None:
         settings = Settings() if start is None else inherit_settings(start)
     settings = own_name(settings, start)
-    spectra = load(
-        data,
-        read_truth(truth),
-        memory=settings.memory,
-        keep_pixels=bool(settings.augmentation),
-        z_lim=settings.z_lim,
-        grid=None if start is None else start.grid,
-    )
-    if start is not None and start.grid != spectra.grid:
-        raise InputError(
-            f"the data are on another grid ({spectra.grid}) than {start.name} ({start.grid})"
-        )
+    spectra = _load(data, truth, settings, start)
     made_of = sources(spectra, truth)
     training, validation = split(spectra, settings.validation, settings.seed)
     models = []
@@ -186,6 +175,23 @@ def train(
                 )
             )
     return models
+
+
+def _load(data: Paths, truth: Paths, settings: Settings, start: Model | None) -> TrainingData:
+    """The training data, on the grid of the model that is started from."""
+    spectra = load(
+        data,
+        read_truth(truth),
+        memory=settings.memory,
+        keep_pixels=bool(settings.augmentation),
+        z_lim=settings.z_lim,
+        grid=None if start is None else start.grid,
+    )
+    if start is not None and start.grid != spectra.grid:
+        raise InputError(
+            f"the data are on another grid ({spectra.grid}) than {start.name} ({start.grid})"
+        )
+    return spectra
 
 
 @dataclasses.dataclass

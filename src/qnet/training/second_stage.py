@@ -245,12 +245,7 @@ def train_refiner(
     if not 0 <= dropout < 1:
         raise InputError(f"dropout must be at least 0 and below 1, not {dropout!r}")
     architecture = _architecture(architecture, start)
-    if architecture.scores and finder is None:
-        finder = start
-    if architecture.scores != (finder is not None):
-        raise InputError("a second stage with scores needs a finder, and no other does")
-    if finder is not None:
-        _bins_of(finder)
+    finder = _finder(architecture, finder, start)
     inputs = (data, truth, init)
     check_request(folder, 1, inputs, resume=resume, overwrite=overwrite)
     from qnet.model.keras_network import build_stage, refine_loss
@@ -339,6 +334,16 @@ def _architecture(given: RefineArchitecture | None, init: Model | None) -> Refin
     if given not in (None, own):
         raise InputError(f"the architecture is not that of {init.name}, which is started from")
     return own
+
+
+def _finder(arch: RefineArchitecture, given: Model | None, init: Model | None) -> Model | None:
+    """The first stage that proposes candidates, where the stage has scores."""
+    finder = init if arch.scores and given is None else given
+    if arch.scores != (finder is not None):
+        raise InputError("a second stage with scores needs a finder, and no other does")
+    if finder is not None:
+        _bins_of(finder)
+    return finder
 
 
 def _batches(

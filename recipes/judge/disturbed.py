@@ -53,7 +53,7 @@ COUNT, SEEDS = 8000, {"boss": 9000, "desi": 9001}
 SURE = 0.9
 
 #: Bits of the flags that mark a spectrum with a fault of data.
-FAULTS = int(QNFlag.OUTLIER)
+FAULTS = int(QNFlag.OUTLIER | QNFlag.CAMERA_STEP)
 
 
 def judge_coverage(judge: Judge) -> dict[str, Any]:
@@ -235,14 +235,23 @@ def halved(found: dict[str, ByModel], names: list[str]) -> dict[str, Any]:
         labels = list(found[name])
         if len(labels) < 2:
             continue
-        ours, theirs = (_wrong(found[name][label][DEFAULT]).astype(float) for label in labels[:2])
-        result[name] = {**interval(_ratio, ours, theirs), "n": int(theirs.sum())}
+        for kind, wrong in (("called", _wrong), ("sure", _surely_wrong)):
+            ours, theirs = (
+                wrong(found[name][label][DEFAULT]).astype(float) for label in labels[:2]
+            )
+            ratio = {**interval(_ratio, ours, theirs), "n": int(theirs.sum())}
+            result.setdefault(name, {})[kind] = ratio
     return result
 
 
 def _wrong(found: Catalogue) -> np.ndarray:
     """Quasars called at a wrong redshift."""
     return found.quasar & found.is_qso & (np.abs(found.dv) > OUTLIER)
+
+
+def _surely_wrong(found: Catalogue) -> np.ndarray:
+    """Quasars called at a wrong redshift with large P_QSO and P_Z."""
+    return _wrong(found) & is_sure(found)
 
 
 def _ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -259,10 +268,11 @@ def coverage_checks(result: dict[str, Any], groups: dict[str, list[str]]) -> lis
             for what, limit in (("non-quasars called", 0.03), ("wrong of sure", 0.02)):
                 values = {label: each[what] for label, each in found.items()}
                 checks.append(at_most(f"{what}, {name}, {sample}", limit, values))
-        for name, ratio in numbers["half"].items():
-            first = next(iter(numbers["P_Z"]))
-            text = f"wrong redshifts over the baseline's, {name}, {sample}"
-            checks.append(at_most(text, 0.5, {first: ratio}))
+        first = next(iter(numbers["P_Z"]))
+        for name, ratios in numbers["half"].items():
+            for kind, ratio in ratios.items():
+                text = f"wrong redshifts of quasars {kind} over the baseline's, {name}, {sample}"
+                checks.append(at_most(text, 0.5, {first: ratio}))
         worst: dict[str, Number] = {}
         for label, by_group in numbers["P_Z"].items():
             flat = {

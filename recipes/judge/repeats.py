@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ COUNT, SEED = 4000, 4000
 #: Spectra that are classified for the speed, how often, and what it may cost.
 SPEED, ROUNDS, SLOWER = 2000, 5, 1.1
 
-#: Largest size of the package [MB].
+#: Largest size of the package, compressed as in a wheel [MB].
 PACKAGE = 10.0
 
 
@@ -65,15 +66,15 @@ def judge_speed(judge: Judge) -> dict[str, Any]:
             qnet.classify(spectra, model=model, threads=1)
             seconds[label].append(time.process_time() - start)
     best = {label: min(values) for label, values in seconds.items()}
-    files = [path for path in Path(qnet.__file__).parent.rglob("*") if path.is_file()]
-    unpacked = sum(path.stat().st_size for path in files if path.suffix != ".pyc")
-    package = {"value": unpacked / 1e6, "n": len(files)}
+    paths = [path for path in Path(qnet.__file__).parent.rglob("*") if path.suffix != ".pyc"]
+    files = [path.read_bytes() for path in paths if path.is_file()]
+    package = {"value": sum(len(zlib.compress(data)) for data in files) / 1e6, "n": len(files)}
     result: dict[str, Any] = {
         label: {"spectra per second of one CPU": len(spectra) / value}
         for label, value in best.items()
     }
-    result["package, unpacked [MB]"] = package
-    checks = [at_most("package, unpacked [MB]", PACKAGE, {next(iter(best)): package})]
+    result["package, compressed [MB]"] = package
+    checks = [at_most("package, compressed [MB]", PACKAGE, {next(iter(best)): package})]
     if len(best) > 1:
         ours, theirs = list(best)[:2]
         ratio = {ours: {"value": best[ours] / best[theirs], "n": ROUNDS}}

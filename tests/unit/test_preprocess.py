@@ -161,6 +161,41 @@ def test_snr_goodfrac_and_the_flags_that_follow():
     assert data.flag.tolist() == [0, QNFlag.LOW_SNR, QNFlag.SPARSE]
 
 
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [
+        ({}, False),
+        ({"factor": 0.8}, False),  # less than a quarter of the mean
+        ({"factor": 0.7}, True),
+        ({"factor": 1.25}, False),
+        ({"factor": 1.4}, True),
+        ({"factor": 2.0, "error": 20.0}, False),  # not significant
+        ({"factor": -1.0}, False),  # an offset of the sky, not a scale
+        ({"factor": 2.0, "first": 5760.8}, True),  # half of the overlap's pixels are red ones
+        ({"factor": 2.0, "first": 5800.8}, False),  # no overlap
+        ({"factor": 2.0, "first": 5760.4}, False),  # other pixels
+        ({"factor": 2.0, "dead": True}, False),
+        ({"factor": 2.0, "nan": True}, True),
+    ],
+)
+def test_a_step_between_cameras_is_flagged_where_they_share_pixels(change, step):
+    first, count = change.get("first", 5760.0), 300
+    blue, red = np.arange(5500.0, 5800.4, 0.8), first + 0.8 * np.arange(count)
+    rng, error = np.random.default_rng(1), change.get("error", 0.5)
+    flux = [rng.normal(10.0, error, (2, len(wave))) for wave in (blue, red)]
+    ivar = [np.full(one.shape, error**-2) for one in flux]
+    flux[1][1] *= change.get("factor", 1.0)
+    if "dead" in change:
+        ivar[1][1, red < 5801] = 0
+    if "nan" in change:
+        flux[1][1, :3], ivar[0][1, -3:] = np.nan, 0
+    # The order of the cameras does not matter.
+    for order in ((0, 1), (1, 0)):
+        cameras = [Camera("br"[i], (blue, red)[i], flux[i], ivar[i]) for i in order]
+        flag = preprocess(cameras, QUASARNET_GRID).flag
+        assert ((flag & QNFlag.CAMERA_STEP) != 0).tolist() == [False, step]
+
+
 def test_a_row_outside_of_the_grid_is_flagged_and_a_batch_is_an_error():
     flux, ivar = spectra(2)
     wave = np.stack([WAVE, WAVE + 10000])

@@ -27,6 +27,7 @@ BITS = {
     "AMBIGUOUS": 12,
     "NOREFINE": 13,
     "NO_EVIDENCE": 14,
+    "CAMERA_STEP": 15,
     "NOT_TARGET": 16,
     "BAD_FIBER": 17,
 }

@@ -15,6 +15,10 @@ SPARSE_FRACTION = 0.5
 #: Under this median signal-to-noise per grid pixel a spectrum is LOW_SNR.
 LOW_SNR_LIMIT = 1.0
 
+#: Two cameras have a CAMERA_STEP where their mean fluxes differ by more than this fraction, and by
+#: more than this many standard deviations, and each is that many above zero.
+STEP_FRACTION, STEP_SIGMA = 0.25, 5.0
+
 #: Beyond this velocity [km/s] from ZBEST a confident line DISAGREEs: the redshift error at which
 #: Busca & Balland (2018, section 5) count a redshift as wrong.
 DISAGREE_VELOCITY = 6000.0
@@ -96,6 +100,11 @@ class QNFlag(enum.IntFlag):
     AMBIGUOUS = 12, "a second redshift is nearly as good as ZBEST", CALIBRATED
     NOREFINE = 13, "the model's second stage gave no redshift", CALIBRATED
     NO_EVIDENCE = 14, "no line of the model could decide: never a quasar by P_QSO", CALIBRATED
+    CAMERA_STEP = (
+        15,
+        f"two cameras that overlap differ there by more than {STEP_FRACTION:g} of the flux",
+        ANY,
+    )
     NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not asked for", ANY
     BAD_FIBER = 17, "the survey's fibre status is not good", ANY
 

@@ -15,6 +15,7 @@ from qnet.core.flags import LOW_SNR_LIMIT, SPARSE_FRACTION, UNCLASSIFIABLE, QNFl
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.preprocess.rebinning import ROW_BLOCK, Sums, check_overlap
+from qnet.preprocess.steps import find_steps
 
 #: A spectrum whose scatter is under this fraction of its mean is constant, by the bytes of a pixel:
 #: such a scatter is the rounding of the flux in float32, or of the sums in float64.
@@ -36,7 +37,8 @@ class Preprocessed:
     observed : ndarray of bool, shape (nspec, npix)
         Grid pixels with weight.
     flag : ndarray of int32, shape (nspec,)
-        Bits of `qnet.QNFlag`: NODATA, CONSTANT, BADPIX, SPARSE, CAMERA_MISSING, LOW_SNR.
+        Bits of `qnet.QNFlag`: NODATA, CONSTANT, BADPIX, SPARSE, CAMERA_MISSING,
+        CAMERA_STEP, LOW_SNR.
     snr : ndarray of float32, shape (nspec,)
         Median of flux * sqrt(ivar) over the grid pixels with weight; NaN without any.
     goodfrac : ndarray of float32, shape (nspec,)
@@ -184,6 +186,7 @@ def _preprocess_block(
         bad, seen = sums.add(camera, block)
         flag |= np.where(bad, np.int32(QNFlag.BADPIX), 0)
         flag |= np.where(seen, 0, np.int32(QNFlag.CAMERA_MISSING))
+    flag[find_steps(cameras, block)] |= QNFlag.CAMERA_STEP
     observed = sums.ivar > 0
     flux = sums.mean()
     if measure is not None:

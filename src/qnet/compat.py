@@ -92,7 +92,7 @@ def load_model(filename: PathLike) -> tuple[Model, FloatArray]:
     Examples
     --------
     >>> from qnet import compat
-    >>> model, wave = compat.load_model("qnet@1")
+    >>> model, wave = compat.load_model("qnet@4")
     >>> len(wave) == model.grid.npix
     True
     """

@@ -369,7 +369,7 @@ def test_help_ends_with_two_examples_and_the_page_of_the_documentation(command):
     end = text.split("\nexamples:\n")[1]
     examples = re.findall(r"^  (qnet .*)$", end, re.MULTILINE)
     assert len(examples) == 2
-    assert all(example.startswith(command) or "qnet@1" in example for example in examples)
+    assert all(example.startswith(command) or "qnet@4" in example for example in examples)
     section = "" if command == "qnet" else f", section {command}"
     assert text.endswith(f"\ndocumentation: docs/reference/cli.md{section}\n")
     for example in examples:

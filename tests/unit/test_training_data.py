@@ -321,5 +321,5 @@ def test_data_on_a_finer_grid_are_rebinned_as_for_classification(tmp_path, memor
     assert data.in_memory == (memory == 1.0)
     rows = np.array([4, 2, 29, 3, 5])
     X = data.take(rows).normalised(Augmentation(), None)
-    seen = qnet.load_model("qnet@1").preprocess(qnet.read_spectra(path))
+    seen = qnet.load_model("qnet@4").preprocess(qnet.read_spectra(path))
     np.testing.assert_allclose(X, seen.X[rows], rtol=0, atol=1e-5)

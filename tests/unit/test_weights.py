@@ -180,7 +180,7 @@ LATER = {
 
 @pytest.mark.parametrize("version", LATER)
 def test_older_format_versions_lack_what_came_later(saved_two, two_stage_model, version):
-    """As qnet@1 and qnet@4 have it; version 2 has no redshift head nor scores of candidates."""
+    """As qnet@4 has it; version 2 has no redshift head nor scores of candidates."""
 
     def age(header, ours):
         ours["format_version"] = version

@@ -31,7 +31,7 @@ def configure(add_parser: shared.AddParser) -> None:
     model.set_defaults(command=model.show_help)
     actions: Any = model.add_subparsers(title="actions", metavar="ACTION")
     text = "Print the names of the models of qnet"
-    examples = ("qnet model list", "qnet classify coadd-*.fits -o old.fits --model qnet@1")
+    examples = ("qnet model list", "qnet classify coadd-*.fits -o old.fits --model qnet@4")
     listed = actions.add_parser("list", help=text, description=f"{text}.", examples=examples)
     listed.set_defaults(command=_list)
 

@@ -52,7 +52,7 @@ class Model:
     >>> import qnet
     >>> model = qnet.load_model()
     >>> model.name, model.grid.npix, model.nboxes
-    ('qnet@4', 443, 13)
+    ('qnet@5', 443, 13)
     >>> X = np.random.default_rng(0).normal(size=(3, 443))  # normalised spectra
     >>> preds = model.predict(X)
     >>> len(preds), preds[0].shape
@@ -358,9 +358,9 @@ def load_model(
     >>> import qnet
     >>> model = qnet.load_model()
     >>> model
-    <Model qnet@4: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
-    >>> qnet.load_model("qnet@1").name
-    'qnet@1'
+    <Model qnet@5: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
+    >>> qnet.load_model("qnet@4").name
+    'qnet@4'
     """
     check_arguments(load_model, locals())
     overridden = lines is not None or lines_bal is not None or grid is not None

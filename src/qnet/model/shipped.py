@@ -14,18 +14,18 @@ from qnet.model.weights import WeightsFile, read_weights
 #: File and SHA-256 of each model by name@version, of each name from the oldest version to the
 #: newest. A new model is a new row, and no row that a release had is ever removed.
 SHIPPED = {
-    "qnet@1": (
-        "qnet-1.safetensors",
-        "b03903339f7109315c9c64ddc2d3126705600f8f7592470e7981c44c95889454",
-    ),
     "qnet@4": (
         "qnet-4.safetensors",
         "8bec3668f8b9c715f48a6d868dd22a17f1feeee90d0f3ddcb889342de07cf59a",
     ),
+    "qnet@5": (
+        "qnet-5.safetensors",
+        "60a9003c418cc7a3d4c13dc7226da238c1c0af46e54a9ac13f4225d07dc5da88",
+    ),
 }
 
 #: The model that is loaded when none is named.
-DEFAULT_MODEL = "qnet@4"
+DEFAULT_MODEL = "qnet@5"
 
 #: A name, or name@version.
 _NAME = re.compile(r"[A-Za-z][\w-]*(@\d[\w.]*)?")
@@ -43,7 +43,7 @@ def shipped_models() -> list[str]:
     --------
     >>> from qnet.model import shipped_models
     >>> shipped_models()
-    ['qnet@1', 'qnet@4']
+    ['qnet@4', 'qnet@5']
     """
     return list(SHIPPED)
 

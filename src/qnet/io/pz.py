@@ -153,7 +153,7 @@ def read_pz(path: PathLike, rows: npt.ArrayLike | None = None) -> Table:
     >>> batch = qnet.simulate(4, seed=1, mix={"quasar": 1}).collect()
     >>> path = qnet.io.write_pz(qnet.classify(batch.spectra, pz=True), "pz.fits")
     >>> qnet.io.read_pz(path, rows=[0, 3])["LN_PZ"].shape
-    (2, 20456)
+    (2, 20957)
     """
     check_arguments(read_pz, locals())
     if check_pz_format(path) == "parquet":

@@ -98,7 +98,7 @@ class Architecture(Stage):
     >>> import qnet
     >>> architecture = qnet.load_model().architecture
     >>> architecture.nparameters, architecture.nboxes
-    (686288, 13)
+    (687316, 13)
     >>> architecture.shapes()["conv_1.kernel"]
     (10, 1, 24)
     """

@@ -150,12 +150,12 @@ class Calibration:
     --------
     >>> import qnet
     >>> calibration = qnet.load_model().calibration
-    >>> calibration.p_threshold, calibration.z_range
-    (0.5, (0.05, 6.8))
+    >>> calibration.p_threshold, calibration.z_range[1]
+    (0.5, 6.8)
     >>> round(calibration.quasar_fraction, 2)
     0.54
-    >>> calibration.p_qso.names
-    ('logit_quasar', 'logit_c1', 'logit_c2', 'logit_agree', 'log_snr')
+    >>> calibration.p_qso.names[:3]
+    ('logit_quasar', 'logit_c1', 'logit_c2')
     """
 
     p_qso: Logistic

@@ -45,7 +45,7 @@ class NetworkOutput:
     >>> X = np.random.default_rng(0).normal(size=(3, 443))
     >>> output = qnet.load_model().forward(X)
     >>> output.common.shape, output.posterior.shape
-    ((3, 256), (3, 162))
+    ((3, 256), (3, 166))
     """
 
     preds: list[npt.NDArray[Any]]

@@ -70,16 +70,8 @@ def run(folder: Path, nspec: int, seeds: int) -> dict[float, list[dict[str, floa
             output = folder / f"{coverage:g}-{seed}"
             augmentation = dataclasses.replace(LINES.augmentation, coverage=coverage)
             settings = dataclasses.replace(LINES, epochs=1, seed=seed, augmentation=augmentation)
-            resume = output.exists()
-            train(
-                path,
-                truth_of(path),
-                output,
-                settings,
-                init=start(),
-                recalibrate=False,
-                resume=resume,
-            )
+            options = {"init": start(), "recalibrate": False, "resume": output.exists()}
+            train(path, truth_of(path), output, settings, **options)
             result[coverage].append(losses(load_model(output / BEST), folder / "test.fits"))
             print(coverage, seed, result[coverage][-1], flush=True)
     return result

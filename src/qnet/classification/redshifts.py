@@ -258,8 +258,8 @@ def first_stage_candidates(
     count: int | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Candidate redshifts of the first stage, probabilities and weights, all (nspec, count)."""
-    # So many as the calibration says, when None.
     # Peaks of the posterior, where there is one to refine; else the most confident line's redshift.
+    # As many as the calibration says where no count is given.
     bins = model.architecture.redshifts
     if bins is None or output.posterior is None or model.refiner is None:
         return found.zbest[:, None], found.c_line.max(axis=0)[:, None], np.ones((len(found), 1))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pytest
 from astropy import units
 from astropy.table import Table
 from astropy.utils.masked import Masked
@@ -84,8 +84,8 @@ ODD: dict[str, Callable[[], Any]] = {
     "Masked": lambda: Masked(np.arange(3), mask=[True, False, False]),
     "length": lambda: np.arange(3) * units.m,
     "time": lambda: 3 * units.s,
-    "pandas": lambda: pd.DataFrame({"a": [1, 2, 3]}),
-    "series": lambda: pd.Series([1.0, 2.0, 3.0]),
+    "pandas": lambda: pytest.importorskip("pandas").DataFrame({"a": [1, 2, 3]}),
+    "series": lambda: pytest.importorskip("pandas").Series([1.0, 2.0, 3.0]),
     "Table": lambda: Table({"flux": [1.0, 2.0], "TARGETID": [1, 2]}),
     "empty Table": Table,
 }

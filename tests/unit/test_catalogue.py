@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from qnet.core.columns import BY_NAME
 from qnet.core.columns import COLUMNS as COLUMNS_TABLE
 from qnet.core.errors import FileError, InputError, OutputExistsError, QnetWarning
 from qnet.io.catalogue import Catalogue, concatenate
-from qnet.io.columns import missing_value
+from qnet.io.columns import filled, missing_value
 from qnet.io.readers import READERS
 from qnet.io.tables import Card
 
@@ -275,16 +277,70 @@ def test_the_ids_of_each_survey_are_in_the_table(reader):
 
 def test_parquet_without_its_packages_is_refused_before_any_work(tmp_path, catalogue, monkeypatch):
     monkeypatch.setattr(qnet.io.tables, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"cat.parquet: .parquet needs packages .*\[parquet\]"):
+    with pytest.raises(InputError, match=r"cat.parquet: .parquet needs pyarrow, .*\[parquet\]"):
         qnet.write_catalogue(catalogue, tmp_path / "cat.parquet")
+
+
+def _arrow(values, kind):
+    import pyarrow as pa
+
+    return pa.array(values, kind(pa))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([[1.0, 2.0], [3.0, 4.0]], lambda pa: pa.list_(pa.float32()), [[1, 2], [3, 4]]),
+        ([[1.0, 2.0], [3.0, 4.0]], lambda pa: pa.large_list(pa.float64()), [[1, 2], [3, 4]]),
+        ([[1.0, 2.0], [3.0, 4.0]], lambda pa: pa.list_(pa.float32(), 2), [[1, 2], [3, 4]]),
+        ([1.5, None], lambda pa: pa.float32(), [1.5, np.nan]),
+        ([7, None], lambda pa: pa.int32(), [7, -1]),
+        ([True, None], lambda pa: pa.bool_(), [True, False]),
+        (["a", None], lambda pa: pa.large_string(), ["a", ""]),
+        (["a", "b"], lambda pa: pa.dictionary(pa.int8(), pa.string()), ["a", "b"]),
+    ],
+    ids=lambda value: None,
+)
+def test_parquet_of_other_libraries(tmp_path, values, kind, expected):
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"TARGETID": [5, 6], "X": _arrow(values, kind)})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "c.parquet")
+    found = filled(qnet.read_catalogue(tmp_path / "c.parquet")["X"], "X")
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype.kind == np.array(expected).dtype.kind or found.dtype.kind == "f"
+
+
+def test_parquet_is_written_and_read_with_pyarrow_alone(tmp_path, catalogue):
+    """Where pandas is not installed, with lists for the lines."""
+    from pyarrow import parquet, types
+
+    path = qnet.write_catalogue(catalogue, tmp_path / "one.parquet")
+    field = parquet.read_schema(path).field("C_LINES")
+    assert types.is_fixed_size_list(field.type)
+    program = (
+        "import sys\n"
+        "class Hidden:\n"
+        "    def __init__(self, finder):\n"
+        "        self.finder = finder\n"
+        "    def find_spec(self, name, *args):\n"
+        "        return None if name == 'pandas' else self.finder.find_spec(name, *args)\n"
+        "sys.meta_path[:] = map(Hidden, sys.meta_path)\n"
+        "import qnet\n"
+        "table = qnet.read_catalogue(sys.argv[1])\n"
+        "qnet.write_catalogue(table, sys.argv[2])\n"
+        "qnet.read_catalogue(sys.argv[2])\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", program, path, tmp_path / "two.parquet"]
+    subprocess.run(command, check=True)
+    one, two = (qnet.read_catalogue(tmp_path / f"{name}.parquet") for name in ("one", "two"))
+    assert one.meta == two.meta
+    assert one["C_LINES"].shape == two["C_LINES"].shape == (3, 2)
 
 
 @pytest.mark.parametrize("suffix", ["fits", "csv", "ecsv"])
 def test_a_full_disk_is_a_file_error(tmp_path, catalogue, suffix):
     """A limit on the size of files stands for the disk; in a process of its own."""
     import resource
-    import subprocess
-    import sys
 
     qnet.write_catalogue(catalogue, tmp_path / "small.ecsv")
     program = (

@@ -18,7 +18,6 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas
 import pytest
 from astropy.table import Table
 
@@ -171,7 +170,6 @@ NAMES = ["b.fits", "a.fits"]
         (np.array([Path(name) for name in NAMES]), NAMES),
         (np.array([["b.fits"], ["a.fits"]], dtype=object), NAMES),
         (np.array("a.fits"), ["a.fits"]),
-        (pandas.Series(NAMES), NAMES),
         (Table({"name": NAMES})["name"], NAMES),
         ([], []),
     ],
@@ -191,7 +189,6 @@ def test_paths_of_any_kind_of_collection(paths, names):
         np.arange(3.0),
         {"a.fits": 1},
         Table({"a.fits": [1]}),
-        pandas.DataFrame({"a.fits": [1]}),
         io.StringIO("a.fits"),
     ],
     ids=lambda value: type(value).__name__,
@@ -199,6 +196,13 @@ def test_paths_of_any_kind_of_collection(paths, names):
 def test_what_is_no_collection_of_paths(paths):
     with pytest.raises(InputError, match=r"^files must be a path( or several)?, not "):
         as_paths(paths, "files")
+
+
+def test_paths_in_objects_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    assert [str(path) for path in as_paths(pandas.Series(NAMES))] == NAMES
+    with pytest.raises(InputError, match=r"^files must be a path or several, not a.fits"):
+        as_paths(pandas.DataFrame({"a.fits": [1]}), "files")
 
 
 @pytest.mark.parametrize(

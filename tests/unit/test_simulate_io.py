@@ -52,7 +52,6 @@ def test_prepared_data(tmp_path, surveys, survey, grid):
 def test_truth_is_read_in_every_format_that_it_is_written_in(tmp_path, surveys, suffix):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
-        pytest.importorskip("pandas")
     simulation, batch = surveys["boss"]
     path = tmp_path / f"t{suffix}"
     write_simulation(simulation, tmp_path / "s.fits", path)

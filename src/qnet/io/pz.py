@@ -22,6 +22,7 @@ from qnet.io.catalogue import Catalogue, is_structural, pz_cards
 from qnet.io.columns import filled
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card, FitsWriter
+from qnet.io.parquet import stack_lists
 from qnet.io.tables import check_format, check_table, to_table
 
 if TYPE_CHECKING:
@@ -241,11 +242,10 @@ def _indices(rows: npt.ArrayLike | None, nspec: int) -> IntArray:
 
 def _stacked(column: pa.ListArray, path: Path) -> AnyArray:
     """A column of lists as (nrows, npix)."""
-    lengths = column.value_lengths().to_numpy(zero_copy_only=False)
-    if len(set(lengths.tolist())) > 1 or column.null_count:
+    values = stack_lists(column)
+    if values is None:
         raise FileError(f"{path}: the lists of {LN_PZ.name} are not of one length")
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(values.reshape(len(column), lengths[0] if len(column) else 0))
+    return values
 
 
 def _content(distributions: Table | Catalogue) -> _Content:

@@ -19,10 +19,11 @@ from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
-from qnet.io.columns import NO_ID, filled, is_integer_id
+from qnet.io.columns import filled
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
+from qnet.io.parquet import read_parquet
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -54,9 +55,9 @@ def check_format(path: PathLike, what: str = "a table") -> str:
     kind = find_format(path)
     if kind is None:
         raise InputError(f"{path}: the name of {what} must end in one of {', '.join(FORMATS)}")
-    if kind == "parquet" and not all(map(find_spec, ("pyarrow", "pandas"))):
+    if kind == "parquet" and find_spec("pyarrow") is None:
         raise InputError(
-            f"{path}: .parquet needs packages that are not installed: install qnet-quasar[parquet]"
+            f"{path}: .parquet needs pyarrow, which is not installed: install qnet-quasar[parquet]"
         )
     return kind
 
@@ -186,29 +187,15 @@ def read_astropy(path: PathLike, kind: str, what: str, text: Sequence[str] = ())
     faults = library_faults(path, f"cannot be read as {what} in {kind}")
     with faults, warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)  # lengths of text, integers beyond int64
-        table = Table.read(file, format=_ASTROPY_FORMATS[kind], **options)
         if kind == "parquet":
-            _restore_ids(table, file)
+            return read_parquet(file)
+        table = Table.read(file, format=_ASTROPY_FORMATS[kind], **options)
     # Empty text comes back masked.
     for name in table.colnames:
         kind_of = getattr(getattr(table[name], "dtype", None), "kind", "")
         if kind_of == "U" and hasattr(table[name], "filled"):
             table[name] = table[name].filled("")
     return table
-
-
-def _restore_ids(table: Table, path: Path) -> None:
-    """Ids of a Parquet file that lacks some, as integers: astropy makes floats of the others."""
-    from astropy.table import MaskedColumn
-    from pyarrow import parquet, types
-
-    for field in parquet.read_schema(path):
-        name = field.name
-        floats = name in table.colnames and table[name].dtype.kind == "f"
-        if floats and types.is_integer(field.type) and is_integer_id(name.upper()):
-            column = parquet.read_table(path, columns=[name])[name]
-            missing = column.is_null().to_numpy()
-            table[name] = MaskedColumn(column.fill_null(NO_ID).to_numpy(), mask=missing)
 
 
 def _any_case(name: str) -> str:

@@ -22,6 +22,7 @@ from qnet.core.flags import QNFlag
 from qnet.evaluation import Options
 from qnet.evaluation.metric import DEFINITIONS, define
 from qnet.io.readers import READERS
+from qnet.strategies import STRATEGIES
 
 #: The title row, and the rows.
 Table = tuple[tuple[str, ...], Iterable[tuple[object, ...]]]
@@ -64,6 +65,20 @@ def formats() -> Table:
         for r in READERS
     )
     return ("layout", "recognised by", "TARGETID", "wavelengths", "pixels without weight"), rows
+
+
+def strategies() -> Table:
+    """Strategies, from their register."""
+    rows = (
+        (
+            f"`{each}`",
+            plain(each.summary),
+            ", ".join(f"`{name}`" for name in each.columns),
+            each.source,
+        )
+        for each in STRATEGIES.values()
+    )
+    return ("strategy", "quasars and redshift", "needs", "source"), rows
 
 
 def metrics(*names: str) -> Table:
@@ -111,6 +126,7 @@ TABLES: dict[str, Callable[..., Table]] = {
     "flags": flags,
     "columns": columns,
     "formats": formats,
+    "strategies": strategies,
     "metrics": metrics,
     "command": command,
 }

@@ -26,6 +26,7 @@ LISTS = (
     "qnet.core.errors",
     "qnet.evaluation",
     "qnet.simulation",
+    "qnet.strategies",
     "qnet.training",
     "qnet.plotting",
     "qnet.compat",

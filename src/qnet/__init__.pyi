@@ -12,6 +12,7 @@ from . import plotting as plotting
 from . import postprocess as postprocess
 from . import preprocess as preprocess
 from . import simulation as simulation
+from . import strategies as strategies
 from . import training as training
 from . import utils as utils
 from .classification.classifier import classify as classify

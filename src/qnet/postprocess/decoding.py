@@ -101,8 +101,7 @@ class Predictions:
         """
         check_number("c_threshold", c_threshold)
         check_whole("min_lines", min_lines)
-        with np.errstate(invalid="ignore"):
-            return np.asarray((self.c_line > c_threshold).sum(axis=0) >= min_lines)
+        return has_lines(self.c_line, c_threshold, min_lines)
 
     def is_bal(self, c_threshold: float = C_THRESHOLD) -> BoolArray:
         """Rows with a BAL line of confidence above `c_threshold`; shape (nspec,)."""
@@ -127,6 +126,12 @@ class Predictions:
             },
             meta={"LINES": list(self.lines), "LINES_BAL": list(self.lines_bal)},
         )
+
+
+def has_lines(c_line: FloatArray, c_threshold: float, min_lines: int) -> BoolArray:
+    """Rows with `min_lines` of the confidences (nlines, nspec) above `c_threshold`."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((c_line > c_threshold).sum(axis=0) >= min_lines)
 
 
 def find_largest(values: AnyArray, logits: AnyArray | None, axis: int) -> IntArray:

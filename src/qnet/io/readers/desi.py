@@ -38,11 +38,18 @@ _POSITION = {name: POSITIONS[0][at] for pair in POSITIONS for at, name in enumer
 _CARDS = {name: name for name in ("SURVEY", "PROGRAM", "HPXPIXEL", "UNIQPIX")}
 _TILE_CARDS = {"TILEID": "TILEID", "LASTNIGHT": "NIGHT", "PETAL_LOC": "PETAL"}
 
-#: Quasar-target bits by column (desitarget's targetmask: QSO; SV0_QSO and MINI_SV_QSO of CMX).
-QSO_TARGETS = {
-    **{f"{phase}DESI_TARGET": bit_mask(2) for phase in ("", "SV1_", "SV2_", "SV3_")},
-    "CMX_TARGET": bit_mask(12, 55),
-}
+
+def _target_bits(bit: int, *commissioning: int) -> dict[str, int]:
+    """Mask of a target class by column: its bit, and its bits of the commissioning."""
+    columns = [f"{phase}DESI_TARGET" for phase in ("", "SV1_", "SV2_", "SV3_")]
+    return dict.fromkeys(columns, bit_mask(bit)) | {"CMX_TARGET": bit_mask(*commissioning)}
+
+
+#: Target bits by column (desitarget's targetmask: QSO, ELG, BGS_ANY; of CMX SV0_QSO, MINI_SV_QSO,
+#: SV0_ELG, MINI_SV_ELG, SV0_BGS, MINI_SV_BGS_BRIGHT).
+QSO_TARGETS = _target_bits(2, 12, 55)
+ELG_TARGETS = _target_bits(1, 11, 54)
+BGS_TARGETS = _target_bits(60, 8, 56)
 
 #: Fields of `Reader` that are the same for all layouts of DESI.
 DECLARED: Mapping[str, Any] = {

@@ -1,0 +1,247 @@
+"""Named strategies: each decides, row by row, as its source does."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import qnet
+from qnet.core.flags import QNFlag
+from qnet.lines import QUASARNET_LINES
+from qnet.strategies import STRATEGIES, Strategy, as_strategy
+
+NAMES = [f"C_{line.partition('(')[0]}" for line in QUASARNET_LINES]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Rows of every kind: values at, below and above each threshold of each strategy."""
+    rng, n = np.random.default_rng(1), 4000
+    levels = [0.05, 0.1, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.9, 0.95, 0.97, 0.99, 0.995, np.nan]
+    weights = np.array([20.0, *np.ones(len(levels) - 1)])
+    values = rng.choice(levels, (n, len(NAMES)), p=weights / weights.sum())
+    z = rng.choice([0.7, 2.1, 2.15, 3.65, 3.7, 3.9, 5.2], n)
+    table = Table({name: values[:, number] for number, name in enumerate(NAMES)})
+    table["Z_QN"] = z + rng.choice([0.0, 0.01, 0.3], n)
+    table["Z"], table["Z_NEW"] = z, np.where(rng.random(n) < 0.5, z + 0.004, np.nan)
+    table["IS_QSO_QN_NEW_RR"] = np.isfinite(table["Z_NEW"])
+    table["SPECTYPE"] = rng.choice(["QSO", "GALAXY", "STAR"], n)
+    table["ZWARN"] = rng.choice([0, 4], n)
+    table["IS_QSO_MGII"] = rng.random(n) < 0.2
+    table["PROB"], table["Z_TRY"] = rng.choice([0.31, 0.32, 0.33], n), z + 0.02
+    table["OBJTYPE"] = rng.choice(["TGT", "TGT", "SKY"], n)
+    table["COADD_FIBERSTATUS"] = rng.choice([0, 8, 1 << 20, 1 << 23, (1 << 23) + 8], n)
+    table["DESI_TARGET"] = rng.choice([1, 2, 4, 6, 1 << 60, (1 << 60) + 2], n)
+    return table
+
+
+def by_row(rows):
+    """The rows as dictionaries."""
+    return [dict(zip(rows.colnames, row, strict=True)) for row in rows.as_array().tolist()]
+
+
+def best(row):
+    return max((row[name] for name in NAMES if row[name] == row[name]), default=0.0)
+
+
+def quasar_and_z(of):
+    return lambda row: (best(row) > of, row["Z_QN"])
+
+
+def farr_rr(row):
+    return row["SPECTYPE"] == "QSO" and row["ZWARN"] == 0
+
+
+def farr_and(row):
+    near = 299792.458 * abs(row["Z_QN"] - row["Z"]) < 6000 * (1 + row["Z_QN"])
+    z = row["Z_QN"] if best(row) > 0.5 else row["Z"]
+    return farr_rr(row) and best(row) > 0.5 and near, z
+
+
+def farr_or(row):
+    by_lines = best(row) > 0.5
+    return farr_rr(row) or by_lines, row["Z_QN"] if by_lines else row["Z"]
+
+
+def afterburner(row):
+    z = row["Z_QN"]
+    if row["IS_QSO_QN_NEW_RR"]:
+        z = row["Z_NEW"]
+    elif row["SPECTYPE"] == "QSO":
+        z = row["Z"]
+    return best(row) > 0.5 and row["OBJTYPE"] == "TGT", z
+
+
+def of_desi(row, least):
+    """Whether DESI takes a row, before cuts: a target counts as QSO, else as ELG, else as BGS."""
+    target, spectype = int(row["DESI_TARGET"]), row["SPECTYPE"] == "QSO"
+    if target & 4:
+        return spectype or bool(row["IS_QSO_MGII"]) or best(row) > least
+    if target & 2:
+        return spectype and best(row) > 0.6
+    if target & 1 << 60:
+        return spectype and (best(row) > 0.6 or bool(row["IS_QSO_MGII"]))
+    return False
+
+
+def desi_dr1(row):
+    quasar = of_desi(row, 0.95) and row["COADD_FIBERSTATUS"] in (0, 1 << 23, 1 << 24)
+    again = row["IS_QSO_QN_NEW_RR"] and (best(row) > 0.95 or not int(row["DESI_TARGET"]) & 4)
+    z = row["Z_NEW"] if again else row["Z"]
+    if 3.65 < z < 3.9 or 5.15 < z < 5.35:
+        quasar = quasar and not (row["C_LYA"] < 0.95 or row["C_CIV"] < 0.95)
+    return quasar, z
+
+
+def desi_matterhorn(row):
+    quasar = of_desi(row, 0.99) and row["COADD_FIBERSTATUS"] in (0, 8) and row["OBJTYPE"] == "TGT"
+    again = row["IS_QSO_QN_NEW_RR"] and best(row) > 0.99
+    return quasar, row["Z_NEW"] if again else row["Z"]
+
+
+BY_HAND = {
+    "quasarnet": quasar_and_z(0.4),
+    "tutorial": quasar_and_z(0.5),
+    "farr20-qn": quasar_and_z(0.5),
+    "farr20-rr": lambda row: (farr_rr(row), row["Z"]),
+    "farr20-squeze": lambda row: (row["PROB"] > 0.32, row["Z_TRY"]),
+    "farr20-or": farr_or,
+    "farr20-and": farr_and,
+    "farr20-vi": quasar_and_z(0.9),
+    "desi-afterburner": afterburner,
+    "desi-dr1": desi_dr1,
+    "desi-matterhorn": desi_matterhorn,
+}
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "qnet"])
+def test_a_strategy_decides_as_its_rule_says(name, rows):
+    decision = STRATEGIES[name](rows)
+    is_qso, z = map(np.array, zip(*map(BY_HAND[name], by_row(rows)), strict=True))
+    np.testing.assert_array_equal(decision.is_qso, is_qso)
+    np.testing.assert_array_equal(decision.z, z)
+    assert 50 < is_qso.sum() < len(rows) - 50
+    assert decision.inspect.any() == (name == "farr20-vi")
+
+
+def test_desispec_takes_the_same_quasar_targets(rows):
+    validredshifts = pytest.importorskip("desispec.validredshifts", reason="desispec is needed")
+    targets = rows[(rows["DESI_TARGET"] & 4) != 0]
+    for name in NAMES:
+        targets[name] = np.nan_to_num(targets[name])
+    targets["ZERR"] = targets["ZERR_NEW"] = targets["DELTACHI2"] = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # desispec's own
+        theirs = validredshifts.actually_validate(targets, ignore_emline=True)
+    ours = STRATEGIES["desi-matterhorn"](targets)
+    np.testing.assert_array_equal(ours.is_qso, theirs["GOOD_Z_QSO"])
+    np.testing.assert_array_equal(ours.z[ours.is_qso], theirs["Z_QSO"][ours.is_qso])
+    assert ours.is_qso.any()
+
+
+def test_rows_between_two_confidences_are_left_to_inspection(rows):
+    decision = STRATEGIES["farr20-vi"](rows)
+    np.testing.assert_array_equal(
+        decision.inspect, [0.1 < best(row) <= 0.9 for row in by_row(rows)]
+    )
+    assert not (decision.inspect & decision.is_qso).any()
+    assert decision.to_table().colnames == ["IS_QSO", "Z", "INSPECT"]
+
+
+def test_lines_are_found_by_name_in_either_form(rows):
+    stacked = Table({name: rows[name] for name in rows.colnames if name not in NAMES})
+    order = NAMES[::-1]
+    stacked["C_LINES"] = np.stack([rows[name] for name in order], axis=1)
+    stacked.meta["LINES"] = list(QUASARNET_LINES)[::-1]
+    lower = Table({name.lower(): rows[name] for name in rows.colnames})
+    expected = STRATEGIES["desi-dr1"](rows)
+    for table in (stacked, lower, {name: rows[name].data for name in rows.colnames}):
+        found = STRATEGIES["desi-dr1"](table)
+        np.testing.assert_array_equal(found.is_qso, expected.is_qso)
+    stacked.meta["LINES"][-1] = "OVI(1032)"
+    with pytest.raises(
+        qnet.InputError, match=r"table has no line LYA: its lines are Halpha, .*OVI"
+    ):
+        STRATEGIES["desi-dr1"](stacked)
+
+
+def test_flags_of_qnet_forbid_a_quasar(rows):
+    few = rows[:5]
+    few["C_LYA"], few["SPECTYPE"], few["COADD_FIBERSTATUS"], few["OBJTYPE"] = 0.999, "QSO", 8, "TGT"
+    few["DESI_TARGET"] = 4
+    flags = [0, QNFlag.NODATA, QNFlag.NOT_TARGET, QNFlag.BAD_FIBER, QNFlag.NO_EVIDENCE]
+    few["QN_FLAG"] = np.array(flags, dtype=np.int32)
+    assert STRATEGIES["tutorial"](few).is_qso.tolist() == [True, *[False] * 4]
+    # DESI takes fibres of restricted reach, which qnet flags.
+    assert STRATEGIES["desi-matterhorn"](few).is_qso.tolist() == [True, False, False, True, True]
+
+
+def test_the_threshold_of_the_qnet_strategy_is_that_of_the_header():
+    table = Table({"P_QSO": [0.2, 0.7, np.nan], "ZBEST": [1.0, 2.0, np.nan]}, meta={"PTHRESH": 0.6})
+    decision = STRATEGIES["qnet"](table)
+    assert decision.is_qso.tolist() == [False, True, False]
+    del table.meta["PTHRESH"]
+    with pytest.raises(qnet.InputError, match=r"the strategy qnet needs the threshold.*PTHRESH"):
+        STRATEGIES["qnet"](table)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "message"),
+    [
+        ("desi-dr1", ["SPECTYPE"], "desi-dr1@1: table has no column SPECTYPE or SPECTYPE_RR"),
+        ("farr20-or", ["ZWARN"], "farr20-or@1: table has no column ZWARN, which redrock gives"),
+        ("farr20-squeze", ["PROB"], "farr20-squeze@1: table has no column PROB, which SQUEzE"),
+        ("tutorial", ["Z_QN"], "tutorial@1: table has no column ZBEST or Z_QN"),
+        ("tutorial", NAMES[:1], "tutorial@1: table has no column C_LINES, which qnet, QuasarNET"),
+    ],
+)
+def test_a_table_that_lacks_what_a_strategy_needs_is_refused(name, missing, message, rows):
+    rest = rows.copy()
+    rest.remove_columns(missing)
+    with pytest.raises(qnet.InputError, match=message):
+        STRATEGIES[name](rest)
+
+
+def test_what_a_strategy_could_use_and_has_not_is_named(rows):
+    rest = rows.copy()
+    rest.remove_columns(["IS_QSO_MGII", "DESI_TARGET"])
+    text = "desi-matterhorn@1: the table has no IS_QSO_MGII, DESI_TARGET: decided without"
+    with pytest.warns(qnet.QnetWarning, match=text):
+        decision = STRATEGIES["desi-matterhorn"](rest)
+    # Without target bits each row counts as a quasar target.
+    quasars = rows["SPECTYPE"] == "QSO"
+    quasars |= np.array([best(row) > 0.99 for row in by_row(rows)])
+    quasars &= np.isin(rows["COADD_FIBERSTATUS"], (0, 8)) & (rows["OBJTYPE"] == "TGT")
+    np.testing.assert_array_equal(decision.is_qso, quasars)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (3, "table must be a table or columns, not int"),
+        (
+            {"C_LINES": np.ones(3), "ZBEST": np.ones(3)},
+            r"C_LINES must be of shape \(nrows, nlines\), not \(3,\)",
+        ),
+        ({"C_LINES": np.ones((3, 2)), "ZBEST": np.ones(2)}, "must have one length, not .2, 3."),
+        ({"C_LINES": np.ones((1, 2)), "ZBEST": np.array(["x"])}, "ZBEST holds .* a number per row"),
+    ],
+)
+def test_what_is_no_table_of_evidence_is_refused(table, message):
+    with pytest.raises(qnet.InputError, match=message):
+        STRATEGIES["tutorial"](table)
+
+
+def test_strategies_are_asked_for_by_name_and_version():
+    for name, strategy in STRATEGIES.items():
+        assert as_strategy(name) is as_strategy(str(strategy)) is as_strategy(strategy) is strategy
+        assert isinstance(strategy, Strategy)
+        for value in strategy.numbers.values():
+            if isinstance(value, float):
+                assert f"{value:g}" in strategy.summary or "farr20-qn" in strategy.summary
+    for wrong in ("farr20", "tutorial@2", "Tutorial", 3, None):
+        with pytest.raises(qnet.InputError, match=r"strategy must be one of qnet@1, quasarnet@1"):
+            as_strategy(wrong)

@@ -26,6 +26,7 @@ from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, writ
 from qnet.cli import _parser, main
 from qnet.evaluation import Options
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
+from qnet.strategies import STRATEGIES
 
 LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
 
@@ -52,6 +53,26 @@ def spectra(tmp_path):
 
 def files(folder):
     return sorted(folder.glob("spec-*.fits"))
+
+
+def test_strategies_are_listed_and_followed(spectra, small_weights):
+    listed = run("strategies")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    described = {each["name"]: each for each in json.loads(run("strategies", "--json").stdout)}
+    assert list(described) == list(STRATEGIES)
+    for name, each in described.items():
+        lines = " ".join(listed.stdout.split())
+        assert f"{name}@{each['version']}" in lines
+        assert each["source"] in lines
+        assert each["summary"] in lines
+    output = spectra / "cat.fits"
+    options = ["-o", output, "--model", small_weights]
+    done = run("classify", *files(spectra), *options, "--strategy", "quasarnet@1")
+    assert done.returncode == 0
+    assert qnet.read_catalogue(output).meta["STRATEGY"].startswith("quasarnet@1: at least 1 line")
+    done = run("classify", *files(spectra), *options, "--overwrite", "--strategy", "desi-dr1")
+    assert done.returncode == 2
+    assert "qnet: error: strategy desi-dr1@1 needs C_LINES, SPECTYPE, Z_RR" in done.stderr
 
 
 def test_a_catalogue_from_the_shell_is_that_from_python(spectra, small_weights):

@@ -73,7 +73,7 @@ def test_what_an_imported_network_does_not_give_is_nan(arrays, small_model):
     assert table["C_LINES_BAL"].shape == (5, 1)
     assert table["TARGETID"].tolist() == table["INPUT_ROW"].tolist() == [0, 1, 2, 3, 4]
     assert table.meta["MODEL"] == "small@imported"
-    assert table.meta["STRATEGY"] == "QuasarNET: at least 1 line(s) with c > 0.5"
+    assert table.meta["STRATEGY"] == "tutorial@1: at least 1 line(s) with c > 0.5"
 
 
 @pytest.mark.parametrize(("c_threshold", "min_lines"), [(0.5, 1), (0.8, 1), (0.3, 3), (0.9, 6)])

@@ -9,6 +9,7 @@ import pytest
 from astropy.table import Table
 
 import qnet
+from makers import make_spectra
 from qnet.core.flags import QNFlag
 from qnet.lines import QUASARNET_LINES
 from qnet.strategies import STRATEGIES, Strategy, as_strategy
@@ -245,3 +246,60 @@ def test_strategies_are_asked_for_by_name_and_version():
     for wrong in ("farr20", "tutorial@2", "Tutorial", 3, None):
         with pytest.raises(qnet.InputError, match=r"strategy must be one of qnet@1, quasarnet@1"):
             as_strategy(wrong)
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    wave = np.arange(3700.0, 9500.0, 4.0)
+    flux, ivar = make_spectra(wave, np.linspace(0.3, 3.5, 30), seed=3)
+    ivar[4] = 0
+    return qnet.io.from_arrays(wave, flux, ivar, targetid=np.arange(30))
+
+
+@pytest.mark.parametrize("name", [each.name for each in STRATEGIES.values() if each.of_predictions])
+def test_a_classification_by_a_strategy_is_what_it_makes_of_the_catalogue(
+    name, spectra, two_stage_model
+):
+    table = qnet.classify(spectra, model=two_stage_model, strategy=name)
+    decision = STRATEGIES[name](table)
+    np.testing.assert_array_equal(decision.is_qso, table["IS_QSO"])
+    np.testing.assert_array_equal(decision.z, table["ZBEST"])
+    assert table.meta["STRATEGY"].startswith(f"{name}@1: ")
+    numbers = STRATEGIES[name].numbers
+    if "c_threshold" in numbers:
+        assert table.meta["CTHRESH"] == numbers["c_threshold"]
+
+
+def test_without_a_strategy_it_is_the_one_that_the_model_can_follow(
+    spectra, small_model, two_stage_model
+):
+    for model, name in ((small_model, "tutorial@1"), (two_stage_model, "qnet@1")):
+        default, named = (qnet.classify(spectra, model=model, strategy=s) for s in (None, name))
+        assert default.meta["STRATEGY"] == named.meta["STRATEGY"]
+        assert named.meta["STRATEGY"].startswith(f"{name}: ")
+        np.testing.assert_array_equal(default["IS_QSO"], named["IS_QSO"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": "farr20-or"}, r"farr20-or@1 needs .*SPECTYPE, ZWARN, Z_RR, which spectra do"),
+        ({"strategy": "tutorial", "min_lines": 2}, r"cannot be given with strategy tutorial@1"),
+        (
+            {"strategy": "tutorial", "prior": "fibres"},
+            r"prior cannot .* strategy tutorial@1: it is",
+        ),
+        ({"strategy": "qnet", "p_threshold": 0.5}, r"cannot be given with strategy qnet@1, which"),
+        ({"strategy": "none"}, r"strategy must be one of qnet@1, .*, not 'none'"),
+    ],
+)
+def test_a_strategy_that_a_classification_cannot_follow_is_refused(
+    options, message, spectra, two_stage_model
+):
+    with pytest.raises(qnet.InputError, match=message):
+        qnet.classify(spectra, model=two_stage_model, **options)
+
+
+def test_the_qnet_strategy_needs_a_calibrated_model(spectra, small_model):
+    with pytest.raises(qnet.InputError, match=r"strategy qnet@1 needs a model with a calibrated"):
+        qnet.classify(spectra, model=small_model, strategy="qnet")

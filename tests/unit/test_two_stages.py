@@ -311,7 +311,7 @@ def test_the_header_has_what_the_columns_mean(spectra, two_stage_model):
     meta = qnet.classify(spectra, model=two_stage_model, prior_qso=0.1).meta
     assert meta["MODEL"] == "full@1.2"
     assert meta["STAGES"] == "lines, refine"
-    assert meta["STRATEGY"] == "P_QSO > 0.6"
+    assert meta["STRATEGY"] == "qnet@1: P_QSO > 0.6"
     assert meta["PTHRESH"] == 0.6
     assert meta["PMIX"] == "QSO 0.4, STAR 0.25, GALAXY 0.25, SKY 0.1"
     assert meta["PRIORQSO"] == 0.1

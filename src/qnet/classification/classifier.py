@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from qnet.classification.population import Population
+    from qnet.strategies import Strategy
 
 
 def classify(
@@ -30,6 +31,7 @@ def classify(
     *,
     targetid: npt.ArrayLike | None = None,
     model: Model | PathLike | None = None,
+    strategy: str | Strategy | None = None,
     p_threshold: float | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,
@@ -63,6 +65,10 @@ def classify(
     model : Model, str or path, optional
         The model, its name, or its weights file, as `qnet.load_model` takes it. The default model
         when None.
+    strategy : str or Strategy, optional
+        Published rule by which a row is a quasar, by name or name@version: one of
+        `qnet.strategies.STRATEGIES` that needs predictions only. When None, 'qnet' for models that
+        have P_QSO, else 'tutorial'. It takes the place of the three thresholds; ZBEST stays.
     p_threshold : float, optional
         A row is a quasar when P_QSO is above this; only for models that have P_QSO. The model's
         own threshold when None.
@@ -165,6 +171,7 @@ def classify(
     options = Options(
         model,
         p_threshold=p_threshold,
+        strategy=strategy,
         c_threshold=c_threshold,
         min_lines=min_lines,
         prior_qso=prior_qso,

@@ -14,6 +14,7 @@ from qnet.core.checks import check_fraction, check_whole
 from qnet.core.errors import InputError
 from qnet.model.model import Model
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES, Predictions
+from qnet.strategies import STRATEGIES, Strategy, as_strategy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Criterion:
     prior_qso: float | None = None
     #: The prior of a population; that of the training sample when None.
     prior: Reweighting | None = None
+    #: The named strategy whose numbers these are, as name@version; '' where they are free.
+    strategy: str = ""
 
     def __post_init__(self) -> None:
         check_whole("min_lines", self.min_lines, least=1)
@@ -40,8 +43,11 @@ class Criterion:
 
     def __str__(self) -> str:
         if self.p_threshold is not None:
-            return f"P_QSO > {self.p_threshold:g}"
-        return f"QuasarNET: at least {self.min_lines} line(s) with c > {self.c_threshold:g}"
+            words = f"P_QSO > {self.p_threshold:g}"
+        else:
+            words = f"at least {self.min_lines} line(s) with c > {self.c_threshold:g}"
+        name = self.strategy or ("" if self.p_threshold is not None else "QuasarNET")
+        return f"{name}: {words}" if name else words
 
     def is_qso(self, found: Predictions, p_qso: FloatArray) -> BoolArray:
         """Rows that fulfil the criterion, whatever their flags."""
@@ -58,8 +64,15 @@ def choose_criterion(
     min_lines: int | None = None,
     prior_qso: float | None = None,
     prior: Any = None,
+    strategy: str | Strategy | None = None,
 ) -> Criterion:
     """Criterion for a model: by P_QSO where it has that, unless QuasarNET's is asked for."""
+    named, given = None, (p_threshold, c_threshold, min_lines)
+    if strategy is not None:
+        named = _check_strategy(as_strategy(strategy), model, given)
+        c_threshold, min_lines = map(named.numbers.get, ("c_threshold", "min_lines"))
+    elif given == (None, None, None):
+        named = STRATEGIES["tutorial" if model.calibration is None else "qnet"]
     of_lines = c_threshold is not None or min_lines is not None
     if p_threshold is not None and of_lines:
         raise InputError(
@@ -67,9 +80,10 @@ def choose_criterion(
         )
     for name, value in (("prior_qso", prior_qso), ("prior", prior)):
         if value is not None and of_lines:
+            lines = "c_threshold or min_lines" if strategy is None else f"strategy {named}"
             raise InputError(
-                f"{name} cannot be given with c_threshold or min_lines: it is for P_QSO, and these "
-                "choose by the confidences of lines"
+                f"{name} cannot be given with {lines}: it is for P_QSO, but these choose by the "
+                "confidences of lines"
             )
     if model.calibration is None:
         hints = {"p_threshold": ": give c_threshold and min_lines", "prior_qso": ""}
@@ -87,6 +101,7 @@ def choose_criterion(
         p_threshold,
         prior_qso,
         None if of_lines else _choose_prior(model, prior, prior_qso),
+        "" if named is None else str(named),
     )
     if criterion.min_lines > len(model.lines):
         raise InputError(
@@ -94,6 +109,28 @@ def choose_criterion(
             f"{len(model.lines)} lines"
         )
     return criterion
+
+
+def _check_strategy(
+    strategy: Strategy, model: Model, free: tuple[float | None, float | None, int | None]
+) -> Strategy:
+    """The strategy; InputError where it cannot decide by a model's predictions, or others are."""
+    if free != (None, None, None):
+        raise InputError(
+            f"p_threshold, c_threshold and min_lines cannot be given with strategy {strategy}, "
+            "which has its own"
+        )
+    if not strategy.of_predictions:
+        raise InputError(
+            f"strategy {strategy} needs {', '.join(strategy.columns)}, which spectra do not give: "
+            "apply it to a table that has them (qnet.strategies)"
+        )
+    if "p_qso" in strategy.needs and model.calibration is None:
+        raise InputError(
+            f"strategy {strategy} needs a model with a calibrated P_QSO, which {model.name} does "
+            "not have"
+        )
+    return strategy
 
 
 def _choose_prior(model: Model, prior: Any, prior_qso: float | None) -> Reweighting | None:

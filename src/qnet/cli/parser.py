@@ -142,6 +142,8 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
         score, c_threshold, min_lines = "P_QSO is", "0.5", "1"
     else:
         score, c_threshold, min_lines = "P_QSO, or PROB of SQUEzE, is", own, own
+    text = f"published rule, by NAME or NAME@VERSION of qnet strategies (default: {own})"
+    add(group, "--strategy", "NAME", text)
     add(group, "--p-threshold", "P", f"{score} above P (default: {own})", type=float)
     if own == "the model's":
         text = (
@@ -159,7 +161,7 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
 
 def criterion_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Values of the options of the criterion, as functions take them."""
-    names = ("p_threshold", "prior", "prior_qso", "c_threshold", "min_lines")
+    names = ("strategy", "p_threshold", "prior", "prior_qso", "c_threshold", "min_lines")
     return {name: getattr(arguments, name) for name in names}
 
 

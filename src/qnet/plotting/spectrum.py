@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from qnet.classification.population import Population
+    from qnet.strategies import Strategy
 
 #: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
 _LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
@@ -45,6 +46,7 @@ def plot_spectrum(
     model: Model | PathLike | None = None,
     row: int = 0,
     *,
+    strategy: str | Strategy | None = None,
     p_threshold: float | None = None,
     prior_qso: float | None = None,
     prior: str | PathLike | Table | Population | None = None,
@@ -66,7 +68,7 @@ def plot_spectrum(
         The default model when None.
     row : int
         Row of the spectrum.
-    p_threshold, prior_qso, prior, c_threshold, min_lines : optional
+    strategy, p_threshold, prior_qso, prior, c_threshold, min_lines : optional
         As in `qnet.classify`; a line counts as found above `c_threshold`, or 0.5.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
@@ -99,7 +101,9 @@ def plot_spectrum(
     data = model.preprocess(one)
     if not np.isfinite(data.X[0]).all():
         raise InputError(f"{spectra.where()}row {row} has no data that can be normalised")
-    criterion = choose_criterion(model, p_threshold, c_threshold, min_lines, prior_qso, prior)
+    criterion = choose_criterion(
+        model, p_threshold, c_threshold, min_lines, prior_qso, prior, strategy
+    )
     columns = compute_columns(one, model, criterion)
     classified = {name: column[0] for name, column in columns.items()}
     output = model.forward(data.X)

@@ -123,6 +123,11 @@ class Strategy:
         """The columns that it needs, each by its first name."""
         return tuple(EVIDENCE[item].columns[0] for item in self.needs)
 
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """The columns that it uses where they are there, each by its first name."""
+        return tuple(EVIDENCE[item].columns[0] for item in self.uses)
+
     def __call__(self, table: Table | Mapping[str, Any] | Evidence) -> Decision:
         """The decisions for the rows of a table."""
         evidence = table if isinstance(table, Evidence) else Evidence(table)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,21 +104,23 @@ def test_an_exposure_of_cframes(tmp_path):
 
 @pytest.fixture
 def pipeline(monkeypatch):
-    """DESI's afterburner with qnet.compat behind QuasarNP's names, and without redrock.
+    """DESI's afterburner with its two import lines pointed at qnet.compat.
 
-    The second run of redrock is stood in for by what the golden table was made with.
+    The second run of redrock is stood in for by what the golden table was made with; where redrock
+    is not installed, so are the names that the afterburner imports from it.
     """
-    pytest.importorskip("desispec")
-    package = types.ModuleType("quasarnp")
-    modules = {"quasarnp": package, "quasarnp.io": compat, "quasarnp.utils": compat}
-    for name in ("redrock", "redrock.templates", "redrock.external", "redrock.external.desi"):
-        modules[name] = types.ModuleType(name)
-    modules["redrock.templates"].find_templates = list
-    modules["redrock.external.desi"].rrdesi = None
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.delitem(sys.modules, "desispec.scripts.qsoqn", raising=False)
-    from desispec.scripts import qsoqn
+    scripts = pytest.importorskip("desispec.scripts")
+    if importlib.util.find_spec("redrock") is None:
+        for name in ("redrock", "redrock.templates", "redrock.external", "redrock.external.desi"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        monkeypatch.setattr(sys.modules["redrock.templates"], "find_templates", list, raising=False)
+        monkeypatch.setattr(sys.modules["redrock.external.desi"], "rrdesi", None, raising=False)
+    code = (Path(scripts.__file__).parent / "qsoqn.py").read_text()
+    code, replaced = re.subn(r"^from quasarnp\.\w+ import", "from qnet.compat import", code, flags=re.M)
+    assert replaced == 2
+    assert "quasarnp" not in code
+    qsoqn = types.ModuleType("qsoqn")
+    exec(compile(code, "qsoqn.py", "exec"), vars(qsoqn))
 
     def second_run(spectra_name, targetid, z_qn, z_prior, param_RR, comm=None):
         count = len(targetid)
@@ -132,8 +137,7 @@ def pipeline(monkeypatch):
         }
 
     monkeypatch.setattr(qsoqn, "collect_redshift_with_new_RR_run", second_run)
-    yield qsoqn
-    sys.modules.pop("desispec.scripts.qsoqn", None)
+    return qsoqn
 
 
 @pytest.mark.filterwarnings("ignore")  # the pipeline's own warnings are not ours

@@ -1,0 +1,102 @@
+"""Simulated DESI coadds that redrock has run on: the sample of the weights of `qnet merge`.
+
+    python recipes/redrock_sample.py FOLDER --templates DIR --rrdesi PATH [-n N] [--part K/M]
+
+Writes FOLDER/coadd-I.fits, truth-I.fits, redrock-I.fits and its scan rrdetails-I.h5 for every chunk I
+of N spectra in all.
+Chunks that are done are not done again; M processes with parts 0/M to (M-1)/M share the work.
+redrock takes about four seconds a spectrum on one core. DIR holds redrock's and redmonster's
+templates: objects are drawn from them and from the parametric models, and redrock fits with all of
+its own. A galaxy template of before 2024 lacks two cards, which the copy that redrock reads is
+given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import fitsio
+import numpy as np
+
+from qnet.simulation import write_simulation
+from qnet.simulation.instrument.instrument import make_instrument
+from qnet.simulation.survey import simulate
+
+#: Spectra in a chunk, seed of the first chunk, and diagonals of DESI's resolution matrices.
+CHUNK, SEED, NDIAG = 80, 160_000, 11
+
+
+def complete(path: Path) -> None:
+    """Add what redrock needs: the resolution of the simulated instrument, EXP_FIBERMAP, SCORES."""
+    targetids = fitsio.read(path, "FIBERMAP")["TARGETID"]
+    offsets = np.arange(NDIAG // 2, -(NDIAG // 2) - 1, -1)[:, None]
+    scores = np.zeros(len(targetids), [("TARGETID", "i8"), ("TSNR2_QSO", "f4")])
+    scores["TARGETID"] = targetids
+    with fitsio.FITS(path, "rw") as file:
+        for detector in make_instrument("desi").detectors:
+            lsf = np.exp(-0.5 * (offsets * np.gradient(detector.wave) / detector.sigma) ** 2)
+            lsf = np.broadcast_to(lsf / lsf.sum(axis=0), (len(targetids), *lsf.shape))
+            file.write(lsf.astype("f4"), extname=f"{detector.name}_RESOLUTION")
+        file.write(scores[["TARGETID"]], extname="EXP_FIBERMAP")
+        file.write(scores, extname="SCORES")
+
+
+def copy_templates(source: Path, folder: Path) -> Path:
+    """A copy of redrock's templates in which the galaxies name their absorption by the IGM."""
+    copy = folder / "templates"
+    if not copy.exists():
+        partial = folder / f"templates-{os.getpid()}"
+        partial.mkdir()
+        for path in sorted(source.rglob("rrtemplate-*.fits")):
+            shutil.copyfile(path, partial / path.name)
+            with fitsio.FITS(partial / path.name, "rw") as file:
+                if "VERSION" not in file["BASIS_VECTORS"].read_header():
+                    file["BASIS_VECTORS"].write_key("VERSION", "unknown")
+                    file["BASIS_VECTORS"].write_key("RRIGM", "None")
+        if copy.exists():
+            shutil.rmtree(partial)
+        else:
+            partial.rename(copy)
+    return copy
+
+
+def run_chunk(index: int, folder: Path, templates: Path, rrdesi: str) -> None:
+    """Simulate a chunk and run redrock on it."""
+    done = folder / f"redrock-{index:03d}.fits"
+    if done.exists():
+        return
+    coadd, truth = (folder / f"{name}-{index:03d}.fits" for name in ("coadd", "truth"))
+    simulation = simulate(CHUNK, seed=SEED + index, survey="desi", templates=templates)
+    write_simulation(simulation, coadd, truth, format="coadd", overwrite=True)
+    complete(coadd)
+    partial = folder / f"partial-{index:03d}.fits"
+    command = [rrdesi, "-i", coadd, "-o", partial, "--mp", "1"]
+    command += ["-d", folder / f"rrdetails-{index:03d}.h5"]
+    command += ["-t", copy_templates(templates, folder)]
+    with open(folder / f"redrock-{index:03d}.log", "w", encoding="utf-8") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
+    partial.rename(done)
+
+
+def main() -> None:
+    """Simulate and run redrock."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--templates", type=Path, required=True)
+    parser.add_argument("--rrdesi", default="rrdesi", help="redrock's command")
+    parser.add_argument("-n", type=int, default=4000, help="spectra in all")
+    parser.add_argument("--part", default="0/1", help="K/M: every Mth chunk, from the Kth")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(exist_ok=True)
+    first, step = map(int, arguments.part.split("/"))
+    for index in range(first, arguments.n // CHUNK, step):
+        run_chunk(index, arguments.folder, arguments.templates, arguments.rrdesi)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,13 +2,12 @@
 
     python recipes/redrock_sample.py FOLDER --templates DIR --rrdesi PATH [-n N] [--part K/M]
 
-Writes FOLDER/coadd-I.fits, truth-I.fits, redrock-I.fits and its scan rrdetails-I.h5 for every chunk I
-of N spectra in all.
-Chunks that are done are not done again; M processes with parts 0/M to (M-1)/M share the work.
-redrock takes about four seconds a spectrum on one core. DIR holds redrock's and redmonster's
-templates: objects are drawn from them and from the parametric models, and redrock fits with all of
-its own. A galaxy template of before 2024 lacks two cards, which the copy that redrock reads is
-given.
+Writes FOLDER/coadd-I.fits, truth-I.fits, redrock-I.fits and its scan rrdetails-I.h5 for every chunk
+I of N spectra in all. Chunks that are done are not done again; M processes with parts 0/M to
+(M-1)/M share the work. Redrock takes about four seconds a spectrum on one core. DIR holds redrock's
+and redmonster's templates: objects are drawn from them and from the parametric models, and redrock
+fits with all of its own. A galaxy template of before 2024 lacks two cards, which the copy that
+redrock reads is given.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ LISTS = (
     "qnet.evaluation",
     "qnet.simulation",
     "qnet.strategies",
+    "qnet.redrock",
     "qnet.training",
     "qnet.plotting",
     "qnet.compat",

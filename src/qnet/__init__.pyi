@@ -11,6 +11,7 @@ from . import objective as objective
 from . import plotting as plotting
 from . import postprocess as postprocess
 from . import preprocess as preprocess
+from . import redrock as redrock
 from . import simulation as simulation
 from . import strategies as strategies
 from . import training as training

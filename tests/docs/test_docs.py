@@ -46,6 +46,7 @@ HOW_TO = (
     "plot",
     "weights",
     "quasarnp",
+    "desi-pipeline",
 )
 
 #: Pages that need Keras, and no data.
@@ -96,7 +97,9 @@ def made_workspace(tmp_path, legacy_weights) -> Path:
 @pytest.fixture
 def survey_workspace(workspace, shared_data) -> Path:
     """The same with coadd.fits, as the how-to pages describe it."""
-    shutil.copy(shared_data / "desi_afterburner" / "coadd-x.fits", workspace / "coadd.fits")
+    for name in ("coadd", "redrock"):
+        file = shared_data / "desi_afterburner" / f"{name}-x.fits"
+        shutil.copy(file, workspace / f"{name}.fits")
     shutil.copy(shared_data / "boss_dr12" / "truth_superset.fits", workspace / "truth.fits")
     return workspace
 

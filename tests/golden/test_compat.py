@@ -116,7 +116,9 @@ def pipeline(monkeypatch):
         monkeypatch.setattr(sys.modules["redrock.templates"], "find_templates", list, raising=False)
         monkeypatch.setattr(sys.modules["redrock.external.desi"], "rrdesi", None, raising=False)
     code = (Path(scripts.__file__).parent / "qsoqn.py").read_text()
-    code, replaced = re.subn(r"^from quasarnp\.\w+ import", "from qnet.compat import", code, flags=re.M)
+    code, replaced = re.subn(
+        r"^from quasarnp\.\w+ import", "from qnet.compat import", code, flags=re.M
+    )
     assert replaced == 2
     assert "quasarnp" not in code
     qsoqn = types.ModuleType("qsoqn")

@@ -30,6 +30,7 @@ from qnet.core.errors import FileError, QnetError, TrainingError, first_few
 #: Commands and what they do; each is a module of this package with a function `configure`.
 COMMANDS = {
     "classify": "find the quasars in spectra and write a catalogue",
+    "afterburner": "find the quasars of a DESI coadd and run redrock again on them",
     "prepare": "rebin spectra into one file, as training needs them",
     "train": "train a network on prepared data and truth",
     "calibrate": "calibrate a model on spectra of known class and redshift",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE = 0, 1, 2
 
 #: Options that name an output.
-OUTPUTS = ("output", "truth_out", "pz", "json", "plots")
+OUTPUTS = ("output", "truth_out", "pz", "priors", "json", "plots")
 
 
 class Terminated(BaseException):

@@ -243,10 +243,14 @@ def _ascii(value: Any) -> Any:
 
 
 def _fits_column(name: str, column: AnyArray) -> AnyArray:
-    """A column of a type that FITS has; text is ASCII and at least one character wide."""
+    """A column of a type that FITS has; text is ASCII and at least one character wide.
+
+    Bytes keep the width of their type.
+    """
     if column.dtype.kind in "SU":
         text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
-        return text.astype(f"S{max(text.dtype.itemsize, 1)}")
+        width = column.dtype.itemsize if column.dtype.kind == "S" else 1
+        return text.astype(f"S{max(text.dtype.itemsize, width)}")
     if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):
         return column.astype(np.float32 if column.dtype.itemsize < 4 else np.float64)
     if column.dtype.kind not in "fiub":

@@ -1,0 +1,3 @@
+# The public names, imported when they are first used: `__init__.py` reads this file.
+from .afterburner import run_afterburner as run_afterburner
+from .priors import write_priors as write_priors

@@ -1,0 +1,89 @@
+"""The redshifts of redrock: its files, matched with the rows of a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
+from qnet.core.errors import FileError
+from qnet.core.files import PathLike
+from qnet.io.columns import filled, float_column, id_numbers, integer_column, text_column
+from qnet.io.fits.file import FitsFile
+
+#: HDUs of redrock's files: of today, and of those before 2020.
+_HDUS = ("REDSHIFTS", "ZBEST")
+
+#: Columns that every file of redrock has, and those that some lack (the golden files of tests).
+_NEEDED = ("TARGETID", "Z", "SPECTYPE")
+_OPTIONAL = ("ZERR", "ZWARN", "SUBTYPE", "CHI2", "DELTACHI2", "COEFF")
+
+_CONVERT = {
+    "TARGETID": id_numbers,
+    "ZWARN": integer_column,
+    "SPECTYPE": text_column,
+    "SUBTYPE": text_column,
+}
+
+
+class Redshifts(NamedTuple):
+    """What redrock found: columns (nrows, ...) and the columns of its FIBERMAP, and its version."""
+
+    path: Path
+    columns: Columns
+    fibermap: Columns
+    version: str
+
+    def match(self, targetid: IntArray) -> IntArray:
+        """Row of each of some TARGETIDs, -1 where there is none; row for row where they are equal.
+
+        TARGETIDs of sky positions may be there twice.
+        """
+        own = self.columns["TARGETID"]
+        if np.array_equal(own, targetid):
+            return np.arange(len(own))
+        ids, first = np.unique(own, return_index=True)
+        if not len(ids):
+            return np.full(len(targetid), -1)
+        at = np.minimum(np.searchsorted(ids, targetid), len(ids) - 1)
+        return np.where(ids[at] == targetid, first[at], -1)
+
+    def take(self, name: str, rows: IntArray, empty: float | str) -> AnyArray:
+        """A column in some rows; `empty` where the row is -1, and where redrock's file lacks it."""
+        values = self.columns.get(name)
+        if values is None or not len(values):
+            return np.full(len(rows), empty)
+        found = values[np.maximum(rows, 0)]
+        absent = (rows < 0).reshape(-1, *[1] * (found.ndim - 1))
+        return np.where(absent, np.asarray(empty, found.dtype), found)
+
+
+def read_redshifts(path: PathLike, fibermap: Sequence[str] = ()) -> Redshifts:
+    """A file of redrock, with some columns of its FIBERMAP, where that has them."""
+    with FitsFile(path) as fits:
+        hdu = next((name for name in _HDUS if fits.is_table(name)), _HDUS[0])
+        have = fits.columns(hdu)
+        names = [*_NEEDED, *(name for name in _OPTIONAL if name in have)]
+        table = fits.table(hdu, names)
+        known = [name for name in fibermap if name in fits.columns("FIBERMAP")]
+        extra = fits.table("FIBERMAP", known) if known else {}
+        version = str(fits.header(hdu).get("RRVER", ""))
+    file = Path(path)
+    columns = {
+        name: values if values.ndim == 2 else _CONVERT.get(name, float_column)(values, name, file)
+        for name, values in table.items()
+    }
+    nrows = len(columns["TARGETID"])
+    if extra and any(len(values) != nrows for values in extra.values()):
+        raise FileError(f"{file}: FIBERMAP does not have the {nrows} rows of {hdu}")
+    return Redshifts(file, columns, {name: filled(x, name) for name, x in extra.items()}, version)
+
+
+def speed_between(z: FloatArray, other: FloatArray) -> FloatArray:
+    """Velocity [km/s] between two redshifts of each row, without its sign."""
+    from qnet.lines import SPEED_OF_LIGHT
+
+    return np.asarray(SPEED_OF_LIGHT * np.abs(other - z) / (1 + z))

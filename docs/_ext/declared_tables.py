@@ -21,6 +21,7 @@ from qnet.core.columns import COLUMNS, Column
 from qnet.core.flags import QNFlag
 from qnet.evaluation import Options
 from qnet.evaluation.metric import DEFINITIONS, define
+from qnet.io.objects.registry import KINDS
 from qnet.io.readers import READERS
 from qnet.strategies import STRATEGIES
 
@@ -81,6 +82,16 @@ def strategies() -> Table:
     return ("strategy", "quasars and redshift", "needs", "source"), rows
 
 
+def objects() -> Table:
+    """Kinds of objects in memory, from their register."""
+    rows = (
+        (*map(plain, (kind.name, kind.given, kind.targetid)), number)
+        for kind in KINDS
+        for number in ["one input" if kind.join else "an input each"]
+    )
+    return ("object", "holds", "TARGETID", "several in a list are"), rows
+
+
 def metrics(*names: str) -> Table:
     """Definitions of numbers of an evaluation, at the default options."""
     options = Options()
@@ -127,6 +138,7 @@ TABLES: dict[str, Callable[..., Table]] = {
     "columns": columns,
     "formats": formats,
     "strategies": strategies,
+    "objects": objects,
     "metrics": metrics,
     "command": command,
 }

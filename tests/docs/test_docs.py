@@ -44,6 +44,7 @@ HOW_TO = (
     "simulate",
     "training-data",
     "plot",
+    "sparcl",
     "weights",
     "quasarnp",
     "desi-pipeline",
@@ -141,7 +142,7 @@ def test_all_how_to_pages_are_run():
     ("page", "tables"),
     [
         ("catalogue", ["columns qnet", "columns survey", "flags"]),
-        ("formats", ["formats"]),
+        ("formats", ["formats", "objects"]),
     ],
 )
 def test_reference_pages_have_the_tables_of_the_declarations(page, tables):

@@ -178,7 +178,15 @@ def _cases(small, full):
         "qnet.classify (arrays)": (
             qnet.classify,
             {"source": WAVE, "flux": FLUX, "ivar": IVAR, "model": small, "air": False}
-            | {"edges": False, "targetid": [1, 2, 3]},
+            | {"edges": False, "targetid": [1, 2, 3], "ra": [1.0, 2.0, 3.0], "dec": [0.0] * 3},
+        ),
+        "qnet.classify (errors)": (
+            qnet.classify,
+            {"source": WAVE, "flux": FLUX, "error": np.ones_like(FLUX), "model": small},
+        ),
+        "qnet.classify (list)": (
+            qnet.classify,
+            {"source": [spectra, spectra], "model": small, "edges": None, "air": False},
         ),
         "qnet.classify (prior)": (
             qnet.classify,
@@ -250,7 +258,7 @@ def _cases(small, full):
         "qnet.io.from_arrays": (
             qnet.io.from_arrays,
             {"wave": WAVE, "flux": FLUX, "ivar": IVAR, "targetid": [1, 2, 3], "air": False}
-            | {"edges": False},
+            | {"edges": False, "ra": [1.0, 2.0, 3.0], "dec": [0.0] * 3},
         ),
         "qnet.io.from_specutils": (
             qnet.io.from_specutils,

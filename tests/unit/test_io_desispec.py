@@ -14,7 +14,7 @@ from desifiles import FMAP
 from makers import desi_coadd, desi_set, write
 from qnet.core.errors import InputError
 from qnet.io import read_spectra
-from qnet.io.reader import as_spectra
+from qnet.io.objects.batches import as_spectra
 
 
 @pytest.fixture(scope="module")

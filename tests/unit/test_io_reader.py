@@ -34,7 +34,8 @@ from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.io import Reader, from_arrays, read_spectra, register
 from qnet.io.fits.file import FitsFile
-from qnet.io.reader import as_spectra, group_frames, read_blocks
+from qnet.io.objects.batches import as_spectra
+from qnet.io.reader import group_frames, read_blocks
 from qnet.io.readers import READERS
 from qnet.io.selection import is_qso_target
 

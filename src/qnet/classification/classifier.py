@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from qnet.classification.files import classify_files, classify_memory
+from qnet.classification.files import classify_files, classify_memory, reads_whole
 from qnet.classification.options import Options
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.guards import settle_failures
-from qnet.io.reader import as_spectra, is_in_memory
+from qnet.io.objects.batches import as_source, read_source
+from qnet.io.reader import BLOCK_ROWS
 from qnet.io.spall import SpAllLike
 from qnet.model.model import Model
 
@@ -29,7 +31,11 @@ def classify(
     flux: npt.ArrayLike | None = None,
     ivar: npt.ArrayLike | None = None,
     *,
+    error: npt.ArrayLike | None = None,
+    variance: npt.ArrayLike | None = None,
     targetid: npt.ArrayLike | None = None,
+    ra: npt.ArrayLike | None = None,
+    dec: npt.ArrayLike | None = None,
     model: Model | PathLike | None = None,
     strategy: str | Strategy | None = None,
     p_threshold: float | None = None,
@@ -54,14 +60,20 @@ def classify(
 
     Parameters
     ----------
-    source : path, iterable of paths, Spectra, array_like, Table, Spectrum or SpectrumList
+    source : path, array_like, object with spectra, or iterable of paths or of such objects
         Files of any layout that `qnet.io.read_spectra` knows; or wavelengths [Angstrom, vacuum] of
-        shape (npix,) or (nspec, npix), with `flux` and `ivar`; or an object in memory.
-    flux, ivar : array_like, shape (nspec, npix) or (npix,), optional
-        With wavelengths. Flux per wavelength in any scale, and its inverse variance. Pixels of NaN
-        or infinite values, or of ivar <= 0, have no weight.
+        shape (npix,) or (nspec, npix), with `flux` and `ivar`; or an object in memory of desispec,
+        SPARCL, specutils, pandas, astropy or qnet, or a list or a generator of them. Objects of
+        one spectrum each are the rows of one input; others are each an input of their own.
+    flux, ivar : array_like or Quantity, shape (nspec, npix) or (npix,), optional
+        With wavelengths. Flux in any scale, and its inverse variance. Flux per frequency has a
+        unit, and is converted. Pixels of NaN or infinite values, or of ivar <= 0, have no weight.
+    error, variance : array_like or Quantity, shape of `flux`, optional
+        With wavelengths: the standard deviation of the flux or its square, instead of `ivar`.
     targetid : array_like of int, shape (nspec,), optional
         With wavelengths: the TARGETIDs of the spectra. The row numbers when None.
+    ra, dec : array_like or Quantity, shape (nspec,), optional
+        With wavelengths: positions [degree], which are TARGET_RA and TARGET_DEC.
     model : Model, str or path, optional
         The model, its name, or its weights file, as `qnet.load_model` takes it. The default model
         when None.
@@ -167,7 +179,11 @@ def classify(
     [['NOT_TARGET'], ['NOT_TARGET']]
     """
     check_arguments(classify, locals())
-    paths = _as_paths(source) if flux is None and ivar is None else None
+    beside = {"ivar": ivar, "error": error, "variance": variance}
+    beside |= {"targetid": targetid, "ra": ra, "dec": dec}
+    given = [name for name, value in beside.items() if value is not None]
+    source, in_memory = (source, True) if flux is not None else as_source(source)
+    paths = None if in_memory or ivar is not None else _as_paths(source)
     options = Options(
         model,
         p_threshold=p_threshold,
@@ -191,24 +207,29 @@ def classify(
             raise InputError("spall is for files, not for spectra in memory, which have their ids")
         if flux is not None and targetid is None and coadd == "target":
             raise InputError("coadd='target' joins the spectra of a TARGETID: give targetid")
-        grid = options.model.grid
-        spectra = as_spectra(source, flux, ivar, targetid=targetid, air=air, edges=edges, grid=grid)
-        return classify_memory(spectra, options).to_table()
+        batches = read_source(
+            source,
+            flux,
+            **beside,
+            air=air,
+            edges=edges,
+            grid=options.model.grid,
+            nrows=sys.maxsize if reads_whole(options) else BLOCK_ROWS,
+        )
+        return classify_memory(batches, options).to_table()
     if air:
         raise InputError("air=True is for arrays, tables and specutils objects, not for files")
     if edges is not None:
         raise InputError("edges is for arrays and objects in memory, not for files")
-    if targetid is not None:
-        raise InputError("targetid is for arrays, not for files, which hold their ids")
+    if given:
+        raise InputError(f"{given[0]} is for arrays, not for files, which hold their own")
     catalogue, failures = classify_files(paths, options)
     table = catalogue.to_table() if catalogue.columns else None
     return settle_failures(failures, table, errors)
 
 
-def _as_paths(source: Any) -> list[PathLike] | None:
-    """The source as paths; None where it is spectra in memory."""
-    if is_in_memory(source):
-        return None
+def _as_paths(source: Any) -> list[PathLike]:
+    """The source as paths, one at least."""
     paths = as_paths(source, "source")
     if not paths:
         raise InputError("there are no input files: the list of paths is empty")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -21,6 +22,7 @@ from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
 from qnet.core.workers import WorkerPool, check_main
 from qnet.io.catalogue import Catalogue, concatenate
+from qnet.io.objects.batches import Batch
 from qnet.io.reader import group_frames, read_blocks, read_whole, warn_unused
 
 logger = logging.getLogger(__name__)
@@ -59,10 +61,33 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
     return _finish(parts, names, options), failures
 
 
-def classify_memory(spectra: Spectra, options: Options) -> Catalogue:
-    """Catalogue of spectra that are in memory."""
-    part = _classify_spectra(spectra, options.for_each(1))
-    return _finish([part], [list(spectra.source) or [spectra.layout]], options)
+def classify_memory(batches: Iterable[Batch], options: Options) -> Catalogue:
+    """Catalogue of spectra in memory; the batches of an input follow one another."""
+    one = options.for_each(1)
+    parts: list[Part] = []
+    names: list[list[str]] = []
+    for _, group in itertools.groupby(batches, lambda batch: batch.number):
+        blocks: list[Part] = []
+        for batch in group:
+            if not blocks:
+                names.append(list(batch.spectra.source) or [batch.spectra.layout])
+            blocks.append(_classify_spectra(batch.spectra, one))
+        parts.append(_join_blocks(blocks))
+    return _finish(parts, names, options)
+
+
+def reads_whole(options: Options) -> bool:
+    """Whether rows are counted, or targets joined, over a whole input."""
+    return options.selection.rows is not None or options.selection.coadd == "target"
+
+
+def _join_blocks(parts: Sequence[Part]) -> Part:
+    """The blocks of one input."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = concatenate([part.columns for part in parts])
+    pz = RedshiftDistributions.concatenate([part.pz for part in parts if part.pz is not None])
+    return dataclasses.replace(parts[0], columns=columns, pz=pz)
 
 
 def _warn_of_duplicates(paths: Sequence[Path]) -> None:
@@ -142,16 +167,9 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
     """Columns of one input, or why there are none; and the warnings that came up."""
 
     def work() -> Part:
-        # Rows are counted, and targets joined, over the whole input.
-        whole = options.selection.rows is not None or options.selection.coadd == "target"
-        spall = options.spall
+        spall, whole = options.spall, reads_whole(options)
         blocks = [read_whole(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
-        parts = [_classify_spectra(block, options) for block in blocks]
-        if len(parts) == 1:
-            return parts[0]
-        columns = concatenate([part.columns for part in parts])
-        pz = RedshiftDistributions.concatenate([part.pz for part in parts if part.pz is not None])
-        return dataclasses.replace(parts[0], columns=columns, pz=pz)
+        return _join_blocks([_classify_spectra(block, options) for block in blocks])
 
     return guarded_call(work, str(paths[0]), "classified")
 

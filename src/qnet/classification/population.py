@@ -20,7 +20,7 @@ from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError, first_few, shown
 from qnet.core.files import PathLike, as_path, is_path
 from qnet.io.columns import filled
-from qnet.io.memory import is_table, table_columns
+from qnet.io.objects.tables import is_table, table_columns
 from qnet.io.tables import find_format, read_columns, upper_names, write_table
 
 if TYPE_CHECKING:

@@ -2,8 +2,9 @@
 from .catalogue import read_catalogue as read_catalogue
 from .catalogue import write_catalogue as write_catalogue
 from .fits.writer import Card as Card
-from .memory import from_arrays as from_arrays
-from .memory import from_table as from_table
+from .objects.arrays import from_arrays as from_arrays
+from .objects.specutils import from_specutils as from_specutils
+from .objects.tables import from_table as from_table
 from .prepared import PreparedWriter as PreparedWriter
 from .pz import pz_grid as pz_grid
 from .pz import read_pz as read_pz
@@ -12,7 +13,6 @@ from .reader import read_spectra as read_spectra
 from .readers import Reader as Reader
 from .readers import register as register
 from .spall import read_spall as read_spall
-from .specutils import from_specutils as from_specutils
 from .superset import BuiltTruth as BuiltTruth
 from .superset import build_truth as build_truth
 from .superset import write_truth as write_truth

@@ -1,25 +1,21 @@
-"""Spectra of files, through the register of readers, and of objects in memory."""
+"""Spectra of files, through the register of readers."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import IntArray, as_numbers
-from qnet.core.errors import FileError, InputError, first_few, type_name, warn, with_source
-from qnet.core.files import PathLike, as_path, as_paths, find_duplicates, is_path, real_path
-from qnet.core.grid import WavelengthGrid
+from qnet.core.errors import FileError, InputError, first_few, warn, with_source
+from qnet.core.files import PathLike, as_path, as_paths, find_duplicates, real_path
 from qnet.core.spectra import Spectra
-from qnet.io import desispec, memory, specutils
 from qnet.io.columns import row_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import READERS, Reader
@@ -244,72 +240,3 @@ def _fiber_rows(fits: FitsFile, reader: Reader, fibers: Sequence[int]) -> IntArr
             f"{fits.path}: lacks the fibre(s) {missing}; it has {min(row_of)} to {max(row_of)}"
         )
     return np.array([row_of[fiber] for fiber in wanted], dtype=np.int64)
-
-
-#: Whether an object is of one of the kinds of spectra of other libraries.
-_KINDS = (memory.is_table, specutils.is_spectrum, desispec.is_desispec)
-
-
-def is_in_memory(source: Any) -> bool:
-    """Whether an object is spectra in memory, or one of a kind that `as_spectra` refuses."""
-    if isinstance(source, np.ndarray):
-        return source.dtype.kind not in "USO"
-    if isinstance(source, (Spectra, Mapping)) or any(is_kind(source) for is_kind in _KINDS):
-        return not is_path(source)
-    if isinstance(source, Sequence) and not isinstance(source, (str, bytes)):
-        return len(source) > 0 and not any(isinstance(x, bytes) or is_path(x) for x in source)
-    return not isinstance(source, (bytes, os.PathLike, str, Iterable))
-
-
-def _vacuum_spectra(spectra: Spectra, air: bool, edges: bool | None) -> Spectra:
-    """Spectra whose wavelengths are in vacuum, with `edges` where it is given."""
-    if air:
-        raise InputError("air=True is for arrays, tables and specutils objects, not Spectra")
-    if edges is None:
-        return spectra
-    cameras = (dataclasses.replace(camera, edges=edges) for camera in spectra.cameras)
-    return dataclasses.replace(spectra, cameras=tuple(cameras))
-
-
-def as_spectra(
-    source: Any,
-    flux: Any = None,
-    ivar: Any = None,
-    *,
-    targetid: npt.ArrayLike | None = None,
-    air: bool = False,
-    edges: bool | None = None,
-    grid: WavelengthGrid | None = None,
-) -> Spectra:
-    """Spectra from any object in memory; `grid` is a model's, for a warning of left edges."""
-    if flux is not None or ivar is not None:
-        if isinstance(source, Spectra) or any(is_kind(source) for is_kind in _KINDS):
-            raise InputError(f"flux and ivar go with an array wave, not with a {type_name(source)}")
-        spectra = memory.from_arrays(source, flux, ivar, targetid=targetid, air=air, edges=edges)
-    elif targetid is not None:
-        raise InputError(
-            "targetid goes with arrays wave, flux and ivar: a table has a column TARGETID, Spectra "
-            "have ids"
-        )
-    elif isinstance(source, Spectra):
-        spectra = _vacuum_spectra(source, air, edges)
-    elif desispec.is_desispec(source):
-        spectra = _vacuum_spectra(desispec.from_desispec(source), air, edges)
-    elif memory.is_table(source):
-        spectra = memory.from_table(source, air=air, edges=edges)
-    elif specutils.is_spectrum(source) or (
-        isinstance(source, Sequence) and source and all(map(specutils.is_spectrum, source))
-    ):
-        spectra = specutils.from_specutils(source, air=air, edges=edges)
-    elif isinstance(source, np.ndarray):
-        raise InputError("an array of wavelengths must come with flux and ivar")
-    else:
-        raise InputError(
-            "spectra must be a path or a list of paths, arrays (wave, flux, ivar), Spectra, an "
-            "astropy Table, a specutils Spectrum or SpectrumList, or a desispec Spectra, not "
-            f"{type_name(source)}"
-        )
-    if edges is None and grid is not None and not spectra.cameras[0].edges:
-        warned = () if spectra is source else memory.QUASARNET_GRIDS
-        memory.warn_if_edges(spectra.cameras[0].wave, [grid], but=warned)
-    return spectra

@@ -229,7 +229,7 @@ def left_out(fits: FitsFile, read: Iterable[int], *, but: str = r"(?!)") -> str:
 class Frame(NamedTuple):
     """Exposure, camera and spectrograph ('b1') and targets by row of a frame, from its HDUs."""
 
-    path: Path
+    path: Path | str
     exposure: Any
     camera: str
     nspec: int
@@ -249,7 +249,7 @@ def check_set(frames: Sequence[Frame]) -> None:
                 f"camera {first.camera}, {first.nspec} spectra"
                 + (", of other targets" if others else "")
             )
-    paths: dict[str, Path] = {}
+    paths: dict[str, Path | str] = {}
     for frame in frames:
         if frame.camera in paths:
             raise FileError(

@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arguments import check_arguments, has_attributes
-from qnet.core.arrays import AnyArray, BoolArray, as_numbers
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, as_numbers
 from qnet.core.errors import InputError, warn
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_columns
-from qnet.io.memory import angstrom, flux_and_ivar, is_table, make_camera, table_columns
+from qnet.io.objects.arrays import make_camera
+from qnet.io.objects.flux import angstrom, flux_and_ivar
+from qnet.io.objects.kind import ObjectKind, each
+from qnet.io.objects.tables import is_table, table_columns
 from qnet.io.readers.desi import id_names, row_flags
 
-_EXPECTED = "a specutils Spectrum with flux per wavelength, or a list of them"
+_EXPECTED = "a specutils Spectrum with flux per wavelength or frequency, or a list of them"
 
 
 def is_spectrum(value: Any) -> bool:
@@ -40,8 +43,8 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     Returns
     -------
     Spectra
-        Ids and flags of DESI's FIBERMAP, or SDSS's THING_ID, where the meta holds them; row numbers
-        otherwise.
+        Flux per frequency is converted. Ids and flags of DESI's FIBERMAP, or SDSS's THING_ID, where
+        the meta holds them; row numbers otherwise.
 
     Raises
     ------
@@ -79,7 +82,12 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
         item = _read(value)
         return _with_ids(_one_spectrum(item, air, edges), [item])
     with foreign_faults("spectra", value, _EXPECTED):
-        given = list(value)
+        given = list(each(value))
+    return _from_list(given, 0, air, edges)
+
+
+def _from_list(given: Sequence[Any], first: int, air: bool, edges: bool | None) -> Spectra:
+    """Spectra of several objects; row numbers are from `first`."""
     if not given or not all(is_spectrum(item) for item in given):
         raise InputError("a list of spectra must hold specutils spectra, and at least one")
     items = [_read(item) for item in given]
@@ -93,7 +101,7 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
         raise InputError(
             "a list of spectra with several rows each must name each one's camera in meta['band']"
         )
-    return _with_ids(dataclasses.replace(stack(batches), layout="specutils list"), items)
+    return _with_ids(dataclasses.replace(stack(batches), layout="specutils list"), items, first)
 
 
 class _Uncertainty(NamedTuple):
@@ -138,7 +146,7 @@ def _read(spectrum: Any) -> _Spectrum:
         )
 
 
-def _with_ids(spectra: Spectra, items: Sequence[_Spectrum]) -> Spectra:
+def _with_ids(spectra: Spectra, items: Sequence[_Spectrum], first: int = 0) -> Spectra:
     """The spectra with the ids that the items' meta hold; row numbers where one holds none."""
     fibermap = items[0].meta.get("fibermap")
     columns = table_columns("fibermap", fibermap) if is_table(fibermap) else {}
@@ -151,16 +159,16 @@ def _with_ids(spectra: Spectra, items: Sequence[_Spectrum]) -> Spectra:
     if len(thing_ids) == len(spectra):
         ids = id_columns({"THING_ID": np.array(thing_ids)}, None, target="THING_ID")
         return dataclasses.replace(spectra, ids=ids)
-    return dataclasses.replace(spectra, ids={"TARGETID": np.arange(len(spectra))})
+    return dataclasses.replace(spectra, ids={"TARGETID": first + np.arange(len(spectra))})
 
 
 def _one_spectrum(
     spectrum: _Spectrum, air: bool, edges: bool | None, *, own: bool = False
 ) -> Spectra:
     """One specutils Spectrum, of one row or several; `own`: wavelengths are of each row its own."""
-    flux, ivar, unit = _spectrum_arrays(spectrum)
-    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     wave = angstrom(spectrum.spectral_axis)
+    flux, ivar, unit = _spectrum_arrays(spectrum, wave, air)
+    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     sdss = bool(_sdss_header(spectrum))
     if (mask := spectrum.mask) is not None:
         if mask.shape not in ((), flux.shape, flux.shape[1:]):
@@ -183,16 +191,17 @@ def _one_spectrum(
     )
 
 
-def _spectrum_arrays(spectrum: _Spectrum) -> tuple[AnyArray, AnyArray, str]:
+def _spectrum_arrays(
+    spectrum: _Spectrum, wave: FloatArray, air: bool
+) -> tuple[AnyArray, AnyArray, str]:
     """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
     uncertainty = spectrum.uncertainty
     if uncertainty is None:
         warn("a spectrum comes without uncertainty: all of its pixels get the same weight")
         shape = as_numbers("flux", spectrum.flux, unit=None).shape
-        return flux_and_ivar(spectrum.flux, np.ones(shape, np.float32), "ivar")
-    return flux_and_ivar(
-        spectrum.flux, uncertainty.array, uncertainty.uncertainty_type, uncertainty.unit
-    )
+        return flux_and_ivar(wave, spectrum.flux, np.ones(shape, np.float32), "ivar", air=air)
+    kind, unit = uncertainty.uncertainty_type, uncertainty.unit
+    return flux_and_ivar(wave, spectrum.flux, uncertainty.array, kind, unit, air=air)
 
 
 def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
@@ -234,3 +243,15 @@ def _sdss_header(spectrum: _Spectrum) -> Mapping[str, Any]:
     if not isinstance(header, dict) or not str(header.get("TELESCOP", "")).startswith("SDSS"):
         return {}
     return header
+
+
+SPECTRUM = ObjectKind(
+    name="specutils Spectrum",
+    module="specutils",
+    given="spectral_axis, flux, uncertainty; a SpectrumList of cameras or of spectra",
+    targetid="TARGETID of a fibermap or THING_ID of a header in its meta, else the row number",
+    detect=is_spectrum,
+    read=lambda value, air, edges: from_specutils(value, air=air, edges=edges),
+    join=_from_list,
+    air=True,
+)

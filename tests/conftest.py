@@ -12,6 +12,10 @@ from hypothesis import HealthCheck, settings
 import qnet
 from networks import full_model, write_legacy
 
+# No test depends on the models that the environment names.
+for _name in ("QN_MODEL_FILE", "QNET_MODEL_PATH"):
+    os.environ.pop(_name, None)
+
 # No test depends on the clock: a slow machine is no failure.
 settings.register_profile(
     "qnet", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -36,8 +36,8 @@ from .evaluation.evaluation import evaluate as evaluate
 from .io.catalogue import read_catalogue as read_catalogue
 from .io.catalogue import write_catalogue as write_catalogue
 from .io.reader import read_spectra as read_spectra
+from .model.loading import load_model as load_model
 from .model.model import Model as Model
-from .model.model import load_model as load_model
 from .plotting.spectrum import plot_spectrum as plot_spectrum
 from .postprocess.decoding import Predictions as Predictions
 from .postprocess.decoding import process_preds as process_preds

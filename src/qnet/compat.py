@@ -27,8 +27,8 @@ from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid, as_grid
 from qnet.io.reader import read_spectra
 from qnet.lines import absorber_IGM, rest_wavelengths
+from qnet.model.loading import load_model as _load_model
 from qnet.model.model import Model
-from qnet.model.model import load_model as _load_model
 from qnet.postprocess.decoding import decode
 from qnet.preprocess.normalisation import preprocess
 

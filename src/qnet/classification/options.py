@@ -17,7 +17,8 @@ from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
 from qnet.io.selection import Selection
 from qnet.io.spall import SpAllLike, as_spall
-from qnet.model.model import Model, as_model
+from qnet.model.loading import as_model
+from qnet.model.model import Model
 
 
 class Options:

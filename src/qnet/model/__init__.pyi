@@ -6,8 +6,8 @@ from .calibration import rescale as rescale
 from .keras_network import QuasarNET as QuasarNET
 from .keras_network import custom_loss as custom_loss
 from .layers import ConvLayer as ConvLayer
+from .loading import load_model as load_model
 from .model import Model as Model
-from .model import load_model as load_model
 from .network import NetworkOutput as NetworkOutput
 from .refiner import Refiner as Refiner
 from .shipped import shipped_models as shipped_models

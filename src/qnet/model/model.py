@@ -1,4 +1,4 @@
-"""A model, ready to classify: networks, weights, calibration; and how it is loaded."""
+"""A model, ready to classify: networks, weights, calibration."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ from qnet.core.arrays import FloatArray, as_numbers, as_precision
 from qnet.core.bins import RedshiftBins
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
-from qnet.core.files import PathLike, as_path, check_input
+from qnet.core.files import PathLike
 from qnet.core.grid import WavelengthGrid, as_grid
-from qnet.core.kinds import HDF5, WEIGHTS, find_kind
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
 from qnet.model.calibration import Calibration
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
-from qnet.model.shipped import read_shipped, resolve
-from qnet.model.weights import WeightsFile, read_weights, write_weights
+from qnet.model.weights import WeightsFile, write_weights
 from qnet.postprocess.decoding import Predictions, decode
 from qnet.preprocess.normalisation import Preprocessed, preprocess
 
@@ -313,69 +311,3 @@ class Model:
             return array
         # Infinity stays what makes a row NaN.
         return np.where(np.isinf(array), array, np.clip(array, *self.architecture.clip))
-
-
-def as_model(model: Model | PathLike | None) -> Model:
-    """A model as it is; one that is named, or the default one, loaded."""
-    return model if isinstance(model, Model) else load_model(model)
-
-
-def load_model(
-    path: PathLike | None = None,
-    *,
-    lines: Sequence[str] | None = None,
-    lines_bal: Sequence[str] | None = None,
-    grid: npt.ArrayLike | WavelengthGrid | None = None,
-) -> Model:
-    """Load a model.
-
-    Parameters
-    ----------
-    path : str or path, optional
-        A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
-        nothing is executed; or a model that ships with qnet, as ``name@version``, or by its name
-        alone, which means its newest version. A file that has the name of a shipped model is
-        loaded as ``./name``. The default model of this version of qnet when None.
-    lines, lines_bal : sequence of str, optional
-        For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
-    grid : array_like of shape (npix,) or WavelengthGrid, optional
-        For .h5 files: left edges of the input's pixels [Angstrom]. From the file or the input's
-        length when None.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    InputError
-        No shipped model has that name, or lines or grid are given for a file that holds its own.
-    MissingFileError, WeightsError
-        The file is not there, damaged, or another kind of network.
-
-    Examples
-    --------
-    >>> import qnet
-    >>> model = qnet.load_model()
-    >>> model
-    <Model qnet@5: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
-    >>> qnet.load_model("qnet@4").name
-    'qnet@4'
-    """
-    check_arguments(load_model, locals())
-    overridden = lines is not None or lines_bal is not None or grid is not None
-    shipped = resolve(path)
-    if shipped is not None:
-        if overridden:
-            raise InputError(f"{shipped}: holds its own lines and grid, as all that ship do")
-        return Model(read_shipped(shipped))
-    file = check_input(as_path(path, "model"), WEIGHTS)
-    if find_kind(file) is HDF5:
-        from qnet.model.keras_h5 import read_legacy
-
-        chosen = None if grid is None else as_grid(grid)
-        return Model(read_legacy(file, lines=lines, lines_bal=lines_bal, grid=chosen))
-    weights = read_weights(file)
-    if overridden:
-        raise InputError(f"{file}: holds its own lines and grid: they cannot be overridden")
-    return Model(weights)

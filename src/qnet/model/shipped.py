@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from qnet.core.errors import InputError, WeightsError, shown
+from qnet.core.errors import WeightsError
 from qnet.core.files import PathLike
 from qnet.model.weights import WeightsFile, read_weights
 
@@ -26,9 +24,6 @@ SHIPPED = {
 
 #: The model that is loaded when none is named.
 DEFAULT_MODEL = "qnet@5"
-
-#: A name, or name@version.
-_NAME = re.compile(r"[A-Za-z][\w-]*(@\d[\w.]*)?")
 
 
 def shipped_models() -> list[str]:
@@ -53,32 +48,21 @@ def data_folder() -> Traversable:
     return resources.files("qnet.model") / "data"
 
 
+def shipped_file(name: str) -> Traversable:
+    """The file of a shipped model, by name@version."""
+    return data_folder() / SHIPPED[name][0]
+
+
 def read_shipped(name: str) -> WeightsFile:
     """The weights of a shipped model, by name@version; WeightsError if the file is another one."""
-    file, digest = SHIPPED[name]
-    with resources.as_file(data_folder() / file) as path:
+    with resources.as_file(shipped_file(name)) as path:
         weights = read_weights(path)
-        if weights.sha256 != digest:
+        if weights.sha256 != SHIPPED[name][1]:
             raise WeightsError(f"{path}: is not the file of {name} that this version of qnet has")
     return weights
 
 
-def resolve(path: PathLike | None) -> str | None:
-    """Name@version of the shipped model that `qnet.load_model` is asked for; None for a file.
-
-    The newest version is that of a name alone. InputError where what looks like a name is neither
-    that of a shipped model nor a file.
-    """
-    if path is None:
-        return DEFAULT_MODEL
-    if not isinstance(path, str):
-        return None
+def resolve(path: PathLike) -> str | None:
+    """Name@version of the shipped model of a name, the newest of a name alone; None for others."""
     found = [name for name in SHIPPED if path in (name, name.partition("@")[0])]
-    if found:
-        return found[-1]
-    if _NAME.fullmatch(path) and not os.path.lexists(path):
-        raise InputError(
-            f"model {shown(path)}: no such file, and no model of that name ships with this version "
-            f"of qnet (which has: {', '.join(SHIPPED)})"
-        )
-    return None
+    return found[-1] if found else None

@@ -15,7 +15,8 @@ from qnet.core.arrays import Float32Array, FloatArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
-from qnet.model.model import Model, as_model
+from qnet.model.loading import as_model
+from qnet.model.model import Model
 from qnet.plotting import figure
 from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras

@@ -21,7 +21,8 @@ from qnet.io.fits.writer import FitsWriter
 from qnet.io.readers.desi import QSO_TARGETS
 from qnet.io.tables import Card, to_table
 from qnet.lines import QUASARNET_LINES
-from qnet.model.model import Model, as_model
+from qnet.model.loading import as_model
+from qnet.model.model import Model
 from qnet.redrock.priors import find_windows, is_covered, read_redshift_grids
 from qnet.redrock.redshifts import Redshifts, read_redshifts
 from qnet.redrock.rerun import find_redrock, find_templates, rerun

@@ -16,7 +16,8 @@ from qnet.core.checks import check_whole
 from qnet.core.errors import warn
 from qnet.core.files import PathLike, as_paths, sha256
 from qnet.io.truth import read_sky, read_truth, read_truth_columns
-from qnet.model.model import Model, as_model
+from qnet.model.loading import as_model
+from qnet.model.model import Model
 from qnet.training.data import Paths
 from qnet.training.laws import fit_laws
 from qnet.training.sample import cut, run_stages, split_noise, whole

@@ -15,7 +15,8 @@ from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.io.truth import read_truth
-from qnet.model.model import Model, as_model, load_model
+from qnet.model.loading import as_model, load_model
+from qnet.model.model import Model
 from qnet.model.weights import write_weights
 from qnet.training.batches import Batches, LineMaker
 from qnet.training.checkpoint import BEST, STATE, State, clear_others, identity, member_folder

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from qnet.io.training_data import read_grid
-from qnet.model.model import Model, load_model
+from qnet.model.loading import load_model
+from qnet.model.model import Model
 from qnet.training.calibration import calibrate
 from qnet.training.data import Paths, Rows, TrainingData
 from qnet.training.inheritance import is_calibration_inherited, warn_inherited

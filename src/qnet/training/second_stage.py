@@ -21,7 +21,8 @@ from qnet.io.truth import read_truth
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import ConvLayer
-from qnet.model.model import Model, as_model
+from qnet.model.loading import as_model
+from qnet.model.model import Model
 from qnet.model.network import check_weights
 from qnet.model.weights import write_weights
 from qnet.objective import CLASSES, is_quasar

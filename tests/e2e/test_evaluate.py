@@ -114,6 +114,17 @@ def test_a_threshold_on_the_score(survey):
     ]
 
 
+def test_a_published_rule_on_the_files_of_two_finders(survey):
+    options = ("--strategy", "farr20-or", "--evidence", "rr.fits")
+    done = run("evaluate", "qn.fits", "--truth", "truth.fits", *options, "--json", "-", cwd=survey)
+    assert (done.returncode, errors(done)) == (0, [])
+    files = survey / "qn.fits", survey / "truth.fits", survey / "rr.fits"
+    expected = evaluate(*files[:2], strategy="farr20-or", evidence=files[2])
+    (found,) = json.loads(done.stdout)["catalogues"]
+    assert found["rule"] == expected.criterion == "strategy farr20-or@1"
+    assert found["metrics"] == json.loads(expected.to_json())["catalogues"][0]["metrics"]
+
+
 def test_outputs_are_refused_before_any_work_is_done(survey):
     (survey / "out.json").write_text("mine")
     (survey / "figures").mkdir()

@@ -127,6 +127,9 @@ def _cases(small, full):
     grid_cards = {"PZSTART": 0.5, "PZSTEP": 0.01, "PZCLASS": "QSO, STAR"}
     pz = Table({**numbers, "LN_PZ": rng.normal(size=(2, 50))}, meta=grid_cards)
     qnet.io.write_pz(pz, "pz.fits")
+    tutorial = qnet.strategies.STRATEGIES["tutorial"]
+    redrock = {"TARGETID": table["TARGETID"].data, "Z": table["ZBEST"].data}
+    qnet.io.write_table("redrock.fits", redrock, extname="REDSHIFTS")
     superset = {"THING_ID": [7, 8], "Z_VI": [2.1, 0.0], "CLASS_PERSON": [3, 1]}
     Table(superset | {"Z_CONF_PERSON": [3, 3]}).write("superset.fits")
     ids = {"PLATE": [1], "MJD": [2], "FIBERID": [3], "THING_ID": [4]}
@@ -170,6 +173,7 @@ def _cases(small, full):
         "qnet.classify": (
             qnet.classify,
             {"source": spectra, "flux": None, "ivar": None, "model": small, "p_threshold": None}
+            | {"strategy": None}
             | {"c_threshold": 0.5, "min_lines": 1, "prior_qso": None, "targets": "all"}
             | {"prior": None}
             | {"targetids": [1], "rows": [0, 1], "coadd": "none", "air": False, "edges": None}
@@ -200,6 +204,7 @@ def _cases(small, full):
         "qnet.evaluate": (
             qnet.evaluate,
             {"catalogue": result, "truth": truth, "c_threshold": 0.5, "min_lines": 1}
+            | {"strategy": None, "evidence": None}
             | {"p_threshold": None, "need_zwarn": False, "dv_max": 6000.0, "z_lim": 2.1}
             | {"level": 0.9, "nboot": 5, "seed": 1},
         ),
@@ -408,6 +413,14 @@ def _cases(small, full):
             qnet.simulation.write_simulation,
             {"simulation": simulation, "path": "s.fits", "truth_path": "s.csv", "grid": grid}
             | {"format": "prepared", "overwrite": True, "progress": False},
+        ),
+        "qnet.strategies.Decision": (qnet.strategies.Decision, keys(tutorial(table))),
+        "qnet.strategies.Strategy": (qnet.strategies.Strategy, keys(tutorial)),
+        "qnet.strategies.Strategy.__call__": (tutorial, {"table": table}),
+        "qnet.strategies.as_strategy": (qnet.strategies.as_strategy, {"strategy": "tutorial"}),
+        "qnet.strategies.join_evidence": (
+            qnet.strategies.join_evidence,
+            {"table": table, "files": ["redrock.fits"]},
         ),
         "qnet.training.Augmentation": (
             qnet.training.Augmentation,

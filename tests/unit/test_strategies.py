@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from astropy.table import Table
 
 import qnet
-from makers import make_spectra
+from makers import make_spectra, primary, table, write
 from qnet.core.flags import QNFlag
 from qnet.lines import QUASARNET_LINES
-from qnet.strategies import STRATEGIES, Strategy, as_strategy
+from qnet.strategies import STRATEGIES, Strategy, as_strategy, join_evidence
 
 NAMES = [f"C_{line.partition('(')[0]}" for line in QUASARNET_LINES]
 
@@ -159,8 +160,8 @@ def test_lines_are_found_by_name_in_either_form(rows):
     stacked.meta["LINES"] = list(QUASARNET_LINES)[::-1]
     lower = Table({name.lower(): rows[name] for name in rows.colnames})
     expected = STRATEGIES["desi-dr1"](rows)
-    for table in (stacked, lower, {name: rows[name].data for name in rows.colnames}):
-        found = STRATEGIES["desi-dr1"](table)
+    for each in (stacked, lower, {name: rows[name].data for name in rows.colnames}):
+        found = STRATEGIES["desi-dr1"](each)
         np.testing.assert_array_equal(found.is_qso, expected.is_qso)
     stacked.meta["LINES"][-1] = "OVI(1032)"
     with pytest.raises(
@@ -222,7 +223,7 @@ def test_what_a_strategy_could_use_and_has_not_is_named(rows):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (3, "table must be a table or columns, not int"),
+        (3, "table must be a table, or columns by name, but the int that was given"),
         (
             {"C_LINES": np.ones(3), "ZBEST": np.ones(3)},
             r"C_LINES must be of shape \(nrows, nlines\), not \(3,\)",
@@ -303,3 +304,131 @@ def test_a_strategy_that_a_classification_cannot_follow_is_refused(
 def test_the_qnet_strategy_needs_a_calibrated_model(spectra, small_model):
     with pytest.raises(qnet.InputError, match=r"strategy qnet@1 needs a model with a calibrated"):
         qnet.classify(spectra, model=small_model, strategy="qnet")
+
+
+def evidence_files(rows, folder):
+    """Files of redrock, SQUEzE and DESI's afterburners on the rows, in other orders."""
+    ids = rows["TARGETID"].data
+    fmap = {name: rows[name].data for name in ("OBJTYPE", "COADD_FIBERSTATUS", "DESI_TARGET")}
+    redrock = {name: rows[name].data for name in ("Z", "SPECTYPE", "ZWARN")}
+    half = len(rows) // 2
+    paths = []
+    for number, part in enumerate((slice(half), slice(half, None))):
+        names = {"TARGETID": ids[part][::-1]}
+        columns = names | {name: values[part][::-1] for name, values in redrock.items()}
+        mapped = names | {name: values[part][::-1] for name, values in fmap.items()}
+        hdus = [primary(), table(columns, "REDSHIFTS"), table(mapped, "FIBERMAP")]
+        paths.append(write(folder / f"redrock-{number}.fits", hdus))
+    again = {"SPECID": ids, "Z_TRY": rows["Z_TRY"].data, "PROB": rows["PROB"].data}
+    doubled = {name: np.concatenate([values * 0.5, values]) for name, values in again.items()}
+    doubled["SPECID"] = np.concatenate([ids, ids])
+    doubled["DUPLICATED"] = np.arange(2 * len(ids)) < len(ids)
+    paths.append(write(folder / "squeze.fits", [primary(), table(doubled, "CANDIDATES")]))
+    for name, hdu, columns in (
+        ("qso_mgii.fits", "MGII", ["IS_QSO_MGII"]),
+        ("qso_qn.fits", "QN_RR", ["IS_QSO_QN_NEW_RR", "Z_NEW"]),
+    ):
+        values = {"TARGETID": ids} | {column: rows[column].data for column in columns}
+        paths.append(write(folder / name, [primary(), table(values, hdu)]))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def split(rows, tmp_path_factory):
+    """The rows as a catalogue of qnet alone, and the files of the other finders."""
+    known = rows[:300].copy()
+    known["TARGETID"] = np.random.default_rng(2).permutation(300) + 39_000_000_000_000
+    catalogue = known["TARGETID", *NAMES].copy()
+    catalogue["ZBEST"], catalogue["IS_QSO"] = known["Z_QN"], False
+    return known, catalogue, evidence_files(known, tmp_path_factory.mktemp("evidence"))
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "qnet"])
+def test_evidence_of_files_is_joined_by_targetid(name, split):
+    known, catalogue, files = split
+    alone = len(catalogue.colnames)
+    joined = join_evidence(catalogue, files)
+    expected, found = STRATEGIES[name](known), STRATEGIES[name](joined)
+    np.testing.assert_array_equal(found.is_qso, expected.is_qso)
+    np.testing.assert_array_equal(found.z, expected.z)
+    assert len(catalogue.colnames) == alone
+
+
+def test_rows_without_evidence_have_none(split, tmp_path):
+    _, catalogue, files = split
+    other = catalogue[[0, 1, 2, 299]].copy()
+    other["TARGETID"][:2] = [-1, 5]
+    joined = join_evidence(other, files)
+    assert joined["SPECTYPE"].tolist()[:2] == ["", ""]
+    assert np.isnan(joined["Z_RR"][:2]).all()
+    assert joined["ZWARN"].tolist()[:2] == [-1, -1]
+    assert not joined["IS_QSO_MGII"][:2].any()
+    assert joined["SPECTYPE"][2] in ("QSO", "GALAXY", "STAR")
+    with pytest.warns(qnet.QnetWarning, match=r"none of the TARGETIDs of its table MGII is in the"):
+        join_evidence(other[:2], files[3])
+    empty = write(tmp_path / "none.fits", [primary(), table({"X": np.arange(3)}, "SOMETHING")])
+    with pytest.raises(
+        qnet.FileError, match=r"none.fits: holds none of the tables REDSHIFTS, .*SOMETHING"
+    ):
+        join_evidence(other, empty)
+    with pytest.raises(qnet.InputError, match="table has no column TARGETID, by which"):
+        join_evidence(other["ZBEST",], files)
+
+
+@pytest.mark.parametrize("name", ["tutorial", "farr20-squeze", "desi-matterhorn"])
+def test_an_evaluation_measures_what_a_strategy_decides(name, split):
+    known, catalogue, files = split
+    strategy = STRATEGIES[name]
+    decision = strategy(known)
+    rng = np.random.default_rng(4)
+    quasars = np.where(rng.random(len(known)) < 0.8, decision.is_qso, ~decision.is_qso)
+    z = np.where(quasars, decision.z + rng.choice([0.0, 0.5], len(known)), 0.0)
+    truth = {
+        int(number): qnet.io.TruthRecord(z_true, 3 if quasar else 4, 3, 0, 0.0)
+        for number, z_true, quasar in zip(known["TARGETID"], z, quasars, strict=True)
+    }
+    catalogue = catalogue.copy()
+    catalogue["P_Z"] = 0.5
+    found = qnet.evaluate(catalogue, truth, strategy=name, evidence=files, nboot=5)
+    assert found.criterion == f"strategy {strategy}"
+    assert found.options.strategy == str(strategy)
+    right = quasars & (np.abs(decision.z - z) < 0.01)
+    purity = (decision.is_qso & right).sum() / decision.is_qso.sum()
+    completeness = (decision.is_qso & right).sum() / quasars.sum()
+    assert found.metric("purity").value == pytest.approx(purity)
+    assert found.metric("completeness").value == pytest.approx(completeness)
+    # P_Z is the probability of ZBEST, and of no other redshift.
+    p_z = found.sample.result.p_z
+    np.testing.assert_array_equal(np.isnan(p_z), decision.z != catalogue["ZBEST"])
+    if name != "tutorial":
+        with pytest.raises(qnet.InputError, match=f"has no .*, which strategy {strategy} needs"):
+            qnet.evaluate(catalogue, truth, strategy=name)
+
+
+def test_files_of_redrock_and_the_afterburner_follow_a_strategy(split):
+    known, _, files = split
+    truth = {
+        int(number): qnet.io.TruthRecord(z, 3, 3, 0, 0.0)
+        for number, z in zip(known["TARGETID"], known["Z"], strict=True)
+    }
+    found = qnet.evaluation.compare(files[:3], truth, strategy="farr20-rr", nboot=5)
+    assert [each.criterion for each in found.evaluations] == [
+        "strategy farr20-rr@1",
+        "strategy farr20-rr@1",
+        "PROB > 0.5",
+    ]
+    called = sum(int(each.sample.called.sum()) for each in found.evaluations[:2])
+    assert called == int(((known["SPECTYPE"] == "QSO") & (known["ZWARN"] == 0)).sum())
+    with pytest.raises(qnet.InputError, match="strategy cannot be given with c_threshold"):
+        qnet.evaluate(files[0], truth, strategy="farr20-rr", c_threshold=0.5)
+    bare = dataclasses.replace(found.evaluations[0].sample.result, evidence=None)
+    with pytest.raises(qnet.InputError, match="has no columns, which strategy tutorial@1 needs"):
+        qnet.evaluate(bare, truth, strategy="tutorial")
+
+
+def test_rows_left_to_inspection_are_counted_in_the_criterion(split):
+    known, catalogue, _ = split
+    truth = {int(n): qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0) for n in known["TARGETID"]}
+    found = qnet.evaluate(catalogue, truth, strategy="farr20-vi", nboot=5)
+    left = int(STRATEGIES["farr20-vi"](known).inspect.sum())
+    assert found.criterion == f"strategy farr20-vi@1, which leaves {left} rows to visual inspection"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
     from qnet.classification.population import Population
-    from qnet.strategies import Strategy
 
 
 def classify(
@@ -37,7 +36,7 @@ def classify(
     ra: npt.ArrayLike | None = None,
     dec: npt.ArrayLike | None = None,
     model: Model | PathLike | None = None,
-    strategy: str | Strategy | None = None,
+    strategy: str | None = None,
     p_threshold: float | None = None,
     c_threshold: float | None = None,
     min_lines: int | None = None,
@@ -77,7 +76,7 @@ def classify(
     model : Model, str or path, optional
         The model, its name, or its weights file, as `qnet.load_model` takes it. The default model
         when None.
-    strategy : str or Strategy, optional
+    strategy : str, optional
         Published rule by which a row is a quasar, by name or name@version: one of
         `qnet.strategies.STRATEGIES` that needs predictions only. When None, 'qnet' for models that
         have P_QSO, else 'tutorial'. It takes the place of the three thresholds; ZBEST stays.

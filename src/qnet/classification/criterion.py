@@ -64,7 +64,7 @@ def choose_criterion(
     min_lines: int | None = None,
     prior_qso: float | None = None,
     prior: Any = None,
-    strategy: str | Strategy | None = None,
+    strategy: str | None = None,
 ) -> Criterion:
     """Criterion for a model: by P_QSO where it has that, unless QuasarNET's is asked for."""
     named, given = None, (p_threshold, c_threshold, min_lines)

@@ -29,6 +29,8 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(parser, "--truth", "T", text, nargs="+", required=True)
     text = "spectra to classify first and to evaluate beside the catalogues (default: none)"
     shared.add(parser, "--spectra", "FILE", text, [], nargs="+")
+    text = "files of redrock, SQUEzE or DESI's afterburners that --strategy needs (default: none)"
+    shared.add(parser, "--evidence", "FILE", text, nargs="+")
     text = "quasars of redrock must have ZWARN == 0"
     parser.add_argument("--zwarn", action="store_true", help=text)
     text = "largest velocity error of a right redshift [km/s] (default: 6000)"
@@ -57,12 +59,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     classified, status = _classified(arguments)
     if status != OK and not classified:
         return status
-    names = ("c_threshold", "min_lines", "p_threshold", "dv_max", "level", "seed")
+    names = ("strategy", "c_threshold", "min_lines", "p_threshold", "dv_max", "level", "seed")
     given = {name: getattr(arguments, name) for name in names}
     comparison = compare(
         [*arguments.catalogues, *classified],
         arguments.truth,
         need_zwarn=arguments.zwarn,
+        evidence=arguments.evidence,
         **{name: value for name, value in given.items() if value is not None},
     )
     to_output = arguments.json == "-"
@@ -98,6 +101,7 @@ def _classified(arguments: argparse.Namespace) -> tuple[list[Any], int]:
 def _check_outputs(arguments: argparse.Namespace) -> None:
     """Raise, before any work is done, if an output may not be written or would replace an input."""
     inputs = [*arguments.catalogues, *arguments.spectra, *arguments.truth, arguments.model]
+    inputs += arguments.evidence or []
     if arguments.json not in (None, "-"):
         refuse_output(arguments.json, arguments.overwrite, inputs)
     if arguments.plots is None:

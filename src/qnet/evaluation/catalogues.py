@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import Columns, FloatArray
+from qnet.core.arrays import Columns, FloatArray, IntArray
 from qnet.core.columns import BY_NAME
 from qnet.core.errors import FileError, shown
 from qnet.core.files import PathLike, as_path
@@ -33,6 +33,7 @@ from qnet.io.tables import check_table, find_format, upper_names
 from qnet.io.truth import positions
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
+from qnet.strategies.evidence import COLUMN_NAMES, Evidence
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -147,6 +148,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         dec=position.get("DEC"),
         zerr=_optional_column(columns, "ZERR", path),
         p_z=_optional_column(columns, "P_Z", path),
+        evidence=Evidence({name: columns[name] for name in COLUMN_NAMES & set(columns)}, meta),
     )
     return result.select(asked)
 
@@ -177,7 +179,21 @@ def _foreign(
     if position := position_names(fits.columns(hdu)):
         columns |= zip(POSITIONS[0], fits.table(hdu, list(position)).values(), strict=True)
     result = _from_columns(columns, {}, name, fits.path)
-    return dataclasses.replace(result, kind=kind, criterion=criterion, left_out={})
+    known = [column for column in fits.columns(hdu) if column in COLUMN_NAMES]
+    evidence = Evidence(fits.table(hdu, known)).add(_fibermap(fits, columns["TARGETID"]))
+    return dataclasses.replace(
+        result, kind=kind, criterion=criterion, left_out={}, evidence=evidence
+    )
+
+
+def _fibermap(fits: FitsFile, targetid: IntArray) -> Columns:
+    """What the FIBERMAP beside a catalogue, row for row, holds for strategies."""
+    names = [name for name in fits.columns("FIBERMAP") if name in COLUMN_NAMES]
+    if not names or "TARGETID" not in fits.columns("FIBERMAP"):
+        return {}
+    columns = fits.table("FIBERMAP", ["TARGETID", *names])
+    same = np.array_equal(columns.pop("TARGETID"), targetid)
+    return columns if same else {}
 
 
 def _read_redrock(fits: FitsFile, hdu: str, name: str, need_zwarn: bool) -> Result:

@@ -19,7 +19,7 @@ from qnet.evaluation.breakdown import (
     class_confusion,
     classification,
 )
-from qnet.evaluation.options import DV_MAX, Options, line_criterion, missing_for
+from qnet.evaluation.options import DV_MAX, Options, follow_strategy, line_criterion, missing_for
 from qnet.evaluation.purity import Scan, purity_completeness
 from qnet.evaluation.reliability import bal, calibration, redshift_reliability
 from qnet.evaluation.report import Comparison, Evaluation
@@ -43,6 +43,8 @@ def evaluate(
     c_threshold: float | None = None,
     min_lines: int | None = None,
     p_threshold: float | None = None,
+    strategy: str | None = None,
+    evidence: PathLike | Sequence[PathLike] | None = None,
     need_zwarn: bool = False,
     dv_max: float = DV_MAX,
     z_lim: float = Z_LIM,
@@ -59,10 +61,13 @@ def evaluate(
         (`qnet.evaluation.read_result`), or a table of `qnet.classify`.
     truth : path, sequence of paths, or mapping of int to TruthRecord
         Truth tables (`qnet.io.read_truth`), or records by TARGETID.
-    c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed
+    c_threshold, min_lines, p_threshold, strategy, dv_max, z_lim, level, nboot, seed
         As in `qnet.evaluation.Options`: the criterion of a quasar (the catalogue's own by
         default), the limit of a right redshift [km/s], that of the quasar classes, and the
         intervals.
+    evidence : path or sequence of paths, optional
+        Files of redrock, SQUEzE or DESI's afterburners that the strategy needs beside the
+        catalogue, joined by TARGETID (`qnet.strategies.join_evidence`).
     need_zwarn : bool
         Whether a quasar of redrock needs ZWARN == 0; for catalogues of redrock only.
 
@@ -91,12 +96,14 @@ def evaluate(
     (0.5, 0.5)
     """
     check_arguments(evaluate, locals())
-    options = Options(c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed)
-    result = as_result(catalogue, need_zwarn=need_zwarn)
+    options = Options(
+        c_threshold, min_lines, p_threshold, dv_max, z_lim, level, nboot, seed, strategy
+    )
+    result = as_result(catalogue, need_zwarn=need_zwarn, evidence=evidence)
     _check_zwarn([result], need_zwarn)
     if lacking := missing_for(result, options):
         raise InputError(f"{result.name}: {lacking}")
-    return _measure(result, as_truth(truth, options.z_lim), options)
+    return _measure(follow_strategy(result, options), as_truth(truth, options.z_lim), options)
 
 
 def compare(
@@ -104,6 +111,7 @@ def compare(
     truth: TruthLike,
     *,
     need_zwarn: bool = False,
+    evidence: PathLike | Sequence[PathLike] | None = None,
     **options: Any,
 ) -> Comparison:
     """Evaluate several catalogues against one truth, on all rows of each and on common targets.
@@ -111,7 +119,7 @@ def compare(
     Parameters
     ----------
     catalogues : sequence of path, astropy.table.Table or Result
-    truth, need_zwarn
+    truth, need_zwarn, evidence
         As in `qnet.evaluate`.
     **options
         As in `Options`. A catalogue that lacks what the criterion needs keeps its own; the report
@@ -147,12 +155,13 @@ def compare(
         raise InputError(f"catalogues must be a list of catalogues, not {type_name(catalogues)}")
     if not catalogues:
         raise InputError("catalogues is empty: at least one was expected")
-    results = [as_result(source, need_zwarn=need_zwarn) for source in catalogues]
+    results = [as_result(source, need_zwarn=need_zwarn, evidence=evidence) for source in catalogues]
     _check_zwarn(results, need_zwarn)
     names = _distinct_names([result.name for result in results], catalogues)
     results = [dataclasses.replace(r, name=name) for r, name in zip(results, names, strict=True)]
     if all(lacking := [missing_for(result, chosen) for result in results]):
         raise InputError(f"{', '.join(names)}: {lacking[0]}")
+    results = [follow_strategy(result, chosen) for result in results]
     known = as_truth(truth, chosen.z_lim)
     evaluations = tuple(_measure(result, known, chosen) for result in results)
     if len(results) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +11,12 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments, check_fields
 from qnet.core.arrays import BoolArray, FloatArray, as_alike, as_floats
 from qnet.core.checks import check_finite, check_fraction, check_whole
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, with_source
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.evaluation.result import Result
 from qnet.io.training_data import Z_LIM
 from qnet.lines import SPEED_OF_LIGHT
+from qnet.strategies import as_strategy
 
 #: Speed of light [km/s] in the definition of a right redshift, and there only: the rounded value of
 #: QuasarNET's code and tutorial, kept so that purity and completeness agree with published ones.
@@ -44,6 +46,9 @@ class Options:
     c_threshold, min_lines : float, int, optional
         QuasarNET's criterion: at least `min_lines` lines of confidence above `c_threshold`. With
         neither these nor `p_threshold` the catalogue's own criterion is used.
+    strategy : str, optional
+        Published rule, by name or name@version (`qnet.strategies`): it decides which rows are
+        quasars, and with which redshift. In place of the three thresholds.
     p_threshold : float, optional
         A quasar has a score (P_QSO, SQUEzE's PROB) above this.
     dv_max : float
@@ -75,6 +80,7 @@ class Options:
     level: float = 0.95
     nboot: int = 500
     seed: int = 0
+    strategy: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -88,6 +94,13 @@ class Options:
             raise InputError(
                 "p_threshold cannot be given with c_threshold or min_lines: choose one criterion"
             )
+        if self.strategy is not None:
+            if self.p_threshold is not None or self.uses_lines:
+                raise InputError(
+                    "strategy cannot be given with c_threshold, min_lines or p_threshold: choose "
+                    "one criterion"
+                )
+            object.__setattr__(self, "strategy", str(as_strategy(self.strategy)))
         check_finite("z_lim", self.z_lim)
         check_finite("dv_max [km/s]", self.dv_max, above=0)
         check_level(self.level)
@@ -186,10 +199,47 @@ def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:
     return np.asarray(np.sort(filled, axis=0)[-min_lines])
 
 
+def follow_strategy(result: Result, options: Options) -> Result:
+    """The catalogue with the quasars and redshifts of the strategy asked for, if it can follow it.
+
+    ZERR and P_Z are those of ZBEST: NaN where the strategy takes another redshift.
+    """
+    if options.strategy is None or result.evidence is None or missing_for(result, options):
+        return result
+    strategy = as_strategy(options.strategy)
+    try:
+        decision = strategy(result.evidence)
+    except InputError as error:
+        raise InputError(with_source(error, result.name)) from error
+    words = f"strategy {strategy}"
+    if decision.inspect.any():
+        words += f", which leaves {decision.inspect.sum()} rows to visual inspection"
+    kept = decision.z == result.zbest
+    errors: dict[str, Any] = {
+        name: np.where(kept, values, np.nan)
+        for name in ("zerr", "p_z")
+        if (values := getattr(result, name)) is not None
+    }
+    return dataclasses.replace(
+        result,
+        zbest=decision.z,
+        is_qso=decision.is_qso,
+        criterion=words,
+        never_qso=result.never_qso & ~decision.is_qso,
+        **errors,
+    )
+
+
 def missing_for(result: Result, options: Options) -> str:
     """What a catalogue lacks for the criterion asked for, in words; '' where nothing."""
     if options.uses_lines and result.c_lines is None:
         return "has no line confidences, which c_threshold and min_lines need"
+    if options.strategy is not None:
+        strategy = as_strategy(options.strategy)
+        if result.evidence is None:
+            return f"has no columns, which strategy {strategy} needs: give a table or a file"
+        if lacking := result.evidence.lacking(strategy.needs):
+            return f"has no {', '.join(lacking)}, which strategy {strategy} needs"
     if options.p_threshold is not None and result.score is None:
         return "has no P_QSO or PROB, which p_threshold needs"
     return ""

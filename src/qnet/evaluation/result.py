@@ -13,6 +13,7 @@ from qnet.core.arrays import BoolArray, FloatArray, IntArray, as_numbers, as_row
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
+from qnet.strategies.evidence import Evidence
 
 #: Kinds, dimensions and type of the arrays of a `Result`.
 _ARRAYS: Mapping[str, tuple[str, int, type[np.generic]]] = {
@@ -61,6 +62,8 @@ class Result:
     zerr, p_z : ndarray of float64, shape (nspec,), or None
         Error of `zbest`, and the probability that it is within 3000 km/s of the truth; NaN where
         there is none.
+    evidence : qnet.strategies.evidence.Evidence or None
+        The columns that strategies use, as the catalogue gives them.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class Result:
     dec: FloatArray | None = None
     zerr: FloatArray | None = None
     p_z: FloatArray | None = None
+    evidence: Evidence | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -133,4 +137,5 @@ class Result:
             for field in dataclasses.fields(self)
             if isinstance(getattr(self, field.name), np.ndarray)
         }
-        return dataclasses.replace(self, **arrays)
+        evidence = None if self.evidence is None else self.evidence.select(rows)
+        return dataclasses.replace(self, **arrays, evidence=evidence)

@@ -18,6 +18,8 @@ from qnet.evaluation.result import Result
 from qnet.io.training_data import Z_LIM, not_inspected, truth_classes
 from qnet.io.truth import TruthRecord, check_records, read_truth, read_truth_columns
 from qnet.objective import CLASSES, QSO_CLASSES
+from qnet.strategies.evidence import Evidence
+from qnet.strategies.join import read_evidence
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -83,13 +85,24 @@ def as_truth(
     return Truth(targetid, Y, z, bal, inspected, matched)
 
 
-def as_result(source: Result | PathLike | Table, *, need_zwarn: bool = False) -> Result:
-    """A catalogue from a path, from a table of `qnet.classify`, or as it is."""
+def as_result(
+    source: Result | PathLike | Table,
+    *,
+    need_zwarn: bool = False,
+    evidence: PathLike | Sequence[PathLike] | None = None,
+) -> Result:
+    """A catalogue from a path, from a table of `qnet.classify`, or as it is; with evidence."""
     if isinstance(source, Result):
-        return source
-    if is_path(source):
-        return read_result(source, need_zwarn=need_zwarn)
-    return result_of_table(source)
+        result = source
+    elif is_path(source):
+        result = read_result(source, need_zwarn=need_zwarn)
+    else:
+        result = result_of_table(source)
+    if evidence is None:
+        return result
+    own = Evidence({}) if result.evidence is None else result.evidence
+    more = read_evidence(as_paths(evidence, "evidence"), result.targetid)
+    return dataclasses.replace(result, evidence=own.add(more))
 
 
 def match(result: Result, truth: Truth, options: Options) -> Sample:

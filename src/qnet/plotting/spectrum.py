@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from qnet.classification.population import Population
-    from qnet.strategies import Strategy
 
 #: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
 _LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
@@ -47,7 +46,7 @@ def plot_spectrum(
     model: Model | PathLike | None = None,
     row: int = 0,
     *,
-    strategy: str | Strategy | None = None,
+    strategy: str | None = None,
     p_threshold: float | None = None,
     prior_qso: float | None = None,
     prior: str | PathLike | Table | Population | None = None,

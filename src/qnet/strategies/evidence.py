@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray
-from qnet.core.errors import InputError, type_name
+from qnet.core.errors import InputError
+from qnet.core.guards import foreign_faults
 from qnet.io.columns import bool_column, filled, float_column, integer_column, text_column
 from qnet.io.readers.desi import BGS_TARGETS, ELG_TARGETS, QSO_TARGETS
 from qnet.lines import QUASARNET_LINES
@@ -50,6 +51,12 @@ EVIDENCE: Mapping[str, Item] = MappingProxyType({
     "qn_flag": Item(("QN_FLAG",), "qnet", integer_column),
 })  # fmt: skip
 
+#: Names of all columns of evidence, in upper case.
+COLUMN_NAMES = frozenset(
+    {name for item in EVIDENCE.values() for name in item.columns}
+    | {name.upper() for name in LINE_COLUMNS.values()}
+)
+
 #: What the model of qnet or QuasarNET gives by itself.
 PREDICTIONS = frozenset({"lines", "z", "p_qso", "qn_flag"})
 
@@ -57,14 +64,16 @@ PREDICTIONS = frozenset({"lines", "z", "p_qso", "qn_flag"})
 class Evidence:
     """The columns of a table as evidence; those that are absent raise InputError when asked for."""
 
-    def __init__(self, table: Table | Mapping[str, Any]) -> None:
-        names = getattr(table, "colnames", None) or getattr(table, "keys", lambda: None)()
-        if names is None:
-            raise InputError(f"table must be a table or columns, not {type_name(table)}")
-        # Case is left out: DESI writes C_MgII, FITS readers C_MGII.
-        self._columns = {str(name).upper(): table[name] for name in names}
-        self.meta: Mapping[str, Any] = getattr(table, "meta", {})
-        lengths = {len(column) for column in self._columns.values()}
+    def __init__(
+        self, table: Table | Mapping[str, Any], meta: Mapping[str, Any] | None = None
+    ) -> None:
+        with foreign_faults("table", table, "a table, or columns by name"):
+            names = getattr(table, "colnames", None) or list(table.keys())
+            # Case is left out: DESI writes C_MgII, FITS readers C_MGII.
+            self._columns = {str(name).upper(): table[name] for name in names}
+            found = getattr(table, "meta", None) if meta is None else meta
+            lengths = {len(column) for column in self._columns.values()}
+        self.meta: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
         if len(lengths) > 1:
             raise InputError(f"the columns of table must have one length, not {sorted(lengths)}")
         self._length = next(iter(lengths), 0)
@@ -84,6 +93,18 @@ class Evidence:
             if name in self._columns:
                 return kind.convert(self._filled(name), name, None)
         raise self.missing(item)
+
+    def lacking(self, items: Sequence[str]) -> list[str]:
+        """Names of the columns of those kinds of evidence that are absent."""
+        return [EVIDENCE[item].columns[0] for item in items if item not in self]
+
+    def select(self, rows: AnyArray) -> Evidence:
+        """Some of the rows."""
+        return Evidence({name: self._filled(name)[rows] for name in self._columns}, self.meta)
+
+    def add(self, columns: Mapping[str, AnyArray]) -> Evidence:
+        """With further columns, where it has none of their names."""
+        return Evidence({**columns, **self._columns}, self.meta)
 
     def missing(self, item: str) -> InputError:
         """The error that a table lacks a kind of evidence."""

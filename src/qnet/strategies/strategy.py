@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qnet.core.arguments import as_names, check_fields
 from qnet.core.arrays import BoolArray, FloatArray
-from qnet.core.errors import warn
+from qnet.core.errors import InputError, reason, shown, warn
 from qnet.core.flags import NEVER_QSO, QNFlag
 from qnet.strategies.evidence import EVIDENCE, PREDICTIONS, Evidence
 
@@ -108,7 +109,20 @@ class Strategy:
     uses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "summary", self.summary.format(**self.numbers))
+        check_fields(self)
+        for name in ("needs", "uses"):
+            items = as_names(name, getattr(self, name), "kinds of evidence")
+            if unknown := [item for item in items if item not in EVIDENCE]:
+                raise InputError(
+                    f"{name} must be among {', '.join(EVIDENCE)}, not {shown(unknown[0])}"
+                )
+        try:
+            object.__setattr__(self, "summary", self.summary.format(**self.numbers))
+        except (LookupError, ValueError, AttributeError, TypeError) as error:
+            raise InputError(
+                f"summary must name numbers in braces, which {shown(self.summary)} does not "
+                f"({reason(error)})"
+            ) from error
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
@@ -134,8 +148,7 @@ class Strategy:
         for item in self.needs:
             if item not in evidence:
                 raise type(error := evidence.missing(item))(f"{self}: {error}")
-        absent = [EVIDENCE[item].columns[0] for item in self.uses if item not in evidence]
-        if absent:
+        if absent := evidence.lacking(self.uses):
             warn(f"{self}: the table has no {', '.join(absent)}: decided without")
         with np.errstate(invalid="ignore"):
             is_qso, z, *inspect = self.rule(evidence, self.numbers)

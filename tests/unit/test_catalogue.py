@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.votable.ucd import check_ucd
 from astropy.table import Table
 
 import qnet
@@ -251,7 +252,10 @@ def test_fits_headers_describe_the_columns(tmp_path, catalogue):
         assert header["TUNIT2"] == "deg"
         assert header["TCOMM9"] == "magnitude in the r band"
         assert "TDISP1" not in header
+        assert (header["TUCD1"], header["TUCD4"]) == ("meta.id;meta.main", "src.redshift")
+        assert "TUCD9" not in header
     found = qnet.read_catalogue(path)
+    assert not any(key.startswith("TUCD") for key in found.meta)
     assert found["mag"].description == "magnitude in the r band"
     assert found["ZBEST"].format == ".5f"
     assert Table.read(path)["ZBEST"].format == "{:13.5f}"
@@ -260,6 +264,7 @@ def test_fits_headers_describe_the_columns(tmp_path, catalogue):
 def test_the_table_of_the_columns():
     assert len(BY_NAME) == len(COLUMNS_TABLE)
     for column in COLUMNS_TABLE:
+        assert check_ucd(column.ucd, check_controlled_vocabulary=True), column.name
         assert 0 < len(column.description) <= 47, column  # behind TTYPE
         assert column.description.isascii()
         assert bool(column.format) == (column.dtype in ("f4", "f8")) == bool(column.display)

@@ -13,6 +13,43 @@ LINE_CARDS: Mapping[str, str] = MappingProxyType({"lines": "LINE", "lines_bal": 
 
 NAN = float("nan")
 
+#: Unified Content Descriptors, what a column is in the words of the Virtual Observatory (IVOA
+#: Recommendation "UCD1+ controlled vocabulary", version 1.5), and the columns that have them.
+_UCDS = {
+    "meta.code;src.class": "IS_QSO IS_BAL",
+    "stat.probability;src.class": "P_QSO P_BAL P_STAR P_GALAXY",
+    "src.redshift": "ZBEST Z2",
+    "stat.error;src.redshift": "ZERR ZERR_NOISE",
+    "stat.probability;src.redshift": "P_Z P2 LN_PZ",
+    "meta.code.qual": "QN_FLAG COADD_FIBERSTATUS FIBERSTATUS",
+    "stat.probability;spect.line": "C_LINES C_LINES_BAL",
+    "src.redshift;spect.line": "Z_LINES Z_LINES_BAL",
+    "stat.error;src.redshift;spect.line": "ZERR_LINES",
+    "meta.code;spect.line": "LINE_OBSERVED",
+    "stat.snr": "SNR",
+    "meta.code.qual;instr.pixel": "GOODFRAC",
+    "meta.id;meta.main": "TARGETID",
+    "pos.eq.ra;meta.main": "TARGET_RA",
+    "pos.eq.dec;meta.main": "TARGET_DEC",
+    "pos.healpix": "HPXPIXEL UNIQPIX",
+    "meta.id;src": "TARGET_NAME THING_ID CATALOGID SDSS_ID",
+    "meta.id;obs": "SURVEY PROGRAM",
+    "meta.id;obs.field": "FIELD TILEID",
+    "meta.id;obs.exposure": "EXPID",
+    "meta.id;instr": "PLATE FIBERID FIBERID_LIST PETAL_LOC FIBER",
+    "meta.id;instr.obsty": "OBS",
+    "time.epoch": "MJD",
+    "time.end;obs": "LASTNIGHT",
+    "meta.code": "OBJTYPE",
+    "meta.id;meta.file": "INPUT_INDEX",
+    "meta.record": "INPUT_ROW TARGET_INDEX",
+}
+
+#: The same by column.
+UCDS: Mapping[str, str] = MappingProxyType(
+    {name: ucd for ucd, names in _UCDS.items() for name in names.split()}
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
@@ -35,6 +72,11 @@ class Column:
     details: str = ""
     #: The surveys that give the column; '' where qnet makes it.
     survey: str = ""
+    #: Unified Content Descriptor; '' stands for that of UCDS, if it is there.
+    ucd: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ucd", self.ucd or UCDS.get(self.name, ""))
 
     def explain(self, details: str = "", empty_where: str = "not classified") -> Column:
         """The column with the text of the reference page."""
@@ -149,7 +191,10 @@ _SURVEY_COLUMNS = (
     Column("THING_ID", "int", "identifier of the object", -1, survey=_SDSS),
     Column("OBJTYPE", "str", "use of the fibre: target, sky, ...", "", survey=f"{_SDSS}; DESI"),
     Column("MJD", "int", "modified Julian date", -1, "", "d", survey=f"{_SDSS}; SDSS-V"),
-    *(Column(name, "int", "bits of target selection", 0, survey=_SDSS) for name in SDSS_TARGETS),
+    *(
+        Column(name, "int", "bits of target selection", 0, ucd="meta.code", survey=_SDSS)
+        for name in SDSS_TARGETS
+    ),
     Column("FIELD", "int", "field", -1, survey="SDSS-V"),
     Column("CATALOGID", "int", "identifier in the input catalogue", -1, survey="SDSS-V"),
     Column("FIBERID_LIST", "str", "fibres of the exposures", "", survey="SDSS-V"),
@@ -167,8 +212,18 @@ _SURVEY_COLUMNS = (
     Column("EXPID", "int", "exposure", -1, survey="DESI"),
     Column("PETAL_LOC", "int", "petal of the focal plane, 0 to 9", -1, survey="DESI"),
     Column("FIBER", "int", "fibre, 0 to 4999", -1, survey="DESI"),
-    *(Column(name, "int", "bits of target selection", 0, survey="DESI") for name in DESI_TARGETS),
-    Column("CMX_TARGET", "int", "bits of target selection, commissioning", 0, survey="DESI"),
+    *(
+        Column(name, "int", "bits of target selection", 0, ucd="meta.code", survey="DESI")
+        for name in DESI_TARGETS
+    ),
+    Column(
+        "CMX_TARGET",
+        "int",
+        "bits of target selection, commissioning",
+        0,
+        ucd="meta.code",
+        survey="DESI",
+    ),
 )
 
 #: The columns of the catalogue, in their order. Those of surveys are there where an input has them.

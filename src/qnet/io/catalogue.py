@@ -163,6 +163,7 @@ def write_catalogue(
                 units={name: column.unit for name, column in whole.info.items()},
                 comments={name: column.description for name, column in whole.info.items()},
                 formats={name: x.display for name, x in whole.info.items() if x.display},
+                ucds={name: column.ucd for name, column in whole.info.items()},
             )
     else:
         table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
@@ -366,4 +367,4 @@ def is_structural(key: str) -> bool:
     words = {"XTENSION", "BITPIX", "PCOUNT", "GCOUNT", "TFIELDS", "EXTNAME", "CHECKSUM", "DATASUM"}
     words |= {"", "COMMENT", "HISTORY", "CONTINUE"}
     prefixes = ("NAXIS", "TTYPE", "TFORM", "TUNIT", "TDIM", "TNULL", "TZERO", "TSCAL", "LONGSTRN")
-    return key in words or key.startswith((*prefixes, "TDISP", "TCOMM"))
+    return key in words or key.startswith((*prefixes, "TDISP", "TCOMM", "TUCD"))

@@ -145,9 +145,10 @@ class FitsWriter:
         units: Mapping[str, str] | None = None,
         comments: Mapping[str, str] | None = None,
         formats: Mapping[str, str] | None = None,
+        ucds: Mapping[str, str] | None = None,
     ) -> None:
-        """Write a table HDU; by column: units, comments and formats for display (as F8.4)."""
-        units, comments, formats = units or {}, comments or {}, formats or {}
+        """Write a table HDU; by column: units, comments, formats for display (as F8.4) and UCDs."""
+        units, comments, formats, ucds = units or {}, comments or {}, formats or {}, ucds or {}
         # fitsio writes no column of zero width: those of a model without BAL lines.
         names = [column for column, values in columns.items() if 0 not in values.shape[1:]]
         data = {column: _fits_column(column, columns[column]) for column in names}
@@ -167,6 +168,8 @@ class FitsWriter:
                 ]
             if column in formats:
                 own.append({"name": f"TDISP{number}", "value": formats[column]})
+            if ucds.get(column):
+                own.append({"name": f"TUCD{number}", "value": ucds[column]})
             # Columns of one line stay two-dimensional: astropy honours it.
             if data[column].shape[1:] == (1,):
                 own.append({"name": f"TDIM{number}", "value": "(1)"})

@@ -18,7 +18,9 @@ from typing import Any
 
 from qnet import cli
 from qnet.core.columns import COLUMNS, Column
+from qnet.core.exports import EXPORTS
 from qnet.core.flags import QNFlag
+from qnet.core.zwarn import ZWARN
 from qnet.evaluation import Options
 from qnet.evaluation.metric import DEFINITIONS, define
 from qnet.io.objects.registry import KINDS
@@ -92,6 +94,29 @@ def objects() -> Table:
     return ("object", "holds", "TARGETID", "several in a list are"), rows
 
 
+def exports() -> Table:
+    """Formats that catalogues are exported to."""
+    rows = (
+        (f"`{row.name}`", row.description, row.source, " ".join(f"`{x}`" for x in row.suffixes))
+        for row in EXPORTS.values()
+    )
+    return ("format", "what is written", "defined by", "suffix"), rows
+
+
+def zwarn() -> Table:
+    """Bits of ZWARN that qnet sets."""
+    rows = (
+        (row.bit, f"`{row.name}`", "; ".join(filter(None, (_names(row.flags), row.beside))))
+        for row in ZWARN
+    )
+    return ("bit", "name", "set by"), rows
+
+
+def _names(flags: QNFlag) -> str:
+    """Names of bits of QN_FLAG."""
+    return ", ".join(f"`{flag.name}`" for flag in flags)
+
+
 def metrics(*names: str) -> Table:
     """Definitions of numbers of an evaluation, at the default options."""
     options = Options()
@@ -139,6 +164,8 @@ TABLES: dict[str, Callable[..., Table]] = {
     "formats": formats,
     "strategies": strategies,
     "objects": objects,
+    "exports": exports,
+    "zwarn": zwarn,
     "metrics": metrics,
     "command": command,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -76,6 +76,14 @@ SHORTEST = 2000.0
 
 #: Steps of the fixed-point inversion of the refractive index; each gains four digits.
 _ITERATIONS = 4
+
+
+def short_names(lines: Sequence[str]) -> list[str]:
+    """Names of lines without wavelengths, as DESI has them: CIV of CIV(1548), if it is the one."""
+    short = [line.partition("(")[0] for line in lines]
+    return [
+        name if short.count(name) == 1 else line for name, line in zip(short, lines, strict=True)
+    ]
 
 
 def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = None) -> FloatArray:

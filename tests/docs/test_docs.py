@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import functools
 import importlib
 import importlib.util
@@ -48,6 +49,8 @@ HOW_TO = (
     "weights",
     "quasarnp",
     "desi-pipeline",
+    "lyman-alpha",
+    "topcat",
 )
 
 #: Pages that need Keras, and no data.
@@ -124,6 +127,26 @@ def test_how_to_runs(page, survey_workspace):
     run_page(f"how-to/{page}.md", survey_workspace)
 
 
+def test_picca_reads_the_catalogue_by_the_configuration_of_its_page(survey_workspace, monkeypatch):
+    """The section [data] of the page, with picca's defaults, and the files of its commands."""
+    module = "picca.delta_extraction.quasar_catalogues"
+    desi = pytest.importorskip(f"{module}.desi_quasar_catalogue")
+    drq = pytest.importorskip(f"{module}.drq_catalogue")
+    run_page("how-to/lyman-alpha.md", survey_workspace)
+    monkeypatch.chdir(survey_workspace)
+    page = (DOCS / "how-to" / "lyman-alpha.md").read_text()
+    config = configparser.ConfigParser()
+    config.read_string(re.search(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1])
+    section = config["data"]
+    config.read_dict({"data": {k: v for k, v in desi.defaults.items() if k not in section}})
+    found = desi.DesiQuasarCatalogue(section).catalogue
+    table = qnet.read_catalogue("catalogue.fits")
+    wanted = table[table["IS_QSO"] & (table["ZBEST"] >= 2)]
+    assert sorted(found["TARGETID"]) == sorted(wanted["TARGETID"])
+    section.update({"drq catalogue": "drq.fits", "best obs": "True", "keep BAL": "True"})
+    assert (drq.DrqCatalogue(section).catalogue["PLATE"] == 7102).all()
+
+
 @pytest.mark.parametrize("page", TRAINING)
 def test_training_pages_run(page, tmp_path):
     """Every block of a page that trains runs; it simulates what it needs."""
@@ -141,7 +164,7 @@ def test_all_how_to_pages_are_run():
 @pytest.mark.parametrize(
     ("page", "tables"),
     [
-        ("catalogue", ["columns qnet", "columns survey", "flags"]),
+        ("catalogue", ["columns qnet", "columns survey", "flags", "exports", "zwarn"]),
         ("formats", ["formats", "objects"]),
     ],
 )

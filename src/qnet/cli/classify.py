@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
 from qnet.cli.common import count, files_done, refuse_output, report_failures, summarise
+from qnet.core.errors import InputError
+from qnet.core.exports import EXPORTS, check_export
+
+if TYPE_CHECKING:
+    from qnet.io.catalogue import Catalogue
 
 
 def configure(add_parser: shared.AddParser) -> None:
@@ -29,6 +35,8 @@ def configure(add_parser: shared.AddParser) -> None:
             "qnet classify spec-*.fits -o pure.csv --p-threshold 0.9 --workers 2",
         ),
     )
+    text = "format of OUT, see qnet export (default: qnet's catalogue, by the suffix)"
+    shared.add(parser, "--to", tuple(EXPORTS), text)
     text = "also write redshift distributions to this file: .fits or .parquet (default: none)"
     shared.add(parser, "--pz", "FILE", text)
     shared.add(parser, "--workers", "N", "processes that share the files", 1)
@@ -41,11 +49,13 @@ def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
     from qnet.classification.files import classify_files
     from qnet.classification.options import Options
-    from qnet.io.catalogue import write_catalogue
     from qnet.io.pz import check_pz_format, write_pz
     from qnet.io.tables import check_format
 
-    check_format(arguments.output, "a catalogue")
+    if arguments.to is None:
+        check_format(arguments.output, "a catalogue")
+    else:
+        check_export(arguments.to, arguments.output)
     inputs = [*arguments.inputs, arguments.spall, arguments.model]
     refuse_output(arguments.output, arguments.overwrite, inputs, "catalogue")
     if arguments.pz is not None:
@@ -69,7 +79,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
         return status
-    write_catalogue(catalogue, arguments.output, overwrite=arguments.overwrite)
+    _write(catalogue, arguments)
     if arguments.pz is not None:
         write_pz(catalogue, arguments.pz, overwrite=arguments.overwrite)
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
@@ -79,3 +89,19 @@ def _classify(arguments: argparse.Namespace) -> int:
         f"{files_done(arguments.inputs, failures)} -> {arguments.output}",
     )
     return status
+
+
+def _write(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
+    """Write the catalogue; as qnet's own, under another name, where it lacks what `to` needs."""
+    from qnet.io.catalogue import write_catalogue
+    from qnet.io.exports.writing import export
+
+    output, overwrite = arguments.output, arguments.overwrite
+    if arguments.to is None:
+        write_catalogue(catalogue, output, overwrite=overwrite)
+        return
+    try:
+        export(catalogue, output, to=arguments.to, overwrite=overwrite)
+    except InputError as error:
+        own = write_catalogue(catalogue, f"{output}.qnet.fits", overwrite=overwrite)
+        raise InputError(f"{error}; qnet's own catalogue is in {own}") from error

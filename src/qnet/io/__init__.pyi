@@ -1,6 +1,7 @@
 # The public names, imported when they are first used: `__init__.py` reads this file.
 from .catalogue import read_catalogue as read_catalogue
 from .catalogue import write_catalogue as write_catalogue
+from .exports.writing import export as export
 from .fits.writer import Card as Card
 from .objects.arrays import from_arrays as from_arrays
 from .objects.specutils import from_specutils as from_specutils

@@ -36,10 +36,11 @@ from qnet.io.tables import (
     check_table,
     read_astropy,
     set_format,
+    set_ucd,
     to_table,
     write_astropy,
 )
-from qnet.lines import absorber_IGM
+from qnet.lines import absorber_IGM, short_names
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -154,23 +155,30 @@ def write_catalogue(
     if not isinstance(catalogue, Catalogue):
         check_table("catalogue", catalogue)
     if kind == "fits":
-        whole = catalogue if isinstance(catalogue, Catalogue) else _from_table(catalogue)
-        with FitsWriter(path, overwrite=overwrite) as fits:
-            fits.table(
-                EXTNAME,
-                whole.columns,
-                cards=whole.header,
-                units={name: column.unit for name, column in whole.info.items()},
-                comments={name: column.description for name, column in whole.info.items()},
-                formats={name: x.display for name, x in whole.info.items() if x.display},
-                ucds={name: column.ucd for name, column in whole.info.items()},
-            )
+        whole = catalogue if isinstance(catalogue, Catalogue) else from_table(catalogue)
+        write_hdus({EXTNAME: whole}, path, overwrite=overwrite)
     else:
         table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
-        table = table if kind == "parquet" else _split_lines(table)
+        table = table if kind == "parquet" else split_lines(table)
         with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, table, kind)
     return Path(path)
+
+
+def write_hdus(tables: Mapping[str, Catalogue], path: PathLike, *, overwrite: bool = False) -> None:
+    """Write tables to a FITS file, one HDU after the other, with what is known of their columns."""
+    with FitsWriter(path, overwrite=overwrite) as fits:
+        for name, whole in tables.items():
+            info = whole.info.items()
+            fits.table(
+                name,
+                whole.columns,
+                cards=whole.header,
+                units={name: column.unit for name, column in info},
+                comments={name: column.description for name, column in info},
+                formats={name: column.display for name, column in info if column.display},
+                ucds={name: column.ucd for name, column in info},
+            )
 
 
 def read_catalogue(path: PathLike) -> Table:
@@ -233,6 +241,7 @@ def read_catalogue(path: PathLike) -> Table:
         set_format(column, known.format)
         column.description = known.description
         column.unit = column.unit or known.unit or None
+        set_ucd(column, known)
     return table
 
 
@@ -276,7 +285,7 @@ def catalogue_hdu(fits: FitsFile) -> str | int | None:
     )
 
 
-def _from_table(table: Table) -> Catalogue:
+def from_table(table: Table) -> Catalogue:
     """Catalogue of a table; masked values become those of `missing_value`."""
     meta = table.meta.items()
     cards = tuple(Card(key, x) for key, x in meta if isinstance(x, (str, int, float, bool)))
@@ -289,12 +298,16 @@ def _from_table(table: Table) -> Catalogue:
             unit="" if column.unit is None else unit_text(column.unit),
             description=column.description or known.description,
             format=column.format if isinstance(column.format, str) else known.format,
+            ucd=str((column.meta or {}).get("ucd", known.ucd)),
         )
     return Catalogue(columns, cards, info)
 
 
-def _split_lines(table: Table) -> Table:
-    """The table with a column for each line that its header names: C_LYA, C_BAL_CIV(1548)."""
+def split_lines(table: Table, *, short: bool = False) -> Table:
+    """The table with a column for each line that its header names: C_LYA, C_BAL_CIV(1548).
+
+    With `short`, names without the wavelength, where that is the one line of the name: C_CIV.
+    """
     split = table.copy(copy_data=False)
     for column in MODEL_COLUMNS:
         if column.shape == "scalar" or np.ndim(table.columns.get(column.name)) != 2:
@@ -303,19 +316,22 @@ def _split_lines(table: Table) -> Table:
         cards = [f"{LINE_CARDS[column.shape]}{n}" for n in range(values.shape[1])]
         if not all(card in table.meta for card in cards):
             continue
-        lines = {f"{column.prefix}_{table.meta[card]}": str(table.meta[card]) for card in cards}
+        of_cards = [str(table.meta[card]) for card in cards]
+        names = short_names(of_cards) if short else of_cards
+        lines = {f"{column.prefix}_{name}": x for name, x in zip(names, of_cards, strict=True)}
         if clash := sorted(set(lines) & set(split.colnames)):
             raise InputError(f"the table has the column(s) {', '.join(clash)} of lines already")
         at = [split.colnames.index(column.name)] * len(lines)
         split.add_columns(list(np.moveaxis(values, 1, 0)), at, list(lines))
         split.remove_column(column.name)
         for name, line in lines.items():
-            split[name].description = re.sub(r"each (\w+ )?line", line, column.description)
+            split[name].description = re.sub(r"each (.*)line", rf"\1{line}", column.description)
+            set_ucd(split[name], column)
     return split
 
 
 def _join_lines(table: Table, path: Path) -> None:
-    """The inverse of `_split_lines`, in place; names of lines that the header lacks go into it."""
+    """The inverse of `split_lines`, in place; names of lines that the header lacks go into it."""
     for shape, card in LINE_CARDS.items():
         group = [column for column in MODEL_COLUMNS if column.shape == shape]
         parts = {column.name: _parts(table, column.prefix) for column in group}

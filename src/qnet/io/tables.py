@@ -150,7 +150,14 @@ def to_table(
             table[name].unit = column.unit or None
             table[name].description = column.description or None
             set_format(table[name], column.format)
+            set_ucd(table[name], column)
     return table
+
+
+def set_ucd(column: Any, known: Column) -> None:
+    """Set the UCD of a column of a table where astropy's writer of VOTables looks for it."""
+    if known.ucd:
+        column.meta["ucd"] = known.ucd
 
 
 def set_format(column: Any, text: str) -> None:

@@ -325,7 +325,9 @@ def split_lines(table: Table, *, short: bool = False) -> Table:
         split.add_columns(list(np.moveaxis(values, 1, 0)), at, list(lines))
         split.remove_column(column.name)
         for name, line in lines.items():
-            split[name].description = re.sub(r"each (.*)line", rf"\1{line}", column.description)
+            split[name].description = re.sub(
+                r"each (emission )?(.*)line", rf"\2{line}", column.description
+            )
             set_ucd(split[name], column)
     return split
 

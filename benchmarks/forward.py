@@ -62,72 +62,23 @@ def keras_network(model: qnet.Model) -> Any:
 
 
 def onnx_network(model: qnet.Model, X: np.ndarray) -> Callable[[], Any]:
-    """The same network in onnxruntime, batch norms folded by its own optimiser."""
-    import onnx
+    """The same network in onnxruntime, as it is exported."""
     import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
 
-    arch, arrays = model.architecture, model.weights.arrays
-    nodes: list[Any] = []
-    values = {"shape": np.array([0, -1], np.int64)}
+    from qnet.model.onnx import lines_onnx
 
-    def norm(source: str, name: str, epsilon: float) -> str:
-        parts = ("gamma", "beta", "moving_mean", "moving_variance")
-        for part in parts:
-            values[f"{name}.{part}"] = arrays[f"{name}.{part}"]
-        inputs = [source, *(f"{name}.{part}" for part in parts)]
-        nodes.append(
-            helper.make_node("BatchNormalization", inputs, [f"{name}.out"], epsilon=epsilon)
-        )
-        nodes.append(helper.make_node("Relu", [f"{name}.out"], [f"{name}.relu"]))
-        return f"{name}.relu"
-
-    last = "X"
-    for number, conv in enumerate(arch.convs, start=1):
-        name = f"conv_{number}"
-        values[f"{name}.W"] = arrays[f"{name}.kernel"].transpose(2, 1, 0).copy()
-        values[f"{name}.B"] = arrays[f"{name}.bias"]
-        inputs = [last, f"{name}.W", f"{name}.B"]
-        nodes.append(helper.make_node("Conv", inputs, [name], strides=[conv.stride]))
-        last = norm(name, f"bn_{number}", conv.epsilon)
-    # Keras flattens (pixel, channel).
-    nodes.append(helper.make_node("Transpose", [last], ["pixels_first"], perm=[0, 2, 1]))
-    nodes.append(helper.make_node("Reshape", ["pixels_first", "shape"], ["flat"]))
-    heads = [f"fc_{part}_{n}" for n in range(arch.nlines) for part in ("box", "offset")]
-    values["common.W"], values["common.B"] = arrays["fc_common.kernel"], arrays["fc_common.bias"]
-    values["heads.W"] = np.concatenate([arrays[f"{name}.kernel"] for name in heads], axis=1)
-    values["heads.B"] = np.concatenate([arrays[f"{name}.bias"] for name in heads])
-    nodes.append(helper.make_node("Gemm", ["flat", "common.W", "common.B"], ["common"]))
-    last = norm("common", "bn_common", arch.epsilon)
-    nodes.append(helper.make_node("Gemm", [last, "heads.W", "heads.B"], ["heads"]))
-    nodes.append(helper.make_node("Sigmoid", ["heads"], ["Y"]))
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["n", 1, arch.grid.npix])],
-        [
-            helper.make_tensor_value_info(
-                "Y", TensorProto.FLOAT, ["n", arch.nlines * 2 * arch.nboxes]
-            )
-        ],
-        [numpy_helper.from_array(array, name) for name, array in values.items()],
-    )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    onnx.checker.check_model(proto)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        lines_onnx(model.weights), options, providers=["CPUExecutionProvider"]
     )
-    batches = [X[first : first + 64, None] for first in range(0, len(X), 64)]
+    batches = [X[first : first + 64] for first in range(0, len(X), 64)]
 
     def run() -> np.ndarray:
-        return np.concatenate([session.run(None, {"X": batch})[0] for batch in batches])
+        found = [session.run(["predictions"], {"spectra": batch})[0] for batch in batches]
+        return np.concatenate(found).transpose(1, 0, 2)
 
-    parts = run().reshape(len(X), arch.nlines, 2, arch.nboxes)
-    parts[:, :, 1] = arch.offset_shift + arch.offset_scale * parts[:, :, 1]
-    found = parts.reshape(len(X), arch.nlines, -1).transpose(1, 0, 2)
-    check(np.asarray(model.predict(X)), found)
+    check(np.asarray(model.predict(X)), run())
     return run
 
 

@@ -47,11 +47,15 @@ HOW_TO = (
     "plot",
     "sparcl",
     "weights",
+    "onnx",
     "quasarnp",
     "desi-pipeline",
     "lyman-alpha",
     "topcat",
 )
+
+#: Packages that pages need and qnet does not.
+NEEDS = {"in-memory": ("specutils", "pandas"), "onnx": ("onnx", "onnxruntime")}
 
 #: Pages that need Keras, and no data.
 TRAINING = ("tutorials/training", "how-to/train", "how-to/own-survey")
@@ -122,8 +126,9 @@ def test_quickstart_runs(spectra, request):
 @pytest.mark.parametrize("page", HOW_TO)
 def test_how_to_runs(page, survey_workspace):
     """Every block of a how-to page runs."""
-    if page == "in-memory" and importlib.util.find_spec("specutils") is None:
-        pytest.skip("specutils is not installed")
+    for package in NEEDS.get(page, ()):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
     run_page(f"how-to/{page}.md", survey_workspace)
 
 

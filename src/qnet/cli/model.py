@@ -1,10 +1,9 @@
-"""The commands ``qnet model list``, ``qnet model inspect`` and ``qnet model convert``."""
+"""The commands ``qnet model``: ``list``, ``inspect``, ``card``, ``convert`` and ``export``."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
@@ -12,20 +11,13 @@ from qnet.cli.common import OK, refuse_output, summarise
 from qnet.core.errors import InputError, printable
 
 if TYPE_CHECKING:
-    from qnet.model.architecture import RefineArchitecture
-    from qnet.model.calibration import Calibration
-    from qnet.model.layers import ConvLayer
     from qnet.model.model import Model
-    from qnet.model.weights import WeightsFile
-
-#: Lists and mappings whose text is longer than this are summarised.
-_LONGEST = 200
 
 
 def configure(add_parser: shared.AddParser) -> None:
-    """Add the command and its three actions."""
+    """Add the command and its actions."""
     model = add_parser(
-        description="List, inspect or convert weights files.",
+        description="List, inspect, describe, convert or export weights files.",
         examples=("qnet model list", "qnet model inspect qnet"),
     )
     model.set_defaults(command=model.show_help)
@@ -51,6 +43,16 @@ def configure(add_parser: shared.AddParser) -> None:
     inspect.add_argument("--json", action="store_true", help="print everything as JSON")
     inspect.set_defaults(command=_inspect)
 
+    text = "Print the model card of a weights file"
+    card = actions.add_parser(
+        "card",
+        help=text,
+        description=f"{text}: YAML metadata and Markdown, as model hubs show it.",
+        parents=[source],
+        examples=("qnet model card qnet > README.md", "qnet model card mine.safetensors"),
+    )
+    card.set_defaults(command=_card)
+
     text = "Write QuasarNET's .h5 as a .safetensors file"
     convert = actions.add_parser(
         "convert",
@@ -68,6 +70,18 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(convert, "--licence", "LICENCE", f"licence of the weights {own}")
     convert.set_defaults(command=_convert)
 
+    text = "Write the networks of a model as ONNX files"
+    export = actions.add_parser(
+        "export",
+        help=text,
+        description=f"{text}: the first stage, and the second beside it.",
+        parents=[shared.model()],
+        examples=("qnet model export qnet.onnx", "qnet model export mine.onnx --model mine.h5"),
+    )
+    export.add_argument("output", metavar="OUT", help="file to write: .onnx")
+    export.add_argument("--overwrite", action="store_true", help="replace existing files")
+    export.set_defaults(command=_export)
+
 
 def _list(_arguments: argparse.Namespace) -> int:
     """Run ``qnet model list``."""
@@ -80,6 +94,8 @@ def _list(_arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     """Run ``qnet model inspect``."""
+    from qnet.model.description import describe
+
     weights = _load(arguments).weights
     refine, calibration = weights.refine, weights.calibration
     if arguments.json:
@@ -94,106 +110,13 @@ def _inspect(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(description, indent=2))
         return OK
-    rows = dict(_describe_lines(weights))
-    if refine is not None:
-        rows |= {f"refine: {name}": text for name, text in _describe_refine(refine)}
-    if calibration is not None:
-        rows |= _describe_calibration(calibration)
-    rows |= _describe_provenance(weights.provenance)
+    rows = describe(weights)
     width = max(map(len, rows))
     for key, value in rows.items():
         print(f"{printable(key):<{width}}  {printable(value)}")
     for notice in weights.notices:
         print(f"\n{notice.rstrip()}")
     return OK
-
-
-def _describe_lines(weights: WeightsFile) -> Iterator[tuple[str, str]]:
-    """Rows that describe a weights file and its first stage."""
-    first, bins = weights.architecture, weights.architecture.redshifts
-    shift, scale = first.offset_shift, first.offset_scale
-    rescale = "" if (shift, scale) == (0, 1) else f", {shift:g} + {scale:g} x"
-    yield "model", f"{weights.name}@{weights.version}"
-    yield "sha256", weights.sha256
-    yield "licence", weights.licence or "not stated"
-    yield "stages", ", ".join(weights.stages)
-    yield "grid", str(first.grid)
-    for name, lines in (("lines", first.lines), ("BAL lines", first.lines_bal)):
-        yield name, ", ".join(f"{line} {first.rest[line]:g}" for line in lines) or "none"
-    yield "boxes", str(first.nboxes)
-    yield "convolutions", _convolutions(first.convs)
-    yield "dense", str(first.units)
-    yield "offsets", first.offset_activation + rescale
-    if bins is not None:
-        others = ", ".join(bins.others)
-        yield "redshift head", f"{bins.nbins} bins, z {bins.z_min:g} to {bins.z_max:g}; {others}"
-    yield "parameters", str(first.nparameters)
-
-
-def _describe_refine(refine: RefineArchitecture) -> Iterator[tuple[str, str]]:
-    """Rows that describe the second stage."""
-    window = refine.window
-    spans, pixels = f"{window.rest_min:g}-{window.rest_max:g}", f"{window.npooled} pixels"
-    yield "grid", str(window.grid)
-    yield "window", f"{spans} Angstrom at rest, {pixels} of {window.pool} each"
-    yield "convolutions", _convolutions(refine.convs)
-    yield "dense", str(refine.units)
-    yield "passes", f"{refine.passes}, at most {refine.max_dv:g} km/s from the redshift given"
-    yield "scores candidates", "yes" if refine.scores else "no"
-    yield "broad absorption", "yes" if refine.bal else "no"
-    yield "parameters", str(refine.nparameters)
-
-
-def _describe_calibration(calibration: Calibration) -> Iterator[tuple[str, str]]:
-    """Rows that describe the calibration."""
-    low, high = calibration.z_range
-    mix = ", ".join(f"{name} {fraction:g}" for name, fraction in calibration.mix.items())
-    yield "P_QSO", f"of {', '.join(calibration.p_qso.names)}"
-    yield "class mix", mix
-    yield "IS_QSO", f"P_QSO > {calibration.p_threshold:g}"
-    if calibration.p_bal is not None:
-        yield "P_BAL", f"of {', '.join(calibration.p_bal.names)}"
-        yield "IS_BAL", f"P_BAL > {calibration.p_bal_threshold:g}"
-    yield "refined", f"rows of P_QSO > {calibration.refine_floor:g}"
-    if calibration.p_candidate is not None:
-        least, exponent = calibration.candidate_floor, calibration.fraction_exponent
-        number = f"at most {calibration.candidates}, of fraction >= {least:g}"
-        yield "candidates", f"{number}, by score + {exponent:g} log(fraction)"
-        yield "P_QSO then", f"of {', '.join(calibration.p_candidate.names)}"
-    if calibration.p_z is not None:
-        yield "P_Z", f"of {', '.join(calibration.p_z.names)}"
-    if calibration.evidence is not None:
-        evidence = calibration.evidence
-        odds, confidence = f"|ln odds| < {evidence.log_odds:g}", f"{evidence.confidence:g}"
-        lines = f"at most {evidence.lines} line(s) with data, none of confidence {confidence}"
-        yield "NO_EVIDENCE", f"{odds}, {lines} or more"
-    yield "trained redshifts", f"{low:g} to {high:g}"
-    if (density := calibration.density) is not None:
-        bins = f"{len(density.z) - 1} x {len(density.r) - 1} bins"
-        yield "quasar density", f"{bins} of redshift and r, r {density.r[0]:g} to {density.r[-1]:g}"
-    yield "AMBIGUOUS", f"P2 > {calibration.ambiguous:g}"
-    if calibration.outlier_threshold is not None:
-        yield "OUTLIER", f"distance > {calibration.outlier_threshold:g}"
-    for name, ranges in (("JOINT", calibration.joints), ("SKYLINE", calibration.skylines)):
-        if ranges:
-            yield name, ", ".join(f"{low:g}-{high:g}" for low, high in ranges) + " Angstrom"
-
-
-def _describe_provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Rows that describe the training; of long values their number."""
-    for key, value in provenance.items():
-        text = str(value)
-        if isinstance(value, (list, dict)) and len(text) > _LONGEST:
-            kind = "entries" if isinstance(value, list) else "keys"
-            text = f"{len(value)} {kind} (all with --json)"
-        if value:
-            yield key, text
-
-
-def _convolutions(convs: Sequence[ConvLayer]) -> str:
-    """Convolutions in words."""
-    layers = (f"{conv.filters}x{conv.width}/{conv.stride} {conv.padding}" for conv in convs)
-    return f"{', '.join(layers)} (filters x width / stride)"
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -210,6 +133,22 @@ def _convert(arguments: argparse.Namespace) -> int:
     weights = dataclasses.replace(own, **{name: given[name] for name in names})
     write_weights(arguments.output, weights, overwrite=arguments.overwrite)
     summarise(arguments, f"{weights.name}@{weights.version} -> {arguments.output}")
+    return OK
+
+
+def _card(arguments: argparse.Namespace) -> int:
+    """Run ``qnet model card``."""
+    print(_load(arguments).card(), end="")
+    return OK
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    """Run ``qnet model export``."""
+    from qnet.model import load_model
+
+    model = load_model(arguments.model)
+    paths = model.to_onnx(arguments.output, overwrite=arguments.overwrite)
+    summarise(arguments, f"{model.name} -> {', '.join(map(str, paths))}")
     return OK
 
 

@@ -21,6 +21,7 @@ from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
 from qnet.model.calibration import Calibration
+from qnet.model.card import make_card
 from qnet.model.network import CHUNK_SIZE, Network, NetworkOutput
 from qnet.model.refiner import Refiner
 from qnet.model.weights import WeightsFile, write_weights
@@ -226,6 +227,23 @@ class Model:
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the model as a .safetensors file (`qnet.model.write_weights`)."""
         return write_weights(path, self.weights, overwrite=overwrite)
+
+    def card(self) -> str:
+        """The model card as model hubs show it, YAML and Markdown, from the weights' header."""
+        return make_card(self.weights)
+
+    def to_onnx(self, path: PathLike, *, overwrite: bool = False) -> list[Path]:
+        """Write the networks as ONNX files: the first stage, and the second as ``*-refine.onnx``.
+
+        Inputs and outputs are those of `forward` and of the refiner's ``predict``, by name
+        (`preds` is ``predictions``), in single precision. Needs the package onnx (extra ``onnx``).
+        The paths of the files are returned. InputError is raised where the name does not end in
+        .onnx, OutputExistsError where a file is there.
+        """
+        from qnet.model.onnx import write_onnx
+
+        check_arguments(Model.to_onnx, locals())
+        return write_onnx(path, self.weights, overwrite=overwrite)
 
     def to_keras(self) -> keras.Model:
         """The first stage in Keras, to be trained further; `from_keras` is the inverse.

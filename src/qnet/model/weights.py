@@ -17,6 +17,7 @@ from qnet.core.files import PathLike, atomic_write, check_input, sha256
 from qnet.core.kinds import WEIGHTS
 from qnet.model.architecture import Architecture, RefineArchitecture, Stage
 from qnet.model.calibration import Calibration
+from qnet.model.card import make_card
 from qnet.model.layers import Shape
 from qnet.model.network import check_weights
 from qnet.postprocess.features import (
@@ -41,6 +42,9 @@ STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] 
 
 #: The key under which safetensors' string metadata holds the JSON header.
 HEADER_KEY = "qnet"
+
+#: The key of the model card, which is for readers of the file: qnet makes it of the header anew.
+CARD_KEY = "card"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -212,7 +216,8 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     arrays = {name: np.ascontiguousarray(weights.arrays[name]) for name in weights.shapes()}
     with atomic_write(path, overwrite=overwrite) as partial:
         try:
-            partial.write_bytes(save(arrays, metadata={HEADER_KEY: json.dumps(header)}))
+            metadata = {HEADER_KEY: json.dumps(header), CARD_KEY: make_card(weights)}
+            partial.write_bytes(save(arrays, metadata=metadata))
         except (SafetensorError, KeyError, TypeError) as error:
             raise FileError(f"{path}: could not be written ({error})") from error
     return Path(path)

@@ -49,10 +49,16 @@ def configure(add_parser: shared.AddParser) -> None:
         help=text,
         description=f"{text}: YAML metadata and Markdown, as model hubs show it.",
         parents=[source],
-        examples=("qnet model card qnet > README.md", "qnet model card mine.safetensors"),
+        examples=("qnet model card qnet", "qnet model card mine.safetensors"),
     )
     card.set_defaults(command=_card)
 
+    _configure_convert(actions, source)
+    _configure_export(actions)
+
+
+def _configure_convert(actions: Any, source: argparse.ArgumentParser) -> None:
+    """Add ``qnet model convert``."""
     text = "Write QuasarNET's .h5 as a .safetensors file"
     convert = actions.add_parser(
         "convert",
@@ -70,6 +76,9 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(convert, "--licence", "LICENCE", f"licence of the weights {own}")
     convert.set_defaults(command=_convert)
 
+
+def _configure_export(actions: Any) -> None:
+    """Add ``qnet model export``."""
     text = "Write the networks of a model as ONNX files"
     export = actions.add_parser(
         "export",

@@ -130,7 +130,8 @@ def model(purpose: str = "") -> argparse.ArgumentParser:
     """The model."""
     parent = argparse.ArgumentParser(add_help=False)
     text = f"weights file, or NAME or NAME@VERSION of a model of qnet{purpose}"
-    add(parent, "--model", "M", f"{text} (default: as marked by qnet model list)")
+    default = "QN_MODEL_FILE where it is set, else as marked by qnet model list"
+    add(parent, "--model", "M", f"{text} (default: {default})")
     return parent
 
 

@@ -100,8 +100,10 @@ def from_arrays(
 
     >>> from astropy import units
     >>> fnu = from_arrays(wave, flux * units.uJy, error=0.5 * flux * units.uJy)
-    >>> fnu.flux_unit, fnu.cameras[0].flux[0, 0].round(3), fnu.cameras[0].ivar[0, 0].round(3)
-    ('1e-17 erg / (s cm2 Angstrom)', np.float64(0.231), np.float64(74.754))
+    >>> fnu.flux_unit
+    '1e-17 erg / (s cm2 Angstrom)'
+    >>> fnu.cameras[0].flux[0, [0, -1]].round(3)
+    array([0.231, 0.031])
 
     Spectra that were rebinned to a grid, whose wavelengths are left edges:
 

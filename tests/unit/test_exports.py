@@ -230,10 +230,13 @@ def test_parquet_has_lists(tmp_path, catalogue):
 
 
 def test_csv_has_a_column_for_each_line(tmp_path, catalogue):
+    """And none for each pixel of redshift distributions."""
+    catalogue["LN_PZ"] = np.zeros((6, 50), np.float32)
     path = export(catalogue, tmp_path / "c.csv", to="csv")
     table = Table.read(path)
     np.testing.assert_array_equal(table["TARGETID"], TARGETID)
     np.testing.assert_allclose(table["Z_CIV(1548)"], catalogue["Z_LINES"][:, 1])
+    assert not any(name.startswith("LN_PZ") for name in table.colnames)
 
 
 def _mixed(table):

@@ -407,6 +407,14 @@ def test_pit_and_crps_of_a_box():
         pit(as_table(found), [1.0, 2.0])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "ecsv"])
+def test_text_holds_no_distributions(tmp_path, suffix):
+    """They would be 20 000 columns, each written as text."""
+    catalogue = Catalogue({"TARGETID": np.array([1])}, pz=distributions())
+    path = qnet.write_catalogue(catalogue, tmp_path / f"c.{suffix}")
+    assert qnet.read_catalogue(path).colnames == ["TARGETID"]
+
+
 @pytest.fixture
 def folder(tmp_path, model):
     """Two files of three and two spectra, and the weights of a model."""

@@ -79,9 +79,11 @@ def _classify(arguments: argparse.Namespace) -> int:
     status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
         return status
-    _write(catalogue, arguments)
-    if arguments.pz is not None:
-        write_pz(catalogue, arguments.pz, overwrite=arguments.overwrite)
+    try:
+        _write(catalogue, arguments)
+    finally:
+        if arguments.pz is not None:
+            write_pz(catalogue, arguments.pz, overwrite=arguments.overwrite)
     quasars, bals = (int(catalogue.columns[name].sum()) for name in ("IS_QSO", "IS_BAL"))
     summarise(
         arguments,

@@ -158,7 +158,12 @@ def write_catalogue(
         whole = catalogue if isinstance(catalogue, Catalogue) else from_table(catalogue)
         write_hdus({EXTNAME: whole}, path, overwrite=overwrite)
     else:
-        table = catalogue.to_table() if isinstance(catalogue, Catalogue) else catalogue
+        if isinstance(catalogue, Catalogue):
+            # As text, distributions would be thousands of columns: they have files of their own.
+            pz = catalogue.pz if kind == "parquet" else None
+            table = dataclasses.replace(catalogue, pz=pz).to_table()
+        else:
+            table = catalogue
         table = table if kind == "parquet" else split_lines(table)
         with atomic_write(path, overwrite=overwrite) as partial:
             write_astropy(partial, table, kind)

@@ -2,12 +2,15 @@
 
     python recipes/redrock_sample.py FOLDER --templates DIR --rrdesi PATH [-n N] [--part K/M]
 
-Writes FOLDER/coadd-I.fits, truth-I.fits, redrock-I.fits and its scan rrdetails-I.h5 for every chunk
-I of N spectra in all. Chunks that are done are not done again; M processes with parts 0/M to
-(M-1)/M share the work. Redrock takes about four seconds a spectrum on one core. DIR holds redrock's
-and redmonster's templates: objects are drawn from them and from the parametric models, and redrock
-fits with all of its own. A galaxy template of before 2024 lacks two cards, which the copy that
-redrock reads is given.
+Simulates N targets in chunks, and writes of every chunk I FOLDER/coadd-I.fits, truth-I.fits,
+catalogue-I.fits, redrock-I.fits, its scan rrdetails-I.h5, and sample-I.fits, which says what
+redrock ran on. Redrock takes about four seconds a target on one core, so it runs on all targets of
+which qnet is not sure, and on a fraction SURE of the others, which then stand for all of these.
+Chunks that are done are not done again; M processes with parts 0/M to (M-1)/M share the work.
+
+DIR holds redrock's and redmonster's templates: objects are drawn from them and from the parametric
+models, and redrock fits with all of its own. A galaxy template of before 2024 lacks two cards,
+which the copy that redrock reads is given.
 """
 
 from __future__ import annotations
@@ -21,12 +24,16 @@ from pathlib import Path
 import fitsio
 import numpy as np
 
+import qnet
 from qnet.simulation import write_simulation
 from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.survey import simulate
 
-#: Spectra in a chunk, seed of the first chunk, and diagonals of DESI's resolution matrices.
-CHUNK, SEED, NDIAG = 80, 160_000, 11
+#: Targets in a chunk, seed of the first chunk, and diagonals of DESI's resolution matrices.
+CHUNK, SEED, NDIAG = 160, 160_100, 11
+
+#: A probability of class or redshift this close to 0 or 1 is sure; fraction of these in the sample.
+LIMIT, SURE = 0.01, 0.06
 
 
 def complete(path: Path) -> None:
@@ -63,7 +70,22 @@ def copy_templates(source: Path, folder: Path) -> Path:
     return copy
 
 
-def run_chunk(index: int, folder: Path, templates: Path, rrdesi: str) -> None:
+def choose(folder: Path, index: int, model: str | None) -> np.ndarray:
+    """Choose the targets of a chunk that redrock runs on: their TARGETIDs."""
+    table = qnet.classify(folder / f"coadd-{index:03d}.fits", model=model)
+    qnet.write_catalogue(table, folder / f"catalogue-{index:03d}.fits", overwrite=True)
+    p_qso, p_z = (np.nan_to_num(table[name], nan=0.0) for name in ("P_QSO", "P_Z"))
+    sure = (p_qso < LIMIT) | ((p_qso > 1 - LIMIT) & (p_z > 1 - LIMIT))
+    rng = np.random.default_rng(SEED + index)
+    chosen = ~sure | (rng.random(len(table)) < SURE)
+    targetids = np.asarray(table["TARGETID"])
+    columns = {"TARGETID": targetids, "SURE": sure, "CHOSEN": chosen}
+    path = folder / f"sample-{index:03d}.fits"
+    qnet.io.write_table(path, columns, extname="SAMPLE", overwrite=True)
+    return targetids[chosen]
+
+
+def run_chunk(index: int, folder: Path, templates: Path, rrdesi: str, model: str | None) -> None:
     """Simulate a chunk and run redrock on it."""
     done = folder / f"redrock-{index:03d}.fits"
     if done.exists():
@@ -71,11 +93,13 @@ def run_chunk(index: int, folder: Path, templates: Path, rrdesi: str) -> None:
     coadd, truth = (folder / f"{name}-{index:03d}.fits" for name in ("coadd", "truth"))
     simulation = simulate(CHUNK, seed=SEED + index, survey="desi", templates=templates)
     write_simulation(simulation, coadd, truth, format="coadd", overwrite=True)
+    targetids = choose(folder, index, model)
     complete(coadd)
     partial = folder / f"partial-{index:03d}.fits"
     command = [rrdesi, "-i", coadd, "-o", partial, "--mp", "1"]
     command += ["-d", folder / f"rrdetails-{index:03d}.h5"]
     command += ["-t", copy_templates(templates, folder)]
+    command += [f"--targetids={','.join(map(str, targetids.tolist()))}"]
     with open(folder / f"redrock-{index:03d}.log", "w", encoding="utf-8") as log:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run(command, check=True, stdout=log, stderr=log, env=environment)
@@ -88,13 +112,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--templates", type=Path, required=True)
     parser.add_argument("--rrdesi", default="rrdesi", help="redrock's command")
-    parser.add_argument("-n", type=int, default=4000, help="spectra in all")
+    parser.add_argument("--model", help="a name or a weights file (default: the default model)")
+    parser.add_argument("-n", type=int, default=4000, help="simulated targets in all")
     parser.add_argument("--part", default="0/1", help="K/M: every Mth chunk, from the Kth")
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
     first, step = map(int, arguments.part.split("/"))
     for index in range(first, arguments.n // CHUNK, step):
-        run_chunk(index, arguments.folder, arguments.templates, arguments.rrdesi)
+        run_chunk(index, arguments.folder, arguments.templates, arguments.rrdesi, arguments.model)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ HOW_TO = (
     "desi-pipeline",
     "lyman-alpha",
     "topcat",
+    "redrock",
 )
 
 #: Packages that pages need and qnet does not.

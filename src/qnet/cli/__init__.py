@@ -32,6 +32,7 @@ COMMANDS = {
     "classify": "find the quasars in spectra and write a catalogue",
     "afterburner": "find the quasars of a DESI coadd and run redrock again on them",
     "export": "write a catalogue in the format of another program: picca, TOPCAT, ...",
+    "merge": "merge a catalogue with redrock's redshifts: one answer per object",
     "prepare": "rebin spectra into one file, as training needs them",
     "train": "train a network on prepared data and truth",
     "calibrate": "calibrate a model on spectra of known class and redshift",

@@ -39,7 +39,7 @@ EVIDENCE: Mapping[str, Item] = MappingProxyType({
     "p_qso": Item(("P_QSO",), "a calibrated model of qnet"),
     "spectype": Item(("SPECTYPE", "SPECTYPE_RR"), "redrock", text_column),
     "z_redrock": Item(("Z_RR", "Z"), "redrock"),
-    "zwarn": Item(("ZWARN",), "redrock", integer_column),
+    "zwarn": Item(("ZWARN", "ZWARN_RR"), "redrock", integer_column),
     "prob": Item(("PROB",), "SQUEzE"),
     "z_squeze": Item(("Z_TRY",), "SQUEzE"),
     "mgii": Item(("IS_QSO_MGII",), "DESI's MgII afterburner", bool_column),

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import matplotlib.figure
 import numpy as np
+import pandas
 import pytest
 from astropy import units
 from astropy.nddata import InverseVariance
@@ -413,6 +414,15 @@ def _cases(small, full):
             qnet.simulation.write_simulation,
             {"simulation": simulation, "path": "s.fits", "truth_path": "s.csv", "grid": grid}
             | {"format": "prepared", "overwrite": True, "progress": False},
+        ),
+        "qnet.classification.classify_partition": (
+            qnet.classification.classify_partition,
+            {
+                "frame": pandas.DataFrame(
+                    {"wave": [WAVE] * 3, "flux": list(FLUX), "ivar": list(IVAR)}
+                )
+            }
+            | {"model": small, "strategy": None, "threads": 1},
         ),
         "qnet.strategies.Decision": (qnet.strategies.Decision, keys(tutorial(table))),
         "qnet.strategies.Strategy": (qnet.strategies.Strategy, keys(tutorial)),

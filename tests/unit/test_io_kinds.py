@@ -489,3 +489,54 @@ class TestSparcl:
 
 def test_kinds_are_named_once():
     assert len({kind.name for kind in KINDS}) == len(KINDS)
+
+
+class Raising(dict):
+    """A mapping whose items raise an error."""
+
+    def __getitem__(self, name):
+        raise LookupError("what their\nlibrary says")
+
+
+class Frame:
+    """A DataFrame whose columns raise an error."""
+
+    columns, dtypes, iloc = ["flux"], None, None
+
+    def __getitem__(self, name):
+        raise LookupError("what their\nlibrary says")
+
+
+class Results:
+    """A result of SPARCL whose records raise an error."""
+
+    hdr, info = {}, {}
+
+    @property
+    def records(self):
+        raise LookupError("what their\nlibrary says")
+
+
+class OpenFile:
+    """An HDUList that cannot be written."""
+
+    fileinfo, info = None, None
+
+    def writeto(self, path, **options):
+        raise LookupError("what their\nlibrary says")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Raising(wave=1, flux=2, ivar=3), "a mapping of columns"),
+        (Frame(), "a DataFrame with columns"),
+        (Results(), "records of SPARCL, with"),
+        (OpenFile(), "an HDUList that can be written"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_an_object_raises_is_an_error_of_qnet(value, expected):
+    for source in (value, [value]):
+        with pytest.raises(InputError, match=rf"must be {expected}.*LookupError: what their"):
+            qnet.classify(source)

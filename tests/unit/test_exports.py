@@ -14,7 +14,7 @@ import qnet
 from makers import desi_coadd, desi_set, fibermap, write
 from qnet import QnetWarning, QNFlag
 from qnet.cli import main
-from qnet.core.errors import InputError
+from qnet.core.errors import QnetError
 from qnet.core.exports import EXPORTS
 from qnet.core.zwarn import ZWARN, make_zwarn
 from qnet.io import export
@@ -243,6 +243,14 @@ def _mixed(table):
     table["PLATE"], table["MJD"], table["FIBERID"] = [7000, -1, -1, -1, -1, -1], 1, 1
 
 
+def _text_of_troughs(table):
+    table["VMIN_CIV_450"], table["VMAX_CIV_450"] = "a", "b"
+
+
+def _objects(table):
+    table["X"] = [object()] * 6
+
+
 @pytest.mark.parametrize(
     ("change", "name", "to", "message"),
     [
@@ -251,12 +259,14 @@ def _mixed(table):
         (lambda t: t.remove_column("TARGET_DEC"), "q.fits", "picca", "lacks .* TARGET_DEC, which"),
         (lambda t: t.remove_column("IS_QSO"), "q.fits", "redrock", "lacks the column.s. IS_QSO"),
         (lambda t: t.meta.pop("LINE0"), "q.fits", "desi", "has no columns of lines, or its header"),
+        (_text_of_troughs, "q.fits", "picca", "VMIN_CIV_450"),
+        (_objects, "c.vot", "votable", "c.vot: cannot be written as a VOTable"),
         (_mixed, "q.fits", "picca", "1 of 4 quasars have a PLATE of SDSS and the others none"),
     ],
 )
 def test_what_cannot_be_exported_is_one_error(tmp_path, catalogue, change, name, to, message):
     change(catalogue)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(QnetError, match=message):
         export(catalogue, tmp_path / name, to=to)
     assert os.listdir(tmp_path) == []
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, BoolArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, IntArray, as_floats
 from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import InputError, warn
 from qnet.io.catalogue import Catalogue
@@ -114,7 +114,7 @@ def _find_bals(source: Source) -> dict[str, AnyArray]:
     for pair in _TROUGHS:
         if set(pair) <= set(source.columns):
             # Catalogues differ in which of the two is the larger.
-            ends = np.stack([np.asarray(source.columns[name], dtype=np.float64) for name in pair])
+            ends = np.stack([as_floats(f"column {name}", source.columns[name]) for name in pair])
             measured = (ends > 0).all(axis=0)
             found |= dict(zip(pair, np.where(measured, np.sort(ends, axis=0), ends), strict=True))
     return {name: values for name, values in found.items() if (values > 0).any()}

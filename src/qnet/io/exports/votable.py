@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from qnet.core.columns import BY_NAME
 from qnet.core.files import PathLike, atomic_write
+from qnet.core.guards import library_faults
 from qnet.io.catalogue import Catalogue, split_lines
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ _FRAME = "ICRS"
 
 def write_votable(catalogue: Catalogue, path: PathLike, *, overwrite: bool = False) -> None:
     """Write a VOTable: a column for each line, the header as INFO, integers of -1 as missing."""
-    votable = _make_votable(catalogue)
-    with atomic_write(path, overwrite=overwrite) as partial:
-        votable.to_xml(str(partial), compressed=False)
+    faults = library_faults(path, "cannot be written as a VOTable")
+    with atomic_write(path, overwrite=overwrite) as partial, faults:
+        _make_votable(catalogue).to_xml(str(partial), compressed=False)
 
 
 def _make_votable(catalogue: Catalogue) -> VOTableFile:

@@ -47,12 +47,12 @@ def padded_model(small_model):
     return qnet.Model(WeightsFile(arch, arrays, name="padded", version="1"))
 
 
-@pytest.mark.parametrize("name", ["default", "qnet@1", "padded", "two stages"])
+@pytest.mark.parametrize("name", ["default", "qnet@4", "padded", "two stages"])
 def test_both_stages_in_onnxruntime(onnxruntime, tmp_path, small_model, two_stage_model, name):
     """Agreement to 1e-5 with NumPy, for several spectra and for one."""
     model = {
         "default": qnet.load_model,
-        "qnet@1": lambda: qnet.load_model("qnet@1"),
+        "qnet@4": lambda: qnet.load_model("qnet@4"),
         "padded": lambda: padded_model(small_model),
         "two stages": lambda: two_stage_model,
     }[name]()
@@ -120,7 +120,7 @@ def metadata(card):
 
 
 def test_card_of_each_model(legacy_weights, two_stage_model):
-    models = [*map(qnet.load_model, (None, "qnet@1", legacy_weights)), two_stage_model]
+    models = [*map(qnet.load_model, (None, "qnet@4", legacy_weights)), two_stage_model]
     for model in models:
         head, text = metadata(model.card())
         assert head["library_name"] == "qnet"

@@ -113,7 +113,7 @@ class TestEnvironment:
             ("mine-2", "two/mine-2.safetensors", "mine@2"),
             ("theirs", "two/theirs.h5", None),
             ("theirs.h5", "two/theirs.h5", None),
-            ("qnet@1", "qnet-1.safetensors", "qnet@1"),
+            ("qnet@4", "qnet-4.safetensors", "qnet@4"),
         ],
     )
     def test_names_are_found_and_logged(self, folders, caplog, name, file, found):
@@ -145,7 +145,7 @@ class TestEnvironment:
         ):
             qnet.load_model("mine@3")
 
-    @pytest.mark.parametrize("value", ["two/theirs.h5", "theirs", "mine@2", "qnet@1"])
+    @pytest.mark.parametrize("value", ["two/theirs.h5", "theirs", "mine@2", "qnet@4"])
     def test_the_pipelines_model_is_the_default(self, folders, monkeypatch, value):
         monkeypatch.setenv("QN_MODEL_FILE", value)
         assert qnet.load_model().sha256 == qnet.load_model(value).sha256

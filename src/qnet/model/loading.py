@@ -92,9 +92,9 @@ def load_model(
     >>> import qnet
     >>> model = qnet.load_model()
     >>> model
-    <Model qnet@4: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
-    >>> qnet.load_model("qnet@1").name
-    'qnet@1'
+    <Model qnet@5: LYA, CIV(1548), CIII(1909), MgII(2796), Hbeta, Halpha; BAL CIV(1548)>
+    >>> qnet.load_model("qnet@4").name
+    'qnet@4'
     """
     check_arguments(load_model, locals())
     meaning = {"lines": lines, "lines_bal": lines_bal, "grid": grid}

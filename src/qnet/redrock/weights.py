@@ -18,6 +18,9 @@ from qnet.redrock.redshifts import speed_between
 #: Velocity [km/s] within which two redshifts are the same: that of P_Z.
 AGREEMENT = 3000.0
 
+#: Excess of chi2 that says nothing for or against a redshift.
+_NO_SCAN = 9.0
+
 #: Least logarithm of the odds of a finder that has none, and the most that either may have.
 _MOST = 10.0
 
@@ -69,16 +72,14 @@ def class_features(evidence: Evidence) -> dict[str, FloatArray]:
 def redshift_features(evidence: Evidence) -> dict[str, FloatArray]:
     """Features of qnet's redshift being the right one of two that differ."""
     strength = np.log10(1 + np.maximum(np.nan_to_num(evidence.deltachi2), 0))
-    scanned = np.isfinite(evidence.excess)
-    excess = np.log10(1 + np.maximum(np.nan_to_num(evidence.excess), 0))
+    excess = np.log10(1 + np.maximum(np.nan_to_num(evidence.excess, nan=_NO_SCAN), 0))
     return {
         "one": np.ones(len(strength)),
         "logit_p_z": _odds(evidence.p_z),
         "redrock_qso": evidence.is_qso.astype(float),
         "redrock_strength": strength,
         "redrock_warned": evidence.zwarn.astype(float),
-        "scanned": scanned.astype(float),
-        "excess": excess,
+        "excess": excess - np.log10(1 + _NO_SCAN),
     }
 
 

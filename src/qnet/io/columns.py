@@ -55,7 +55,7 @@ def id_columns(
             found = np.where(wrong, missing_value(name, whole.dtype), whole)
             if wrong.any():
                 odd.append(name)
-            if name == target and (names := _texts(column, wrong)).any():
+            if name == target and ((names := _texts(column, wrong)) != "").any():
                 ids["TARGET_NAME"] = names
             if column.dtype.kind == "i" and name != "TARGETID":
                 found = found.astype(column.dtype)

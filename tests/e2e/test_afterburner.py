@@ -133,7 +133,7 @@ def test_redrock_runs_again_only_where_it_disagrees(coadd, tmp_path):
 def test_windows_follow_the_errors_and_the_candidates(coadd, tmp_path):
     path, catalogue = coadd
     redrock = redrock_file(tmp_path / "redrock.fits", catalogue, spectype="GALAXY")
-    with pytest.warns(qnet.QnetWarning, match="redrock is not installed: it does not run again"):
+    with pytest.warns(qnet.QnetWarning, match="not installed: it does not run again"):
         found = run_afterburner(path, redrock, strategy="qnet", targets="qso", targetids=None)
     quasars = catalogue["IS_QSO"]
     assert set(found["RERUN"][quasars]) == {"not run"}

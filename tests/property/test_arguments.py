@@ -51,7 +51,16 @@ Y = np.eye(5)[[2, 3, 0]]
 CALLERS = {("qnet.evaluation.bootstrap", "statistic")}
 
 #: Callables that take more than 0.2 s, of which fewer examples are tried.
-SLOW = ("write_simulation", "save_figure", "plot_", "Errors", "classify", "evaluate", "compare")
+SLOW = (
+    "write_simulation",
+    "save_figure",
+    "plot_",
+    "Errors",
+    "classify",
+    "evaluate",
+    "compare",
+    "run_",
+)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +140,10 @@ def _cases(small, full):
     tutorial = qnet.strategies.STRATEGIES["tutorial"]
     redrock = {"TARGETID": table["TARGETID"].data, "Z": table["ZBEST"].data}
     qnet.io.write_table("redrock.fits", redrock, extname="REDSHIFTS")
+    ids = [*table["TARGETID"], *qnet.io.read_truth("truth.fits")]
+    known = {"TARGETID": np.array(ids), "SPECTYPE": np.full(len(ids), "GALAXY")}
+    known |= {name: np.zeros(len(ids)) for name in ("Z", "ZERR", "ZWARN", "DELTACHI2")}
+    qnet.io.write_table("rr.fits", known, extname="REDSHIFTS")
     superset = {"THING_ID": [7, 8], "Z_VI": [2.1, 0.0], "CLASS_PERSON": [3, 1]}
     Table(superset | {"Z_CONF_PERSON": [3, 3]}).write("superset.fits")
     ids = {"PLATE": [1], "MJD": [2], "FIBERID": [3], "THING_ID": [4]}
@@ -287,6 +300,24 @@ def _cases(small, full):
         ),
         "qnet.io.read_spall": (qnet.io.read_spall, {"path": "spall.fits"}),
         "qnet.io.read_truth": (qnet.io.read_truth, {"files": ["truth.fits"]}),
+        "qnet.io.export": (
+            qnet.io.export,
+            {"catalogue": table, "path": "export.xml", "to": "votable", "overwrite": True},
+        ),
+        "qnet.redrock.write_priors": (
+            qnet.redrock.write_priors,
+            {"path": "priors.fits", "targetid": [1], "z": [2.0], "width": [0.1], "overwrite": True},
+        ),
+        "qnet.redrock.merge": (
+            qnet.redrock.merge,
+            {"catalogue": table, "redshifts": "rr.fits", "chi2_scan": None, "strategy": "tutorial"},
+        ),
+        "qnet.redrock.run_afterburner": (
+            qnet.redrock.run_afterburner,
+            {"coadd": "coadd.fits", "redrock": "rr.fits", "model": small, "targetids": None}
+            | {"strategy": "tutorial", "targets": "all", "templates": None, "rrdesi": None}
+            | {"priors": None, "threads": 1},
+        ),
         "qnet.io.write_table": (
             qnet.io.write_table,
             {"path": "table.fits", "columns": columns, "extname": "T", "overwrite": True}

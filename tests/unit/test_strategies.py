@@ -194,7 +194,11 @@ def test_the_threshold_of_the_qnet_strategy_is_that_of_the_header():
     ("name", "missing", "message"),
     [
         ("desi-dr1", ["SPECTYPE"], "desi-dr1@1: table has no column SPECTYPE or SPECTYPE_RR"),
-        ("farr20-or", ["ZWARN"], "farr20-or@1: table has no column ZWARN, which redrock gives"),
+        (
+            "farr20-or",
+            ["ZWARN"],
+            "farr20-or@1: table has no column ZWARN or ZWARN_RR, which redrock gives",
+        ),
         ("farr20-squeze", ["PROB"], "farr20-squeze@1: table has no column PROB, which SQUEzE"),
         ("tutorial", ["Z_QN"], "tutorial@1: table has no column ZBEST or Z_QN"),
         ("tutorial", NAMES[:1], "tutorial@1: table has no column C_LINES, which qnet, QuasarNET"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from qnet.core.arguments import as_names, check_fields
+from qnet.core.arrays import as_numbers
 from qnet.core.bins import RedshiftBins
 from qnet.core.errors import InputError, shown
 from qnet.core.grid import WavelengthGrid
@@ -23,7 +24,7 @@ from qnet.model.layers import (
     count_parameters,
     stack,
 )
-from qnet.model.plain import check_keys, finite_floats, reading, renamed
+from qnet.model.plain import check_keys, reading, renamed
 from qnet.preprocess.restframe import Window
 
 #: A second stage is applied no more often than this.
@@ -184,8 +185,9 @@ def as_limits(clip: Any) -> tuple[float, float] | None:
     """Limits of the input as two numbers, below and above 0; None for none."""
     if clip is None:
         return None
-    low, high = finite_floats(clip, "clip") if len(clip) == 2 else (0.0, 0.0)
-    if not low < 0 < high:
+    limits = as_numbers("clip", clip)
+    low, high = map(float, limits) if limits.shape == (2,) else (0.0, 0.0)
+    if not -math.inf < low < 0 < high < math.inf:
         raise InputError(f"clip must be a negative and a positive number, not {shown(clip)}")
     return low, high
 

@@ -94,9 +94,9 @@ def write_priors(
     check_arguments(write_priors, locals())
     ids = np.array(as_integers("targetid", targetid), dtype=np.int64)
     middle, full = as_floats("z", z), as_floats("width", width)
-    if not len(ids) == len(middle) == len(full):
-        lengths = f"{len(ids)}, {len(middle)} and {len(full)}"
-        raise InputError(f"targetid, z and width must be of one length, not {lengths}")
+    if not ids.shape == middle.shape == full.shape:
+        shapes = f"{ids.shape}, {middle.shape} and {full.shape}"
+        raise InputError(f"targetid, z and width must have the same shape (n,), not {shapes}")
     if not (np.isfinite(middle).all() and (full > 0).all() and np.isfinite(full).all()):
         raise InputError("z must be finite, and width finite and positive, in every row")
     columns = {

@@ -50,7 +50,7 @@ class QuasarDensity:
     def __post_init__(self) -> None:
         for name in ("z", "r"):
             edges = as_floats(name, getattr(self, name), ndim=1)
-            if len(edges) < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+            if len(edges) < 2 or not np.isfinite(edges).all() or not (edges[1:] > edges[:-1]).all():
                 raise InputError(
                     f"{name} must be two edges or more that increase, not {shown(edges.tolist())}"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,7 @@ def merge(
     """
     check_arguments(merge, locals())
     rule = as_strategy(strategy)
-    named = not hasattr(catalogue, "colnames")
+    named = isinstance(catalogue, str | os.PathLike)
     table = read_catalogue(catalogue) if named else check_table("catalogue", catalogue).copy()
     where = f"{catalogue}: " if named else ""
     _check(table, where)

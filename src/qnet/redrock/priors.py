@@ -92,7 +92,10 @@ def write_priors(
     ['TARGETID', 'FUNCTION', 'Z', 'SIGMA']
     """
     check_arguments(write_priors, locals())
-    ids = np.array(as_integers("targetid", targetid), dtype=np.int64)
+    try:
+        ids = np.array(as_integers("targetid", targetid), dtype=np.int64)
+    except OverflowError:
+        raise InputError("targetid must be integers of 64 bits, with a sign") from None
     middle, full = as_floats("z", z), as_floats("width", width)
     if not ids.shape == middle.shape == full.shape:
         shapes = f"{ids.shape}, {middle.shape} and {full.shape}"

@@ -313,8 +313,8 @@ def as_strategy(strategy: str | Strategy) -> Strategy:
     """
     if isinstance(strategy, Strategy):
         return strategy
-    name, at, version = str(strategy).partition("@")
-    known = STRATEGIES.get(name) if isinstance(strategy, str) else None
+    name, at, version = strategy.partition("@") if isinstance(strategy, str) else ("", "", "")
+    known = STRATEGIES.get(name)
     if known is None or (at and version != str(known.version)):
         names = ", ".join(map(str, STRATEGIES.values()))
         raise InputError(f"strategy must be one of {names}, not {shown(strategy)}")

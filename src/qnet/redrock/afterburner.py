@@ -108,8 +108,8 @@ def run_afterburner(
     targetids : iterable of int, optional
         Classify only these TARGETIDs.
     templates : path or iterable of paths, optional
-        Redrock's templates of quasars: files, or a folder with rrtemplate-QSO-*.fits. Those of
-        RR_TEMPLATE_DIR, or of the installed redrock, when None.
+        Redrock's templates of quasars: files, or a folder of ``rrtemplate-QSO-*.fits``. Those
+        of RR_TEMPLATE_DIR, or of the installed redrock, when None.
     rrdesi : str, optional
         Redrock's command. When None the installed redrock, or ``rrdesi`` on PATH; without any of
         these redrock does not run again, with a warning.

@@ -362,6 +362,7 @@ COMMANDS = [parser.prog for parser in parsers()]
 #: Examples that need what a test does not have: here they are only parsed.
 NOT_RUN = (
     *("qnet train ", "qnet calibrate run1", "qnet truth ", "qnet model convert "),
+    *("qnet afterburner ", "qnet merge ", "qnet model card mine", "qnet model export "),
     "qnet model inspect quasarnet.h5",
 )
 

@@ -329,6 +329,8 @@ def test_parquet_is_written_and_read_with_pyarrow_alone(tmp_path, catalogue):
         "        self.finder = finder\n"
         "    def find_spec(self, name, *args):\n"
         "        return None if name == 'pandas' else self.finder.find_spec(name, *args)\n"
+        "    def __getattr__(self, name):\n"
+        "        return getattr(self.finder, name)\n"
         "sys.meta_path[:] = map(Hidden, sys.meta_path)\n"
         "import qnet\n"
         "table = qnet.read_catalogue(sys.argv[1])\n"

@@ -14,7 +14,7 @@ from networks import full_model
 from qnet.core.errors import InputError, OutputExistsError
 from qnet.model.architecture import Architecture
 from qnet.model.layers import ConvLayer
-from qnet.model.weights import CARD_KEY, WeightsFile, read_weights, write_weights
+from qnet.model.weights import CARD_KEY, HEADER_KEY, WeightsFile, read_weights, write_weights
 
 WAVE = np.arange(3600.0, 9800.0, 1.0)
 
@@ -169,5 +169,5 @@ def test_the_card_is_in_the_file(tmp_path, small_model):
 
     path = write_weights(tmp_path / "m.safetensors", full_model(small_model).weights)
     with safe_open(path, framework="numpy") as stream:
-        card = stream.metadata()[CARD_KEY]
+        card = json.loads(stream.metadata()[HEADER_KEY])[CARD_KEY]
     assert card == qnet.Model(read_weights(path)).card()

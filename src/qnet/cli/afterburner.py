@@ -34,7 +34,9 @@ def configure(add_parser: shared.AddParser) -> None:
         "those of the installed redrock)"
     )
     shared.add(group, "--templates", "T", text, nargs="+")
-    shared.add(group, "--priors", "FILE", "also keep redrock's priors in FILE: .fits")
+    shared.add(
+        group, "--priors", "FILE", "also keep redrock's priors in FILE: .fits (default: not kept)"
+    )
     shared.add(parser, "--threads", "N", "threads (default: one per CPU)", type=int)
     parser.set_defaults(command=_afterburner)
 

@@ -43,7 +43,8 @@ STAGES: Mapping[str, tuple[str, type[Architecture] | type[RefineArchitecture]]] 
 #: The key under which safetensors' string metadata holds the JSON header.
 HEADER_KEY = "qnet"
 
-#: The key of the model card, which is for readers of the file: qnet makes it of the header anew.
+#: The key of the model card in the header, for readers of the file: qnet makes it anew. A second
+#: key beside the header's would be written in no fixed order, and equal models differ in SHA-256.
 CARD_KEY = "card"
 
 
@@ -216,7 +217,7 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     arrays = {name: np.ascontiguousarray(weights.arrays[name]) for name in weights.shapes()}
     with atomic_write(path, overwrite=overwrite) as partial:
         try:
-            metadata = {HEADER_KEY: json.dumps(header), CARD_KEY: make_card(weights)}
+            metadata = {HEADER_KEY: json.dumps(header | {CARD_KEY: make_card(weights)})}
             partial.write_bytes(save(arrays, metadata=metadata))
         except (SafetensorError, KeyError, TypeError) as error:
             raise FileError(f"{path}: could not be written ({error})") from error

@@ -180,7 +180,7 @@ def test_nothing_is_written_when_every_input_fails(spectra, small_weights):
     assert done.returncode == 1
     assert done.stdout == ""
     (error,) = done.stderr.splitlines()
-    assert error.endswith("none.fits: no such file; a FITS file was expected")
+    assert error.endswith("none.fits: no such file; a file of spectra was expected")
     done = run("classify", "none.fits", "no.fits", "-o", output, "--model", small_weights)
     assert done.returncode == 1
     assert done.stderr.splitlines()[2] == "qnet: error: none of the 2 inputs could be classified"

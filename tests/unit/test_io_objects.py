@@ -72,14 +72,8 @@ def test_arrays_of_any_kind_of_number(flux, dtype):
 @pytest.mark.parametrize("unit", ["nm", "um", "m", "Hz", "eV"])
 def test_wavelengths_with_a_unit_are_converted(unit):
     wave = (WAVE * units.AA).to(unit, units.spectral())
-    order = slice(None)
-    if unit in ("Hz", "eV"):
-        wave, order = wave[::-1], slice(None, None, -1)
-        with pytest.raises(InputError, match="wave must increase"):
-            as_spectra(wave, FLUX, IVAR)
-        wave = wave[::-1]
-        order = slice(None)
-    check(as_spectra(wave, FLUX[order], IVAR[order]))
+    check(as_spectra(wave, FLUX, IVAR))
+    check(as_spectra(wave[::-1], FLUX[::-1], IVAR[::-1]))  # turned round
 
 
 @pytest.mark.parametrize("unit", ["kg", "", "km / s"])
@@ -159,7 +153,7 @@ NUMBERS = np.ones(len(WAVE))
         (([], [], []), "wave holds no pixel"),
         ((WAVE, FLUX, None), "flux and ivar must be given"),
         ((WAVE, None, IVAR), "flux and ivar must be given"),
-        ((WAVE[::-1], FLUX, IVAR), "wave must increase, but pixels 0 and 1"),
+        ((np.roll(WAVE, 1), FLUX, IVAR), "wave must increase, but pixels 0 and 1"),
         ((np.where(np.arange(len(WAVE)) == 9, WAVE[8], WAVE), FLUX, IVAR), "pixels 8 and 9"),
         ((np.where(NUMBERS, np.nan, WAVE), FLUX, IVAR), "wave holds NaN"),
         ((WAVE - 3700, FLUX, IVAR), "zero or negative"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,11 +34,14 @@ from makers import (
 )
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
+from qnet.core.kinds import TEXT
 from qnet.io import Reader, from_arrays, read_spectra, register
 from qnet.io.fits.file import FitsFile
 from qnet.io.objects.batches import as_spectra
+from qnet.io.openfile import OpenFile
 from qnet.io.reader import group_frames, read_blocks
 from qnet.io.readers import READERS
+from qnet.io.readers.registry import refuse
 from qnet.io.selection import is_qso_target
 
 FLUX, IVAR = boss_set()
@@ -133,7 +138,7 @@ def test_a_reader_that_is_registered_is_used_and_named_in_errors(tmp_path):
         assert (spectra.survey, spectra.layout) == ("MINE", "file of mine")
         assert (spectra.ids["TARGETID"].tolist(), spectra.row.tolist()) == ([6], [1])
         assert is_qso_target({"MY_TARGET": np.array([8, 4])}).tolist() == [True, False]
-        with pytest.raises(FileError, match=r"looked for .*; file of mine \(an image MINE\)"):
+        with pytest.raises(FileError, match=r"looked for .*, file of mine, see qnet formats"):
             read_spectra(write(tmp_path / "n.fits", [primary()]))
         with pytest.raises(InputError, match="there is a reader named 'file of mine' already"):
             register(mine)
@@ -141,6 +146,66 @@ def test_a_reader_that_is_registered_is_used_and_named_in_errors(tmp_path):
             register(dataclasses.replace(mine, name="other", qso_targets={"MY_TARGET": 1}))
     finally:
         READERS.remove(mine)
+
+
+class Lines(OpenFile):
+    """A format of text: a number in each line."""
+
+    kinds = (TEXT,)
+
+    def __init__(self, path):
+        self.path = path
+        self.numbers = np.loadtxt(path)
+
+    def describe(self):
+        return f"{len(self.numbers)} lines"
+
+
+def test_readers_of_other_formats_fallbacks_and_refused_layouts(tmp_path, monkeypatch):
+    def reader(name, detect, **more):
+        declared = ("survey", "hdus", "targetid", "wavelengths", "no_weight")
+        return Reader(
+            **dict.fromkeys(declared, ""),
+            name=name,
+            detect=detect,
+            count=lambda file: 1,
+            read=lambda files, request: from_arrays(*3 * [files[0].numbers[None]]),
+            whole=True,
+            ids=(),
+            opens=Lines,
+            **more,
+        )
+
+    path = tmp_path / "a.txt"
+    path.write_text("5000\n6000\n7000\n")
+    monkeypatch.setattr("qnet.io.readers.registry.READERS", readers := [*READERS])
+    monkeypatch.setattr("qnet.io.reader.READERS", readers)
+    register(reader("any lines", lambda file: len(file.numbers) < 4, fallback=True))
+    assert read_spectra(path).layout == "any lines"
+    long = "".join(f"{number}\n" for number in range(1, 10))
+    (tmp_path / "b.txt").write_text(long)
+    with pytest.raises(FileError, match=r"b\.txt: holds no spectra .*has 9 lines; looked for "):
+        read_spectra(tmp_path / "b.txt")
+    with gzip.open(tmp_path / "c.gz", "wt") as stream:
+        stream.write(path.read_text())
+    assert read_spectra(tmp_path / "c.gz").cameras[0].wave.tolist() == [[5e3, 6e3, 7e3]]
+    readers[-1] = reader("lines", lambda file: len(file.numbers) < 4, frames=re.compile("x"))
+    with pytest.raises(FileError, match=r"b\.txt: is not the kind of frame that .*a\.txt is"):
+        read_spectra([path, tmp_path / "b.txt"])
+    readers[-1] = reader("bad lines", lambda file: False, fault=lambda file: "lacks a line")
+    register(reader("any lines", lambda file: True, fallback=True))
+    with pytest.raises(FileError, match=r"a\.txt: lacks a line"):
+        read_spectra(path)
+    readers[-2:] = [reader("three lines", lambda file: len(file.numbers) == 3)]
+    assert read_spectra(path).layout == "three lines"
+    refuse(
+        name="short file", survey="X", hdus="", detect=lambda file: True, why="use y", opens=Lines
+    )
+    with pytest.raises(FileError, match="has the HDUs of three lines and of short file, but one"):
+        read_spectra(path)
+    del readers[-2]
+    with pytest.raises(FileError, match=r"a\.txt: is a short file, which is not read: use y"):
+        read_spectra(path)
 
 
 @pytest.mark.parametrize("grid", [QUASARNET_GRID, QUASARNET_LINEAR_GRID], ids=["log", "linear"])
@@ -193,7 +258,7 @@ def test_reading_nothing_is_an_error():
 def test_spplate_without_coeff0_is_of_no_layout(tmp_path):
     hdus = spplate(FLUX, IVAR, fibers=[1, 2, 3])
     del hdus[0].header["COEFF0"]
-    with pytest.raises(FileError, match=r"a\.fits: holds no spectra .*COEFF0 in the header"):
+    with pytest.raises(FileError, match=r"a\.fits: holds no spectra .*HDU 0 \(image 3x1150\)"):
         read_spectra(write(tmp_path / "a.fits", hdus))
 
 

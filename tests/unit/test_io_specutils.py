@@ -33,6 +33,7 @@ from makers import (
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID
 from qnet.io import from_specutils, read_spectra
+from qnet.io.noise import estimate_ivar
 from qnet.io.objects.batches import as_spectra
 from qnet.preprocess.normalisation import preprocess
 
@@ -193,9 +194,10 @@ def test_spectral_axis_in_any_unit_and_direction(specutils, unit, order):
 
 
 def test_spectrum_without_uncertainty_warns(specutils):
-    with pytest.warns(QnetWarning, match="without uncertainty: all of its pixels get the same"):
+    with pytest.warns(QnetWarning, match="no errors of the flux: they are estimated from its"):
         spectra = as_spectra(spectrum(specutils, uncertainty=None))
-    check(spectra, ivar=np.ones_like(IVAR))
+    check(spectra, ivar=estimate_ivar(FLUX[None])[0])
+    assert qnet.flag_names(spectra.flag[0]) == ["NO_ERROR"]
 
 
 def test_rows_of_a_spectrum_and_collections(specutils):
@@ -275,7 +277,7 @@ def test_anything_with_the_same_attributes_will_do():
 
 
 @pytest.mark.parametrize("unit", [units.ABmag, units.STmag, units.dex(CGS), units.mag])
-@pytest.mark.filterwarnings("ignore:a spectrum comes without uncertainty")
+@pytest.mark.filterwarnings("ignore:there are no errors of the flux")
 def test_spectra_in_magnitudes_are_refused(specutils, unit):
     """specutils's own flux raises where a spectrum is in magnitudes."""
     spectrum = specutils.Spectrum(spectral_axis=WAVE * units.AA, flux=FLUX * unit)

@@ -88,8 +88,13 @@ OTHER_SCALES = {
 }
 NO_FLUX = [
     *("electron/Angstrom", "electron", "e-/Angstrom", "photon/bin", "ADU", "counts", "DN"),
-    *("nJy", "nanomaggies", "mag", "erg/s/cm2/Hz", "erg/s/cm2", "1E-17 erg/s/cm^2/Ang/spaxel"),
+    *("mag", "Jy/beam", "MJy/sr", "erg/s/cm2", "1E-17 erg/s/cm^2/Ang/spaxel"),
 ]
+PER_FREQUENCY = {
+    "nJy": units.nJy,
+    "1e-29 erg/s/cm2/Hz": 1e-29 * units.Unit("erg / (s cm2 Hz)"),
+    "nanomaggies": 1e-9 * units.AB.to(units.Jy) * units.Jy,
+}
 
 
 def pairs(texts):
@@ -116,6 +121,18 @@ def test_what_is_no_flux_per_wavelength_is_refused(tmp_path, layout, text):
     message = rf"x\.fits: HDU .*the flux has unit '{text}', but calibrated flux per wavelength was"
     with pytest.raises(FileError, match=message.replace("^", r"\^")):
         read(tmp_path, with_unit(layout, text))
+
+
+@pytest.mark.parametrize(("layout", "text"), pairs(PER_FREQUENCY))
+def test_flux_per_frequency_is_converted(tmp_path, layout, text):
+    plain = read_spectra(write(tmp_path / "y.fits", LAYOUTS[layout][0]()), spall={})
+    spectra = read(tmp_path, with_unit(layout, text))
+    assert spectra.flux_unit == SURVEY_FLUX_UNIT
+    for camera, other in zip(spectra.cameras, plain.cameras, strict=True):
+        one = np.ones(other.wave.shape) * PER_FREQUENCY[text]
+        factor = one.to_value(SURVEY_FLUX_UNIT, units.spectral_density(other.wave * units.AA))
+        np.testing.assert_allclose(camera.flux, other.flux * factor, rtol=1e-5)
+        np.testing.assert_allclose(camera.ivar, other.ivar / factor**2, rtol=1e-5)
 
 
 def test_an_uncalibrated_frame_fails_alone_in_a_run(tmp_path, small_model):

@@ -30,6 +30,7 @@ BITS = {
     "CAMERA_STEP": 15,
     "NOT_TARGET": 16,
     "BAD_FIBER": 17,
+    "NO_ERROR": 18,
 }
 
 

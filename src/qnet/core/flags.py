@@ -107,6 +107,7 @@ class QNFlag(enum.IntFlag):
     )
     NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not asked for", ANY
     BAD_FIBER = 17, "the survey's fibre status is not good", ANY
+    NO_ERROR = 18, "the input has no errors of the flux: they were estimated from it", ANY
 
 
 #: Rows with one of these bits are never called quasars.

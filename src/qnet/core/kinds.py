@@ -121,11 +121,19 @@ def check_kind(file: Path, expected: Expected) -> None:
     """Raise if a file is recognised as one of another kind than those expected."""
     kind, packed = find_kind(file), ""
     if kind is GZIP and GZIP in expected.kinds:
-        # A damaged one is left to the reader.
-        with contextlib.suppress(EOFError, OSError, zlib.error), gzip.open(file, "rb") as stream:
-            kind, packed = _find(stream.read(_HEAD)), " in gzip"
+        kind, packed = unpacked_kind(file), " in gzip"
     if kind is not None and kind not in expected.kinds:
         raise expected.refuse(file, kind.name + packed, kind.advice)
+
+
+def unpacked_kind(file: Path) -> Kind | None:
+    """The kind of a file, or of what is in it where it is gzipped; GZIP where that is damaged."""
+    kind = find_kind(file)
+    if kind is GZIP:
+        # A damaged one is left to the reader.
+        with contextlib.suppress(EOFError, OSError, zlib.error), gzip.open(file, "rb") as stream:
+            return _find(stream.read(_HEAD))
+    return kind
 
 
 def find_kind(file: Path) -> Kind | None:

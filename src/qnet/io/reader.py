@@ -14,10 +14,12 @@ import numpy.typing as npt
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import IntArray, as_numbers
 from qnet.core.errors import FileError, InputError, first_few, warn, with_source
-from qnet.core.files import PathLike, as_path, as_paths, find_duplicates, real_path
+from qnet.core.files import PathLike, as_path, as_paths, check_input, find_duplicates, real_path
+from qnet.core.kinds import GZIP, Expected, unpacked_kind
 from qnet.core.spectra import Spectra
 from qnet.io.columns import row_numbers
 from qnet.io.fits.file import FitsFile
+from qnet.io.openfile import OpenFile
 from qnet.io.readers import READERS, Reader
 from qnet.io.readers.registry import Request
 from qnet.io.spall import SpAll, SpAllLike, as_spall
@@ -92,7 +94,7 @@ def read_spectra(
     if rows is not None and fibers is not None:
         raise InputError("rows and fibers cannot both be given: each selects the spectra to read")
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(FitsFile(name)) for name in paths]
+        files = [stack.enter_context(_open(name)) for name in paths]
         reader = _find_reader(files)
         if fibers is not None:
             rows = _fiber_rows(files[0], reader, fibers)
@@ -107,7 +109,7 @@ def read_blocks(
 ) -> Iterator[Spectra]:
     """Read a file, or the frames of one set, `nrows` rows at a time, unless it is `whole`."""
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(FitsFile(name)) for name in paths]
+        files = [stack.enter_context(_open(name)) for name in paths]
         reader = _find_reader(files)
         nspec = 0 if reader.whole else reader.count(files[0])
         if nspec <= nrows:
@@ -153,13 +155,33 @@ def _each_once(paths: Sequence[PathLike]) -> list[Path]:
     return list(files.values())[::-1]
 
 
-def _find_reader(files: Sequence[FitsFile]) -> Reader:
+def _open(path: PathLike) -> OpenFile:
+    """A file of spectra, opened by what its first bytes are; as FITS where they are nothing known.
+
+    The readers of the register say what opens their files.
+    """
+    openers = dict.fromkeys(reader.opens for reader in READERS)
+    kinds = (*(kind for opener in openers for kind in opener.kinds), GZIP)
+    advice = "give spectra in other formats as arrays wave, flux and ivar"
+    file = check_input(path, Expected("a file of spectra", kinds, advice))
+    kind = unpacked_kind(file)
+    opener = next((opener for opener in openers if kind in opener.kinds), FitsFile)
+    return opener(file)
+
+
+def _find_reader(files: Sequence[OpenFile]) -> Reader:
     """The reader of a file, or of all files of a set."""
     first = files[0]
-    found = [reader for reader in READERS if reader.detect(first)]
+    known = [reader for reader in READERS if isinstance(first, reader.opens)]
+    found = [reader for reader in known if not reader.fallback and reader.detect(first)]
+    fault = "" if found else _find_fault(first, known)
+    if not found and not fault:
+        found = [reader for reader in known if reader.fallback and reader.detect(first)]
     if len(found) != 1:
-        raise FileError(_unread(first, found))
+        raise FileError(f"{first.path}: {fault or _unread(first, known, found)}")
     (reader,) = found
+    if reader.refused:
+        raise FileError(f"{first.path}: is a {reader.name}, which is not read: {reader.refused}")
     if len(files) > 1 and reader.frames is None:
         sets = ", ".join(reader.name for reader in READERS if reader.frames is not None)
         raise InputError(
@@ -167,8 +189,8 @@ def _find_reader(files: Sequence[FitsFile]) -> Reader:
             f"other file(s), as {sets} can: read them one by one"
         )
     for fits in files[1:]:
-        if not reader.detect(fits):
-            fault = reader.fault(fits) if reader.fault is not None else ""
+        if not isinstance(fits, reader.opens) or not reader.detect(fits):
+            fault = _find_fault(fits, [reader]) if isinstance(fits, reader.opens) else ""
             raise FileError(
                 f"{fits.path}: is not the kind of frame that {first.path} is"
                 + (f": it {fault}" if fault else "")
@@ -176,24 +198,27 @@ def _find_reader(files: Sequence[FitsFile]) -> Reader:
     return reader
 
 
-def _unread(fits: FitsFile, found: Sequence[Reader]) -> str:
+def _find_fault(file: OpenFile, readers: Iterable[Reader]) -> str:
+    """What is wrong with a file that looks like one of a layout; '' where nothing is known."""
+    faults = (reader.fault(file) for reader in readers if reader.fault is not None)
+    return next(filter(None, faults), "")
+
+
+def _unread(file: OpenFile, known: Sequence[Reader], found: Sequence[Reader]) -> str:
     """Why a file of no layout, or of several, is not read."""
     if found:
         names = " and of ".join(reader.name for reader in found)
-        return f"{fits.path}: has the HDUs of {names}, but one layout was expected"
-    for reader in READERS:
-        if reader.fault is not None and (fault := reader.fault(fits)):
-            return f"{fits.path}: {fault}"
-    layouts = "; ".join(f"{reader.name} ({reader.hdus})" for reader in READERS)
-    telescope = fits.header(0).get("TELESCOP")
+        return f"has the HDUs of {names}, but one layout was expected"
+    layouts = ", ".join(reader.name for reader in known)
+    telescope = file.header(0).get("TELESCOP") if isinstance(file, FitsFile) else ""
     return (
-        f"{fits.path}: holds no spectra that qnet knows: it "
+        "holds no spectra that qnet knows: it "
         + (f"is of the telescope {telescope} and " if telescope else "")
-        + f"has {fits.describe()}; looked for {layouts}"
+        + f"has {file.describe()}; looked for {layouts}, see qnet formats"
     )
 
 
-def _read(reader: Reader, files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(reader: Reader, files: Sequence[OpenFile], request: Request) -> Spectra:
     """Read some rows; errors name the file."""
     try:
         spectra = reader.read(files, request)
@@ -209,7 +234,7 @@ def _read(reader: Reader, files: Sequence[FitsFile], request: Request) -> Spectr
         raise FileError(with_source(error, str(files[0].path))) from error
 
 
-def _row_index(fits: FitsFile, rows: npt.ArrayLike | None, nspec: int) -> IntArray | None:
+def _row_index(fits: OpenFile, rows: npt.ArrayLike | None, nspec: int) -> IntArray | None:
     """Rows as checked indices."""
     if rows is None:
         return None
@@ -227,7 +252,7 @@ def _row_index(fits: FitsFile, rows: npt.ArrayLike | None, nspec: int) -> IntArr
     return index.astype(np.int64)
 
 
-def _fiber_rows(fits: FitsFile, reader: Reader, fibers: Sequence[int]) -> IntArray:
+def _fiber_rows(fits: OpenFile, reader: Reader, fibers: Sequence[int]) -> IntArray:
     """Rows of FIBERIDs."""
     if reader.fibers is None:
         legal = ", ".join(reader.name for reader in READERS if reader.fibers is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import warnings
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arrays import FloatArray
-from qnet.core.errors import FileError, InputError, warn
+from qnet.core.errors import InputError, shown, warn
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera
 from qnet.core.wavelengths import find_used
 from qnet.io.fits.file import FitsFile
@@ -30,6 +31,8 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys(("electrons", "e-"), "electron"),
     **dict.fromkeys(("counts", "cts", "count"), "ct"),
     **dict.fromkeys(("microns", "mic", "micrometer"), "micron"),
+    **dict.fromkeys(("nanomaggy", "nanomaggies"), "nmgy"),
+    **dict.fromkeys(("maggy", "maggies"), "mgy"),
     "ergs": "erg",
 }
 
@@ -49,11 +52,18 @@ _LOG_WORDS = {*_WAVE_WORDS, "log", "log10", "lg", "dex"}
 
 
 class Stated(NamedTuple):
-    """Units that a file states for flux and ivar, and where; '' where it states none."""
+    """Units stated of flux (text, or of astropy) and ivar, and where; '' or None for none."""
 
     where: str
-    flux: str
+    flux: Any
     ivar: str = ""
+
+
+class FluxUnit(NamedTuple):
+    """A unit of flux: of flux per wavelength as text, and Jansky where it is converted to that."""
+
+    text: str
+    jansky: float = 0.0
 
 
 def stated_unit(fits: FitsFile, key: str | int, column: str = "") -> str:
@@ -63,31 +73,35 @@ def stated_unit(fits: FitsFile, key: str | int, column: str = "") -> str:
     return str(header.get(f"TUNIT{number}" if column else "BUNIT", "")).strip()
 
 
-def flux_unit(stated: Iterable[Stated]) -> str:
-    """The one flux unit of a file, checked to be flux per wavelength; the surveys' where none is.
+def flux_units(stated: Iterable[Stated], default: str) -> list[FluxUnit]:
+    """Unit of the flux of each camera, with one text; `default` where no camera states one.
 
-    A unit of ivar that is not the inverse square of that of flux is an error too.
+    A unit of ivar that is not the inverse square of that of flux is an error.
     """
-    found: dict[str, str] = {}
+    found: list[FluxUnit | None] = []
+    known: dict[str, str] = {}
     for where, flux, ivar in stated:
-        if _is_stated(flux):
-            found.setdefault(_flux_unit(flux, where), where)
-        else:
+        unit = _find_flux_unit(flux, where) if is_stated(flux) else None
+        if unit is None:
             flux = SURVEY_FLUX_UNIT
-        if _is_stated(ivar) and _split(ivar) != _split(flux):  # it may be flux's, carried over
+        else:
+            known.setdefault(unit.text, where)
+        found.append(unit)
+        if is_stated(ivar) and _split(ivar) != _split(flux):  # it may be flux's, carried over
             _check_ivar(ivar, flux, where)
-    if len(found) > 1:
-        (one, there), (other, here) = list(found.items())[:2]
-        raise FileError(
+    if len(known) > 1:
+        (one, there), (other, here) = list(known.items())[:2]
+        raise InputError(
             f"{here}: the flux has unit {other}, but that of {there} has {one}: the same was "
             "expected"
         )
-    return next(iter(found), SURVEY_FLUX_UNIT)
+    none = FluxUnit(next(iter(known), default))
+    return [none if unit is None else unit for unit in found]
 
 
-def _is_stated(text: str) -> bool:
-    """Whether a text states a unit."""
-    return text.lower() not in _NOTHING
+def is_stated(unit: Any) -> bool:
+    """Whether a text or a unit of astropy states a unit."""
+    return unit is not None and not (isinstance(unit, str) and unit.lower() in _NOTHING)
 
 
 def _split(text: str) -> tuple[int, str]:
@@ -105,18 +119,39 @@ def _spell(match: re.Match[str]) -> str:
     return _NAMES.get(match[0].lower(), match[0])
 
 
-def _flux_unit(text: str, where: str) -> str:
-    """A unit of flux as astropy writes it; FileError where it is none."""
-    power, rest = _split(text)
-    if rest in _FLUX:
-        return SURVEY_FLUX_UNIT.replace("1e-17 ", f"1e{power} " if power else "")
-    unit = _parse(power, rest)
-    if unit is None or not is_flux(unit):
-        raise FileError(
-            f"{where}: the flux has unit {text!r}, but calibrated flux per wavelength was "
-            f"expected, as {SURVEY_FLUX_UNIT}"
-        )
-    return str(unit)
+def _find_flux_unit(unit: Any, where: str) -> FluxUnit:
+    """A unit of flux, per wavelength or frequency; InputError where it is none."""
+    if isinstance(unit, str):
+        power, rest = _split(unit)
+        if rest in _FLUX:
+            return FluxUnit(SURVEY_FLUX_UNIT.replace("1e-17 ", f"1e{power} " if power else ""))
+    known = as_unit(unit)
+    if known is not None and is_flux(known):
+        return FluxUnit(str(known))
+    if known is not None and (jansky := _in_jansky(known)):
+        return FluxUnit(SURVEY_FLUX_UNIT, jansky)
+    named = shown(unit) if isinstance(unit, str) else unit
+    raise InputError(
+        f"{where}{': ' * bool(where)}the flux has unit {named}, but calibrated flux per wavelength "
+        f"was expected, as {SURVEY_FLUX_UNIT}, or per frequency, as Jy"
+    )
+
+
+def _in_jansky(unit: Any) -> float | None:
+    """Jansky in a unit of flux per frequency; AB maggies are among these; None for any other."""
+    from astropy import units
+
+    # A maggy is the flux of AB magnitude 0: Oke & Gunn 1983, ApJ 266, 713.
+    for known, size in ((units.Jy, 1.0), (units.mgy, units.AB.to(units.Jy))):
+        with contextlib.suppress(units.UnitsError, TypeError, AttributeError):
+            if isinstance(unit, units.UnitBase):
+                return float(unit.to(known)) * float(size)
+    return None
+
+
+def as_unit(unit: Any) -> Any:
+    """A unit of astropy of a text, or one of astropy's; None where it is none."""
+    return _parse(*_split(unit)) if isinstance(unit, str) else unit
 
 
 def survey_scale(text: str) -> float | None:
@@ -144,7 +179,7 @@ def _check_ivar(text: str, flux: str, where: str) -> None:
         except (ValueError, ArithmeticError):  # of another kind, or beyond all scales
             fits = False
     if not fits:
-        raise FileError(
+        raise InputError(
             f"{where}: the ivar has unit {text!r}, but the inverse square of the flux's "
             f"{flux!r} was expected"
         )
@@ -177,15 +212,15 @@ def _parse(power: int, rest: str) -> Any:
 
 
 def to_angstrom(wave: FloatArray, text: str, where: str) -> FloatArray:
-    """Wavelengths [Angstrom] of those in the unit that a file states; FileError for no length."""
-    if not _is_stated(text) or {"Angstrom"} <= _words(text) <= _WAVE_WORDS:
+    """Wavelengths [Angstrom] of those in the unit that a file states; InputError for no length."""
+    if not is_stated(text) or {"Angstrom"} <= _words(text) <= _WAVE_WORDS:
         return wave
     from astropy import units
 
     unit = _parse(*_split(text))
     # A logarithm of wavelengths is equivalent to them, and is none.
     if not isinstance(unit, units.UnitBase) or not unit.is_equivalent(units.AA):
-        raise FileError(f"{where} has unit {text!r}, but a wavelength was expected, as Angstrom")
+        raise InputError(f"{where} has unit {text!r}, but a wavelength was expected, as Angstrom")
     return np.asarray(wave * unit.to(units.AA))
 
 
@@ -208,7 +243,7 @@ def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
 
 def check_loglam(text: str) -> None:
     """Raise InputError where a unit is stated, and is not that of log10 of Angstrom."""
-    if _is_stated(text) and not _words(text) <= _LOG_WORDS:
+    if is_stated(text) and not _words(text) <= _LOG_WORDS:
         raise InputError(f"loglam has unit {text!r}, but log10 of Angstrom was expected")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any
 
 import fitsio
 import numpy as np
@@ -14,7 +14,7 @@ from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
 from qnet.core.guards import library_faults
-from qnet.core.kinds import A_FITS_FILE
+from qnet.core.kinds import A_FITS_FILE, FITS
 from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
@@ -27,6 +27,7 @@ from qnet.io.fits.scaling import (
     without_nulls,
 )
 from qnet.io.fits.structure import NO_FITS, check_structure, plain_name
+from qnet.io.openfile import OpenFile
 
 #: Cards of the empty first HDU that precedes a compressed primary image.
 _SHELL_CARDS = frozenset(
@@ -34,8 +35,10 @@ _SHELL_CARDS = frozenset(
 )
 
 
-class FitsFile:
+class FitsFile(OpenFile):
     """A FITS file open for reading, checked to be whole; HDUs by name (upper case) or number."""
+
+    kinds = (FITS,)
 
     def __init__(self, path: PathLike) -> None:
         self.path = check_input(path, A_FITS_FILE)
@@ -55,12 +58,6 @@ class FitsFile:
             self._drop_fpack_shell()
             names = [hdu.get_extname().strip().upper() for hdu in self._hdus]
         self._names = {name: index for index, name in reversed(list(enumerate(names))) if name}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file."""

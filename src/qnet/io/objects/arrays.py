@@ -14,16 +14,15 @@ from qnet.core.arrays import AnyArray, FloatArray, as_floats
 from qnet.core.errors import InputError, warn
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.positions import POSITIONS
-from qnet.core.spectra import Camera, Spectra, stack
+from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_columns
-from qnet.io.objects.flux import angstrom, flux_and_ivar
 from qnet.io.objects.kind import ObjectKind
-from qnet.io.units import vacuum_camera
+from qnet.io.pixels import Pixels, angstrom, make_spectra
 
 #: Grids whose wavelengths may be left edges: a warning where `edges` is not given.
 QUASARNET_GRIDS = (QUASARNET_GRID, QUASARNET_LINEAR_GRID)
 
-#: Arguments that hold the errors of the flux, and what they are for `flux_and_ivar`.
+#: Arguments that hold the errors of the flux, as `Pixels` have their kinds.
 _ERRORS: Mapping[str, str] = {"ivar": "ivar", "error": "std", "variance": "var"}
 
 
@@ -127,22 +126,14 @@ def from_arrays(
 
 
 def one_camera(
-    wave: Any,
-    flux: Any,
-    weights: Any,
-    kind: str,
-    air: bool,
-    edges: bool | None,
-    *,
-    weight_unit: Any = None,
-    name: str = "arrays",
+    wave: Any, flux: Any, weights: Any, kind: str, air: bool, edges: bool | None, **more: Any
 ) -> Spectra:
-    """Spectra of one camera, with row numbers; weights are of a kind of `flux_and_ivar`."""
+    """Spectra of one camera, with row numbers: of arguments of `Pixels`."""
     wave = angstrom(wave)
-    flux, ivar, unit = flux_and_ivar(wave, flux, weights, kind, weight_unit, air=air)
-    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
-    camera = make_camera(name, wave, flux, ivar, air, edges)
-    return Spectra(cameras=(camera,), ids=target_ids(None, len(flux)), flux_unit=unit)
+    if edges is None:
+        warn_if_edges(wave, QUASARNET_GRIDS)
+    pixels = Pixels(wave=wave, flux=flux, weights=weights, kind=kind, air=air, edges=bool(edges))
+    return make_spectra([dataclasses.replace(pixels, **{"name": "arrays"} | more)])
 
 
 def _positions(ra: Any, dec: Any, nspec: int) -> dict[str, AnyArray]:
@@ -157,16 +148,6 @@ def _positions(ra: Any, dec: Any, nspec: int) -> dict[str, AnyArray]:
                 shape = columns[column].shape
                 raise InputError(f"{name} must be {nspec} angles, not of shape {shape}")
     return columns
-
-
-def make_camera(
-    name: str, wave: FloatArray, flux: AnyArray, ivar: AnyArray, air: bool, edges: bool | None
-) -> Camera:
-    """A camera, its wavelengths in vacuum; with a warning where they may be left edges."""
-    if edges is None:
-        warn_if_edges(wave, QUASARNET_GRIDS)
-    camera = Camera(name, wave, flux, ivar, bool(edges))
-    return vacuum_camera(camera) if air else camera
 
 
 def warn_if_edges(

@@ -15,6 +15,7 @@ from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.io.columns import filled, id_columns
 from qnet.io.objects.kind import ObjectKind, by_attributes
 from qnet.io.objects.tables import table_columns
+from qnet.io.pixels import settle_flux
 from qnet.io.readers.desi import (
     cameras_fault,
     complete_ids,
@@ -23,7 +24,7 @@ from qnet.io.readers.desi import (
     row_flags,
 )
 from qnet.io.readers.registry import Frame, check_set
-from qnet.io.units import Stated, flux_unit
+from qnet.io.units import Stated
 
 _EXPECTED = "a desispec Spectra, with wave, flux and ivar of each band"
 
@@ -84,7 +85,6 @@ def from_frames(frames: Mapping[str, Any]) -> Spectra:
         headers.append((header, ids))
     try:
         check_set(found)
-        unit = flux_unit(stated)
     except FileError as error:
         raise InputError(f"spectra: {error}") from error
     header, ids = headers[0]
@@ -92,8 +92,10 @@ def from_frames(frames: Mapping[str, Any]) -> Spectra:
     flag = row_flags(ids, names)
     if found[0].exposure is not None:
         ids["EXPID"] = id_columns({"EXPID": np.full(len(flag), found[0].exposure)}, None)["EXPID"]
+    found_cameras = [_camera(name, *part) for name, part in zip(names, parts, strict=True)]
+    cameras, unit = settle_flux(found_cameras, stated)
     return Spectra(
-        cameras=tuple(_camera(name, *part) for name, part in zip(names, parts, strict=True)),
+        cameras=cameras,
         ids=ids,
         flag=flag,
         survey="DESI",

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arguments import check_arguments, has_attributes
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, as_numbers
+from qnet.core.arrays import AnyArray, BoolArray, as_numbers
 from qnet.core.errors import InputError, warn
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra, stack
 from qnet.io.columns import filled, id_columns
-from qnet.io.objects.arrays import make_camera
-from qnet.io.objects.flux import angstrom, flux_and_ivar
+from qnet.io.objects.arrays import one_camera
 from qnet.io.objects.kind import ObjectKind, each
 from qnet.io.objects.tables import is_table, table_columns
+from qnet.io.pixels import angstrom
 from qnet.io.readers.desi import id_names, row_flags
 
 _EXPECTED = "a specutils Spectrum with flux per wavelength or frequency, or a list of them"
@@ -167,41 +167,30 @@ def _one_spectrum(
 ) -> Spectra:
     """One specutils Spectrum, of one row or several; `own`: wavelengths are of each row its own."""
     wave = angstrom(spectrum.spectral_axis)
-    flux, ivar, unit = _spectrum_arrays(spectrum, wave, air)
-    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
+    shape = as_numbers("flux", spectrum.flux, unit=None).shape
     sdss = bool(_sdss_header(spectrum))
-    if (mask := spectrum.mask) is not None:
-        if mask.shape not in ((), flux.shape, flux.shape[1:]):
-            raise InputError(f"mask has shape {mask.shape}, but flux has {flux.shape}")
-        masked = np.broadcast_to(np.atleast_2d(mask), flux.shape)
-        if sdss:
-            _warn_merged_mask(masked, ivar)
-        else:
-            ivar = np.where(masked, 0.0, ivar).astype(ivar.dtype)
-    if wave.ndim == 1 and len(wave) > 1 and wave[0] > wave[-1]:
-        wave, flux, ivar = wave[::-1], flux[:, ::-1], ivar[:, ::-1]
-    if own and wave.shape == flux.shape[1:]:
-        wave = np.broadcast_to(wave, flux.shape)
-    return Spectra(
-        cameras=(make_camera("spectrum", wave, flux, ivar, air, edges),),
-        ids={"TARGETID": np.arange(len(flux))},
-        survey="SDSS" if sdss else "",
-        layout="specutils Spectrum",
-        flux_unit=unit,
-    )
-
-
-def _spectrum_arrays(
-    spectrum: _Spectrum, wave: FloatArray, air: bool
-) -> tuple[AnyArray, AnyArray, str]:
-    """Flux, inverse variance and flux unit of a Spectrum, from whichever uncertainty it has."""
+    if (mask := spectrum.mask) is not None and mask.shape not in ((), shape, shape[-1:]):
+        raise InputError(f"mask has shape {mask.shape}, but flux has {shape}")
     uncertainty = spectrum.uncertainty
     if uncertainty is None:
-        warn("a spectrum comes without uncertainty: all of its pixels get the same weight")
-        shape = as_numbers("flux", spectrum.flux, unit=None).shape
-        return flux_and_ivar(wave, spectrum.flux, np.ones(shape, np.float32), "ivar", air=air)
-    kind, unit = uncertainty.uncertainty_type, uncertainty.unit
-    return flux_and_ivar(wave, spectrum.flux, uncertainty.array, kind, unit, air=air)
+        weights, kind, unit = None, "ivar", None
+    else:
+        kind, weights, unit = uncertainty
+    spectra = one_camera(
+        np.broadcast_to(wave, shape) if own and wave.shape == shape[-1:] else wave,
+        spectrum.flux,
+        weights,
+        kind,
+        air,
+        edges,
+        weight_unit=unit,
+        bad=None if mask is None or sdss else np.broadcast_to(mask, shape),
+        name="spectrum",
+    )
+    if sdss and mask is not None:
+        _warn_merged_mask(np.broadcast_to(mask, shape), spectra.cameras[0].ivar)
+    survey = "SDSS" if sdss else ""
+    return dataclasses.replace(spectra, survey=survey, layout="specutils Spectrum")
 
 
 def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:

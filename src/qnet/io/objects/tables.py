@@ -109,13 +109,11 @@ def from_columns(
         wave = to_wave(as_numbers("column loglam", loglam, unit=None))
     kind = next(kind for kind in ("ivar", "std", "var") if found[kind])
     flux, weights = columns[str(found["flux"])], columns[str(found[kind])]
-    spectra = one_camera(wave, flux, weights, kind, air, edges)
-    (camera,) = spectra.cameras
+    bad = _masked(columns, found, np.shape(flux))
+    spectra = one_camera(wave, flux, weights, kind, air, edges, bad=bad)
     ids = _table_ids(columns, found) if np.ndim(flux) == 2 else {}
     targetid = ids.pop("TARGETID", None)
     ids |= id_columns({name: ids[name] for name in ids if is_integer_id(name)}, None)
-    masked = np.reshape(_masked(columns, found, np.shape(flux)), camera.ivar.shape)
-    ivar = np.where(masked, camera.ivar.dtype.type(0), camera.ivar)
     units = {
         name.upper(): unit_text(column.unit)
         for name, column in columns.items()
@@ -123,7 +121,6 @@ def from_columns(
     }
     return dataclasses.replace(
         spectra,
-        cameras=(dataclasses.replace(camera, ivar=ivar),),
         ids={**target_ids(targetid, len(spectra)), **ids},
         units=units,
         layout=layout,

@@ -10,6 +10,7 @@ import numpy as np
 from qnet.core.spectra import Spectra
 from qnet.io.columns import id_card
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers.desi import (
     DECLARED,
     dependency_cards,
@@ -29,7 +30,6 @@ from qnet.io.readers.registry import (
     recognised,
     register,
 )
-from qnet.io.units import flux_unit
 
 #: Images of a cframe, and their axes.
 _IMAGES = {"FLUX": ("nspec", "npix"), "IVAR": ("nspec", "npix"), "WAVELENGTH": ("npix",)}
@@ -61,16 +61,16 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     ids = read_ids(first, _count(first), request.rows)
     frames = [_frame(fits) for fits in files]
     check_set(frames)
-    cameras = tuple(
+    found = [
         read_camera(fits, frame.camera[:1].upper(), request)
         for fits, frame in zip(files, frames, strict=True)
-    )
+    ]
+    cameras, unit = settle_flux(found, map(stated_units, files))
     flag = row_flags(ids, [camera.name for camera in cameras])
     if frames[0].exposure is not None:
         expid = id_card(frames[0].exposure, "EXPID", first.path)
         ids["EXPID"] = np.full(len(flag), expid, dtype=np.int32)
     cards = dependency_cards(first.header("FLUX"))
-    unit = flux_unit(map(stated_units, files))
     return Spectra(cameras=cameras, ids=ids, flag=flag, cards=cards, flux_unit=unit)
 
 

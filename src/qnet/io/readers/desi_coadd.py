@@ -11,6 +11,7 @@ from qnet.core.arrays import Float32Array
 from qnet.core.errors import FileError
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers.desi import (
     DECLARED,
     cameras_fault,
@@ -21,7 +22,6 @@ from qnet.io.readers.desi import (
     stated_units,
 )
 from qnet.io.readers.registry import Reader, Request, lacks, left_out, recognised, register
-from qnet.io.units import flux_unit
 
 #: HDUs of a camera by name; older coadds have the three cameras in one, BRZ.
 _CAMERA_HDU = re.compile(r"(B|R|Z|BRZ)_(FLUX|IVAR|WAVELENGTH)")
@@ -62,17 +62,18 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         )
     nspec = _count(fits)
     memory = _pixel_memory(fits, names, nspec if request.rows is None else len(request.rows))
-    cameras = tuple(
+    found = [
         read_camera(fits, name, request, prefix=f"{name}_", out=out)
         for name, out in zip(names, memory, strict=True)
-    )
+    ]
+    cameras, unit = settle_flux(found, [stated_units(fits, f"{name}_") for name in names])
     ids = read_ids(fits, nspec, request.rows)
     return Spectra(
         cameras=cameras,
         ids=ids,
         flag=row_flags(ids, names),
         cards=dependency_cards(fits.header(0)),
-        flux_unit=flux_unit(stated_units(fits, f"{name}_") for name in names),
+        flux_unit=unit,
     )
 
 

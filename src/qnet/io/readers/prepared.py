@@ -13,8 +13,9 @@ from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import id_columns, is_integer_id, text_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers.registry import Reader, Request, left_out, register
-from qnet.io.units import Stated, flux_unit, stated_unit
+from qnet.io.units import Stated, stated_unit
 
 #: Header cards of the image that give its grid; QuasarNET's own files have none.
 GRID_CARDS = {"spacing": "QNGRID", "start": "QNSTART", "step": "QNSTEP"}
@@ -85,11 +86,10 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     data = fits.image(0, request.rows)
     flux, ivar = data[:, : grid.npix], data[:, grid.npix :]
     ids = prepared_ids(fits, request.rows)
-    return Spectra(
-        cameras=(Camera("prepared", grid.wave, flux, ivar, edges=True),),
-        ids=ids,
-        flux_unit=flux_unit([Stated(f"{fits.path}: HDU 0", stated_unit(fits, 0))]),
-    )
+    camera = Camera("prepared", grid.wave, flux, ivar, edges=True)
+    stated = Stated(f"{fits.path}: HDU 0", stated_unit(fits, 0))
+    cameras, unit = settle_flux([camera], [stated])
+    return Spectra(cameras=cameras, ids=ids, flux_unit=unit)
 
 
 register(

@@ -13,6 +13,7 @@ from qnet.core.arrays import Int32Array, IntArray
 from qnet.core.errors import FileError, InputError, first_few
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
+from qnet.io.openfile import OpenFile
 from qnet.io.spall import SpAll
 
 
@@ -36,7 +37,7 @@ class Reader:
     survey : str
         'DESI', 'SDSS', or '' for none.
     hdus : str
-        The HDUs by which a file is recognised, in words.
+        The HDUs, or other parts, by which a file is recognised, in words.
     targetid : str
         Where TARGETID comes from, in words.
     wavelengths : str
@@ -44,8 +45,9 @@ class Reader:
     no_weight : str
         Pixels that get ivar 0, in words; '' for none.
     detect : callable
-        Whether an open `FitsFile` has the layout, with all that `read` needs and no spectra that it
-        would leave out. A file that two readers recognise is an error.
+        Whether an open file (a `FitsFile`, unless `opens` is another class) has the layout, with
+        all that `read` needs and no spectra that it would leave out. A file that two readers
+        recognise is an error.
     count : callable
         Number of spectra of an open file.
     read : callable
@@ -69,6 +71,12 @@ class Reader:
     fault : callable, optional
         Why an open file that no reader recognises is not of the layout though it looks like it, in
         words that go on from the file's name ("lacks ..."); '' for a file of another kind.
+    opens : subclass of OpenFile
+        What opens files of the layout.
+    refused : str
+        Why files of the layout are not read, and what to do; '' for those that are read.
+    fallback : bool
+        Whether the reader is tried only where no other recognises the file, or finds a fault in it.
 
     Examples
     --------
@@ -88,16 +96,19 @@ class Reader:
     targetid: str
     wavelengths: str
     no_weight: str
-    detect: Callable[[FitsFile], bool]
-    count: Callable[[FitsFile], int]
-    read: Callable[[Sequence[FitsFile], Request], Spectra]
+    detect: Callable[[Any], bool]
+    count: Callable[[Any], int]
+    read: Callable[[Sequence[Any], Request], Spectra]
     whole: bool
     ids: tuple[str, ...]
     qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
     frames: re.Pattern[str] | None = None
-    fibers: Callable[[FitsFile], Int32Array] | None = None
+    fibers: Callable[[Any], Int32Array] | None = None
     spall: bool = False
-    fault: Callable[[FitsFile], str] | None = None
+    fault: Callable[[Any], str] | None = None
+    opens: type[OpenFile] = FitsFile
+    refused: str = ""
+    fallback: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -169,6 +180,39 @@ def register(reader: Reader) -> Reader:
             )
     READERS.append(reader)
     return reader
+
+
+def refuse(
+    *,
+    name: str,
+    survey: str,
+    hdus: str,
+    detect: Callable[[Any], bool],
+    why: str,
+    opens: type[OpenFile] = FitsFile,
+) -> Reader:
+    """Register a layout that is recognised, and not read: `why`, and what to do."""
+
+    def no_spectra(*_: Any) -> Any:
+        raise FileError(why)
+
+    return register(
+        Reader(
+            name=name,
+            survey=survey,
+            hdus=hdus,
+            targetid="",
+            wavelengths="",
+            no_weight="",
+            detect=detect,
+            count=no_spectra,
+            read=no_spectra,
+            whole=True,
+            ids=(),
+            opens=opens,
+            refused=why,
+        )
+    )
 
 
 def qso_target_bits() -> dict[str, int]:

@@ -22,8 +22,9 @@ from qnet.io.columns import (
     text_column,
 )
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers.registry import Request, bit_mask, left_out, recognised
-from qnet.io.units import Stated, flux_unit, stated_unit, stated_vacuum
+from qnet.io.units import Stated, stated_unit, stated_vacuum
 
 #: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
 COMBINEREJ = 1 << 25
@@ -138,12 +139,14 @@ def read_coadd(fits: FitsFile, ids: Mapping[str, AnyArray], rows: IntArray | Non
     )
     flux, ivar = plate_arrays(fits, rows)
     wave = to_wave(start + step * np.arange(flux.shape[1]))
+    camera = stated_vacuum(Camera("coadd", wave, flux, ivar), fits, 0)
+    cameras, unit = settle_flux([camera], [stated_units(fits)])
     return Spectra(
-        cameras=(stated_vacuum(Camera("coadd", wave, flux, ivar), fits, 0),),
+        cameras=cameras,
         ids=ids,
         flag=sky_flag(ids),
         cards=reduction_cards(fits),
-        flux_unit=flux_unit([stated_units(fits)]),
+        flux_unit=unit,
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from qnet.core.flags import QNFlag
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Frame, Reader, Request, check_set, recognised, register
-from qnet.io.units import flux_unit, stated_vacuum
+from qnet.io.units import stated_vacuum
 
 
 def _is_spcframe(fits: FitsFile) -> bool:
@@ -37,12 +38,13 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     flag = sdss.sky_flag(ids)
     if {camera.name for camera in cameras} != {"b", "r"}:
         flag |= QNFlag.CAMERA_MISSING
+    settled, unit = settle_flux(cameras, map(sdss.stated_units, files))
     return Spectra(
-        cameras=tuple(cameras),
+        cameras=settled,
         ids=ids,
         flag=flag,
         cards=sdss.reduction_cards(files[0]),
-        flux_unit=flux_unit(map(sdss.stated_units, files)),
+        flux_unit=unit,
     )
 
 

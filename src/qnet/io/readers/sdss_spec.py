@@ -12,9 +12,10 @@ from qnet.core.errors import FileError, first_few
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_columns, pixel_column
 from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
-from qnet.io.units import Stated, check_loglam, flux_unit, stated_unit, stated_vacuum
+from qnet.io.units import Stated, check_loglam, stated_unit, stated_vacuum
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _IDS: Mapping[str, tuple[str, ...]] = {
@@ -92,12 +93,13 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     camera = Camera("coadd", sdss.to_wave(loglam), flux[None], ivar[None])
     units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
     stated = Stated(f"{fits.path}: HDU {key}", *units) if units[0] else sdss.stated_units(fits)
+    cameras, unit = settle_flux([stated_vacuum(camera, fits, 0, key)], [stated])
     spectra = Spectra(
-        cameras=(stated_vacuum(camera, fits, 0, key),),
+        cameras=cameras,
         ids=ids,
         flag=sdss.sky_flag(ids),
         cards=sdss.reduction_cards(fits),
-        flux_unit=flux_unit([stated]),
+        flux_unit=unit,
     )
     return spectra if request.rows is None else spectra.select(request.rows)
 

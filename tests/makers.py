@@ -105,7 +105,8 @@ def _fpacked(hdus):
     """The HDUs as fpack leaves them: images lossless, an image in front moved behind a shell."""
     if hdus[0].data is not None:
         hdus = [fits.PrimaryHDU(), *hdus]
-    return [hdus[0], *(_compressed(hdu) if hdu.is_image else hdu for hdu in hdus[1:])]
+    full = [hdu.is_image and hdu.data is not None for hdu in hdus]
+    return [_compressed(hdu) if n and full[n] else hdu for n, hdu in enumerate(hdus)]
 
 
 def _compressed(hdu):

@@ -32,6 +32,7 @@ from makers import (
     spplate,
     write,
 )
+from makers_archives import presets
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.kinds import TEXT
@@ -56,7 +57,11 @@ LAYOUTS = {
     "DESI coadd or spectra file": desi_coadd(CAMERAS, fibermap([1, 2, 3])),
     "DESI cframe files": desi_cframe("b0", *CAMERAS["B"], fibermap([1, 2, 3])),
     "prepared data file": prepared(FLUX[:, :443], IVAR[:, :443], {"TARGETID": np.arange(3)}),
+    **presets(),
 }
+
+#: Beginnings of the names of layouts that hold one spectrum, not three.
+SINGLE = ("SDSS spec", "ESO", "2QZ", "GAMA", "OzDES")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -85,7 +90,7 @@ def test_every_reader_recognises_its_own_layout_and_no_other(tmp_path, layout, s
     with FitsFile(path) as fits:
         found = [reader for reader in READERS if reader.detect(fits)]
         assert [reader.name for reader in found] == [layout.removesuffix(" (SDSS-V)")]
-        assert found[0].count(fits) == (1 if layout.startswith("SDSS spec") else 3)
+        assert found[0].count(fits) == (1 if layout.startswith(SINGLE) else 3)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

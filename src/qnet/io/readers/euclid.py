@@ -1,0 +1,112 @@
+"""Euclid's combined spectra of NISP: one file a tile, some HDUs an object.
+
+DpdSirCombinedSpectra of the Euclid SGS data product description, release Q1: for object k the HDUs
+k_META (OBJ_ID, RA_OBJ, DEC_OBJ), k_COMBINED1D_SIGNAL (a row a pixel: WAVELENGTH, SIGNAL, VAR, MASK)
+and its dithers, which the combined spectrum is made of. SIGNAL is in units of FSCALE, VAR of its
+square. Pixels are not to be used where MASK is odd or at least 64 (IRSA's introduction to them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from qnet.core.arrays import AnyArray, BoolArray
+from qnet.core.errors import FileError
+from qnet.core.spectra import Spectra
+from qnet.io.columns import id_columns
+from qnet.io.fits.file import FitsFile
+from qnet.io.pixels import Pixels, make_spectra
+from qnet.io.readers.registry import Reader, Request, recognised, register
+from qnet.io.readers.rows import join_rows, lacks_columns, read_rows
+
+#: Ends of the names of the HDUs of a combined spectrum, and of what is known of its object.
+_SIGNAL_END, _META_END = "_COMBINED1D_SIGNAL", "_META"
+_SIGNAL = re.compile(rf"\d+{_SIGNAL_END}")
+
+#: Columns that are read.
+_COLUMNS = ("WAVELENGTH", "SIGNAL", "VAR", "MASK")
+
+#: Unit of SIGNAL, times FSCALE.
+_UNIT = "erg/s/cm2/Angstrom"
+
+
+def bad_pixels(mask: AnyArray) -> BoolArray:
+    """Pixels that are not to be used."""
+    values = mask.astype(np.int64)
+    return np.asarray((values % 2 == 1) | (values >= 64))
+
+
+def _objects(fits: FitsFile) -> list[str]:
+    """Names of the HDUs of the combined spectra."""
+    return [name for name in fits.names if _SIGNAL.fullmatch(name)]
+
+
+def _fault(fits: FitsFile) -> str:
+    """What is wrong with a file of such HDUs."""
+    return lacks_columns(fits, _objects(fits)[0], _COLUMNS)  # all are alike
+
+
+def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+    """Read the combined spectra of a tile."""
+    (fits,) = files
+    objects = _objects(fits)
+    if request.rows is not None:
+        objects = [objects[row] for row in request.rows.tolist()]
+    spectra, scales = [], []
+    for key in objects:
+        spectra += read_rows(fits, key, _COLUMNS)
+        scales.append(_scale(fits, key))
+    scale = np.array(scales)[:, None] / 1e-17
+    columns = join_rows(spectra)
+    pixels = Pixels(
+        wave=columns["WAVELENGTH"],
+        flux=columns["SIGNAL"] * scale,
+        weights=columns["VAR"] * np.square(scale),
+        kind="var",
+        flux_unit=f"1e-17 {_UNIT}",
+        bad=bad_pixels(columns["MASK"]),
+        name="NISP",
+        where=str(fits.path),
+    )
+    return make_spectra([pixels], _ids(fits, objects))
+
+
+def _scale(fits: FitsFile, key: str) -> float:
+    """FSCALE of an HDU; 1 where there is none."""
+    scale = fits.header(key).get("FSCALE", 1.0)
+    if not isinstance(scale, (int, float)) or not 0 < scale < np.inf:
+        raise FileError(f"{fits.path}: HDU {key} has FSCALE {scale}, not a positive number")
+    return float(scale)
+
+
+def _ids(fits: FitsFile, objects: Sequence[str]) -> dict[str, AnyArray]:
+    """OBJ_ID and positions of objects, from their META HDUs; -1 and NaN without one."""
+    cards = {"TARGETID": ("OBJ_ID", -1), "TARGET_RA": ("RA_OBJ", np.nan)}
+    cards["TARGET_DEC"] = ("DEC_OBJ", np.nan)
+    values: dict[str, list[object]] = {name: [] for name in cards}
+    for key in objects:
+        meta = key.replace(_SIGNAL_END, _META_END)
+        header = fits.header(meta if meta in fits else key)
+        for name, (card, missing) in cards.items():
+            values[name].append(header.get(card, missing))
+    return id_columns({name: np.array(column) for name, column in values.items()}, fits.path)
+
+
+register(
+    Reader(
+        name="Euclid combined spectra",
+        survey="Euclid",
+        hdus="tables k_COMBINED1D_SIGNAL with WAVELENGTH, SIGNAL, VAR, MASK, perhaps k_META",
+        targetid="OBJ_ID",
+        wavelengths="vacuum, centres",
+        no_weight="odd MASK, or MASK of 64 and more",
+        **recognised(lambda fits: bool(_objects(fits)), _fault),
+        count=lambda fits: len(_objects(fits)),
+        read=_read,
+        whole=True,
+        ids=("TARGETID", "TARGET_RA", "TARGET_DEC"),
+    )
+)

@@ -26,6 +26,7 @@ def configure(add_parser: shared.AddParser) -> None:
     text = "files of spectra, as the survey has them, or prepared data"
     shared.add(parser, "--data", "FILE", text, nargs="+", required=True)
     shared.add(parser, "--truth", "FILE", "truth tables", nargs="+", required=True)
+    shared.truth_columns(parser)
     text = "name of the calibrated model (default: the model's, with -calibrated)"
     shared.add(parser, "--name", "NAME", text)
     text = "version of the calibrated model (default: the model's)"
@@ -46,6 +47,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         arguments.model,
         arguments.data,
         arguments.truth,
+        truth_columns=shared.named(arguments.truth_columns, "--truth-columns"),
         name=arguments.name,
         version=arguments.version,
         seed=arguments.seed,

@@ -25,8 +25,9 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     text = "catalogues of qnet, QuasarNET, DESI's afterburner, redrock or SQUEzE"
     shared.add(parser, "catalogues", "CATALOGUE", text, nargs="*")
-    text = "truth tables: FITS or CSV"
+    text = "truth tables: FITS, CSV, ECSV or Parquet"
     shared.add(parser, "--truth", "T", text, nargs="+", required=True)
+    shared.truth_columns(parser)
     text = "spectra to classify first and to evaluate beside the catalogues (default: none)"
     shared.add(parser, "--spectra", "FILE", text, [], nargs="+")
     text = "files of redrock, SQUEzE or DESI's afterburners that --strategy needs (default: none)"
@@ -66,6 +67,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.truth,
         need_zwarn=arguments.zwarn,
         evidence=arguments.evidence,
+        truth_columns=shared.named(arguments.truth_columns, "--truth-columns"),
         **{name: value for name, value in given.items() if value is not None},
     )
     to_output = arguments.json == "-"

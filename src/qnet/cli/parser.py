@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from qnet.cli.common import OK
+from qnet.core.errors import InputError
 
 #: Page of the documentation that describes the commands.
 DOCUMENTATION = "docs/reference/cli.md"
@@ -94,6 +95,24 @@ def add(group: Any, option: str, values: Any, text: str, default: Any = None, **
     if isinstance(default, (int, float)):
         more["type"] = type(default)
     group.add_argument(option, help=text, default=default, **more)
+
+
+def truth_columns(group: Any) -> None:
+    """Names of the columns of truth tables of other layouts."""
+    text = (
+        "columns of truth tables of other layouts: id=NAME z=NAME class=NAME (default: by layout)"
+    )
+    add(group, "--truth-columns", "PART=NAME", text, nargs="+")
+
+
+def named(values: Sequence[str] | None, option: str) -> dict[str, str] | None:
+    """PART=NAME of an option as a mapping; None where it is not given."""
+    if values is None:
+        return None
+    parts = [value.partition("=") for value in values]
+    if not all(sep and name for _, sep, name in parts) or len({p[0] for p in parts}) < len(parts):
+        raise InputError(f"{option} takes each part once, as in id=NAME, not {' '.join(values)}")
+    return {part: name for part, _, name in parts}
 
 
 def verbosity() -> argparse.ArgumentParser:

@@ -19,6 +19,7 @@ def configure(add_parser: shared.AddParser) -> None:
     selection, group = shared.rows("spectra that are taken")
     text = "only objects that were inspected, by these truth files (default: all)"
     shared.add(group, "--truth", "T", text, [], nargs="+")
+    shared.truth_columns(group)
     parser = add_parser(
         description="Rebin spectra onto a network's grid and write them to one file, as training "
         "needs them.",
@@ -54,12 +55,15 @@ def _prepare(arguments: argparse.Namespace) -> int:
     check_prepared_name(Path(arguments.output))
     others = [*arguments.truth, arguments.spall, arguments.model]
     refuse_output(arguments.output, arguments.overwrite, [*arguments.inputs, *others])
+    names = shared.named(arguments.truth_columns, "--truth-columns")
+    if names and not arguments.truth:
+        raise InputError("--truth-columns goes with --truth")
     done = prepare(
         arguments.inputs,
         arguments.output,
         grid=_grid(arguments),
         targets=arguments.targets,
-        truth=read_truth(arguments.truth) if arguments.truth else None,
+        truth=read_truth(arguments.truth, columns=names) if arguments.truth else None,
         targetids=shared.flat(arguments.targetids, frozenset),
         coadd=arguments.coadd,
         spall=arguments.spall,

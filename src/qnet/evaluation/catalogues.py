@@ -31,6 +31,7 @@ from qnet.io.columns import (
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import check_table, find_format, upper_names
 from qnet.io.truth import positions
+from qnet.io.truth_layouts import SPECTRUM, spectrum_numbers
 from qnet.lines import QUASARNET_LINES, absorber_IGM
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES
 from qnet.strategies.evidence import COLUMN_NAMES, Evidence
@@ -149,6 +150,7 @@ def _from_columns(columns: Columns, meta: Mapping[str, Any], name: str, path: Pa
         zerr=_optional_column(columns, "ZERR", path),
         p_z=_optional_column(columns, "P_Z", path),
         evidence=Evidence({name: columns[name] for name in COLUMN_NAMES & set(columns)}, meta),
+        spectrum=_spectrum(columns, path),
     )
     return result.select(asked)
 
@@ -236,6 +238,7 @@ def _read_quasarnet(fits: FitsFile, name: str) -> Result:
     id_name = next((key for key in ("TARGETID", "THING_ID") if key in have), "TARGETID")
     names = ["ZBEST", "IS_QSO", "C_LINES", "Z_LINES"]
     names += ["C_LINES_BAL"] if "C_LINES_BAL" in have else []
+    names += SPECTRUM if set(SPECTRUM) <= set(have) else ()
     columns = fits.table(1, [id_name, *names])
     columns["TARGETID"] = id_numbers(columns.pop(id_name), id_name, fits.path)
     criterion = "IS_QSO (the file does not state the threshold)"
@@ -306,6 +309,13 @@ def _line_names(
     if nlines == len(QUASARNET_LINES):
         return QUASARNET_LINES, {line: absorber_IGM[line] for line in QUASARNET_LINES}
     return tuple(f"line {number}" for number in range(nlines)), {}
+
+
+def _spectrum(columns: Columns, path: Path) -> IntArray | None:
+    """Numbers of the spectra by plate, MJD and fibre; None where the columns are not there."""
+    if not set(SPECTRUM) <= set(columns):
+        return None
+    return spectrum_numbers(*(id_numbers(columns[name], name, path) for name in SPECTRUM))
 
 
 def _optional_column(columns: Columns, name: str, path: Path) -> FloatArray | None:

@@ -45,6 +45,7 @@ def evaluate(
     p_threshold: float | None = None,
     strategy: str | None = None,
     evidence: PathLike | Sequence[PathLike] | None = None,
+    truth_columns: Mapping[str, str] | None = None,
     need_zwarn: bool = False,
     dv_max: float = DV_MAX,
     z_lim: float = Z_LIM,
@@ -68,6 +69,9 @@ def evaluate(
     evidence : path or sequence of paths, optional
         Files of redrock, SQUEzE or DESI's afterburners that the strategy needs beside the
         catalogue, joined by TARGETID (`qnet.strategies.join_evidence`).
+    truth_columns : mapping of str to str, optional
+        Names of the columns 'id', 'z' and 'class' of truth tables, as `columns` of
+        `qnet.io.read_truth`.
     need_zwarn : bool
         Whether a quasar of redrock needs ZWARN == 0; for catalogues of redrock only.
 
@@ -103,7 +107,8 @@ def evaluate(
     _check_zwarn([result], need_zwarn)
     if lacking := missing_for(result, options):
         raise InputError(f"{result.name}: {lacking}")
-    return _measure(follow_strategy(result, options), as_truth(truth, options.z_lim), options)
+    known = as_truth(truth, options.z_lim, truth_columns)
+    return _measure(follow_strategy(result, options), known, options)
 
 
 def compare(
@@ -112,6 +117,7 @@ def compare(
     *,
     need_zwarn: bool = False,
     evidence: PathLike | Sequence[PathLike] | None = None,
+    truth_columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Comparison:
     """Evaluate several catalogues against one truth, on all rows of each and on common targets.
@@ -119,7 +125,7 @@ def compare(
     Parameters
     ----------
     catalogues : sequence of path, astropy.table.Table or Result
-    truth, need_zwarn, evidence
+    truth, need_zwarn, evidence, truth_columns
         As in `qnet.evaluate`.
     **options
         As in `Options`. A catalogue that lacks what the criterion needs keeps its own; the report
@@ -162,7 +168,7 @@ def compare(
     if all(lacking := [missing_for(result, chosen) for result in results]):
         raise InputError(f"{', '.join(names)}: {lacking[0]}")
     results = [follow_strategy(result, chosen) for result in results]
-    known = as_truth(truth, chosen.z_lim)
+    known = as_truth(truth, chosen.z_lim, truth_columns)
     evaluations = tuple(_measure(result, known, chosen) for result in results)
     if len(results) == 1:
         return Comparison(evaluations, None)

@@ -18,6 +18,7 @@ from qnet.strategies.evidence import Evidence
 #: Kinds, dimensions and type of the arrays of a `Result`.
 _ARRAYS: Mapping[str, tuple[str, int, type[np.generic]]] = {
     "targetid": ("iu", 1, np.int64),
+    "spectrum": ("iu", 1, np.int64),
     **dict.fromkeys(("zbest", "score", "snr", "ra", "dec", "zerr", "p_z"), ("fiu", 1, np.float64)),
     **dict.fromkeys(("is_qso", "never_qso", "is_bal"), ("b", 1, np.bool_)),
     **dict.fromkeys(("c_lines", "z_lines", "c_lines_bal"), ("fiu", 2, np.float64)),
@@ -62,6 +63,8 @@ class Result:
     zerr, p_z : ndarray of float64, shape (nspec,), or None
         Error of `zbest`, and the probability that it is within 3000 km/s of the truth; NaN where
         there is none.
+    spectrum : ndarray of int64, shape (nspec,), or None
+        Numbers of the spectra by plate, MJD and fibre (`qnet.io.read_truth`), -1 without.
     evidence : qnet.strategies.evidence.Evidence or None
         The columns that strategies use, as the catalogue gives them.
 
@@ -104,6 +107,7 @@ class Result:
     zerr: FloatArray | None = None
     p_z: FloatArray | None = None
     evidence: Evidence | None = None
+    spectrum: IntArray | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

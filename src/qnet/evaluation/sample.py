@@ -64,16 +64,20 @@ class Sample:
 
 
 def as_truth(
-    truth: PathLike | Sequence[PathLike] | Mapping[int, TruthRecord], z_lim: float = Z_LIM
+    truth: PathLike | Sequence[PathLike] | Mapping[int, TruthRecord],
+    z_lim: float = Z_LIM,
+    names: Mapping[str, str] | None = None,
 ) -> Truth:
     """Truth from files, or from records by id (which have no magnitudes and S/N)."""
     if isinstance(truth, Mapping):
+        if names is not None:
+            raise InputError("truth_columns goes with truth tables, not with records by id")
         records = check_records(truth)
         ids, columns = np.zeros(0, dtype=np.int64), dict[str, FloatArray]()
     else:
         paths = as_paths(truth, "truth")
-        records = read_truth(paths)
-        ids, columns = read_truth_columns(paths)
+        records = read_truth(paths, columns=names)
+        ids, columns = read_truth_columns(paths, names)
     if not records:
         where = "it" if isinstance(truth, Mapping) else first_few(paths)
         raise InputError(f"truth is empty: no object with an id was found in {where}")
@@ -108,10 +112,13 @@ def as_result(
 def match(result: Result, truth: Truth, options: Options) -> Sample:
     """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted.
 
-    Rows more than 2 arcsec from the truth of their TARGETID are of another object.
+    Truth that has no such ids is joined by plate, MJD and fibre (`read_truth`). Rows more than 2 arcsec from the truth of their TARGETID are of another object.
     """
     # Each row counts once, also where several rows are of one object (repeated spectra).
     nearest, known = _find(truth.targetid, result.targetid)
+    if result.spectrum is not None:
+        of_spectrum, there = _find(truth.targetid, result.spectrum)
+        nearest, known = np.where(known, nearest, of_spectrum), known | there
     known &= ~_is_elsewhere(result, truth, nearest, known)
     inspected = known & truth.inspected[nearest]
     objects = nearest[inspected]
@@ -119,8 +126,8 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
     called, criterion = called_quasars(matched, options)
     number = truth.Y.argmax(axis=1)
     quasar, bad = np.isin(number, QSO_CLASSES), number == CLASSES.index("BAD")
-    present = np.isin(truth.targetid, result.targetid[known])
-    distinct = len(np.unique(matched.targetid))
+    present = np.isin(np.arange(len(truth)), nearest[known])
+    distinct = len(np.unique(objects))
     counts = {
         **{f"rows left out: {reason}": number for reason, number in result.left_out.items()},
         "rows": len(result),

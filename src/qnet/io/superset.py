@@ -17,7 +17,8 @@ from qnet.core.files import PathLike
 from qnet.io.columns import NO_ID, float_column, id_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.tables import find_format, write_table
-from qnet.io.truth import bal_columns, read_objects
+from qnet.io.truth import read_objects
+from qnet.io.truth_layouts import bal_columns
 
 logger = logging.getLogger(__name__)
 

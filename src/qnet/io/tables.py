@@ -216,10 +216,12 @@ def _expected(what: str, kind: str) -> Expected:
     return Expected(f"{what} in {kind}", _KINDS[kind], advice)
 
 
-def read_columns(path: PathLike, what: str, wanted: Collection[str]) -> dict[str, AnyArray]:
+def read_columns(
+    path: PathLike, what: str, wanted: Collection[str], *, hdu: str | int = 1
+) -> dict[str, AnyArray]:
     """Columns of a table by their names in upper case; FITS, unless the suffix is another's.
 
-    Of a FITS file, in HDU 1, those that are not `wanted` are empty.
+    Of a FITS file, in an HDU, those that are not `wanted` are empty.
     """
     kind = find_format(path) or "fits"
     if kind in ("ecsv", "parquet"):
@@ -229,8 +231,8 @@ def read_columns(path: PathLike, what: str, wanted: Collection[str]) -> dict[str
     if kind == "csv":
         return read_csv(path, what)
     with FitsFile(path) as fits:
-        columns = fits.table(1, [name for name in fits.columns(1) if name in wanted])
-        return {**{name: np.zeros(0) for name in fits.columns(1)}, **columns}
+        columns = fits.table(hdu, [name for name in fits.columns(hdu) if name in wanted])
+        return {**{name: np.zeros(0) for name in fits.columns(hdu)}, **columns}
 
 
 #: Text columns of a CSV file are of fixed width up to this.

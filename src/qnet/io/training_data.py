@@ -26,15 +26,8 @@ from qnet.io.readers.prepared import (
     prepared_grid,
     prepared_ids,
 )
-from qnet.io.truth import (
-    CLASS_BAL,
-    CLASS_NONE,
-    CLASS_PERSON,
-    SURE,
-    TruthRecord,
-    check_records,
-    other_survey,
-)
+from qnet.io.truth import TruthRecord, check_records, other_survey
+from qnet.io.truth_layouts import CLASS_BAL, CLASS_NONE, CLASS_PERSON, SURE
 from qnet.objective import CLASSES
 from qnet.objective import objective as objective  # QuasarNET has it in io
 from qnet.preprocess.normalisation import normalise

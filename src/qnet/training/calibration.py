@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def calibrate(
     data: Paths,
     truth: Paths,
     *,
+    truth_columns: Mapping[str, str] | None = None,
     targetids: Iterable[int] | None = None,
     name: str | None = None,
     version: str | None = None,
@@ -61,6 +62,9 @@ def calibrate(
     truth : path or sequence of paths
         Truth tables, as `qnet.io.read_truth` reads them. Spectra that are not in them, or whose
         class or redshift is not sure, are left out.
+    truth_columns : mapping of str to str, optional
+        Names of the columns 'id', 'z' and 'class' of truth tables, as `columns` of
+        `qnet.io.read_truth`.
     targetids : iterable of int, optional
         Use only these TARGETIDs; they should not be those that the model was trained on.
     name, version : str, optional
@@ -115,13 +119,13 @@ def calibrate(
     floor = CANDIDATE_FLOOR if own is None else own.candidate_floor
     options: dict[str, Any] = {"count": count, "floor": floor, "targetids": wanted, "seed": seed}
     options |= {"sky": read_sky(tables), "progress": progress}
-    records = read_truth(tables)
+    records = read_truth(tables, columns=truth_columns)
     sample = run_stages(parent, paths, records, [whole, cut], **options)
     repeats = None
     if parent.refiner is not None and sample.quasar.any():
         changes = split_noise(seed)
         repeats = run_stages(parent, paths, records, changes, quasars=REPEATS, **options)
-    ids, columns = read_truth_columns(tables)
+    ids, columns = read_truth_columns(tables, truth_columns)
     rmag = dict(zip(ids.tolist(), columns.get("RMAG", ids * np.nan).tolist(), strict=True))
     calibration, arrays, kept = fit_laws(sample, repeats, rmag, own, count=count, floor=floor)
     if kept:

@@ -28,13 +28,14 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     text = "truth to write: .fits, .fits.gz, .csv, .ecsv or .parquet"
     shared.add(parser, "--truth-out", "TRUTH", text, required=True)
-    text = "prepared data, a DESI coadd, or SDSS spec files"
+    text = "prepared data, a file of DESI's coadds, or SDSS spec files (for boss and sdss)"
     shared.add(parser, "--format", ("prepared", "coadd", "spec"), text, "prepared")
     text = "QuasarNET's grid for --format prepared (default: log)"
     shared.add(parser, "--grid", ("log", "linear"), text)
     survey = parser.add_argument_group("survey")
     text = "the instrument, and the magnitudes of its targets"
-    shared.add(survey, "--survey", ("boss", "sdss", "desi"), text, "boss")
+    surveys = ("boss", "sdss", "desi", "pfs", "weave", "4most", "lamost")
+    shared.add(survey, "--survey", surveys, text, "boss")
     shared.add(survey, "--seed", "S", "seed of all numbers", 0)
     text = "seed of the instrument: the same objects with other noise (default: --seed)"
     shared.add(survey, "--noise-seed", "S", text, type=int)

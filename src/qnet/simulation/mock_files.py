@@ -32,6 +32,10 @@ _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
 _IMAGES = (("FLUX", "f4", _FLUX_UNIT), ("IVAR", "f4", _IVAR_UNIT), ("MASK", "i4", ""))
 
 
+#: Name in a coadd file of spectra that are no single camera of DESI.
+_JOINT = {"coadd": "BRZ"}
+
+
 class CoaddWriter(FitsWriter):
     """A DESI coadd file of `nspec` spectra, written batch by batch; a context manager."""
 
@@ -49,18 +53,19 @@ class CoaddWriter(FitsWriter):
     def write(self, batch: Batch) -> None:
         """Append spectra, of the same wavelengths in every batch; pixels of ivar 0 are masked."""
         for camera in batch.spectra.cameras:
+            name = _JOINT.get(camera.name, camera.name)
             if self.row == 0:
-                self.image(f"{camera.name}_WAVELENGTH", camera.wave, unit="Angstrom")
+                self.image(f"{name}_WAVELENGTH", camera.wave, unit="Angstrom")
                 shape = self.nspec, camera.flux.shape[1]
                 for part, dtype, unit in _IMAGES:
-                    self.empty_image(f"{camera.name}_{part}", shape, dtype, unit=unit)
+                    self.empty_image(f"{name}_{part}", shape, dtype, unit=unit)
             mask = np.where(camera.ivar > 0, 0, ALLBADPIX).astype(np.int32)
             for part, data in (
                 ("FLUX", camera.flux.astype(np.float32)),
                 ("IVAR", camera.ivar.astype(np.float32)),
                 ("MASK", mask),
             ):
-                self.fill(f"{camera.name}_{part}", data, self.row)
+                self.fill(f"{name}_{part}", data, self.row)
         self._fibermap.append(_fibermap(batch, self.row))
         self.row += len(batch)
 

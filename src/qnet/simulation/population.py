@@ -39,14 +39,32 @@ QUASAR_REDSHIFTS: Mapping[str, Knots] = {
         (0.01, 0.4), (0.05, 0.5), (0.3, 1.3), (0.9, 1.5), (1.3, 1.1), (1.8, 1.2), (2.2, 2.0),
         (2.6, 1.8), (3.2, 0.9), (3.6, 0.45), (4.5, 0.2), (5.5, 0.1), (6.8, 0.05),
     ),
-    "desi": _BROAD,
+    **dict.fromkeys(("desi", "pfs", "weave", "4most", "lamost"), _BROAD),
 }  # fmt: skip
 
 #: r magnitude and relative density, by survey and kind. The faint limits are those of the quasar
 #: targets: SDSS i < 20.2 (Richards et al. 2002, AJ 123, 2945), BOSS g < 22 or r < 21.85 (Ross et
-#: al. 2012), DESI r < 23 (Chaussidon et al. 2023, ApJ 944, 107), with a margin for variability and
-#: light lost at the fibre. Galaxies and stars reach brighter.
+#: al. 2012), DESI r < 23 (Chaussidon et al. 2023, ApJ 944, 107), LAMOST i < 20 (Yao et al. 2019,
+#: ApJS 240, 6), 4MOST r < 22.8 (Merloni et al. 2019, The Messenger 175, 42), WEAVE r < 23 (Jin et al.
+#: 2024, MNRAS 530, 2688), PFS i < 24 (Greene et al. 2022, arXiv:2206.14908), with a margin for
+#: variability and light lost at the fibre. Galaxies and stars reach brighter.
 MAGNITUDES: Mapping[str, Mapping[str, Knots]] = {
+    "lamost": {
+        "quasar": ((15.5, 0.05), (17.0, 0.3), (18.5, 0.8), (19.5, 1.0), (20.2, 0.7), (20.5, 0.0)),
+        "galaxy": ((14.0, 0.1), (16.0, 0.6), (18.0, 0.9), (20.0, 1.0), (20.5, 0.0)),
+        "star": ((14.0, 0.1), (16.0, 0.5), (18.0, 0.8), (20.0, 1.0), (20.5, 0.0)),
+    },
+    **{
+        survey: {
+            "quasar": ((16.5, 0.05), (18.5, 0.3), (20.0, 0.6), (most - 1.3, 1.0), (most, 1.0),
+                       (most + 0.4, 0.0)),
+            "galaxy": ((14.5, 0.1), (17.0, 0.5), (19.0, 0.7), (most - 1.3, 1.0), (most, 1.0),
+                       (most + 0.4, 0.0)),
+            "star": ((14.5, 0.1), (17.0, 0.4), (19.0, 0.7), (most - 1.3, 1.0), (most, 1.0),
+                     (most + 0.4, 0.0)),
+        }
+        for survey, most in (("4most", 22.8), ("weave", 23.0), ("pfs", 24.0))
+    },
     "sdss": {
         "quasar": ((15.5, 0.05), (17.0, 0.3), (18.5, 0.8), (19.3, 1.0), (20.3, 0.8), (20.8, 0.0)),
         "galaxy": ((14.0, 0.1), (16.0, 0.6), (18.0, 0.9), (20.3, 1.0), (20.8, 0.0)),

@@ -21,7 +21,7 @@ from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera, Spectra
 from qnet.preprocess.normalisation import median_seen
 from qnet.preprocess.rebinning import rebin_cameras
 from qnet.simulation.frame import Objects
-from qnet.simulation.instrument.instrument import check_survey, make_instrument
+from qnet.simulation.instrument.instrument import SURVEYS, check_survey, make_instrument
 from qnet.simulation.instrument.noise import Errors, observe
 from qnet.simulation.population import (
     KINDS,
@@ -44,7 +44,7 @@ CHUNK = 256
 SEED_BITS, INDEX_BITS = 32, 26
 
 #: Number of a survey in TARGETID.
-_SURVEY_CODE = {"sdss": 1, "boss": 2, "desi": 3}
+_SURVEY_CODE = {"sdss": 1, "boss": 2, "desi": 3, "pfs": 4, "weave": 5, "4most": 6, "lamost": 7}
 
 #: Fraction of quasars, galaxies and stars that are drawn from templates, where there are any.
 TEMPLATE_FRACTION = 0.6
@@ -215,7 +215,7 @@ class Simulation:
         signals = [signal[rows] for signal in signals]
         snr = median_snr(cameras, signals)
         columns = {name: column[rows] for name, column in truth.items()}
-        survey = "DESI" if self.survey == "desi" else "SDSS"
+        survey = SURVEYS[self.survey]
         layout, unit = "simulated spectra", SURVEY_FLUX_UNIT
         spectra = Spectra(tuple(cameras), ids, survey=survey, layout=layout, flux_unit=unit)
         pixel = pixel_snr(cameras, signals)
@@ -248,7 +248,7 @@ def simulate(
     seed : int
         0 to 2**32 - 1. The same seed gives the same spectra, and those of a smaller n are the first
         of a larger one.
-    survey : {'boss', 'sdss', 'desi'}
+    survey : {'boss', 'sdss', 'desi', 'pfs', 'weave', '4most', 'lamost'}
         The instrument, and the magnitudes of its targets.
     mix : mapping of str to float, optional
         Fractions of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1, those left out being
@@ -348,7 +348,7 @@ def _ids(survey: str, seed: int, index: IntArray) -> Columns:
     """Ids of spectra by their number in the survey: positive, and different for all seeds."""
     base = _SURVEY_CODE[survey] << (SEED_BITS + INDEX_BITS) | seed << INDEX_BITS
     targetid = base + index.astype(np.int64)
-    if survey == "desi":
+    if SURVEYS[survey] != "SDSS":
         return {"TARGETID": targetid}
     return {
         "TARGETID": targetid,

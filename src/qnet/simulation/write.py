@@ -14,11 +14,16 @@ from qnet.io.prepared import PreparedWriter, check_prepared_name
 from qnet.io.superset import TRUTH_EXTNAME
 from qnet.io.tables import Card, check_format, write_table
 from qnet.preprocess.rebinning import rebin_cameras
+from qnet.simulation.instrument.instrument import SURVEYS
 from qnet.simulation.mock_files import CoaddWriter, SpecFolder, check_folder
 from qnet.simulation.survey import UNITS, Simulation, join
 
 #: Surveys by the formats that their files have.
-_SURVEYS = {"prepared": ("sdss", "boss", "desi"), "coadd": ("desi",), "spec": ("sdss", "boss")}
+_SURVEYS = {
+    "prepared": tuple(SURVEYS),
+    "coadd": tuple(survey for survey, name in SURVEYS.items() if name != "SDSS"),
+    "spec": ("sdss", "boss"),
+}
 
 
 def write_simulation(
@@ -43,8 +48,9 @@ def write_simulation(
         Table to write: .fits (HDU 1, EXTNAME TRUTH), .csv, .ecsv or .parquet. `qnet.io.read_truth`
         reads .fits and .csv.
     format : {'prepared', 'coadd', 'spec'}
-        Prepared data on a grid; a DESI coadd (survey 'desi'); SDSS spec files (surveys 'boss' and
-        'sdss').
+        Prepared data on a grid; a file of DESI's coadds (all surveys but 'boss' and 'sdss'; the
+        spectra of 'pfs', 'weave', '4most' and 'lamost' are its camera BRZ); SDSS spec files
+        (surveys 'boss' and 'sdss').
     grid : WavelengthGrid
         Of prepared data; QuasarNET's log grid if not given.
     overwrite : bool

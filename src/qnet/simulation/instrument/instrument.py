@@ -1,4 +1,4 @@
-"""Native pixels, resolution, sensitivity and noise of the instruments of SDSS, BOSS and DESI."""
+"""Native pixels, resolution, sensitivity and noise of the instruments that are simulated."""
 
 from __future__ import annotations
 
@@ -13,14 +13,29 @@ from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.simulation.frame import FRAME, LOGLAM_STEP, NPIX
-from qnet.simulation.instrument import curves, night
+from qnet.simulation.instrument import curves, night, throughput
 
-SURVEYS = ("sdss", "boss", "desi")
+#: Surveys that have an instrument, and the name of each in `Spectra.survey`.
+SURVEYS = {
+    "sdss": "SDSS",
+    "boss": "SDSS",
+    "desi": "DESI",
+    "pfs": "PFS",
+    "weave": "WEAVE",
+    "4most": "4MOST",
+    "lamost": "LAMOST",
+}
 
 #: Against BOSS, SDSS adds this much more variance for a flux: 45 minutes in place of 60, and about
 #: 2.25 times less throughput; its fibres of 3 arcsec see 2.25 times more sky than those of 2 (York
 #: et al. 2000, AJ 120, 1579; Smee et al. 2013, AJ 146, 32).
 SDSS_GAIN, SDSS_SKY = 3.0, 2.25
+
+#: LAMOST is BOSS scaled too. The sky: fibres of 3.3 arcsec (Cui et al. 2012, RAA 12, 1197) and a sky
+#: of V = 21.1 mag per square arcsec (Yao et al. 2012, RAA 12, 772), against 21.6 of `night`. The
+#: gain is such that V = 19.5 has S/N 10 per resolution element, the limit of Yao et al. The
+#: resolution is 1800. Residuals of the sky are 3 % (Bai et al. 2017, RAA 17, 91), of BOSS 1 %.
+LAMOST_GAIN, LAMOST_SKY, LAMOST_RESOLUTION, LAMOST_RESIDUAL = 1.85, 4.3, 1800.0, 3.0
 
 #: Standard deviation of DESI's line spread function [Angstrom] by camera: second moment of the
 #: resolution matrix of a fibre (SV3, healpix 26065).
@@ -31,7 +46,8 @@ DESI_WHITE = 0.97
 
 #: Where the light of BOSS and SDSS passes from the blue to the red arm [Angstrom], and half the
 #: width of the change in logarithm (Smee et al. 2013: dichroics at 6040 and 5900).
-DICHROIC = {"boss": 6150.0, "sdss": 6000.0}
+#: LAMOST's arms overlap at 5700-5900 (Cui et al. 2012).
+DICHROIC = {"boss": 6150.0, "sdss": 6000.0, "lamost": 5800.0}
 DICHROIC_WIDTH = 0.01
 
 
@@ -72,9 +88,11 @@ def make_instrument(survey: str) -> Instrument:
 
     Parameters
     ----------
-    survey : {'sdss', 'boss', 'desi'}
-        SDSS: 3800-9200 Angstrom, BOSS: 3600-10400, in steps of 1e-4 in log10 of the wavelength;
-        DESI: cameras B 3600-5800, R 5760-7620, Z 7520-9824 in steps of 0.8 Angstrom.
+    survey : {'sdss', 'boss', 'desi', 'pfs', 'weave', '4most', 'lamost'}
+        SDSS: 3800-9200 Angstrom, BOSS: 3600-10400, LAMOST: 3700-9100, in steps of 1e-4 in log10 of
+        the wavelength; DESI: cameras B 3600-5800, R 5760-7620, Z 7520-9824 in steps of 0.8
+        Angstrom; PFS: 3804-10400 in steps of 0.8 (its third arm goes on to 12600); WEAVE:
+        3660-9590, without the gaps of its detectors; 4MOST: 3700-9500 in steps of 0.25.
 
     Returns
     -------
@@ -87,13 +105,15 @@ def make_instrument(survey: str) -> Instrument:
     Raises
     ------
     InputError
-        The survey is none of the three.
+        The survey is none of these.
 
     Notes
     -----
     The noise of BOSS was measured on 40 spectra of SDSS DR12, that of DESI on 24 spectra of one
     coadd of the Everest reduction; SDSS is BOSS scaled (York et al. 2000, AJ 120, 1579; Smee et al.
-    2013, AJ 146, 32).
+    2013, AJ 146, 32), and so is LAMOST (Cui et al. 2012, RAA 12, 1197; Yao et al. 2012, RAA 12,
+    772). The noise of PFS, WEAVE and 4MOST is computed from published throughputs, areas, fibres
+    and detectors (`qnet.simulation.instrument.throughput` has the sources), not measured.
 
     Examples
     --------
@@ -114,8 +134,11 @@ def make_instrument(survey: str) -> Instrument:
         )
         # Dark time: most targets have one exposure, those kept as Lyman-alpha quasars up to four.
         return Instrument("desi", detectors, 0.7, (1.0, 2.0, 3.0, 4.0), (0.6, 0.2, 0.1, 0.1))
-    detector = _sdss() if survey == "sdss" else _boss("boss", 3.5525, 4.0170)
-    return Instrument(survey, (detector,), 1.0, (0.7, 1.0, 1.4), (0.3, 0.4, 0.3))
+    if (fed := throughput.SPECTROGRAPHS.get(survey)) is not None:
+        return Instrument(survey, (_computed(fed),), 1.0, fed.depths, fed.chances)
+    of_survey = {"boss": _boss, "sdss": _sdss, "lamost": _lamost}[survey]
+    residual = LAMOST_RESIDUAL if survey == "lamost" else 1.0
+    return Instrument(survey, (of_survey(),), residual, (0.7, 1.0, 1.4), (0.3, 0.4, 0.3))
 
 
 def check_survey(survey: str) -> None:
@@ -151,7 +174,7 @@ def sky_continuum(detector: Detector) -> FloatArray:
     return np.asarray(detector.sky * flux)
 
 
-def _boss(survey: str, first: float, last: float) -> Detector:
+def _boss(survey: str = "boss", first: float = 3.5525, last: float = 4.0170) -> Detector:
     """The coadd of both arms of BOSS's spectrographs, between log wavelengths."""
     # As the survey stores it: spec files are read back with the same wavelengths.
     loglam = np.round(np.arange(first, last + 5e-5, LOGLAM_STEP), 4).astype(np.float32)
@@ -169,6 +192,25 @@ def _sdss() -> Detector:
     boss = _boss("sdss", 3.5798, 3.9638)
     gain, floor = boss.gain * SDSS_GAIN, boss.floor * (SDSS_GAIN * SDSS_SKY)
     return dataclasses.replace(boss, gain=gain, floor=floor, sky=SDSS_SKY)
+
+
+def _lamost() -> Detector:
+    """The coadd of both arms of LAMOST's spectrographs: BOSS scaled, with the same pixels."""
+    boss = _boss("lamost", 3.5682, 3.9590)
+    sigma = boss.wave / LAMOST_RESOLUTION / np.sqrt(8 * np.log(2))
+    gain, floor = boss.gain * LAMOST_GAIN, boss.floor * (LAMOST_GAIN * LAMOST_SKY)
+    resample = _resample(boss.wave, sigma)
+    return dataclasses.replace(
+        boss, sigma=sigma, gain=gain, floor=floor, sky=LAMOST_SKY, resample=resample
+    )
+
+
+def _computed(fed: throughput.Spectrograph) -> Detector:
+    """The joint spectrum of the arms of a spectrograph whose noise is computed."""
+    wave, (gain, floor, sigma, arms) = fed.wave, throughput.noise(fed)
+    white, taps = np.ones(len(wave)), np.ones(1)
+    resample = _resample(wave, sigma)
+    return Detector("coadd", wave, sigma, gain, floor, white, taps, arms, fed.sky, resample)
 
 
 def _desi(name: str, start: float, npix: int, knots: curves.Knots) -> Detector:

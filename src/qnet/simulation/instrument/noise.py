@@ -135,8 +135,14 @@ TELLURIC = (
 #: Runs of masked pixels: mean number per 1000 pixels and mean length; and fraction of spectra with
 #: a gap, its shortest and longest length; fraction of arms that are missing. DESI (a spectrum of
 #: one exposure) has 6 runs of about 3 pixels in R and Z each, BOSS (40 coadds) 1 masked pixel in
-#: 1000.
-MASK_RUNS = {"sdss": (0.6, 3.0), "boss": (0.3, 3.0), "desi": (2.0, 3.0)}
+#: 1000. Of the others nothing is known: LAMOST is as SDSS, those of small pixels have more of them.
+MASK_RUNS = {
+    "sdss": (0.6, 3.0),
+    "boss": (0.3, 3.0),
+    "desi": (2.0, 3.0),
+    "lamost": (0.6, 3.0),
+    **dict.fromkeys(("pfs", "weave", "4most"), (0.5, 4.0)),
+}
 MASK_GAP = (0.03, 30, 400)
 MASK_ARM = 0.006
 

@@ -156,7 +156,12 @@ def test_headers_name_what_made_the_files(tmp_path, surveys):
 @pytest.mark.parametrize(
     ("survey", "names", "options", "message"),
     [
-        ("boss", ("a.fits", "t.fits"), {"format": "coadd"}, "is of the survey desi, not of boss"),
+        (
+            "boss",
+            ("a.fits", "t.fits"),
+            {"format": "coadd"},
+            "is of the survey desi or pfs or .*, not of boss",
+        ),
         ("desi", ("a", "t.fits"), {"format": "spec"}, "sdss or boss, not of desi"),
         ("boss", ("a.fits", "t.fits"), {"format": "zarr"}, "format must be one of prepared, coadd"),
         ("boss", ("a.fits", "a.fits"), {}, "is the name of both outputs"),

@@ -67,7 +67,7 @@ def test_native_pixels(survey, name, first, last):
 
 
 def test_unknown_survey():
-    with pytest.raises(InputError, match="survey must be one of sdss, boss, desi, .* not 'moons'"):
+    with pytest.raises(InputError, match=r"survey must be one of sdss, boss, desi, .* not 'moons'"):
         make_instrument("moons")
 
 

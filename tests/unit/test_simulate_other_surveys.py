@@ -99,7 +99,7 @@ def test_lamost_reaches_its_published_limit():
 
 @pytest.mark.parametrize("survey", OTHERS)
 def test_noise_along_magnitude(survey):
-    """The noise that is there, against the object: of the object when bright, of the sky when not."""
+    """S/N of the noise that is there: of photons of the object when bright, else of the sky."""
     errors = Errors(
         **dict.fromkeys(("depth", "sky_level", "sky_continuum", "sky_line", "line_shift"), 0.0),
         **dict.fromkeys(("line_width", "velocity", "arm", "tilt", "wiggle", "telluric"), 0.0),
@@ -173,7 +173,8 @@ def test_the_spectra_of_the_older_instruments_stay():
 
 def test_every_survey_is_declared_everywhere():
     assert set(SURVEYS) == set(MAGNITUDES) == set(QUASAR_REDSHIFTS)
-    one = {survey: next(iter(simulate(1, seed=7, survey=survey, mix={"sky": 1}))) for survey in SURVEYS}
+    sky = {"sky": 1.0}
+    one = {key: next(iter(simulate(1, seed=7, survey=key, mix=sky))) for key in SURVEYS}
     ids = [int(batch.truth["TARGETID"][0]) for batch in one.values()]
     assert len(set(ids)) == len(SURVEYS)
     assert min(ids) > 0

@@ -112,7 +112,8 @@ def as_result(
 def match(result: Result, truth: Truth, options: Options) -> Sample:
     """Join a catalogue and truth by TARGETID; rows without inspected truth are only counted.
 
-    Truth that has no such ids is joined by plate, MJD and fibre (`read_truth`). Rows more than 2 arcsec from the truth of their TARGETID are of another object.
+    Truth that has no such ids is joined by plate, MJD and fibre (`read_truth`). Rows more than 2
+    arcsec from the truth of their TARGETID are of another object.
     """
     # Each row counts once, also where several rows are of one object (repeated spectra).
     nearest, known = _find(truth.targetid, result.targetid)

@@ -42,8 +42,8 @@ DESI_SURE_QUALITY = 2.5
 #: BAL_PROB of DR16Q above which a quasar is a BAL; negative where that was not looked for.
 BAL_PROBABILITY = 0.5
 
-#: Names of classes in the columns of other tables, and what they are: BAL quasars in the inspections
-#: of SDSS-V and SPIDERS, sky fibres of simulations, which count as stars that are no quasars.
+#: Names of classes in the columns of other tables, and what they are: BAL quasars as SDSS-V and
+#: SPIDERS name them; sky fibres of simulations, which count as stars that are no quasars.
 CLASS_NAMES: Mapping[str, int] = {
     **CLASS_PERSON,
     **dict.fromkeys(("QUASAR", "AGN"), CLASS_PERSON["QSO"]),

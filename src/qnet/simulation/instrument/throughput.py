@@ -1,11 +1,11 @@
-"""Instruments whose noise is computed from telescope, fibre, throughput and detectors: PFS, WEAVE, 4MOST.
+"""Instruments whose noise is computed from throughput and detectors: PFS, WEAVE, 4MOST.
 
 A pixel collects S = A t e(wavelength) a(wavelength) c dl wavelength / (h c) electrons from 1e-17
 erg/s/cm2/A: A is the collecting area, t the exposure time, e the efficiency of telescope, fibre,
 spectrograph and detector, a the transmission of the atmosphere, c the fraction of a point source
-that enters the fibre, for a Gaussian of the seeing's width. Then gain = 1 / S and floor = sky / S + R / S**2, where R is the variance of
-read noise and dark current of the detector pixels that are summed. Where two arms overlap, their
-electrons are added.
+that enters the fibre, for a Gaussian of the seeing's width. Then gain = 1 / S and floor = sky / S +
+R / S**2, where R is the variance of read noise and dark current of the detector pixels that are
+summed. Where two arms overlap, their electrons are added.
 
 PFS
     Efficiency, area, read noise, dark current and the width of the trace (5 pixels) are those of
@@ -42,8 +42,8 @@ _HC = 1.986446e-8
 #: Extinction of the air above Cerro Paranal [mag per airmass] (Patat et al. 2011, A&A 527, A91,
 #: rounded), taken for all three; and airmass.
 EXTINCTION: Curve = (
-    (3600, 0.49), (3800, 0.40), (4025, 0.33), (4425, 0.23), (5025, 0.16), (5700, 0.12), (6500, 0.07),
-    (7000, 0.05), (8000, 0.04), (10500, 0.03),
+    (3600, 0.49), (3800, 0.40), (4025, 0.33), (4425, 0.23), (5025, 0.16), (5700, 0.12),
+    (6500, 0.07), (7000, 0.05), (8000, 0.04), (10500, 0.03),
 )  # fmt: skip
 AIRMASS = 1.2
 

@@ -45,9 +45,9 @@ QUASAR_REDSHIFTS: Mapping[str, Knots] = {
 #: r magnitude and relative density, by survey and kind. The faint limits are those of the quasar
 #: targets: SDSS i < 20.2 (Richards et al. 2002, AJ 123, 2945), BOSS g < 22 or r < 21.85 (Ross et
 #: al. 2012), DESI r < 23 (Chaussidon et al. 2023, ApJ 944, 107), LAMOST i < 20 (Yao et al. 2019,
-#: ApJS 240, 6), 4MOST r < 22.8 (Merloni et al. 2019, The Messenger 175, 42), WEAVE r < 23 (Jin et
-#: al. 2024, MNRAS 530, 2688), PFS i < 24 (Greene et al. 2022, arXiv:2206.14908), with a margin for
-#: variability and light lost at the fibre. Galaxies and stars reach brighter.
+#: ApJS 240, 6), 4MOST r < 22.8 (Merloni et al. 2019, The Messenger 175, 42), and adopted
+#: for WEAVE (r < 23) and PFS (r < 24), with a margin for variability and light lost at the fibre.
+#: Galaxies and stars reach brighter.
 MAGNITUDES: Mapping[str, Mapping[str, Knots]] = {
     "lamost": {
         "quasar": ((15.5, 0.05), (17.0, 0.3), (18.5, 0.8), (19.5, 1.0), (20.2, 0.7), (20.5, 0.0)),

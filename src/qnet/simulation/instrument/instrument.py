@@ -31,8 +31,8 @@ SURVEYS = {
 #: et al. 2000, AJ 120, 1579; Smee et al. 2013, AJ 146, 32).
 SDSS_GAIN, SDSS_SKY = 3.0, 2.25
 
-#: LAMOST is BOSS scaled too: the same exposure, R = 1800, fibres of 3.3 arcsec (Cui et al. 2012, RAA
-#: 12, 1197), a sky of V = 21.1 mag per square arcsec (Zhang et al. 2015, PASP 127, 1292) against
+#: LAMOST is BOSS scaled too: the same exposure, R = 1800, fibres of 3.3 arcsec (Cui et al. 2012,
+#: RAA 12, 1197), a sky of V = 21.1 mag per arcsec2 (Zhang et al. 2015, PASP 127, 1292) against
 #: 21.6 of `night`. With the gain, V = 19.5 has S/N 10 per resolution element, the limit of Yao et
 #: al. (2012, RAA 12, 772). Of the sky 3 % are left (Bai et al. 2017, RAA 17, 91), of BOSS's 1 %.
 LAMOST_GAIN, LAMOST_SKY, LAMOST_RESOLUTION, LAMOST_RESIDUAL = 1.85, 4.3, 1800.0, 3.0

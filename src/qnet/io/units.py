@@ -241,6 +241,22 @@ def stated_vacuum(camera: Camera, fits: FitsFile, *keys: str | int) -> Camera:
     return vacuum_camera(camera)
 
 
+def states_air(header: Mapping[str, Any]) -> bool:
+    """Whether a header states that its wavelengths are in air."""
+    return bool(_air_cards(header))
+
+
+def states_vacuum(header: Mapping[str, Any]) -> bool:
+    """Whether a header states that its wavelengths are in vacuum."""
+    ctype = str(header.get("CTYPE1", "")).strip().upper()
+    return (
+        str(header.get("VACUUM", "")).upper() in ("TRUE", "T", "1", "YES")
+        or str(header.get("AIRORVAC", "")).lower().startswith("vac")
+        or ctype == "WAVE"
+        or ctype.startswith("WAVE-")  # FITS standard 4.0, section 8.4: vacuum
+    )
+
+
 def check_loglam(text: str) -> None:
     """Raise InputError where a unit is stated, and is not that of log10 of Angstrom."""
     if is_stated(text) and not _words(text) <= _LOG_WORDS:

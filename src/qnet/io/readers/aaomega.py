@@ -20,6 +20,7 @@ from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import lacks_columns
+from qnet.io.units import states_vacuum
 
 #: Columns of the fibre table that are read.
 _COLUMNS = ("NAME", "RA", "DEC", "TYPE")
@@ -65,7 +66,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         flux=flux,
         weights=fits.image("VARIANCE", request.rows),
         kind="var",
-        air=aat.in_air(fits.header(key)),
+        air=not states_vacuum(fits.header(key)),
         name="AAOmega",
         where=f"{fits.path}: HDU {key}",
     )

@@ -8,35 +8,21 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray
-from qnet.core.errors import FileError
 from qnet.core.spectra import Spectra
 from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
+from qnet.io.readers import wcs
 from qnet.io.readers.registry import Request
+from qnet.io.units import states_vacuum
 
 #: What these surveys' wavelengths are, in words: 2dfdr calibrates with lines of arc lamps in air.
 WAVELENGTHS = "air, converted, unless the header says vacuum (CTYPE1 WAVE, VACUUM); centres"
 
 
 def linear_wave(fits: FitsFile, key: str | int, npix: int) -> FloatArray:
-    """Wavelengths CRVAL1 + (pixel - CRPIX1) CD1_1 (CDELT1); FileError where cards are missing."""
-    header = fits.header(key)
-    start, pixel = header.get("CRVAL1"), header.get("CRPIX1", 1)
-    step = header.get("CD1_1", header.get("CDELT1"))
-    if not all(isinstance(value, (int, float)) for value in (start, pixel, step)):
-        raise FileError(
-            f"{fits.path}: HDU {key} has CRVAL1 {start}, CRPIX1 {pixel}, CD1_1 or CDELT1 {step}, "
-            "but numbers were expected"
-        )
-    return np.asarray(start + (np.arange(1.0, npix + 1) - pixel) * step)
-
-
-def in_air(header: Mapping[str, Any]) -> bool:
-    """Whether wavelengths are in air: unless the header says that they are in vacuum."""
-    vacuum = header.get("VACUUM", False) in (True, "T", "TRUE", "True", 1)
-    ctype = str(header.get("CTYPE1", "")).strip().upper()
-    return not vacuum and ctype != "WAVE" and not ctype.startswith("WAVE-")
+    """Wavelengths (npix,) by the cards of an image."""
+    return wcs.linear_wave(fits.header(key), npix, f"{fits.path}: HDU {key}")
 
 
 def card_ids(
@@ -76,7 +62,7 @@ def one_spectrum(
         wave=linear_wave(fits, key, flux.shape[-1]),
         flux=flux,
         weights=weights,
-        air=in_air(fits.header(key)),
+        air=not states_vacuum(fits.header(key)),
         where=f"{fits.path}: HDU {key}",
         **fields,
     )

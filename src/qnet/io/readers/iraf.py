@@ -23,7 +23,7 @@ from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import relative_unit
-from qnet.io.units import stated_unit
+from qnet.io.units import stated_unit, states_vacuum
 
 #: Characters of a WAT card; blanks at its end are part of the text.
 _WIDTH = 68
@@ -85,7 +85,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         wave_unit=units[1] if units else "",
         flux_unit=relative_unit(stated_unit(fits, 0), where),
         bad=beyond[:, step],
-        air=aat.in_air(header),
+        air=not states_vacuum(header),
         name="IRAF",
         where=where,
     )

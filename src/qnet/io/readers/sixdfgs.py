@@ -15,6 +15,7 @@ from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import lacks_columns
+from qnet.io.units import states_vacuum
 
 #: Cards of the header of a spectrum.
 _CARDS = ("OBSRA", "OBSDEC", "Z", "Z_HELIO", "QUALITY")
@@ -70,7 +71,7 @@ def _one(fits: FitsFile, number: int) -> Spectra:
         flux=flux,
         weights=variance,
         kind="var",
-        air=aat.in_air(fits.header(number)),
+        air=not states_vacuum(fits.header(number)),
         name="6dF",
         where=f"{fits.path}: HDU {number}",
     )

@@ -44,21 +44,6 @@ def coadd_table(name, **changes):
     return table({key: column for key, column in columns.items() if column is not None}, name)
 
 
-def lamost_mrs(**cards):
-    masks = {"and_mask": None, "or_mask": None, "ANDMASK": np.ones(len(BOSS_LOGLAM), np.int16)}
-    return [primary(**cards), *(coadd_table(f"COADD_{arm}", **masks) for arm in "BR")]
-
-
-def lamost_lrs(**cards):
-    names = ("FLUX", "IVAR", "WAVELENGTH", "ANDMASK", "ORMASK")
-    arrays = (FLUX[:1], IVAR[:1], np.float32(WAVE)[None], 0 * FLUX[:1], 0 * FLUX[:1])
-    return [primary(**cards), table(dict(zip(names, arrays, strict=True)), "COADD")]
-
-
-def lamost_dr7():
-    return [primary(np.stack([FLUX[0], IVAR[0], WAVE, 0 * WAVE, 0 * WAVE]), TELESCOP="LAMOST")]
-
-
 def plate(*hdus, **options):
     return [*spplate(FLUX, IVAR, fibers=[1, 2, 3], **options), *hdus]
 
@@ -90,17 +75,6 @@ PAIR = [image(FLUX, "NIR_FLUX"), image(IVAR, "NIR_IVAR")]
 TABLE = table({"WAVE": WAVE[None], "FLUX": FLUX[:1], "IVAR": IVAR[:1]}, "SECOND")
 
 REFUSED = {
-    "lamost mrs": (
-        lamost_mrs(TELESCOP="LAMOST"),
-        "is a LAMOST file of medium resolution, .* are COADD_B, COADD_R",
-    ),
-    "the same without telescope": (lamost_mrs(), "has the mask ANDMASK in place of and_mask"),
-    "lamost lrs": (
-        lamost_lrs(TELESCOP="LAMOST"),
-        "is a LAMOST file of low resolution, which qnet does not",
-    ),
-    "the same, lrs": (lamost_lrs(), "HDU COADD lacks the column.s. LOGLAM; it has FLUX, IVAR"),
-    "lamost dr7": (lamost_dr7(), "holds no spectra .* is of the telescope LAMOST"),
     "mask of another name": (
         [primary(), coadd_table("COADD", and_mask=None, MASK=np.zeros(len(WAVE), np.int32))],
         "HDU COADD has the mask MASK in place of and_mask",

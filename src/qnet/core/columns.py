@@ -32,12 +32,13 @@ _UCDS = {
     "pos.eq.ra;meta.main": "TARGET_RA",
     "pos.eq.dec;meta.main": "TARGET_DEC",
     "pos.healpix": "HPXPIXEL UNIQPIX",
-    "meta.id;src": "TARGET_NAME THING_ID CATALOGID SDSS_ID",
+    "meta.id;src": "TARGET_NAME THING_ID CATALOGID SDSS_ID TARGID",
     "meta.id;obs": "SURVEY PROGRAM",
-    "meta.id;obs.field": "FIELD TILEID",
+    "meta.id;obs.field": "FIELD TILEID TRACT PATCH",
     "meta.id;obs.exposure": "EXPID",
     "meta.id;instr": "PLATE FIBERID FIBERID_LIST PETAL_LOC FIBER",
     "meta.id;instr.obsty": "OBS",
+    "meta.id": "CATID",
     "time.epoch": "MJD",
     "time.end;obs": "LASTNIGHT",
     "meta.code": "OBJTYPE",
@@ -187,10 +188,10 @@ _SURVEY_COLUMNS = (
     Column("TARGET_RA", "f8", "right ascension of the target", NAN, ".6f", "deg", survey="all"),
     Column("TARGET_DEC", "f8", "declination of the target", NAN, ".6f", "deg", survey="all"),
     Column("PLATE", "int", "plate", -1, survey=_SDSS),
-    Column("FIBERID", "int", "fibre of the plate, from 1", -1, survey=_SDSS),
+    Column("FIBERID", "int", "fibre of the plate, from 1", -1, survey=f"{_SDSS}; LAMOST"),
     Column("THING_ID", "int", "identifier of the object", -1, survey=_SDSS),
-    Column("OBJTYPE", "str", "use of the fibre: target, sky, ...", "", survey=f"{_SDSS}; DESI"),
-    Column("MJD", "int", "modified Julian date", -1, "", "d", survey=f"{_SDSS}; SDSS-V"),
+    Column("OBJTYPE", "str", "use of the fibre: target, sky, ...", "", survey="all"),
+    Column("MJD", "int", "modified Julian date", -1, "", "d", survey=f"{_SDSS}; SDSS-V; LAMOST"),
     *(
         Column(name, "int", "bits of target selection", 0, ucd="meta.code", survey=_SDSS)
         for name in SDSS_TARGETS
@@ -224,6 +225,10 @@ _SURVEY_COLUMNS = (
         ucd="meta.code",
         survey="DESI",
     ),
+    Column("CATID", "int", "catalogue of the target", -1, survey="PFS"),
+    Column("TRACT", "int", "tract of the sky", -1, survey="PFS"),
+    Column("PATCH", "str", "patch of the tract", "", survey="PFS"),
+    Column("TARGID", "str", "identifier that the survey gave the target", "", survey="WEAVE"),
 )
 
 #: The columns of the catalogue, in their order. Those of surveys are there where an input has them.

@@ -136,13 +136,25 @@ def warn_unused(spall: SpAll | None, layouts: Iterable[str]) -> None:
 
 def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
     """Group the frames of one set, by their names within a folder; other files stay alone."""
+    files = list(map(Path, paths))
+    keys: list[object] = list(range(len(files)))
+    for reader in READERS:
+        if reader.frames is None:
+            continue
+        names = {
+            n: match for n, f in enumerate(files) if (match := reader.frames.fullmatch(f.name))
+        }
+        if reader.sets is None:
+            sets: Sequence[object] = [
+                (m["spectrograph"], int(m["exposure"])) for m in names.values()
+            ]
+        else:
+            sets = reader.sets([files[number] for number in names])
+        for number, one in zip(names, sets, strict=True):
+            if one is not None:
+                keys[number] = (real_path(files[number].parent), reader.name, one)
     groups: dict[object, list[Path]] = {}
-    for number, path in enumerate(map(Path, paths)):
-        key: object = number
-        for reader in READERS:
-            if reader.frames is not None and (match := reader.frames.fullmatch(path.name)):
-                spectrograph, exposure = match["spectrograph"], int(match["exposure"])
-                key = (real_path(path.parent), reader.name, spectrograph, exposure)
+    for key, path in zip(keys, files, strict=True):
         groups.setdefault(key, []).append(path)
     return [tuple(_each_once(group)) for group in groups.values()]
 

@@ -133,9 +133,10 @@ class FitsFile(OpenFile):
         *,
         integers: bool = False,
         out: AnyArray | None = None,
+        axes: int = 2,
     ) -> AnyArray:
         """Image, or some of its rows, native-endian; `out`: memory that may be used for it."""
-        shape = self._check_image(key, rows)
+        shape = self._check_image(key, rows, axes)
         with self._faults(key):
             if 0 in shape or (rows is not None and len(rows) == 0):
                 nrows = shape[0] if rows is None else len(rows)
@@ -209,14 +210,14 @@ class FitsFile(OpenFile):
             table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
         return {name.upper(): _native(_stacked(table[name])) for name in table.dtype.names}
 
-    def _check_image(self, key: str | int, rows: IntArray | None) -> tuple[int, ...]:
+    def _check_image(self, key: str | int, rows: IntArray | None, axes: int = 2) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""
         shape = self.shape(key)
         if not shape:
             raise FileError(
                 f"{self.path}: lacks the image {self._label(key)}; it holds {self.describe()}"
             )
-        if rows is not None and len(shape) != 2:
+        if rows is not None and len(shape) != axes:
             raise FileError(
                 f"{self.path}: HDU {self._label(key)} has shape {shape}, not (nspec, npix)"
             )
@@ -233,7 +234,8 @@ class FitsFile(OpenFile):
             if number not in self._checked:
                 check_tiles(self.path, self._structure[number])
                 self._checked.add(number)
-            found = hdu.read() if rows is None else hdu[low:high, :]
+            parts = (slice(low, high), *[slice(None)] * (len(self.shape(key)) - 1))
+            found = hdu.read() if rows is None else hdu[parts]
             found = without_blanks(found, self.header(key))
         return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])
 

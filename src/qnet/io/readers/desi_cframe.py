@@ -36,8 +36,8 @@ _IMAGES = {"FLUX": ("nspec", "npix"), "IVAR": ("nspec", "npix"), "WAVELENGTH": (
 
 
 def _is_cframe(fits: FitsFile) -> bool:
-    """Whether there is FLUX, and IVAR or WAVELENGTH."""
-    return "FLUX" in fits and ("IVAR" in fits or "WAVELENGTH" in fits)
+    """Whether there is FLUX, and IVAR or WAVELENGTH, but not the covariances of PFS."""
+    return "FLUX" in fits and ("IVAR" in fits or "WAVELENGTH" in fits) and "COVAR" not in fits
 
 
 def _fault(fits: FitsFile) -> str:

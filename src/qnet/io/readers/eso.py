@@ -16,6 +16,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
+from qnet.io.readers.qmost import is_qmost
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import relative_unit
 
@@ -31,9 +32,6 @@ _ROLES = {
 
 #: Names of the columns in files without TUTYP.
 _NAMES = {"WAVE": "wave", "FLUX": "flux", "ERR": "error", "ERR_FLUX": "error", "QUAL": "quality"}
-
-#: Name of the table in files of 4MOST, which have a reader of their own.
-_4MOST = "PHASE3SPECTRUM"
 
 
 class _Column(NamedTuple):
@@ -67,7 +65,7 @@ def _columns(fits: FitsFile) -> list[_Column]:
 
 def _is_phase3(fits: FitsFile) -> bool:
     """Whether HDU 1 is a table of one row that the header says is a Phase 3 spectrum."""
-    if fits.nrows(1) != 1 or _4MOST in fits:
+    if fits.nrows(1) != 1 or is_qmost(fits):  # which has a reader of its own
         return False
     product = str(fits.header(0).get("PRODCATG", "")).startswith("SCIENCE.SPECTRUM")
     voclass = str(fits.header(1).get("VOCLASS", "")).upper().startswith("SPECTRUM")

@@ -64,6 +64,9 @@ class Reader:
     frames : re.Pattern, optional
         Names of files of which several are one set of spectra: those of the same groups
         `spectrograph` and `exposure` in one folder.
+    sets : callable, optional
+        For files whose names do not tell their set, and whose pattern `frames` needs no groups:
+        the set of each of some files, None for those that are none's.
     fibers : callable, optional
         FIBERIDs of the rows of an open file, where spectra can be selected by them.
     spall : bool
@@ -103,6 +106,7 @@ class Reader:
     ids: tuple[str, ...]
     qso_targets: Mapping[str, int] = dataclasses.field(default_factory=dict)
     frames: re.Pattern[str] | None = None
+    sets: Callable[[Sequence[Path]], Sequence[object]] | None = None
     fibers: Callable[[Any], Int32Array] | None = None
     spall: bool = False
     fault: Callable[[Any], str] | None = None

@@ -8,12 +8,13 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import SDSS_TARGETS
-from qnet.core.errors import FileError, first_few
+from qnet.core.errors import FileError
 from qnet.core.spectra import Camera, Spectra
 from qnet.io.columns import NO_ID, float_column, id_columns, pixel_column
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
+from qnet.io.readers.lamost import is_lamost
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.units import Stated, check_loglam, stated_unit, stated_vacuum
 
@@ -54,19 +55,12 @@ def _coadd(fits: FitsFile) -> str | int:
 def _is_spec(fits: FitsFile) -> bool:
     """Whether there is a table COADD, or a column loglam in HDU 1."""
     have = fits.columns(key := _coadd(fits))
-    return bool(have) and (key == "COADD" or "LOGLAM" in have)
+    return bool(have) and (key == "COADD" or "LOGLAM" in have) and not is_lamost(fits)
 
 
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such a table: a missing column, or other spectra."""
     have = fits.columns(key := _coadd(fits))
-    if str(fits.header(0).get("TELESCOP", "")).upper().startswith("LAMOST"):
-        tables = [name for number, name in enumerate(fits.all_names) if fits.is_table(number)]
-        kind = "low" if "COADD" in tables else "medium"
-        return (
-            f"is a LAMOST file of {kind} resolution, which qnet does not read: its tables are "
-            f"{first_few(tables, 6)}"
-        )
     label = f"HDU {key}" if key == "COADD" else "HDU number 1"
     if missing := [name for name in _COLUMNS if name not in have]:
         return f"{label} lacks the column(s) {', '.join(missing)}; it has {', '.join(have[:12])}"

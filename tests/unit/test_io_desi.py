@@ -21,6 +21,7 @@ from makers import (
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.io import read_spectra
+from qnet.io.readers.desi import last_nights
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,22 @@ def test_healpix_coadd_has_survey_program_and_pixel(tmp_path, cameras):
     assert spectra.ids["TILEID"].tolist() == [1, 2, 3]
     assert "LASTNIGHT" not in spectra.ids
     assert [name for name, _ in spectra.cards].count("SPECPROD") == 1
+
+
+def test_last_night_of_a_healpix_coadd_is_that_of_its_exposures(tmp_path, cameras):
+    nights = {"TARGETID": np.int64([IDS[2], IDS[0], IDS[1], IDS[2], 99, IDS[2]])}
+    nights["NIGHT"] = np.int32([20210501, 20210420, 20210430, 20220101, 20230101, 20211231])
+    hdus = [*desi_coadd(cameras, FMAP, **HEALPIX_CARDS), table(nights, "EXP_FIBERMAP")]
+    path = write(tmp_path / "coadd-sv3-dark-26065.fits", hdus)
+    # The second is a sky fibre, whose id is that of others.
+    assert read_spectra(path).ids["LASTNIGHT"].tolist() == [20210420, -1, 20220101]
+    assert read_spectra(path, rows=[2]).ids["LASTNIGHT"].tolist() == [20220101]
+    assert last_nights(np.int64([7, 8]), [nights], None).tolist() == [-1, -1]
+    # A tile's own card, or the file's own column, says it already.
+    hdus = [*desi_coadd(cameras, FMAP, **TILE_CARDS), table(nights, "EXP_FIBERMAP")]
+    assert (
+        read_spectra(write(tmp_path / "t.fits", hdus)).ids["LASTNIGHT"].tolist() == [20210419] * 3
+    )
 
 
 def test_specprod_card_alone_is_carried(tmp_path, cameras):

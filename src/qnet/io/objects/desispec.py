@@ -21,6 +21,7 @@ from qnet.io.readers.desi import (
     complete_ids,
     dependency_cards,
     id_names,
+    last_nights,
     row_flags,
 )
 from qnet.io.readers.registry import Frame, check_set
@@ -51,6 +52,7 @@ def from_desispec(value: Any) -> Spectra:
         mask, fibermap = getattr(value, "mask", None), value.fibermap
         masks = [None] * len(bands) if mask is None else [mask[band] for band in bands]
         header = dict(getattr(value, "meta", None) or {})
+        exposures = getattr(value, "exp_fibermap", None)
     names = [str(band).upper() for band in bands]
     if fault := cameras_fault(names):
         raise InputError(f"spectra: the object {fault}")
@@ -58,6 +60,10 @@ def from_desispec(value: Any) -> Spectra:
     cameras = tuple(_camera(*part) for part in parts)
     nspec = len(cameras[0].flux) if cameras else 0
     ids = _ids(fibermap, header, nspec)
+    if exposures is not None and fibermap is not None and "LASTNIGHT" not in ids:
+        columns = table_columns("exp_fibermap", exposures)
+        if {"TARGETID", "NIGHT"} <= set(columns):
+            ids["LASTNIGHT"] = last_nights(ids["TARGETID"], [columns], None)
     return Spectra(
         cameras=cameras,
         ids=ids,

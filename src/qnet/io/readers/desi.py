@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from qnet.core.errors import FileError, warn
 from qnet.core.flags import QNFlag
 from qnet.core.positions import POSITIONS, position_names
 from qnet.core.spectra import Camera
-from qnet.io.columns import NO_ID, id_columns, row_numbers
+from qnet.io.columns import NO_ID, id_columns, id_numbers, int32_column, row_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Request, bit_mask
 from qnet.io.units import Stated, stated_unit, stated_vacuum, to_angstrom
@@ -23,6 +23,9 @@ from qnet.io.units import Stated, stated_unit, stated_vacuum, to_angstrom
 #: HDUs with a row per spectrum, the surest first. Some versions of desispec named that of a coadd
 #: COADD_FIBERMAP, and kept FIBERMAP for the exposures, as EXP_FIBERMAP is now.
 _FIBERMAPS = ("COADD_FIBERMAP", "FIBERMAP")
+
+#: HDUs with a row per exposure of a coadd, their columns of the night, and rows read at a time.
+_EXPOSURES, _NIGHTS, _PIECE = ("EXP_FIBERMAP", "FIBERMAP"), ("TARGETID", "NIGHT"), 100_000
 
 #: Columns of the FIBERMAP that a catalogue carries, where the file has them.
 _ID_COLUMNS = (
@@ -138,7 +141,30 @@ def read_ids(fits: FitsFile, nspec: int, rows: IntArray | None) -> dict[str, Any
     wanted = id_names(fits.columns(hdu))
     ids = fits.table(hdu, wanted, rows) if wanted else {}
     where, headers = f"{fits.path}: HDU {hdu}", (fits.header(0), fits.header(hdu))
-    return complete_ids(ids, headers, selected, where, fits.path)
+    ids = complete_ids(ids, headers, selected, where, fits.path)
+    exposures = next((name for name in _EXPOSURES if name in fits and name != hdu), None)
+    if "LASTNIGHT" not in ids and exposures and {*_NIGHTS} <= {*fits.columns(exposures)}:
+        count = fits.nrows(exposures)
+        pieces = np.split(np.arange(count), range(_PIECE, count, _PIECE))
+        tables = (fits.table(exposures, list(_NIGHTS), piece) for piece in pieces)
+        ids["LASTNIGHT"] = last_nights(ids["TARGETID"], tables, fits.path)
+    return ids
+
+
+def last_nights(
+    targetid: IntArray, exposures: Iterable[Mapping[str, AnyArray]], path: Path | None
+) -> Int32Array:
+    """Last night of each target among tables of exposures with TARGETID and NIGHT; -1 without."""
+    unique, inverse = np.unique(targetid, return_inverse=True)
+    last = np.full(len(unique), NO_ID, np.int32)
+    for table in exposures if len(unique) else ():
+        number = id_numbers(table["TARGETID"], "TARGETID", path)
+        night = int32_column(id_numbers(table["NIGHT"], "NIGHT", path), "NIGHT", path)
+        at = np.searchsorted(unique, number).clip(max=len(unique) - 1)
+        # Sky fibres share ids below 0: a night of one is none of another.
+        known = (unique[at] == number) & (number > 0)
+        np.maximum.at(last, at[known], night[known])
+    return np.asarray(last[inverse], dtype=np.int32)
 
 
 def complete_ids(

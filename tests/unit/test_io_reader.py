@@ -90,7 +90,7 @@ def test_every_layout_goes_through_the_network(tmp_path, layout, small_model):
 def test_every_reader_recognises_its_own_layout_and_no_other(tmp_path, layout, suffix):
     path = write(tmp_path / f"a{suffix}", LAYOUTS[layout])
     with FitsFile(path) as fits:
-        found = [reader for reader in READERS if reader.detect(fits)]
+        found = [r for r in READERS if isinstance(fits, r.opens) and r.detect(fits)]
         assert [reader.name for reader in found] == [layout.removesuffix(" (SDSS-V)")]
         assert found[0].count(fits) == (1 if layout.startswith(SINGLE) else 3)
 
@@ -115,7 +115,7 @@ def test_readers_do_what_they_declare(tmp_path, layout):
 
 
 def test_every_layout_is_registered_and_made_here():
-    read = {reader.name for reader in READERS if not reader.refused}
+    read = {r.name for r in READERS if r.opens is FitsFile and not r.refused}
     assert read == {name.removesuffix(" (SDSS-V)") for name in LAYOUTS}
 
 

@@ -230,9 +230,7 @@ def bit_mask(*parts: int | tuple[int, int]) -> int:
     return sum((1 << high + 1) - (1 << low) for low, high in ranges)
 
 
-def recognised(
-    looks: Callable[[FitsFile], bool], fault: Callable[[FitsFile], str]
-) -> Mapping[str, Any]:
+def recognised(looks: Callable[[Any], bool], fault: Callable[[Any], str]) -> Mapping[str, Any]:
     """`detect` and `fault` of a `Reader`, by what its files look like and what may be wrong."""
     return {
         "detect": lambda fits: looks(fits) and not fault(fits),

@@ -21,7 +21,7 @@ WAVELENGTHS = "air, converted, unless the header says vacuum (CTYPE1 WAVE, VACUU
 
 
 def linear_wave(fits: FitsFile, key: str | int, npix: int) -> FloatArray:
-    """Wavelengths (npix,) by the cards of an image."""
+    """Wavelengths (npix,) of the cards of an HDU."""
     return wcs.linear_wave(fits.header(key), npix, f"{fits.path}: HDU {key}")
 
 

@@ -7,6 +7,7 @@ import configparser
 import functools
 import importlib
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -21,7 +22,16 @@ import pytest
 import qnet
 import qnet.cli
 import qnet.evaluation
-from makers import BOSS_LOGLAM, boss_spec, image, make_spectra, primary, table, write
+from makers import (
+    BOSS_LOGLAM,
+    boss_spec,
+    image,
+    make_spectra,
+    primary,
+    sdss5_spec,
+    table,
+    write,
+)
 from qnet.evaluation.metric import DEFINITIONS
 from qnet.io.readers import READERS
 
@@ -60,6 +70,9 @@ NEEDS = {"in-memory": ("specutils", "pandas"), "onnx": ("onnx", "onnxruntime")}
 
 #: Pages that need Keras, and no data.
 TRAINING = ("tutorials/training", "how-to/train", "how-to/own-survey")
+
+#: Pages on files that are made for them.
+MADE = ("how-to/sdss-v-inspection",)
 
 #: What is smaller in the test of a page than on it.
 SMALLER = (("-n 6000", "-n 300"), ("-n 4000", "-n 100"), ("--epochs 4", "--epochs 1"))
@@ -161,10 +174,47 @@ def test_training_pages_run(page, tmp_path):
     run_page(f"{page}.md", tmp_path, smaller=SMALLER if page == "how-to/own-survey" else ())
 
 
+def test_the_page_on_the_inspection_of_sdss_v_runs(tmp_path):
+    """Its commands, on small files of the layouts that are published."""
+    (tmp_path / "dr20").mkdir()
+    batch = qnet.simulate(6, seed=4, survey="boss", mix={"quasar": 0.8, "star": 0.2}).collect()
+    (camera,), truth = batch.spectra.cameras, batch.truth
+    ids = np.arange(6) + 2**54 + 1
+    rows = {"FIELD": np.int32(15000), "MJD": np.int32(59300), "OBS": "APO"}
+    for number, catalogid in enumerate(ids):
+        row = {**rows, "CATALOGID": catalogid, "OBJTYPE": "science"}
+        hdus = sdss5_spec(np.log10(camera.wave), camera.flux[number], camera.ivar[number], row=row)
+        write(tmp_path / "dr20" / f"spec-15000-59300-{catalogid}.fits", hdus)
+    z = truth["TRUEZ"]
+    columns = {
+        "field": np.full(6, 15000, np.int32),
+        "mjd": np.full(6, 59300, np.int32),
+        "catalogid": ids,
+        "has_vi": np.arange(6) < 5,
+        "z_best": z.astype(np.float32),
+        "z_conf_best": np.full(6, 3, np.int16),
+        "class_best": truth["TRUESPECTYPE"],
+    }
+    write(tmp_path / "boss_vi_results-1.0.3.fits", [primary(), table(columns, "VI_RESULTS")])
+    columns = {"CATALOGID": ids, "Z_SYS": z, "Z_SYS_ERR": np.full(6, 1e-3), "Z_FIT": z}
+    write(tmp_path / "DR20Q_prop-v6_2_1.fits", [primary(), table(columns)])
+    kinds = [str(kind) for kind in truth["TRUESPECTYPE"]]
+    lines = [f"{i},{z},{kind}" for i, z, kind in zip(ids, z, kinds, strict=True)]
+    (tmp_path / "own.csv").write_text("\n".join(["CatalogID,redshift,kind", *lines]))
+    run_page("how-to/sdss-v-inspection.md", tmp_path)
+    (found,) = json.loads((tmp_path / "dr20.json").read_text())["catalogues"]
+    assert found["counts"]["rows evaluated"] == 5
+    assert found["counts"]["rows whose truth was not inspected"] == 1
+    completeness = next(m for m in found["metrics"] if m["name"] == "completeness")
+    assert completeness["n"] == sum(kind == "QSO" for kind in kinds[:5])
+    assert completeness["value"] == 1
+
+
 def test_all_how_to_pages_are_run():
     """No page is left out of the test above."""
     pages = {path.stem for path in (DOCS / "how-to").glob("*.md")} - {"index"}
-    assert pages == {*HOW_TO, *(Path(page).stem for page in TRAINING)} - {"training"}
+    others = {Path(page).stem for page in (*TRAINING, *MADE)}
+    assert pages == {*HOW_TO, *others} - {"training"}
 
 
 @pytest.mark.parametrize(

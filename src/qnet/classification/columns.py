@@ -11,7 +11,7 @@ from qnet.classification.redshifts import find_coverage, refine_redshifts
 from qnet.classification.reweighting import Weights
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
 from qnet.core.columns import MODEL_COLUMNS
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, warn, with_source
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
 from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
@@ -20,7 +20,7 @@ from qnet.model.model import Model
 from qnet.postprocess.decoding import Predictions
 from qnet.postprocess.features import compute_features, log_snr, logit
 from qnet.preprocess.normalisation import Preprocessed, preprocess
-from qnet.preprocess.rebinning import check_overlap
+from qnet.preprocess.rebinning import overlap_fault
 
 Flags = npt.NDArray[np.int32]
 
@@ -54,7 +54,11 @@ def compute_columns(
     if len(rows) == 0:
         return columns
     # Of all rows: one that lies off the grid is flagged, whichever rows are asked for.
-    check_overlap(spectra.cameras, model.grid)
+    fault, hint = overlap_fault(spectra.cameras, model.grid)
+    if hint:
+        raise InputError(fault + hint)
+    if fault:
+        warn(with_source(f"{fault}: they are flagged NODATA", ", ".join(spectra.source)))
     batch = spectra if len(rows) == nspec else spectra.select(rows)
     weights, bins = None, model.architecture.redshifts
     if criterion.prior is not None and bins is not None:

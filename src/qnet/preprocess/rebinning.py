@@ -118,10 +118,16 @@ def add_cameras(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[FloatA
 
 def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
     """Raise InputError, with the likely reason, where no wavelength of a camera is on the grid."""
+    if fault := "".join(overlap_fault(cameras, grid)):
+        raise InputError(fault)
+
+
+def overlap_fault(cameras: Sequence[Camera], grid: WavelengthGrid) -> tuple[str, str]:
+    """That no wavelength of a camera is on the grid, and a unit that would explain it; or ''."""
     if not cameras:
         raise InputError("cameras is empty: at least one was expected")
     if any((grid.bins(camera.wave) >= 0).any() for camera in cameras):
-        return
+        return "", ""
     low = min(float(camera.wave.min()) for camera in cameras)
     high = max(float(camera.wave.max()) for camera in cameras)
     edges, hint = grid.wave, ""
@@ -132,10 +138,11 @@ def check_overlap(cameras: Sequence[Camera], grid: WavelengthGrid) -> None:
     else:
         if 0 < low < high < 10 and 10**low <= edges[-1] and 10**high >= edges[0]:
             hint = "; they look like log10 wavelengths: give 10**loglam"
-    raise InputError(
+    fault = (
         f"wavelengths from {low:.6g} to {high:.6g} lie wholly outside of the model's grid, "
-        f"{edges[0]:.1f} to {edges[-1]:.1f} Angstrom{hint}"
+        f"{edges[0]:.1f} to {edges[-1]:.1f} Angstrom"
     )
+    return fault, hint
 
 
 class Sums:

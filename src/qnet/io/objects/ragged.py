@@ -40,6 +40,7 @@ def rectangular(columns: Mapping[str, Any], *, log: bool) -> dict[str, AnyArray]
     waves, *names = columns
     nrows = next(len(column) for column in columns.values() if is_ragged(column))
     rows = {name: _rows(name, column, nrows) for name, column in columns.items()}
+    rows[waves] = [row.astype(np.float64) for row in rows[waves]]
     if log:
         rows[waves] = [np.power(10.0, row) for row in rows[waves]]
     lengths = np.array([[len(cell) for cell in cells] for cells in rows.values()])
@@ -53,13 +54,14 @@ def rectangular(columns: Mapping[str, Any], *, log: bool) -> dict[str, AnyArray]
     npix = int(lengths[0][good].max(initial=1))
     filled: dict[str, AnyArray] = {waves: _waves(rows[waves], good, npix)}
     for name in names:
-        filled[name] = np.zeros((nrows, npix))
+        single = all(row.dtype == np.float32 for row in rows[name])
+        filled[name] = np.zeros((nrows, npix), dtype=np.float32 if single else np.float64)
         for row in np.flatnonzero(good):
             filled[name][row, : lengths[0][row]] = rows[name][row]
     return filled
 
 
-def _rows(name: str, column: Any, nrows: int) -> list[FloatArray]:
+def _rows(name: str, column: Any, nrows: int) -> list[AnyArray]:
     """The numbers of each row; those of one row for all where the column has no list in each."""
     if is_ragged(column):
         return [_cell(name, cell) for cell in column]
@@ -68,7 +70,7 @@ def _rows(name: str, column: Any, nrows: int) -> list[FloatArray]:
     return list(np.broadcast_to(array, (nrows, array.shape[-1])))
 
 
-def _waves(rows: list[FloatArray], good: BoolArray, npix: int) -> FloatArray:
+def _waves(rows: list[AnyArray], good: BoolArray, npix: int) -> FloatArray:
     """Wavelengths that increase to the end of each row."""
     first = next((row for row, use in zip(rows, good, strict=True) if use), None)
     if first is None or len(first) != npix:
@@ -84,9 +86,11 @@ def _waves(rows: list[FloatArray], good: BoolArray, npix: int) -> FloatArray:
     return waves
 
 
-def _cell(name: str, cell: Any) -> FloatArray:
-    """The numbers of a cell; none where it holds no list."""
+def _cell(name: str, cell: Any) -> AnyArray:
+    """The numbers of a cell, in float32 or float64; none where it holds no list."""
     if not _is_list(cell):
         return np.zeros(0)
+    if isinstance(cell, np.ndarray) and cell.dtype == np.float32:
+        return cell.ravel()
     with foreign_faults(f"column {name}", cell, "a list of numbers in each row"):
         return np.asarray(cell, dtype=np.float64).ravel()

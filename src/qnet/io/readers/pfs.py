@@ -65,8 +65,12 @@ def bad_pixels(mask: AnyArray, planes: Mapping[str, Any]) -> BoolArray:
         for name, number in planes.items()
         if name.startswith(_PREFIX) and isinstance(number, int) and 0 <= number < 63
     }
-    wanted = sum(1 << bits[name] for name in set(_BAD) & bits.keys()) if bits else -1
-    return np.asarray((mask.astype(np.int64) & wanted) != 0)
+    if not bits:
+        return np.asarray(mask != 0)
+    wanted = sum(1 << bits[name] for name in set(_BAD) & bits.keys())
+    fits = mask.dtype.kind == "i" and wanted.bit_length() < 8 * mask.dtype.itemsize
+    whole = mask if fits else mask.astype(np.int64)
+    return np.asarray((whole & whole.dtype.type(wanted)) != 0)
 
 
 def target_ids(fits: FitsFile, values: Mapping[str, AnyArray]) -> dict[str, AnyArray]:

@@ -85,7 +85,7 @@ def _part(fits: FitsFile, name: str, rows: IntArray | None) -> AnyArray:
     if len(shape) == 1:  # the same wavelengths for all
         return fits.image(name)
     if shape:
-        found = fits.image(name, rows, axes=len(shape))
+        found = fits.image(name, rows, axes=len(shape), integers=name == "MASK")
         return found[:, 0] if name == "COVAR" else found
     return fits.table(name, [_PARTS[name]], rows)[_PARTS[name]]
 
@@ -96,10 +96,13 @@ def _bad_pixels(fits: FitsFile, mask: AnyArray, rows: IntArray | None) -> BoolAr
         fits.table("METADATA", ["METADATA"], rows)["METADATA"], "metadata", fits.path
     )
     planes = [tuple(_BIT.findall(text)) for text in texts]
+    different = {each: {name: int(number) for name, number in each} for each in planes}
+    if len(different) == 1:
+        return pfs.bad_pixels(mask, different[planes[0]])
     bad = np.zeros(mask.shape, dtype=bool)
-    for each in set(planes):
+    for each, bits in different.items():
         same = np.array([row == each for row in planes])
-        bad[same] = pfs.bad_pixels(mask[same], {name: int(number) for name, number in each})
+        bad[same] = pfs.bad_pixels(mask[same], bits)
     return bad
 
 

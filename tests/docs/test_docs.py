@@ -32,6 +32,7 @@ from makers import (
     table,
     write,
 )
+from makers_surveys import SURVEY_LAYOUTS
 from qnet.evaluation.metric import DEFINITIONS
 from qnet.io.readers import READERS
 
@@ -208,6 +209,24 @@ def test_the_page_on_the_inspection_of_sdss_v_runs(tmp_path):
     completeness = next(m for m in found["metrics"] if m["name"] == "completeness")
     assert completeness["n"] == sum(kind == "QSO" for kind in kinds[:5])
     assert completeness["value"] == 1
+
+
+def test_the_page_of_surveys_runs(tmp_path, small_weights):
+    """Every block of the page, on files made from the layouts, with a small model."""
+    layouts = {
+        "pfsCoadd.fits": "PFS pfsCoadd or pfsCalibrated file",
+        "stacked_1.fit": "WEAVE L1 files",
+        "qmost_LJ1.fits": "4MOST L1 file",
+        "container.fits": "4MOST container of spectra",
+        "lamost.fits": "LAMOST file of low resolution since DR8",
+        "mwmVisit.fits": "SDSS-V mwmStar or mwmVisit file",
+    }
+    for name, layout in layouts.items():
+        write(tmp_path / name, SURVEY_LAYOUTS[layout])
+    options = (" -o ", f" --model {small_weights} -o ")
+    run_page("reference/surveys.md", tmp_path, smaller=[options])
+    catalogue = qnet.read_catalogue(tmp_path / "catalogue.fits")
+    assert len(catalogue) == 4 * 3 + 2
 
 
 def test_all_how_to_pages_are_run():

@@ -32,4 +32,5 @@ def linear_wave(
             raise FileError(f"{where}: card {name} is {number!r}, but a number was expected")
         numbers.append(float(number))
     pixels = np.arange(npix, dtype=np.float64) + first
-    return numbers[0] + (pixels - numbers[2]) * numbers[1]
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused as infinite
+        return numbers[0] + (pixels - numbers[2]) * numbers[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 import qnet
@@ -109,6 +110,10 @@ def test_answers_of_files_arrays_and_tables_are_the_same(written, case, small_mo
     path, wave, flux, ivar = written(case)
     found = qnet.classify(path, model=small_model)
     table = Table({"WAVE": np.tile(wave, (len(flux), 1)), "FLUX": flux, "IVAR": ivar})
+    with fits.open(path) as hdus:
+        opened = qnet.classify(hdus, model=small_model)
+    np.testing.assert_array_equal(found["C_LINES"], opened["C_LINES"])
+    assert found["TARGETID"].tolist() == opened["TARGETID"].tolist()
     for other in (
         qnet.classify(wave, flux, ivar, model=small_model),
         qnet.classify(table, model=small_model),

@@ -28,16 +28,28 @@ from qnet.io.readers.registry import (
     lacks,
     left_out,
     recognised,
+    refuse,
     register,
 )
+from qnet.io.units import stated_unit
 
 #: Images of a cframe, and their axes.
 _IMAGES = {"FLUX": ("nspec", "npix"), "IVAR": ("nspec", "npix"), "WAVELENGTH": ("npix",)}
 
 
-def _is_cframe(fits: FitsFile) -> bool:
+def _has_parts(fits: FitsFile) -> bool:
     """Whether there is FLUX, and IVAR or WAVELENGTH, but not the covariances of PFS."""
     return "FLUX" in fits and ("IVAR" in fits or "WAVELENGTH" in fits) and "COVAR" not in fits
+
+
+def _is_uncalibrated(fits: FitsFile) -> bool:
+    """Whether the flux is in electrons, as in frame and sframe files."""
+    return _has_parts(fits) and "electron" in stated_unit(fits, "FLUX").lower()
+
+
+def _is_cframe(fits: FitsFile) -> bool:
+    """Whether there are such HDUs of flux."""
+    return _has_parts(fits) and not _is_uncalibrated(fits)
 
 
 def _fault(fits: FitsFile) -> str:
@@ -96,4 +108,11 @@ register(
         frames=re.compile(r"cframe-[brz](?P<spectrograph>\d)-(?P<exposure>\d+)\.fits(\.gz|\.fz)?"),
         **DECLARED,
     )
+)
+refuse(
+    name="DESI frame or sframe file",
+    survey="DESI",
+    hdus="as cframe, BUNIT of FLUX electron/Angstrom",
+    detect=_is_uncalibrated,
+    why="its flux is in electrons: give the cframe files of the exposure",
 )

@@ -3,7 +3,7 @@
 # make docs   the documentation, warnings as errors
 # make lint   ruff, import-linter        make typecheck   mypy
 # make bench  all benchmarks, as tables and JSON in BENCH; one by one: bench-forward, bench-endtoend,
-#             bench-scaling, bench-train, bench-hot
+#             bench-scaling, bench-readers, bench-train, bench-hot
 #
 # Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter, JOBS how
 # many processes share the tests.
@@ -27,7 +27,7 @@ BENCH_ENV = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .PHONY: demo test docs lint typecheck clean
-.PHONY: bench bench-forward bench-endtoend bench-scaling bench-train bench-hot
+.PHONY: bench bench-forward bench-endtoend bench-scaling bench-readers bench-train bench-hot
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/demo.py
@@ -48,7 +48,7 @@ lint: $(VENV)/.installed
 typecheck: $(VENV)/.installed
 	$(VENV)/bin/mypy
 
-bench: bench-forward bench-endtoend bench-scaling bench-train bench-hot
+bench: bench-forward bench-endtoend bench-scaling bench-readers bench-train bench-hot
 
 bench-forward: $(VENV)/.bench
 	$(BENCH_ENV) $(VENV)/bin/python benchmarks/forward.py --output "$(BENCH)/forward.json"
@@ -58,6 +58,9 @@ bench-endtoend: $(VENV)/.bench
 
 bench-scaling: $(VENV)/.bench
 	$(BENCH_ENV) $(VENV)/bin/python benchmarks/scaling.py --output "$(BENCH)/scaling.json"
+
+bench-readers: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python benchmarks/readers.py --output "$(BENCH)/readers.json"
 
 bench-train: $(VENV)/.bench
 	for backend in tensorflow jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python \

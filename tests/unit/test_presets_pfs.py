@@ -50,7 +50,7 @@ def test_spectra_of_different_lengths_are_filled_up_without_weight(tmp_path, len
     hdus = pfs_coadd(PFS_WAVE, FLUX, IVAR, lengths=lengths)
     (camera,) = read_spectra(write(tmp_path / "c.fits", hdus)).cameras
     for row, length in enumerate(lengths):
-        np.testing.assert_allclose(camera.wave[row, :length], PFS_WAVE[:length], rtol=1e-7)
+        np.testing.assert_allclose(camera.wave[:length], PFS_WAVE[:length], rtol=1e-7)
         np.testing.assert_allclose(camera.flux[row, :length], FLUX[row, :length], rtol=2e-5)
         assert not camera.ivar[row, length:].any()
 

@@ -9,7 +9,7 @@ import qnet
 from makers import image, make_spectra, primary, write
 from makers_surveys import WEAVE_WAVE, weave_l1
 from qnet import QNFlag
-from qnet.core.errors import FileError
+from qnet.core.errors import FileError, QnetWarning
 from qnet.io import read_spectra
 from qnet.io.reader import group_frames
 
@@ -42,6 +42,13 @@ def test_a_pair_of_arms_is_one_set(tmp_path, blue, order, small_model):
     assert (table["TARGETID"] == -1).all()
     assert table["TARGET_NAME"].tolist() == [f"WVE_0{n}000000+0000000" for n in (1, 2, 3)]
     assert table["TARGID"].tolist() == ["target 1", "target 2", "target 3"]
+
+
+def test_an_arm_given_twice_is_used_once(tmp_path, small_model):
+    blue, red = pair(tmp_path)
+    with pytest.warns(QnetWarning, match=r"stacked_1004073\.fit given more than once"):
+        table = qnet.classify([blue, red, blue], model=small_model)
+    assert len(table) == 3
 
 
 def test_an_arm_alone_is_flagged(tmp_path):

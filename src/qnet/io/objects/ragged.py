@@ -31,7 +31,7 @@ def _is_list(value: Any) -> bool:
 
 
 def rectangular(columns: Mapping[str, Any], *, log: bool) -> dict[str, AnyArray]:
-    """Columns of pixels as arrays (nspec, npix), or (npix,) where all rows have the same.
+    """Columns of pixels as arrays (nspec, npix); wavelengths as (npix,) where rows begin the same.
 
     The first is that of wavelengths, which are their logarithms where `log`. Shorter rows are
     filled up with pixels without weight. Rows whose lists are missing or of different lengths have
@@ -75,9 +75,10 @@ def _waves(rows: list[AnyArray], good: BoolArray, npix: int) -> FloatArray:
     first = next((row for row, use in zip(rows, good, strict=True) if use), None)
     if first is None or len(first) != npix:
         first = np.geomspace(*_NOMINAL, npix)
-    same = [not use or np.array_equal(row, first) for row, use in zip(rows, good, strict=True)]
-    if all(same):
-        return first
+    used = [row for row, use in zip(rows, good, strict=True) if use]
+    longest = next((row for row in used if len(row) == npix), first)
+    if all(np.array_equal(row, longest[: len(row)]) for row in used):
+        return longest
     waves = np.tile(first, (len(rows), 1))
     for row in np.flatnonzero(good):
         wave = rows[row]

@@ -293,7 +293,7 @@ CONTENTS = {
     "annex": (b"/annex/objects/SHA256E-s1--0.fits\n", "a git-annex pointer", "git annex get"),
     "html": (b"\n<!DOCTYPE HTML>\n<html>", "an HTML page", "download"),
     "html of a browser": (b"<!-- saved -->\n<HTML>\n", "an HTML page", "download"),
-    "votable": (b"<?xml version='1.0'?>\n<VOTABLE/>", "an XML file", ""),
+    "votable": (b"<?xml version='1.0'?>\n<VOTABLE/>", "a VOTable", ""),
     "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x051.9.1", "an ONNX network", ""),
     "hdf5": (b"\x89HDF\r\n\x1a\n\0", "an HDF5 file", ""),
     "weights": (b"\x40\0\0\0\0\0\0\0{}", "a safetensors file", "--model"),

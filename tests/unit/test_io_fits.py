@@ -281,7 +281,7 @@ def test_header_that_lies_is_an_error(tmp_path, whole, name, key, value, pack):
 @pytest.mark.parametrize(
     "content",
     [
-        b"wave flux ivar\n3600 1 1\n" * 200,
+        b"Dear all,\nthe spectra follow.\nRegards\n",
         b"x",
         bytes(2880),
         b"\x89PNG\r\n\x1a\n" + bytes(5000),
@@ -295,7 +295,10 @@ def test_header_that_lies_is_an_error(tmp_path, whole, name, key, value, pack):
 def test_file_that_is_no_fits_is_an_error(tmp_path, content):
     path = tmp_path / "text.fits"
     path.write_bytes(content)
-    with pytest.raises(FileError, match=r"text\.fits: (cannot be read as|is a .*, but a) FITS"):
+    with pytest.raises(
+        FileError,
+        match=r"text\.fits: (cannot be read as (FITS|a text)|is a .*, but a file of)",
+    ):
         read_spectra(path)
 
 

@@ -278,8 +278,7 @@ def test_error_that_is_not_positive_has_no_weight(error):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"wave": WAVE, "flux": FLUX}, "lacks a column named one of .*'ivar', 'error'"),
-        ({"wave": WAVE, "ivar": IVAR}, r"lacks a column named one of \['flux'\]; it has"),
+        ({"wave": WAVE, "ivar": IVAR}, r"lacks a column named one of \['flux', .*; it has"),
         ({"flux": FLUX, "ivar": IVAR}, "lacks a column named one of .*'wave', 'wavelength'"),
         ({}, "lacks a column"),
         ({"wave": WAVE, "flux": FLUX2.T, "ivar": IVAR2.T}, "wave must have shape"),
@@ -299,7 +298,7 @@ def test_tables_that_do_not_fit_are_refused(columns, message):
 def test_table_with_a_unit_that_nobody_knows_is_refused_with_its_name():
     unit = units.Unit("Angstroems", parse_strict="silent")
     table = Table({"wave": Column(WAVE, unit=unit), "flux": FLUX, "ivar": IVAR})
-    with pytest.raises(InputError, match="wave has unit Angstroems"):
+    with pytest.raises(InputError, match="wave has unit 'Angstroems'"):
         as_spectra(table)
 
 
@@ -323,7 +322,7 @@ def test_mask_columns_of_a_table_are_honoured(columns, bad):
 @pytest.mark.parametrize(
     ("columns", "unread"),
     [
-        ({"ANDMASK": np.ones(len(WAVE), np.int16)}, "ANDMASK"),
+        ({"XMASK": np.ones(len(WAVE), np.int16)}, "XMASK"),
         ({"mask": np.ones((len(WAVE), 2), int)}, "mask"),
         ({"mask": np.ones((len(WAVE), 2), int), "and_mask": np.zeros(len(WAVE), int)}, "mask"),
         ({"ORMASK": np.ones(len(WAVE), int), "or_mask": np.ones(len(WAVE), int)}, None),

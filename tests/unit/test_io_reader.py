@@ -30,6 +30,7 @@ from makers import (
     spcframe,
     spfield,
     spplate,
+    table,
     write,
 )
 from makers_archives import presets
@@ -45,6 +46,7 @@ from qnet.io.reader import group_frames, read_blocks
 from qnet.io.readers import READERS
 from qnet.io.readers.registry import refuse
 from qnet.io.selection import is_qso_target
+from qnet.io.tablefile import TableFile
 
 FLUX, IVAR = boss_set()
 CAMERAS = desi_set()
@@ -60,6 +62,17 @@ LAYOUTS = {
     "prepared data file": prepared(FLUX[:, :443], IVAR[:, :443], {"TARGETID": np.arange(3)}),
     **presets(),
     **SURVEY_LAYOUTS,
+    "table": [
+        primary(VACUUM=True),
+        table(
+            {
+                "wave": np.tile(10**BOSS_LOGLAM, (3, 1)),
+                "flux": FLUX,
+                "ivar": IVAR,
+                "TARGETID": np.arange(3),
+            }
+        ),
+    ],
 }
 
 #: Beginnings of the names of layouts that hold one spectrum, not three.
@@ -90,7 +103,9 @@ def test_every_layout_goes_through_the_network(tmp_path, layout, small_model):
 def test_every_reader_recognises_its_own_layout_and_no_other(tmp_path, layout, suffix):
     path = write(tmp_path / f"a{suffix}", LAYOUTS[layout])
     with FitsFile(path) as fits:
-        found = [r for r in READERS if isinstance(fits, r.opens) and r.detect(fits)]
+        last = layout == "table"
+        readers = [r for r in READERS if isinstance(fits, r.opens) and r.fallback == last]
+        found = [reader for reader in readers if reader.detect(fits)]
         assert [reader.name for reader in found] == [layout.removesuffix(" (SDSS-V)")]
         assert found[0].count(fits) == (1 if layout.startswith(SINGLE) else 3)
 
@@ -115,7 +130,9 @@ def test_readers_do_what_they_declare(tmp_path, layout):
 
 
 def test_every_layout_is_registered_and_made_here():
-    read = {r.name for r in READERS if r.opens is FitsFile and not r.refused}
+    read = {
+        r.name for r in READERS if r.opens in (FitsFile, (FitsFile, TableFile)) and not r.refused
+    }
     assert read == {name.removesuffix(" (SDSS-V)") for name in LAYOUTS}
 
 
@@ -187,7 +204,8 @@ def test_readers_of_other_formats_fallbacks_and_refused_layouts(tmp_path, monkey
 
     path = tmp_path / "a.txt"
     path.write_text("5000\n6000\n7000\n")
-    monkeypatch.setattr("qnet.io.readers.registry.READERS", readers := [*READERS])
+    readers = [reader for reader in READERS if not reader.fallback]
+    monkeypatch.setattr("qnet.io.readers.registry.READERS", readers)
     monkeypatch.setattr("qnet.io.reader.READERS", readers)
     register(reader("any lines", lambda file: len(file.numbers) < 4, fallback=True))
     assert read_spectra(path).layout == "any lines"

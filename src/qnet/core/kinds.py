@@ -37,6 +37,10 @@ HDF5 = Kind("an HDF5 file", rb"\x89HDF\r\n\x1a\n")
 SAFETENSORS = Kind(
     "a safetensors file", rb".{5}\0\0\0\{", "weights are given as model (--model), not as data"
 )
+VOTABLE = Kind(
+    "a VOTable",
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*\?>)?\s*(<!--.*?-->\s*)*<(\w+:)?VOTABLE\b",
+)
 PARQUET = Kind("a Parquet table", rb"PAR1[\0-\x1f]")
 ECSV = Kind("an ECSV table", rb"(\xef\xbb\xbf)?# %ECSV")
 TEXT = Kind("a text file", rb"[^\0-\x08\x0e-\x1f\x7f]*[\r\n][^\0-\x08\x0e-\x1f\x7f]*\Z")
@@ -48,6 +52,7 @@ KINDS = (
     SAFETENSORS,
     PARQUET,
     ECSV,
+    VOTABLE,
     Kind("a Git LFS pointer", rb"version https?://[\w.-]*git-lfs", "fetch the file: git lfs pull"),
     Kind("a git-annex pointer", rb"\S*/annex/objects/", "fetch the file: git annex get"),
     Kind(

@@ -309,6 +309,8 @@ def _error(path: Path | None, message: str) -> QnetError:
 
 def unit_text(unit: Any) -> str:
     """A unit in FITS's notation; as astropy writes it where FITS has none."""
+    if isinstance(unit, str):
+        return unit
     try:
         return str(unit.to_string("fits"))
     except ValueError:

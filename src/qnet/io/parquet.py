@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray
+from qnet.core.errors import FileError
 from qnet.io.columns import missing_value
 
 if TYPE_CHECKING:
@@ -18,15 +19,26 @@ if TYPE_CHECKING:
 _HEADER, _OF_COLUMNS = b"table_meta_yaml", ("unit", "description", "format")
 
 
-def read_parquet(path: Path) -> Table:
+#: Numbers that a Parquet file may hold: 8 GB.
+_MOST = 1 << 30
+
+
+def read_parquet(path: Path, *, flatten: bool = False) -> Table:
     """Read a Parquet file that qnet, astropy, pandas or another library wrote.
 
-    Lists of one length become a two-dimensional column; missing values are masked.
+    Lists of one length become a two-dimensional column; missing values are masked. `flatten`: the
+    fields of structures become columns.
     """
     from astropy.table import Table, meta
     from pyarrow import parquet
 
-    arrow = parquet.read_table(path)
+    with parquet.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
+        values = sum(g.column(n).num_values for g in groups for n in range(g.num_columns))
+        if values > _MOST or file.metadata.num_rows > _MOST:
+            raise FileError(f"{path}: announces {values} numbers, too many for one table")
+        arrow = file.read()
+    arrow = arrow.flatten() if flatten else arrow
     table = Table({name: _column(arrow[name], name) for name in arrow.column_names})
     written = (arrow.schema.metadata or {}).get(_HEADER, b"").decode()
     header = meta.get_header_from_yaml(written.split("\n")) if written else {"datatype": []}

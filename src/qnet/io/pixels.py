@@ -19,6 +19,7 @@ from qnet.io.units import (
     as_unit,
     flux_units,
     is_stated,
+    plain_unit,
     to_angstrom,
     vacuum_camera,
 )
@@ -90,7 +91,7 @@ def make_spectra(
 def _stated_flux(pixels: Pixels) -> Any:
     """Unit that is stated of flux; None where none is."""
     unit = pixels.flux_unit if pixels.flux_unit is not None else getattr(pixels.flux, "unit", None)
-    return unit if is_stated(unit) else None
+    return plain_unit(unit) if is_stated(unit) else None
 
 
 def _camera(pixels: Pixels) -> Camera:
@@ -125,6 +126,7 @@ def _inverse_variance(pixels: Pixels) -> AnyArray:
     weights, mask = _plain(pixels.weights, name := _NAMES.get(kind, kind))
     own = getattr(pixels.weights, "unit", None)
     stated, flux = own if pixels.weight_unit is None else pixels.weight_unit, _stated_flux(pixels)
+    stated = plain_unit(stated)
     if is_stated(stated):
         if flux is None:
             raise InputError(f"{name} has unit {stated}, but flux has none")
@@ -152,7 +154,7 @@ def _in_unit(weights: AnyArray, name: str, stated: Any, flux: Any, power: int) -
 def angstrom(wave: Any, unit: Any = None, where: str = "") -> FloatArray:
     """Wavelengths [Angstrom] of wavelengths, frequencies or energies; plain ones as they are."""
     numbers = as_floats("wave", wave, unit=None)
-    unit = getattr(wave, "unit", None) if unit is None else unit
+    unit = plain_unit(getattr(wave, "unit", None) if unit is None else unit)
     if unit is None or isinstance(unit, str):
         return to_angstrom(numbers, unit or "", f"{where}{': ' * bool(where)}wave")
     from astropy import units

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,17 @@ from qnet.core.spectra import Spectra
 from qnet.io.columns import row_numbers
 from qnet.io.fits.file import FitsFile
 from qnet.io.openfile import OpenFile
+from qnet.io.options import TABLE, ReadOptions
 from qnet.io.readers import READERS, Reader
 from qnet.io.readers.registry import Request
+from qnet.io.readers.table import table_reader
 from qnet.io.spall import SpAll, SpAllLike, as_spall
 
 #: Rows of a block of `read_blocks`: flux and ivar of a DESI coadd take 33 MB.
 BLOCK_ROWS = 512
+
+#: Of files that say all themselves.
+NO_OPTIONS = ReadOptions()
 
 
 def read_spectra(
@@ -35,11 +41,17 @@ def read_spectra(
     fibers: Sequence[int] | None = None,
     spall: SpAllLike | None = None,
     use_mask: bool = True,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    wave_unit: str | None = None,
+    flux_unit: str | None = None,
+    air: bool | None = None,
 ) -> Spectra:
-    """Read spectra from a FITS file, of whichever survey; gz and fpack files are read as they are.
+    """Read spectra from a file, of whichever survey; gz and fpack files are read as they are.
 
-    The layout is found by the HDUs: DESI coadd, spectra and cframe; SDSS, BOSS, eBOSS and SDSS-V
-    spec; spPlate, spField and spCFrame; prepared data; and what `qnet.io.register` adds.
+    The layout is found by what is in the file: those of ``qnet formats``, and what
+    `qnet.io.register` adds; else any table of spectra, in FITS, VOTable, ECSV, Parquet or text, and
+    any image with wavelengths in its header.
 
     Parameters
     ----------
@@ -56,6 +68,16 @@ def read_spectra(
         `qnet.io.read_spall` returns of it.
     use_mask : bool
         Whether pixels with a non-zero DESI MASK get ivar 0.
+    format : str, optional
+        'table': read it as a table of spectra, whatever its layout. 'specutils:NAME': read it by
+        the loader NAME of specutils, where that is installed.
+    columns : mapping of str to str, optional
+        Of a table: which columns (or images, or numbers from 1) hold wave (or loglam), flux, one of
+        ivar, error and variance, mask, targetid. Others are found by UTYPE, UCD or name.
+    wave_unit, flux_unit : str, optional
+        Of a table: the units of wavelengths and flux, in place of those that it states.
+    air : bool, optional
+        Of a table that does not say it: whether its wavelengths are in air.
 
     Returns
     -------
@@ -73,7 +95,13 @@ def read_spectra(
     Warns
     -----
     QnetWarning
-        The file has no ids.
+        The file has no ids, no errors of the flux (they are estimated, and the rows flagged
+        NO_ERROR), or is a table that does not say whether its wavelengths are in air or vacuum.
+
+    Notes
+    -----
+    Errors are estimated as in DER_SNR (Stoehr et al. 2008, ASP Conf. Ser. 394, 505), in windows of
+    128 pixels: 1.482602 / sqrt(6) times the median of abs(2 f(i) - f(i-2) - f(i+2)).
 
     Examples
     --------
@@ -93,9 +121,12 @@ def read_spectra(
         raise InputError("path is empty: at least one file was expected")
     if rows is not None and fibers is not None:
         raise InputError("rows and fibers cannot both be given: each selects the spectra to read")
+    options = ReadOptions(
+        format=format, columns=columns or {}, wave_unit=wave_unit, flux_unit=flux_unit, air=air
+    )
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(_open(name)) for name in paths]
-        reader = _find_reader(files)
+        files = [stack.enter_context(_open(name, options)) for name in paths]
+        reader = _find_reader(files, options)
         if fibers is not None:
             rows = _fiber_rows(files[0], reader, fibers)
         index = _row_index(files[0], rows, reader.count(files[0]))
@@ -105,12 +136,16 @@ def read_spectra(
 
 
 def read_blocks(
-    paths: Sequence[PathLike], *, nrows: int = BLOCK_ROWS, spall: SpAll | None = None
+    paths: Sequence[PathLike],
+    *,
+    nrows: int = BLOCK_ROWS,
+    spall: SpAll | None = None,
+    options: ReadOptions = NO_OPTIONS,
 ) -> Iterator[Spectra]:
     """Read a file, or the frames of one set, `nrows` rows at a time, unless it is `whole`."""
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(_open(name)) for name in paths]
-        reader = _find_reader(files)
+        files = [stack.enter_context(_open(name, options)) for name in paths]
+        reader = _find_reader(files, options)
         nspec = 0 if reader.whole else reader.count(files[0])
         if nspec <= nrows:
             yield _read(reader, files, Request(spall=spall))
@@ -120,9 +155,11 @@ def read_blocks(
             yield _read(reader, files, Request(rows, spall))
 
 
-def read_whole(paths: Sequence[PathLike], *, spall: SpAll | None = None) -> Spectra:
+def read_whole(
+    paths: Sequence[PathLike], *, spall: SpAll | None = None, options: ReadOptions = NO_OPTIONS
+) -> Spectra:
     """All spectra of a file, or of the frames of one set."""
-    (spectra,) = read_blocks(paths, nrows=sys.maxsize, spall=spall)
+    (spectra,) = read_blocks(paths, nrows=sys.maxsize, spall=spall, options=options)
     return spectra
 
 
@@ -167,12 +204,14 @@ def _each_once(paths: Sequence[PathLike]) -> list[Path]:
     return list(files.values())[::-1]
 
 
-def _open(path: PathLike) -> OpenFile:
+def _open(path: PathLike, options: ReadOptions) -> OpenFile:
     """A file of spectra, opened by what its first bytes are; as FITS where they are nothing known.
 
     The readers of the register say what opens their files.
     """
-    openers = dict.fromkeys(reader.opens for reader in READERS)
+    ordered = sorted(READERS, key=lambda reader: reader.fallback)
+    given = (r.opens if isinstance(r.opens, tuple) else (r.opens,) for r in ordered)
+    openers = dict.fromkeys(itertools.chain.from_iterable(given))
     kinds = (*(kind for opener in openers for kind in opener.kinds), GZIP)
     advice = "give spectra in other formats as arrays wave, flux and ivar"
     file = check_input(path, Expected("a file of spectra", kinds, advice))
@@ -181,16 +220,26 @@ def _open(path: PathLike) -> OpenFile:
     return opener(file)
 
 
-def _find_reader(files: Sequence[OpenFile]) -> Reader:
+def _find_reader(files: Sequence[OpenFile], options: ReadOptions) -> Reader:
     """The reader of a file, or of all files of a set."""
     first = files[0]
+    if options.is_table:
+        return _one_file(files, table_reader(options))
     known = [reader for reader in READERS if isinstance(first, reader.opens)]
-    found = [reader for reader in known if not reader.fallback and reader.detect(first)]
-    fault = "" if found else _find_fault(first, known)
+    special = [reader for reader in known if not reader.fallback]
+    found = [reader for reader in special if _detects(reader, first)]
+    fault = "" if found else _find_fault(first, special)
     if not found and not fault:
-        found = [reader for reader in known if reader.fallback and reader.detect(first)]
+        last = [table_reader(options) if r.name == TABLE else r for r in known if r.fallback]
+        found = [reader for reader in last if _detects(reader, first)]
+        fault = "" if found else _find_fault(first, last)
     if len(found) != 1:
         raise FileError(f"{first.path}: {fault or _unread(first, known, found)}")
+    if options.air is not None and not found[0].fallback:
+        raise InputError(
+            f"{first.path}: is a {found[0].name}, whose wavelengths are {found[0].wavelengths}: "
+            "leave out air (--medium), or say that it is a table (--format table)"
+        )
     (reader,) = found
     if reader.refused:
         raise FileError(f"{first.path}: is a {reader.name}, which is not read: {reader.refused}")
@@ -210,6 +259,27 @@ def _find_reader(files: Sequence[OpenFile]) -> Reader:
     return reader
 
 
+def _detects(reader: Reader, file: OpenFile) -> bool:
+    """Whether a file has the layout of a reader; errors name the file."""
+    try:
+        return reader.detect(file)
+    except InputError as error:
+        raise FileError(with_source(error, str(file.path))) from error
+
+
+def _one_file(files: Sequence[OpenFile], reader: Reader) -> Reader:
+    """The reader that is asked for, of a single file of its layout."""
+    (file,) = files[:1]
+    if len(files) > 1:
+        raise InputError(f"{file.path}: is a {reader.name}: read such files one by one")
+    if not _detects(reader, file):
+        fault = _find_fault(file, [reader])
+        raise FileError(
+            f"{file.path}: {fault}" if fault else f"{file.path}: {_unread(file, [reader], [])}"
+        )
+    return reader
+
+
 def _find_fault(file: OpenFile, readers: Iterable[Reader]) -> str:
     """What is wrong with a file that looks like one of a layout; '' where nothing is known."""
     faults = (reader.fault(file) for reader in readers if reader.fault is not None)
@@ -226,7 +296,8 @@ def _unread(file: OpenFile, known: Sequence[Reader], found: Sequence[Reader]) ->
     return (
         "holds no spectra that qnet knows: it "
         + (f"is of the telescope {telescope} and " if telescope else "")
-        + f"has {file.describe()}; looked for {layouts}, see qnet formats"
+        + f"has {file.describe()}; looked for {layouts}, see qnet formats; of another table say "
+        "what its columns hold (columns, --columns wave=...,flux=...,error=...)"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qnet.core.arrays import FloatArray
+from qnet.core.arrays import AnyArray, FloatArray
 from qnet.core.errors import InputError, shown, warn
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Camera
 from qnet.core.wavelengths import find_used
@@ -45,6 +45,9 @@ _FLUX = (
     *("erg/(cm2 s Angstrom)", "erg/cm2/s/Angstrom", "erg cm-2 s-1 Angstrom-1"),
 )
 _IVAR = ("(s2 cm4 Angstrom2)/erg2", "s2 cm4 Angstrom2/erg2")
+
+#: Bit of SDSS's and_mask, and of an exposure's mask: rejected when exposures were combined.
+COMBINEREJ = 1 << 25
 
 #: Words of the unit of wavelengths in Angstrom, and of that of their logarithm.
 _WAVE_WORDS = {"Angstrom", "vacuum", "vac", "in"}
@@ -102,6 +105,11 @@ def flux_units(stated: Iterable[Stated], default: str) -> list[FluxUnit]:
 def is_stated(unit: Any) -> bool:
     """Whether a text or a unit of astropy states a unit."""
     return unit is not None and not (isinstance(unit, str) and unit.lower() in _NOTHING)
+
+
+def plain_unit(unit: Any) -> Any:
+    """A unit of astropy or a text; the text of one that astropy does not know."""
+    return str(unit) if type(unit).__name__ == "UnrecognizedUnit" else unit
 
 
 def _split(text: str) -> tuple[int, str]:
@@ -255,6 +263,26 @@ def states_vacuum(header: Mapping[str, Any]) -> bool:
         or ctype == "WAVE"
         or ctype.startswith("WAVE-")  # FITS standard 4.0, section 8.4: vacuum
     )
+
+
+def stated_medium(
+    header: Mapping[str, Any], column: str = "", ucd: str = ""
+) -> tuple[bool | None, str]:
+    """Whether a file says that wavelengths are in air, and where; None where it does not say."""
+    if cards := _air_cards(header):
+        return True, cards[0]
+    for air, found in ((True, "air"), (False, "vac(uum)?")):
+        if re.search(rf"(?i)(^|_){found}$", column):
+            return air, f"column {column}"
+    if "obs.atmos" in ucd.lower():
+        return True, f"column {column}"
+    return (False, "header") if states_vacuum(header) else (None, "")
+
+
+def to_wave(loglam: AnyArray) -> FloatArray:
+    """Wavelengths [Angstrom] from their decimal logarithms, raised in float64."""
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        return np.power(10.0, loglam.astype(np.float64))
 
 
 def check_loglam(text: str) -> None:

@@ -15,7 +15,7 @@ from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.partials import clear_partials, name_partial, name_replaced
 from qnet.io.fits.writer import Card, FitsWriter
-from qnet.io.readers.sdss import COMBINEREJ
+from qnet.io.units import COMBINEREJ
 from qnet.simulation.frame import LOGLAM_STEP
 from qnet.simulation.instrument.instrument import make_instrument
 from qnet.simulation.survey import Batch, join

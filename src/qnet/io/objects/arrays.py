@@ -129,7 +129,7 @@ def one_camera(
     wave: Any, flux: Any, weights: Any, kind: str, air: bool, edges: bool | None, **more: Any
 ) -> Spectra:
     """Spectra of one camera, with row numbers: of arguments of `Pixels`."""
-    wave = angstrom(wave)
+    wave = angstrom(wave, more.pop("wave_unit", None), more.get("where", ""))
     if edges is None:
         warn_if_edges(wave, QUASARNET_GRIDS)
     pixels = Pixels(wave=wave, flux=flux, weights=weights, kind=kind, air=air, edges=bool(edges))

@@ -10,7 +10,7 @@ from qnet.core.arrays import AnyArray
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra
 from qnet.io.objects.kind import ObjectKind, by_attributes
-from qnet.io.objects.tables import from_columns
+from qnet.io.tabular import from_columns
 
 _EXPECTED = "a DataFrame with columns of wavelengths, flux and errors"
 

@@ -17,9 +17,9 @@ from qnet.core.positions import POSITIONS
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Spectra
 from qnet.io.columns import id_columns, missing_value
 from qnet.io.objects.kind import ObjectKind
-from qnet.io.objects.tables import from_columns
 from qnet.io.readers.desi import row_flags
-from qnet.io.readers.sdss import COMBINEREJ
+from qnet.io.tabular import from_columns
+from qnet.io.units import COMBINEREJ
 
 #: Fields of the pixels, by what columns of them are called.
 _PIXELS = {"wave": "wavelength", "flux": "flux", "ivar": "ivar"}

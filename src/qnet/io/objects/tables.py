@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from qnet.core.arguments import check_arguments, has_attributes
-from qnet.core.arrays import AnyArray, BoolArray, as_numbers
-from qnet.core.errors import InputError, warn
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra
-from qnet.io.columns import filled, id_columns, is_integer_id, unit_text
-from qnet.io.objects.arrays import one_camera, target_ids
 from qnet.io.objects.kind import ObjectKind
-from qnet.io.objects.ragged import is_ragged, rectangular
-from qnet.io.readers.sdss import COMBINEREJ, to_wave
-from qnet.io.units import check_loglam
-
-#: Names of table columns, in any letter case, by what they hold; best first.
-_TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "wave": ("wave", "wavelength", "lambda", "spectral_axis"),
-    "loglam": ("loglam",),
-    "flux": ("flux",),
-    "ivar": ("ivar",),
-    "std": ("error", "flux_error", "err", "sigma", "uncertainty"),
-    "var": ("variance", "var", "flux_var"),
-    "mask": ("mask",),
-    "and_mask": ("and_mask",),
-}
+from qnet.io.roles import NAMES
+from qnet.io.tabular import from_columns
 
 
 def is_table(value: Any) -> bool:
@@ -52,8 +32,9 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     Parameters
     ----------
     table : astropy.table.Table
-        Columns, in any letter case: wave, wavelength or lambda (or loglam); flux; ivar, or an error
-        (error, flux_error, err, sigma), or a variance (variance, var, flux_var). With a flux of
+        Columns by their UTYPE or UCD, else by name in any letter case: wave, wavelength or lambda
+        (or loglam); flux; ivar, or an error (error, flux_err, sigma, ...), or a variance. Without
+        any of these the noise is estimated, with a warning. With a flux of
         (nspec, npix) a row is a spectrum, and further one-dimensional columns are carried as ids
         (TARGETID, THING_ID, ...); with a flux of (npix,) a row is a pixel. Masked values have no
         weight, nor have pixels with a non-zero mask or with the COMBINEREJ bit of and_mask, where
@@ -87,120 +68,14 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     return from_columns(table_columns("table", table), "table", "astropy Table", air, edges)
 
 
-def from_columns(
-    columns: Mapping[str, Any], what: str, layout: str, air: bool, edges: bool | None
-) -> Spectra:
-    """Spectra of columns, as of a table; pixel columns may hold a list in each row."""
-    found = _find_columns(columns, what)
-    if found["wave"]:
-        found["loglam"] = None
-    pixels = [name for name in found.values() if name is not None]
-    ragged = any(is_ragged(columns[name]) for name in pixels)
-    if ragged:
-        lists = {name: columns[name] for name in pixels}
-        columns = {**columns, **rectangular(lists, log=not found["wave"])}
-        for name in filter(None, (found["mask"], found["and_mask"])):
-            columns[name] = columns[name].astype(np.int64)
-    if found["wave"] or ragged:
-        wave = columns[pixels[0]]
-    else:
-        loglam = columns[str(found["loglam"])]
-        check_loglam(str(getattr(loglam, "unit", None) or ""))
-        wave = to_wave(as_numbers("column loglam", loglam, unit=None))
-    kind = next(kind for kind in ("ivar", "std", "var") if found[kind])
-    flux, weights = columns[str(found["flux"])], columns[str(found[kind])]
-    bad = _masked(columns, found, np.shape(flux))
-    spectra = one_camera(wave, flux, weights, kind, air, edges, bad=bad)
-    ids = _table_ids(columns, found) if np.ndim(flux) == 2 else {}
-    targetid = ids.pop("TARGETID", None)
-    ids |= id_columns({name: ids[name] for name in ids if is_integer_id(name)}, None)
-    units = {
-        name.upper(): unit_text(column.unit)
-        for name, column in columns.items()
-        if name.upper() in ids and getattr(column, "unit", None) is not None
-    }
-    return dataclasses.replace(
-        spectra,
-        ids={**target_ids(targetid, len(spectra)), **ids},
-        units=units,
-        layout=layout,
-    )
-
-
-def _find_columns(columns: Mapping[str, Any], what: str) -> dict[str, str | None]:
-    """Names of the columns of pixels by what they hold."""
-    names = {name.lower(): name for name in columns}
-    if twice := [name for name in columns if names[name.lower()] != name]:
-        also = [names[name.lower()] for name in twice]
-        raise InputError(
-            f"columns {twice} and {also} of the {what} have one name but for letter case"
-        )
-    found = {
-        kind: next((names[name] for name in candidates if name in names), None)
-        for kind, candidates in _TABLE_COLUMNS.items()
-    }
-    for kinds in (("wave", "loglam"), ("flux",), ("ivar", "std", "var")):
-        if not any(found[kind] for kind in kinds):
-            legal = [name for kind in kinds for name in _TABLE_COLUMNS[kind]]
-            raise InputError(
-                f"the {what} lacks a column named one of {legal}; it has {list(columns)}"
-            )
-    return found
-
-
-def _table_ids(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> dict[str, AnyArray]:
-    """One-dimensional columns of numbers or text that are no pixels; others with a warning."""
-    flat = {
-        name: getattr(getattr(column, "dtype", None), "kind", "-")
-        for name, column in columns.items()
-        if (len(getattr(column, "shape", ())) == 1 or name.upper() == "TARGETID")
-        and name not in found.values()
-    }
-    # Whatever TARGETID holds is an id.
-    kept = [name for name in flat if flat[name] in "iufbSU" or name.upper() == "TARGETID"]
-    ids = {name.upper(): filled(columns[name], name.upper()) for name in kept}
-    taken = {*ids, *(name.upper() for name in found.values() if name)}
-    if left := [name for name in flat if name.upper() not in taken]:
-        warn(f"columns {left} are left out: only numbers and text are carried on")
-    return ids
-
-
-def _masked(
-    columns: Mapping[str, Any], found: Mapping[str, str | None], shape: tuple[int, ...]
-) -> BoolArray:
-    """Pixels that the mask columns of a table mark as bad; with a warning of those left unread."""
-    bad, used = np.zeros(shape, dtype=bool), {"or_mask", "ormask"}
-    for kind, bits in (("mask", -1), ("and_mask", COMBINEREJ)):
-        if (name := found[kind]) is None:
-            continue
-        values = filled(columns[name], name)
-        if values.dtype.kind not in "iub":
-            raise InputError(f"column {name} must hold integers or booleans, not {values.dtype}")
-        if values.shape == shape:
-            bad |= (values.astype(np.int64) & bits) != 0
-            used.add(name.lower())
-    unread = [
-        name
-        for name, column in columns.items()
-        if "mask" in name.lower() and name.lower() not in used
-        if name in found.values() or np.shape(column) == shape
-    ]
-    if unread:
-        warn(
-            f"columns {unread} are not read: a mask was expected as the column mask (bad where it "
-            "is not 0) or and_mask (SDSS's bits), of the shape of flux"
-        )
-    return bad
-
-
 def _is_mapping(value: Any) -> bool:
     """Whether an object is a mapping of columns: of flux and wavelengths."""
     if not isinstance(value, Mapping):
         return False
     with foreign_faults("spectra", value, "a mapping of columns"):
         names = {str(name).lower() for name in value}
-    waves = {*_TABLE_COLUMNS["wave"], *_TABLE_COLUMNS["loglam"]}
-    return "flux" in names and not waves.isdisjoint(names)
+    waves = {*NAMES["wave"], *NAMES["loglam"]}
+    return not names.isdisjoint(NAMES["flux"]) and not waves.isdisjoint(names)
 
 
 def _from_mapping(value: Any, air: bool, edges: bool | None) -> Spectra:

@@ -74,7 +74,7 @@ class Reader:
     fault : callable, optional
         Why an open file that no reader recognises is not of the layout though it looks like it, in
         words that go on from the file's name ("lacks ..."); '' for a file of another kind.
-    opens : subclass of OpenFile
+    opens : subclass of OpenFile, or tuple of them
         What opens files of the layout.
     refused : str
         Why files of the layout are not read, and what to do; '' for those that are read.
@@ -110,7 +110,7 @@ class Reader:
     fibers: Callable[[Any], Int32Array] | None = None
     spall: bool = False
     fault: Callable[[Any], str] | None = None
-    opens: type[OpenFile] = FitsFile
+    opens: type[OpenFile] | tuple[type[OpenFile], ...] = FitsFile
     refused: str = ""
     fallback: bool = False
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, FloatArray, Int32Array, IntArray
+from qnet.core.arrays import AnyArray, Int32Array, IntArray
 from qnet.core.columns import SDSS_TARGETS
 from qnet.core.errors import FileError, first_few, warn
 from qnet.core.flags import QNFlag
@@ -24,10 +24,7 @@ from qnet.io.columns import (
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import settle_flux
 from qnet.io.readers.registry import Request, bit_mask, left_out, recognised
-from qnet.io.units import Stated, stated_unit, stated_vacuum
-
-#: Bit of and_mask (and of a single exposure's mask) that means: rejected when combining exposures.
-COMBINEREJ = 1 << 25
+from qnet.io.units import COMBINEREJ, Stated, stated_unit, stated_vacuum, to_wave
 
 #: Quasar-target bits by column, of BOSS, its ancillary programs and eBOSS.
 QSO_TARGETS: Mapping[str, int] = {
@@ -173,12 +170,6 @@ def coadd_fields(
 def without_rejected(ivar: AnyArray, mask: AnyArray) -> AnyArray:
     """The ivar with 0 where a mask has the COMBINEREJ bit."""
     return np.where(mask.astype(np.int64) & COMBINEREJ, ivar.dtype.type(0), ivar)
-
-
-def to_wave(loglam: AnyArray) -> FloatArray:
-    """Wavelengths [Angstrom] from their decimal logarithms, raised in float64."""
-    with np.errstate(over="ignore"):  # what overflows is refused as infinite
-        return np.power(10.0, loglam.astype(np.float64))
 
 
 def _plugmap(fits: FitsFile, columns: list[str], rows: IntArray | None) -> dict[str, AnyArray]:

@@ -18,8 +18,8 @@ from qnet.core.spectra import Camera, Spectra, stack
 from qnet.io.columns import NO_ID, float_column, id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
-from qnet.io.readers.sdss import to_wave
 from qnet.io.readers.wcs import linear_wave
+from qnet.io.units import to_wave
 from qnet.lines import SPEED_OF_LIGHT
 
 #: Names of tables of an instrument, and an observatory.

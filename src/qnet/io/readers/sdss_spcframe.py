@@ -11,7 +11,7 @@ from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
 from qnet.io.readers.registry import Frame, Reader, Request, check_set, recognised, register
-from qnet.io.units import stated_vacuum
+from qnet.io.units import stated_vacuum, to_wave
 
 
 def _is_spcframe(fits: FitsFile) -> bool:
@@ -32,7 +32,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     cameras = []
     for fits, frame in zip(files, frames, strict=True):
         flux, ivar = sdss.plate_arrays(fits, request.rows)
-        wave = sdss.to_wave(fits.image(3, request.rows))
+        wave = to_wave(fits.image(3, request.rows))
         camera = Camera(frame.camera[:1], wave, flux, ivar)
         cameras.append(stated_vacuum(camera, fits, 0))
     flag = sdss.sky_flag(ids)

@@ -16,7 +16,7 @@ from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
 from qnet.io.readers.lamost import is_lamost
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
-from qnet.io.units import Stated, check_loglam, stated_unit, stated_vacuum
+from qnet.io.units import Stated, check_loglam, stated_unit, stated_vacuum, to_wave
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
 _IDS: Mapping[str, tuple[str, ...]] = {
@@ -84,7 +84,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         mask = pixel_column(data["AND_MASK"], "AND_MASK", fits.path, integers=True)
         ivar = sdss.without_rejected(ivar, mask)
     ids = _read_ids(fits)
-    camera = Camera("coadd", sdss.to_wave(loglam), flux[None], ivar[None])
+    camera = Camera("coadd", to_wave(loglam), flux[None], ivar[None])
     units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
     stated = Stated(f"{fits.path}: HDU {key}", *units) if units[0] else sdss.stated_units(fits)
     cameras, unit = settle_flux([stated_vacuum(camera, fits, 0, key)], [stated])

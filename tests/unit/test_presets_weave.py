@@ -46,7 +46,7 @@ def test_a_pair_of_arms_is_one_set(tmp_path, blue, order, small_model):
 
 def test_an_arm_given_twice_is_used_once(tmp_path, small_model):
     blue, red = pair(tmp_path)
-    with pytest.warns(QnetWarning, match=r"stacked_1004073\.fit given more than once"):
+    with pytest.warns(QnetWarning, match=r"stacked_1004073\.fit: given more than once"):
         table = qnet.classify([blue, red, blue], model=small_model)
     assert len(table) == 3
 

@@ -229,6 +229,13 @@ def test_the_page_of_surveys_runs(tmp_path, small_weights):
     assert len(catalogue) == 4 * 3 + 2
 
 
+def test_the_page_on_other_instruments_runs(tmp_path):
+    """Its three commands, on fewer spectra."""
+    run_page("explanation/other-instruments.md", tmp_path, smaller=(("-n 3000", "-n 200"),))
+    assert qnet.load_model(tmp_path / "qnet-lamost.safetensors").calibration is not None
+    assert len(qnet.read_catalogue(tmp_path / "catalogue.fits")) == 200
+
+
 def test_all_how_to_pages_are_run():
     """No page is left out of the test above."""
     pages = {path.stem for path in (DOCS / "how-to").glob("*.md")} - {"index"}

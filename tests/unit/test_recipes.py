@@ -129,3 +129,21 @@ def test_a_notice_says_what_share_was_drawn_from_templates(recipe, tmp_path, mon
     write(tmp_path / "train-boss.fits", [primary(SIMTFRAC=0.6)])
     (notice,) = recipe.notices(tmp_path)
     assert "of which 60% of the objects were drawn from templates" in notice
+
+
+def test_the_table_of_other_instruments(monkeypatch):
+    """A row has the sample that was simulated, and numbers of the default model."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    import other_instruments
+
+    monkeypatch.setattr(other_instruments, "MIX", {"quasar": 0.8, "galaxy": 0.2, "star": 0.0})
+    evaluation = other_instruments.evaluate("weave", 40)
+    cells = other_instruments.row("weave", evaluation).strip("| ").split(" | ")
+    assert cells[:4] == ["weave", "3660-9590", "5155", "5195"]
+    assert len(cells) == 5 + len(other_instruments.METRICS)
+    (batch,) = qnet.simulate(
+        40, seed=other_instruments.SEED, survey="weave", mix=other_instruments.MIX
+    )
+    assert int(cells[4]) == (batch.truth["TRUESPECTYPE"] == "QSO").sum()
+    assert evaluation.metric("completeness").value > 0.9
+    sys.modules.pop("other_instruments")

@@ -316,6 +316,7 @@ LAMOST_CARDS = {
     "OBJTYPE": "Star",
     "TELESCOP": "LAMOST",
     "VACUUM": True,
+    "MJD": 56918,
     "LMJD": 56919,
     "PLANID": "M31005N41B1",
     "SPID": 12,

@@ -32,7 +32,7 @@ def test_pixels_bad_in_all_exposures_have_no_weight(tmp_path, release):
 def test_ids(tmp_path, release):
     spectra = read_spectra(write(tmp_path / "x.fits", make(release)))
     ids = {name: column[0] for name, column in spectra.ids.items()}
-    assert ids["TARGETID"] == 220812034
+    assert (ids["TARGETID"], ids["MJD"]) == (220812034, 56918)
     assert ids["TARGET_NAME"] == "LAMOST J001717.79+412829.8"
     assert (ids["TARGET_RA"], ids["TARGET_DEC"], ids["FIBERID"]) == (4.324, 41.475, 34)
     assert not spectra.flag.any()

@@ -36,6 +36,10 @@ def test_a_pair_of_arms_is_one_set(tmp_path, blue, order, small_model):
     paths = pair(tmp_path, names=(blue, "RED"))[::order]
     spectra = read_spectra(paths)
     assert sorted(camera.name for camera in spectra.cameras) == sorted([blue.lower(), "red"])
+    for camera in spectra.cameras:
+        flux, ivar = SPECTRA["RED" if camera.name == "red" else "BLUE"]
+        np.testing.assert_allclose(camera.flux, flux, rtol=2e-6)
+        np.testing.assert_allclose(camera.ivar, ivar, rtol=2e-6)
     assert not spectra.flag.any()
     table = qnet.classify(paths, model=small_model)
     assert table["INPUT_INDEX"].tolist() == [0, 0, 0]

@@ -56,8 +56,8 @@ def read_spectra(
     Parameters
     ----------
     path : str, path, or sequence of them
-        A file; or the cframes (spCFrames) of one exposure and spectrograph, which are one set of
-        spectra.
+        A file; or files that are one set of spectra: the cframes (spCFrames) of one exposure and
+        spectrograph, the arms of one exposure of WEAVE.
     rows : array_like of int or of bool, optional
         Rows to read; all when None.
     fibers : sequence of int, optional

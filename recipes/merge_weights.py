@@ -37,6 +37,9 @@ SIGNS = {
     "agreed_right": {"one": 1, "logit_p_z": 1, "redrock_warned": -1},
 }
 
+#: Purities at which completeness is compared, besides those at which each finder works by itself.
+PURITIES = (0.95, 0.98, 0.99)
+
 #: Bootstrap draws, and their seed.
 DRAWS, SEED = 500, 16
 
@@ -143,7 +146,7 @@ def at_purity(score: np.ndarray, good: np.ndarray, weight: np.ndarray, purity: f
 
 
 def measure(table: Table) -> dict[str, dict[str, float]]:
-    """Completeness of the finders at the purities at which each of both works by itself."""
+    """Completeness of the finders at equal purities."""
     quasar, weight = np.asarray(table["TRUE_QSO"]), np.asarray(table["WEIGHT"])
     every, total = finders(table), weight[np.asarray(table["TRUE_QSO"])].sum()
     good = {name: finder.outcome(table) for name, finder in every.items()}
@@ -151,18 +154,23 @@ def measure(table: Table) -> dict[str, dict[str, float]]:
         "redrock": np.asarray((table["SPECTYPE_RR"] == "QSO") & (table["ZWARN_RR"] == 0)),
         "qnet": np.asarray(table["IS_QSO_QN"]),
     }
+    purities = {
+        f"at the purity of {name}": (weight * good[name])[rows].sum() / weight[rows].sum()
+        for name, rows in called.items()
+    } | {f"at a purity of {purity}": purity for purity in PURITIES}
     numbers = {}
-    for name, rows in called.items():
-        purity = (weight * good[name])[rows].sum() / weight[rows].sum()
+    for label, purity in purities.items():
         row = {"purity": purity}
-        for finder, has in every.items():
-            row[finder] = at_purity(has.score, good[finder], weight, purity) / total
-        row[name] = (weight * good[name])[rows].sum() / total
-        row |= {f"merged - {other}": row["merged"] - row[other] for other in called}
-        numbers[f"at the purity of {name}"] = row
+        for name, finder in every.items():
+            row[name] = at_purity(finder.score, good[name], weight, purity) / total
+        if (own := label.removeprefix("at the purity of ")) in called:
+            row[own] = (weight * good[own])[called[own]].sum() / total
+        numbers[label] = row
     right = {name: (weight * good[name])[quasar].sum() / total for name in every}
-    right |= {f"merged - {other}": right["merged"] - right[other] for other in called}
-    return {**numbers, "right redshifts of all quasars": right}
+    numbers["right redshifts of all quasars"] = right
+    for row in numbers.values():
+        row |= {f"merged - {other}": row["merged"] - row[other] for other in called}
+    return numbers
 
 
 def compare(table: Table) -> dict[str, object]:

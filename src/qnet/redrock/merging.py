@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 #: of its quasar redshifts (Lan et al. 2023, arXiv:2208.08516, section 5).
 GOOD_DELTACHI2 = 25.0
 
-#: A line of lower confidence is weak: what DESI's catalogues ask of a line in place of redrock.
+#: A line is weak where neither its confidence nor P_Z is above this: what DESI's catalogues ask of a
+#: line in place of redrock.
 STRONG = 0.95
 
 #: Column of DESI's MgII afterburner.
@@ -102,8 +103,8 @@ def merge(
     redshifts agree within 3000 km/s; recipes/merge_weights.py fits them on simulated targets.
 
     Two things hold whatever the weights: a redshift of redrock with ZWARN 0 and DELTACHI2 above 25
-    is replaced only if the best line of qnet is above 0.95; and an MgII quasar stays a quasar at
-    redrock's redshift.
+    is replaced only if the best line of qnet or P_Z is above 0.95; and an MgII quasar stays a
+    quasar at redrock's redshift.
 
     Examples
     --------
@@ -231,7 +232,8 @@ def _evidence(table: Table, chi2_scan: PathLike | None) -> Evidence:
 def _is_protected(table: Table, evidence: Evidence) -> BoolArray:
     """Rows whose redshift by redrock is good, and what qnet says against it weak."""
     good = ~evidence.zwarn & (evidence.deltachi2 > GOOD_DELTACHI2)
-    return np.asarray(good & (_best_line(table["C_LINES"]) <= STRONG))
+    surest = np.fmax(_best_line(table["C_LINES"]), evidence.p_z)
+    return np.asarray(good & (surest <= STRONG))
 
 
 def _best_line(values: AnyArray) -> FloatArray:

@@ -13,8 +13,9 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write
+from qnet.core.guards import library_faults
 from qnet.core.positions import POSITIONS
 from qnet.core.pz import CARDS, RedshiftDistributions, describe_column
 from qnet.io.columns import (
@@ -165,7 +166,8 @@ def write_catalogue(
         else:
             table = catalogue
         table = table if kind == "parquet" else split_lines(table)
-        with atomic_write(path, overwrite=overwrite) as partial:
+        faults = library_faults(path, f"could not be written as {kind}")
+        with atomic_write(path, overwrite=overwrite) as partial, faults:
             write_astropy(partial, table, kind)
     return Path(path)
 
@@ -294,6 +296,12 @@ def from_table(table: Table) -> Catalogue:
     """Catalogue of a table; masked values become those of `missing_value`."""
     meta = table.meta.items()
     cards = tuple(Card(key, x) for key, x in meta if isinstance(x, (str, int, float, bool)))
+    for name in table.colnames:
+        # Coordinates and times of astropy have none.
+        if not hasattr(table[name], "dtype"):
+            raise InputError(
+                f"column {name} is a {type_name(table[name])}, but numbers or text were expected"
+            )
     columns = {name: filled(table[name], name) for name in table.colnames}
     info = {}
     for name in table.colnames:

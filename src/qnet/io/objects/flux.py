@@ -47,11 +47,12 @@ def flux_and_ivar(
     `kind` of the weights is 'ivar', 'var' or 'std'. Flux per frequency is converted.
     """
     numbers, unit, mask = _plain(flux, "flux")
-    weights, own_unit, weight_mask = _plain(weights, _NAMES.get(kind, kind))
+    name = _NAMES.get(kind, kind)
+    weights, own_unit, weight_mask = _plain(weights, name)
     weight_unit = own_unit if weight_unit is None else weight_unit
     jansky = None if unit is None or is_flux(unit) else _in_jansky(unit)
     if weight_unit is not None and unit is None:
-        raise InputError(f"{kind} has unit {weight_unit}, but flux has none")
+        raise InputError(f"{name} has unit {weight_unit}, but flux has none")
     if kind not in _POWERS:
         raise InputError(f"uncertainty of type {kind!r} is not one of 'ivar', 'var', 'std'")
     if weight_unit is not None:
@@ -60,7 +61,7 @@ def flux_and_ivar(
             factor = weight_unit.to(expected)
         except Exception as error:
             raise InputError(
-                f"{kind} has unit {weight_unit}, but flux has {unit}: expected {expected}"
+                f"{name} has unit {weight_unit}, but flux has {unit}: expected {expected}"
             ) from error
         if factor != 1:
             weights = weights.astype(np.float64) * factor

@@ -33,6 +33,11 @@ _TABLE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def is_pixels(name: str) -> bool:
+    """Whether a column of this name holds pixels."""
+    return any(name.lower() in names for names in _TABLE_COLUMNS.values())
+
+
 def is_table(value: Any) -> bool:
     """Whether an object looks like an astropy Table."""
     return has_attributes(value, "colnames", "columns")
@@ -99,8 +104,12 @@ def from_columns(
     if ragged:
         lists = {name: columns[name] for name in pixels}
         columns = {**columns, **rectangular(lists, log=not found["wave"])}
-        for name in filter(None, (found["mask"], found["and_mask"])):
-            columns[name] = columns[name].astype(np.int64)
+        # Lists of pandas may be floats, with NaN where a value is missing: that is all bits.
+        if found["mask"]:
+            columns[found["mask"]] = columns[found["mask"]] != 0
+        if found["and_mask"]:
+            bits = np.nan_to_num(columns[found["and_mask"]], nan=-1)
+            columns[found["and_mask"]] = bits.astype(np.int64)
     if found["wave"] or ragged:
         wave = columns[pixels[0]]
     else:
@@ -111,7 +120,7 @@ def from_columns(
     flux, weights = columns[str(found["flux"])], columns[str(found[kind])]
     spectra = one_camera(wave, flux, weights, kind, air, edges)
     (camera,) = spectra.cameras
-    ids = _table_ids(columns, found) if np.ndim(flux) == 2 else {}
+    ids = _table_ids(columns if np.ndim(flux) == 2 else _of_spectrum(columns), found)
     targetid = ids.pop("TARGETID", None)
     ids |= id_columns({name: ids[name] for name in ids if is_integer_id(name)}, None)
     masked = np.reshape(_masked(columns, found, np.shape(flux)), camera.ivar.shape)
@@ -166,6 +175,17 @@ def _table_ids(columns: Mapping[str, Any], found: Mapping[str, str | None]) -> d
     if left := [name for name in flat if name.upper() not in taken]:
         warn(f"columns {left} are left out: only numbers and text are carried on")
     return ids
+
+
+def _of_spectrum(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the columns of one spectrum its scalars, and the TARGETID that all pixels share."""
+    kept = {}
+    for name, column in columns.items():
+        if np.ndim(column) == 0:
+            kept[name] = np.atleast_1d(np.asanyarray(column))
+        elif name.upper() == "TARGETID" and len(np.unique(filled(column, name))) == 1:
+            kept[name] = column[:1]
+    return kept
 
 
 def _masked(

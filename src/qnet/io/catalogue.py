@@ -296,15 +296,13 @@ def from_table(table: Table) -> Catalogue:
     """Catalogue of a table; masked values become those of `missing_value`."""
     meta = table.meta.items()
     cards = tuple(Card(key, x) for key, x in meta if isinstance(x, (str, int, float, bool)))
-    for name in table.colnames:
-        # Coordinates and times of astropy have none.
-        if not hasattr(table[name], "dtype"):
-            raise InputError(
-                f"column {name} is a {type_name(table[name])}, but numbers or text were expected"
-            )
     columns = {name: filled(table[name], name) for name in table.colnames}
     info = {}
     for name in table.colnames:
+        if not hasattr(table[name], "dtype"):  # coordinates, times
+            raise InputError(
+                f"column {name} is a {type_name(table[name])}, but numbers or text were expected"
+            )
         column, known = table[name].info, known_column(name)
         info[name] = dataclasses.replace(
             known,

@@ -290,7 +290,12 @@ def _cubes(table):
         (_objects, "c.parquet", "parquet", "c.parquet: could not be written as parquet"),
         (_cubes, "c.csv", "csv", "c.csv: could not be written as csv .* dimension > 1"),
         *(
-            (_coordinates, f"c{EXPORTS[to].suffixes[0]}", to, "column X is a .*SkyCoord, but num")
+            (
+                _coordinates,
+                f"c{EXPORTS[to].suffixes[0]}",
+                to,
+                "column X is a .*SkyCoord, not numbers",
+            )
             for to in EXPORTS
         ),
         (_mixed, "q.fits", "picca", "1 of 4 quasars have a PLATE of SDSS and the others none"),

@@ -300,9 +300,7 @@ def from_table(table: Table) -> Catalogue:
     info = {}
     for name in table.colnames:
         if not hasattr(table[name], "dtype"):  # coordinates, times
-            raise InputError(
-                f"column {name} is a {type_name(table[name])}, but numbers or text were expected"
-            )
+            raise InputError(f"column {name} is a {type_name(table[name])}, not numbers or text")
         column, known = table[name].info, known_column(name)
         info[name] = dataclasses.replace(
             known,
@@ -349,8 +347,10 @@ def _join_lines(table: Table, path: Path) -> None:
         group = [column for column in MODEL_COLUMNS if column.shape == shape]
         parts = {column.name: _parts(table, column.prefix) for column in group}
         every = [line for found in parts.values() for line in found]
-        # A line that qnet does not know by name has several columns: C_LINE, Z_LINE.
-        lines = [x for x in dict.fromkeys(every) if x in absorber_IGM or every.count(x) > 1]
+        # A line that qnet does not know by name has C_LINE and others; Z_RR, ZERR_RR are no line.
+        named = parts[group[0].name]
+        own = [x for x in every if x in absorber_IGM or (x in named and every.count(x) > 1)]
+        lines = list(dict.fromkeys(own))
         for column in group:
             found = {line: name for line, name in parts[column.name].items() if line in lines}
             if missing := [line for line in lines if found and line not in found]:

@@ -243,6 +243,9 @@ def test_mapping_of_arrays_and_tuples(small_model):
     table = qnet.classify(rows, model=small_model)
     assert table["TARGETID"].tolist() == [2**60, 2**60 + 1]
     assert table["CAMPAIGN"].tolist() == ["a", "b"]
+    for given, keys in (({"wave": WAVE, "f": FLUX}, "wave, f"), ({}, "none")):
+        with pytest.raises(InputError, match=rf"dict without flux or .* \(its keys: {keys}\)$"):
+            qnet.classify(given, model=small_model)
     pixels = Table(one | {"TARGETID": np.full(len(WAVE), 5)})
     assert as_spectra(pixels).ids["TARGETID"].tolist() == [5]
     arrays = (WAVE, FLUX, IVAR)

@@ -67,6 +67,15 @@ def test_weak_lines_replace_no_good_redshift(tmp_path):
     assert set(found["WHY"]) == {"qnet has better odds"}
     np.testing.assert_array_equal(found["Z_QN"], ours["ZBEST"])
     np.testing.assert_array_equal(found["P_Z_QN"], ours["P_Z"])
+    assert found["ZERR"].dtype == np.float32
+    assert all(found[name].description for name in found.colnames if name not in ours.colnames)
+
+
+@pytest.mark.parametrize(("p_qso", "z"), [(0.94, 5.62), (0.96, 1.94)])
+def test_good_redshifts_of_galaxies_yield_to_sure_quasars(tmp_path, p_qso, z):
+    ours = catalogue(ZBEST=[1.94], P_QSO=np.float32([p_qso]), C_LINES=np.float32([[0.9, 0.1]]))
+    theirs = redrock(tmp_path / "r.fits", [5.62], SPECTYPE=["GALAXY"])
+    assert merge(ours, theirs)["ZBEST"].tolist() == [z]
 
 
 @pytest.mark.parametrize("where", ["catalogue", "redshifts"])

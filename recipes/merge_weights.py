@@ -37,6 +37,9 @@ SIGNS = {
     "agreed_right": {"one": 1, "logit_p_z": 1, "redrock_warned": -1},
 }
 
+#: Purities at which completeness is compared, besides those at which each finder works by itself.
+PURITIES = (0.95, 0.98, 0.99)
+
 #: Bootstrap draws, and their seed.
 DRAWS, SEED = 500, 16
 
@@ -57,21 +60,22 @@ def load_chunk(folder: Path, index: int, scan: bool) -> tuple[Table, Evidence]:
     return table, _evidence(table, folder / f"rrdetails-{index:03d}.h5" if scan else None)
 
 
-def fit_law(
-    law: str, evidence: Evidence, target: np.ndarray, used: np.ndarray, weight: np.ndarray
-) -> dict[str, float]:
-    """Weights of a probability: the most likely, with the prior of the recipe."""
+def fit_law(law: str, evidence: Evidence, target: np.ndarray, used: np.ndarray) -> dict[str, float]:
+    """Weights of a probability: the most likely, with the prior of the recipe.
+
+    Sure targets count once: which of them redrock ran on does not depend on what is true.
+    """
     features, prior = LAWS[law]
     columns = features(evidence)
     x = np.stack([values[used] for values in columns.values()], axis=1)
     mean = np.array([prior.get(name, 0.0) for name in columns])
-    sign, weight = np.where(target[used], 1.0, -1.0), weight[used]
+    sign = np.where(target[used], 1.0, -1.0)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margin = sign * (x @ weights)
         pull = weights - mean
-        slope = -sign * weight / (1 + np.exp(np.clip(margin, -500, 500)))
-        return weight @ np.logaddexp(0, -margin) + pull @ pull / 2, x.T @ slope + pull
+        slope = -sign / (1 + np.exp(np.clip(margin, -500, 500)))
+        return np.logaddexp(0, -margin).sum() + pull @ pull / 2, x.T @ slope + pull
 
     limits = {1: (0, None), -1: (None, 0), 0: (None, None)}
     bounds = [limits[SIGNS[law].get(name, 0)] for name in columns]
@@ -84,14 +88,14 @@ def fit(table: Table, evidence: Evidence, rows: np.ndarray, label: str) -> Merge
     quasar, true = np.asarray(table["TRUE_QSO"]), np.asarray(table["TRUE_Z"])
     ours, theirs = (is_right(z, true, 3000.0) for z in (evidence.z, evidence.z_redrock))
     differ = rows & quasar & ~evidence.agree & np.isfinite(evidence.z)
-    weight = np.asarray(table["WEIGHT"])
+    either = differ & (ours ^ theirs)
     laws = {
         "quasar": (quasar, rows),
-        "qnet_right": (ours, differ & (ours ^ theirs)),
+        "qnet_right": (ours, either),
         "agreed_right": (ours, rows & quasar & evidence.agree),
     }
-    weights = {law: fit_law(law, evidence, *what, weight) for law, what in laws.items()}
-    one = (1 + weight[differ & (ours ^ theirs)].sum()) / (2 + weight[differ].sum())
+    weights = {law: fit_law(law, evidence, *what) for law, what in laws.items()}
+    one = (1 + either.sum()) / (2 + differ.sum())
     return MergeWeights(weights, round(float(one), 4), label)
 
 
@@ -143,7 +147,7 @@ def at_purity(score: np.ndarray, good: np.ndarray, weight: np.ndarray, purity: f
 
 
 def measure(table: Table) -> dict[str, dict[str, float]]:
-    """Completeness of the finders at the purities at which each of both works by itself."""
+    """Completeness of the finders at equal purities."""
     quasar, weight = np.asarray(table["TRUE_QSO"]), np.asarray(table["WEIGHT"])
     every, total = finders(table), weight[np.asarray(table["TRUE_QSO"])].sum()
     good = {name: finder.outcome(table) for name, finder in every.items()}
@@ -151,18 +155,23 @@ def measure(table: Table) -> dict[str, dict[str, float]]:
         "redrock": np.asarray((table["SPECTYPE_RR"] == "QSO") & (table["ZWARN_RR"] == 0)),
         "qnet": np.asarray(table["IS_QSO_QN"]),
     }
+    purities = {
+        f"at the purity of {name}": (weight * good[name])[rows].sum() / weight[rows].sum()
+        for name, rows in called.items()
+    } | {f"at a purity of {purity}": purity for purity in PURITIES}
     numbers = {}
-    for name, rows in called.items():
-        purity = (weight * good[name])[rows].sum() / weight[rows].sum()
+    for label, purity in purities.items():
         row = {"purity": purity}
-        for finder, has in every.items():
-            row[finder] = at_purity(has.score, good[finder], weight, purity) / total
-        row[name] = (weight * good[name])[rows].sum() / total
-        row |= {f"merged - {other}": row["merged"] - row[other] for other in called}
-        numbers[f"at the purity of {name}"] = row
+        for name, finder in every.items():
+            row[name] = at_purity(finder.score, good[name], weight, purity) / total
+        if (own := label.removeprefix("at the purity of ")) in called:
+            row[own] = (weight * good[own])[called[own]].sum() / total
+        numbers[label] = row
     right = {name: (weight * good[name])[quasar].sum() / total for name in every}
-    right |= {f"merged - {other}": right["merged"] - right[other] for other in called}
-    return {**numbers, "right redshifts of all quasars": right}
+    numbers["right redshifts of all quasars"] = right
+    for row in numbers.values():
+        row |= {f"merged - {other}": row["merged"] - row[other] for other in called}
+    return numbers
 
 
 def compare(table: Table) -> dict[str, object]:

@@ -1,11 +1,12 @@
 """Simulated DESI coadds that redrock has run on: the sample of the weights of `qnet merge`.
 
-    python recipes/redrock_sample.py FOLDER --templates DIR --rrdesi PATH [-n N] [--part K/M]
+    python recipes/redrock_sample.py FOLDER --templates DIR --rrdesi PATH [-n N] [--sure F]
+                                    [--part K/M]
 
 Simulates N targets in chunks, and writes of every chunk I FOLDER/coadd-I.fits, truth-I.fits,
 catalogue-I.fits, redrock-I.fits, its scan rrdetails-I.h5, and sample-I.fits, which says what
 redrock ran on. Redrock takes about four seconds a target on one core, so it runs on all targets of
-which qnet is not sure, and on a fraction SURE of the others, which then stand for all of these.
+which qnet is not sure, and on a fraction of the others, which then stand for all of these.
 Chunks that are done are not done again; M processes with parts 0/M to (M-1)/M share the work.
 
 DIR holds redrock's and redmonster's templates: objects are drawn from them and from the parametric
@@ -32,8 +33,8 @@ from qnet.simulation.survey import simulate
 #: Targets in a chunk, seed of the first chunk, and diagonals of DESI's resolution matrices.
 CHUNK, SEED, NDIAG = 160, 160_100, 11
 
-#: A probability of class or redshift this close to 0 or 1 is sure; fraction of these in the sample.
-LIMIT, SURE = 0.01, 0.06
+#: A probability of class or redshift this close to 0 or 1 is sure.
+LIMIT = 0.01
 
 
 def complete(path: Path) -> None:
@@ -70,14 +71,14 @@ def copy_templates(source: Path, folder: Path) -> Path:
     return copy
 
 
-def choose(folder: Path, index: int, model: str | None) -> np.ndarray:
+def choose(folder: Path, index: int, model: str | None, fraction: float) -> np.ndarray:
     """Choose the targets of a chunk that redrock runs on: their TARGETIDs."""
     table = qnet.classify(folder / f"coadd-{index:03d}.fits", model=model)
     qnet.write_catalogue(table, folder / f"catalogue-{index:03d}.fits", overwrite=True)
     p_qso, p_z = (np.nan_to_num(table[name], nan=0.0) for name in ("P_QSO", "P_Z"))
     sure = (p_qso < LIMIT) | ((p_qso > 1 - LIMIT) & (p_z > 1 - LIMIT))
     rng = np.random.default_rng(SEED + index)
-    chosen = ~sure | (rng.random(len(table)) < SURE)
+    chosen = ~sure | (rng.random(len(table)) < fraction)
     targetids = np.asarray(table["TARGETID"])
     columns = {"TARGETID": targetids, "SURE": sure, "CHOSEN": chosen}
     path = folder / f"sample-{index:03d}.fits"
@@ -85,18 +86,19 @@ def choose(folder: Path, index: int, model: str | None) -> np.ndarray:
     return targetids[chosen]
 
 
-def run_chunk(index: int, folder: Path, templates: Path, rrdesi: str, model: str | None) -> None:
+def run_chunk(index: int, arguments: argparse.Namespace) -> None:
     """Simulate a chunk and run redrock on it."""
+    folder, templates = arguments.folder, arguments.templates
     done = folder / f"redrock-{index:03d}.fits"
     if done.exists():
         return
     coadd, truth = (folder / f"{name}-{index:03d}.fits" for name in ("coadd", "truth"))
     simulation = simulate(CHUNK, seed=SEED + index, survey="desi", templates=templates)
     write_simulation(simulation, coadd, truth, format="coadd", overwrite=True)
-    targetids = choose(folder, index, model)
+    targetids = choose(folder, index, arguments.model, arguments.sure)
     complete(coadd)
     partial = folder / f"partial-{index:03d}.fits"
-    command = [rrdesi, "-i", coadd, "-o", partial, "--mp", "1"]
+    command = [arguments.rrdesi, "-i", coadd, "-o", partial, "--mp", "1"]
     command += ["-d", folder / f"rrdetails-{index:03d}.h5"]
     command += ["-t", copy_templates(templates, folder)]
     command += [f"--targetids={','.join(map(str, targetids.tolist()))}"]
@@ -114,12 +116,15 @@ def main() -> None:
     parser.add_argument("--rrdesi", default="rrdesi", help="redrock's command")
     parser.add_argument("--model", help="a name or a weights file (default: the default model)")
     parser.add_argument("-n", type=int, default=4000, help="simulated targets in all")
+    parser.add_argument(
+        "--sure", type=float, default=0.06, help="fraction of sure targets to run on"
+    )
     parser.add_argument("--part", default="0/1", help="K/M: every Mth chunk, from the Kth")
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
     first, step = map(int, arguments.part.split("/"))
     for index in range(first, arguments.n // CHUNK, step):
-        run_chunk(index, arguments.folder, arguments.templates, arguments.rrdesi, arguments.model)
+        run_chunk(index, arguments)
 
 
 if __name__ == "__main__":

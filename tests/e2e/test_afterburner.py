@@ -100,6 +100,10 @@ def test_the_table_of_desispec(shared_data, four_layer, tmp_path):
             np.testing.assert_allclose(found[name], golden[name], rtol=0, atol=5e-5, err_msg=name)
         else:
             np.testing.assert_array_equal(found[name], golden[name], err_msg=name)
+    header = fits.getheader(output, "QN_RR")
+    described = {header[f"TTYPE{n}"]: header.get(f"TCOMM{n}") for n in range(1, header["TFIELDS"])}
+    assert all(described[name] for name in names if name[:2] not in ("C_", "Z_")), described
+    assert header["TUCD1"] == "meta.id;meta.main"
     rows = found[found["IS_QSO_QN_NEW_RR"]]
     written = fits.getdata(priors, "PRIORS")
     np.testing.assert_array_equal(written["TARGETID"], rows["TARGETID"])

@@ -65,6 +65,9 @@ def test_strategies_are_listed_and_followed(spectra, small_weights):
         assert f"{name}@{each['version']}" in lines
         assert each["source"] in lines
         assert each["summary"] in lines
+        assert f"{name}@{each['version']} ({', '.join(each['commands'])})" in lines
+    assert described["tutorial"]["commands"] == ["classify", "afterburner", "merge", "evaluate"]
+    assert described["farr20-squeze"]["commands"] == ["evaluate"]
     output = spectra / "cat.fits"
     options = ["-o", output, "--model", small_weights]
     done = run("classify", *files(spectra), *options, "--strategy", "quasarnet@1")

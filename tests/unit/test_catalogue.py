@@ -109,6 +109,20 @@ def test_csv_has_a_column_per_line(tmp_path, catalogue):
     assert lines[1].startswith("39633297352951412,1.5,TGT,2.345678901234,True,0.0,0.14285")
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".parquet", ".fits"])
+def test_redshifts_of_redrock_are_no_line(tmp_path, catalogue, suffix):
+    """Those that `qnet merge` and `qnet afterburner` write."""
+    table = catalogue.to_table()
+    names = ["Z_RR", "ZERR_RR", "Z_QN", "ZERR_QN", "Z_NEW", "ZERR_NEW"]
+    for name in names:
+        table[name] = table["ZBEST"]
+    found = qnet.read_catalogue(qnet.write_catalogue(table, tmp_path / f"cat{suffix}"))
+    np.testing.assert_array_equal(found["C_LINES"], COLUMNS["C_LINES"])
+    for name in names:
+        np.testing.assert_array_equal(found[name], table["ZBEST"])
+    assert "LINE2" not in found.meta
+
+
 def test_no_rows_and_no_bal_lines(tmp_path):
     for count, nbal in ((0, 1), (3, 0), (0, 0)):
         columns = {name: column[:count] for name, column in COLUMNS.items()}

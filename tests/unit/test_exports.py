@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 
@@ -107,6 +108,23 @@ def test_picca_reads_quasars_of_desi(tmp_path, catalogue):
     np.testing.assert_allclose(found["RA"], np.radians([40.0, 20.0]))
     assert found["SURVEY"].tolist() == ["main", "sv3"]
     assert found["LASTNIGHT"].tolist() == [20210501, 20230501]
+
+
+@pytest.mark.parametrize(("name", "unknown"), [("TARGETID", -1), ("THING_ID", 0)])
+def test_quasars_without_id_are_not_taken_for_one_object(tmp_path, request, name, unknown):
+    given = "catalogue" if name == "TARGETID" else "sdss_catalogue"
+    table = request.getfixturevalue(given)
+    table[name][:2] = unknown
+    with pytest.warns(QnetWarning, match=f"^2 of 4 quasars have no {name}: they are left out"):
+        path = export(table, tmp_path / "q.fits", to="picca")
+    assert Table.read(path, hdu=1)[name].tolist() == [table[name][5]]
+
+
+def test_an_index_of_zero_is_measured(tmp_path, catalogue):
+    catalogue["AI_CIV"], catalogue["BI_CIV"] = np.nan, 0.0
+    path = export(catalogue, tmp_path / "q.fits", to="picca")
+    names = Table.read(path, hdu=1).colnames
+    assert ("BI_CIV" in names, "AI_CIV" in names) == (True, False)
 
 
 def test_picca_reads_quasars_of_sdss(tmp_path, sdss_catalogue):
@@ -251,6 +269,14 @@ def _objects(table):
     table["X"] = [object()] * 6
 
 
+def _coordinates(table):
+    table["X"] = SkyCoord(np.ones(6), np.ones(6), unit="deg")
+
+
+def _cubes(table):
+    table["X"] = np.ones((6, 2, 2))
+
+
 @pytest.mark.parametrize(
     ("change", "name", "to", "message"),
     [
@@ -261,6 +287,17 @@ def _objects(table):
         (lambda t: t.meta.pop("LINE0"), "q.fits", "desi", "has no columns of lines, or its header"),
         (_text_of_troughs, "q.fits", "picca", "VMIN_CIV_450"),
         (_objects, "c.vot", "votable", "c.vot: cannot be written as a VOTable"),
+        (_objects, "c.parquet", "parquet", "c.parquet: could not be written as parquet"),
+        (_cubes, "c.csv", "csv", "c.csv: could not be written as csv .* dimension > 1"),
+        *(
+            (
+                _coordinates,
+                f"c{EXPORTS[to].suffixes[0]}",
+                to,
+                "column X is a .*SkyCoord, not numbers",
+            )
+            for to in EXPORTS
+        ),
         (_mixed, "q.fits", "picca", "1 of 4 quasars have a PLATE of SDSS and the others none"),
     ],
 )
@@ -301,6 +338,10 @@ def test_classify_writes_the_format(tmp_path, small_weights, fmap, capsys, monke
     message = capsys.readouterr().err
     if fmap is None:
         assert status == 2
+        again = main(["classify", "coadd.fits", "-o", "q.fits", "--to", "picca", *model])
+        # Before any work: the catalogue would be lost.
+        assert again == 2
+        assert "q.fits.qnet.fits: exists already" in capsys.readouterr().err
         assert "lacks the column(s) TARGET_RA, TARGET_DEC, which picca needs" in message
         assert "qnet's own catalogue is in q.fits.qnet.fits" in message
         assert len(qnet.read_catalogue("q.fits.qnet.fits")) == 2

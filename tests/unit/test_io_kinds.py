@@ -209,6 +209,13 @@ def test_dataframes_of_masks_logarithms_pixels_and_nothing():
         as_spectra(bad)
 
 
+@pytest.mark.parametrize("name", ["mask", "and_mask"])
+def test_a_mask_of_floats_masks_what_is_missing(name):
+    mask = np.zeros((3, len(WAVE)))
+    mask[0, :20], mask[1, 3], mask[2, 7] = COMBINEREJ, np.nan, 0
+    check(as_spectra(frame(**{name: list(mask)})), ivar=np.where(mask == 0, IVAR3, 0))
+
+
 def test_nested_dataframes(small_model):
     nested = pytest.importorskip("nested_pandas", reason="nested-pandas is not installed")
     pixels = {"wave": np.tile(WAVE, 3), "flux": FLUX3.ravel(), "ivar": IVAR3.ravel()}
@@ -218,11 +225,29 @@ def test_nested_dataframes(small_model):
     check(spectra)
     assert spectra.ids["TARGETID"].tolist() == IDS
     assert len(qnet.classify(given, model=small_model)) == 3
+    # Of two columns with flux none is known to be that of the spectra; other names may repeat.
+    light = pd.DataFrame({"mjd": np.ones(3), "band": 0.0}, index=[0, 1, 2])
+    curves = given.join_nested(light, "curve").join_nested(light, "forced")
+    with pytest.warns(QnetWarning, match=r"columns \['mjd', 'band'\] are left out"):
+        check(as_spectra(curves))
+    light = light.rename(columns={"band": "flux"})
+    with pytest.raises(InputError, match="has flux twice, once in column curve: give the columns"):
+        as_spectra(given.join_nested(light, "curve"))
 
 
 def test_mapping_of_arrays_and_tuples(small_model):
     check(as_spectra({"wave": WAVE, "flux": FLUX3, "ivar": IVAR3, "TARGETID": IDS}))
     check(as_spectra({"WAVELENGTH": WAVE, "FLUX": list(FLUX3), "error": list(IVAR3**-0.5)}))
+    one = {"wave": WAVE, "flux": FLUX, "ivar": IVAR}
+    rows = [one | {"targetid": 2**60 + n, "CAMPAIGN": "ab"[n]} for n in range(2)]
+    table = qnet.classify(rows, model=small_model)
+    assert table["TARGETID"].tolist() == [2**60, 2**60 + 1]
+    assert table["CAMPAIGN"].tolist() == ["a", "b"]
+    for given, keys in (({"wave": WAVE, "f": FLUX}, "wave, f"), ({}, "none")):
+        with pytest.raises(InputError, match=rf"dict without flux or .* \(its keys: {keys}\)$"):
+            qnet.classify(given, model=small_model)
+    pixels = Table(one | {"TARGETID": np.full(len(WAVE), 5)})
+    assert as_spectra(pixels).ids["TARGETID"].tolist() == [5]
     arrays = (WAVE, FLUX, IVAR)
     check(as_spectra(arrays), FLUX, IVAR)
     table = qnet.classify([arrays, (WAVE[:-9], FLUX[:-9], IVAR[:-9])], model=small_model)
@@ -468,6 +493,14 @@ class TestSparcl:
         for found in (results(rows), rows):
             with pytest.raises(InputError, match="records lack the fields wavelength, flux, ivar"):
                 as_spectra(found)
+        rows = [record(0)]
+        del rows[0]["ivar"]
+        with pytest.raises(InputError, match="records lack the fields ivar: retrieve them"):
+            as_spectra(rows)
+
+    def test_nothing_found(self, small_model):
+        table = qnet.classify(results([]), model=small_model)
+        assert len(table) == 0
 
     def test_ids_of_other_fields(self):
         assert as_spectra(record(0, targetid=None)).ids["TARGETID"].tolist() == [0]

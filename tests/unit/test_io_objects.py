@@ -125,6 +125,13 @@ def test_units_that_are_no_flux_per_wavelength_are_refused(flux, ivar, message):
         as_spectra(WAVE, flux, ivar)
 
 
+@pytest.mark.parametrize("name", ["error", "variance"])
+@pytest.mark.parametrize("flux", [FLUX * CGS, FLUX], ids=["other unit", "no unit"])
+def test_a_wrong_unit_is_named_by_the_argument(name, flux):
+    with pytest.raises(InputError, match=f"^{name} has unit Jy, but flux has"):
+        as_spectra(WAVE, flux, **{name: FLUX * units.Jy})
+
+
 @pytest.mark.parametrize("which", ["flux", "ivar"])
 @pytest.mark.parametrize("kind", [np.float32, np.int64])
 def test_masked_pixels_have_no_weight(which, kind, small_model):

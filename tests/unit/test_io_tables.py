@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from qnet.core.errors import InputError, OutputExistsError
+from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.io import Card, write_table
 
 COLUMNS = {
@@ -62,6 +62,11 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(InputError, match="column A holds complex128, which FITS tables do not"):
         write_table(tmp_path / "t.fits", {"A": np.ones(2, complex)}, extname="X")
     (tmp_path / "t.csv").write_text("mine")
+    for suffix, values in (("parquet", np.ones(2, complex)), ("csv", np.ones((2, 2, 2)))):
+        path = tmp_path / f"u.{suffix}"
+        with pytest.raises(FileError, match=rf"u\.{suffix}: could not be written as {suffix} "):
+            write_table(path, {"A": values}, extname="X")
+        assert not path.exists()
     with pytest.raises(OutputExistsError):
         write_table(tmp_path / "t.csv", COLUMNS, extname="X")
     assert os.listdir(tmp_path) == ["t.csv"]

@@ -50,23 +50,32 @@ def redrock(path, z, *, targetid=None, **columns):
 def test_weak_lines_replace_no_good_redshift(tmp_path):
     """The row of a public report: a line of 0.6 at 1.94 against redrock's good 5.62."""
     ours = catalogue(
-        ZBEST=[1.94, 1.94],
-        P_Z=np.float32([0.999, 0.999]),
-        C_LINES=np.float32([[0.6, 0.1], [0.99, 0.1]]),
+        ZBEST=[1.94, 1.94, 1.94],
+        P_Z=np.float32([0.94, 0.94, 0.999]),
+        C_LINES=np.float32([[0.6, 0.1], [0.99, 0.1], [0.6, 0.1]]),
     )
-    theirs = redrock(tmp_path / "a.fits", [5.62] * 2)
+    theirs = redrock(tmp_path / "a.fits", [5.62] * 3)
     found = merge(ours, theirs)
-    assert found["ZBEST"].tolist() == [5.62, 1.94]
-    assert found["Z_FROM"].tolist() == ["redrock", "qnet"]
+    assert found["ZBEST"].tolist() == [5.62, 1.94, 1.94]
+    assert found["Z_FROM"].tolist() == ["redrock", "qnet", "qnet"]
     assert found["ZERR"][0] == 1e-4
     assert found["WHY"][0] == "redrock kept: the line is weak"
     # Where redrock warns the weights decide.
-    warned = redrock(tmp_path / "b.fits", [5.62] * 2, ZWARN=[4] * 2, DELTACHI2=[2.0] * 2)
+    warned = redrock(tmp_path / "b.fits", [5.62] * 3, ZWARN=[4] * 3, DELTACHI2=[2.0] * 3)
     found = merge(ours, warned)
-    assert found["ZBEST"].tolist() == [1.94, 1.94]
+    assert found["ZBEST"].tolist() == [1.94] * 3
     assert set(found["WHY"]) == {"qnet has better odds"}
     np.testing.assert_array_equal(found["Z_QN"], ours["ZBEST"])
     np.testing.assert_array_equal(found["P_Z_QN"], ours["P_Z"])
+    assert found["ZERR"].dtype == np.float32
+    assert all(found[name].description for name in found.colnames if name not in ours.colnames)
+
+
+@pytest.mark.parametrize(("p_qso", "z"), [(0.94, 5.62), (0.96, 1.94)])
+def test_good_redshifts_of_galaxies_yield_to_sure_quasars(tmp_path, p_qso, z):
+    ours = catalogue(ZBEST=[1.94], P_QSO=np.float32([p_qso]), C_LINES=np.float32([[0.9, 0.1]]))
+    theirs = redrock(tmp_path / "r.fits", [5.62], SPECTYPE=["GALAXY"])
+    assert merge(ours, theirs)["ZBEST"].tolist() == [z]
 
 
 @pytest.mark.parametrize("where", ["catalogue", "redshifts"])

@@ -151,7 +151,7 @@ def test_what_a_header_holds_is_no_markup(small_model):
     text = 'a"b\n---\nlicense: mit\n```<b>|x'
     weights = dataclasses.replace(
         small_model.weights,
-        name="n`",
+        name="```n",
         licence=text,
         notices=(text,),
         provenance={text: text, "history": [3], "sources": {"data": [1], text: "x"}},

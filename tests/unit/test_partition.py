@@ -86,6 +86,10 @@ def test_errors_and_masks_are_taken_and_strategies_followed(frame, cells, two_st
     ("options", "message"),
     [
         ({"frame": [1, 2]}, r"frame must be a DataFrame, not list"),
+        (
+            {"frame": pd.DataFrame({"wave": WAVE, "flux": WAVE, "ivar": WAVE})},
+            rf"frame must have a spectrum in each row, not a pixel: its {len(WAVE)} rows are 1 sp",
+        ),
         ({"workers": 2}, r"unknown option\(s\) \['workers'\]: the legal ones are \['air', "),
         ({"strategy": "desi-dr1"}, r"strategy desi-dr1@1 needs C_LINES, SPECTYPE"),
     ],

@@ -170,6 +170,16 @@ def test_lines_are_found_by_name_in_either_form(rows):
         STRATEGIES["desi-dr1"](stacked)
 
 
+def test_confidences_of_one_model_decide_alone(rows):
+    """Those of the table itself, where DESI's afterburner has given those of its model too."""
+    both = Table({name: rows[name] for name in rows.colnames})
+    both["C_LINES"] = np.stack([rows[name][::-1] for name in NAMES], axis=1)
+    own = both[[name for name in both.colnames if name not in NAMES]]
+    for strategy in STRATEGIES.values():
+        if "lines" in strategy.needs:
+            np.testing.assert_array_equal(strategy(both).is_qso, strategy(own).is_qso)
+
+
 def test_flags_of_qnet_forbid_a_quasar(rows):
     few = rows[:5]
     few["C_LYA"], few["SPECTYPE"], few["COADD_FIBERSTATUS"], few["OBJTYPE"] = 0.999, "QSO", 8, "TGT"

@@ -85,15 +85,11 @@ def choose_criterion(
                 f"{name} cannot be given with {lines}: it is for P_QSO, but these choose by the "
                 "confidences of lines"
             )
-    if model.calibration is None:
-        hints = {"p_threshold": ": give c_threshold and min_lines", "prior_qso": ""}
-        for name, value in (("p_threshold", p_threshold), ("prior_qso", prior_qso)):
-            if value is not None:
-                raise InputError(
-                    f"{name} needs a model with a calibrated P_QSO, which {model.name} does not "
-                    f"have{hints[name]}"
-                )
-    elif p_threshold is None and not of_lines:
+    if p_threshold is not None:
+        _check_calibrated("p_threshold", model, ": give c_threshold and min_lines")
+    if prior_qso is not None:
+        _check_calibrated("prior_qso", model)
+    if model.calibration is not None and p_threshold is None and not of_lines:
         p_threshold = model.calibration.p_threshold
     criterion = Criterion(
         C_THRESHOLD if c_threshold is None else c_threshold,
@@ -125,12 +121,17 @@ def _check_strategy(
             f"strategy {strategy} needs {', '.join(strategy.columns)}, which spectra do not give: "
             "apply it to a table that has them (qnet.strategies)"
         )
-    if "p_qso" in strategy.needs and model.calibration is None:
-        raise InputError(
-            f"strategy {strategy} needs a model with a calibrated P_QSO, which {model.name} does "
-            "not have"
-        )
+    if "p_qso" in strategy.needs:
+        _check_calibrated(f"strategy {strategy}", model)
     return strategy
+
+
+def _check_calibrated(what: str, model: Model, hint: str = "") -> None:
+    """Raise InputError where a model lacks the P_QSO that `what` needs."""
+    if model.calibration is None:
+        raise InputError(
+            f"{what} needs a model with a calibrated P_QSO, which {model.name} does not have{hint}"
+        )
 
 
 def _choose_prior(model: Model, prior: Any, prior_qso: float | None) -> Reweighting | None:

@@ -90,6 +90,11 @@ def classify_partition(frame: Any, *, model: Any = None, **options: Any) -> Any:
         pixels = np.ones((1, loaded.grid.npix))
         empty = from_arrays(loaded.grid.wave, pixels, pixels, targetid=[0], edges=True)
         table = classify(empty.select([]), model=loaded, **options)
+    if len(table) != nrows:
+        raise InputError(
+            f"frame must have a spectrum in each row, not a pixel: its {nrows} rows are "
+            f"{len(table)} spectrum"
+        )
     kept = [column.name for column in MODEL_COLUMNS]
     if "TARGETID" in map(str.upper, names):
         kept.insert(0, "TARGETID")

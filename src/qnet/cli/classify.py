@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
 from qnet.cli.common import count, files_done, refuse_output, report_failures, summarise
-from qnet.core.errors import InputError
+from qnet.core.errors import FileError, InputError
 from qnet.core.exports import EXPORTS, check_export
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _classify(arguments: argparse.Namespace) -> int:
         check_export(arguments.to, arguments.output)
     inputs = [*arguments.inputs, arguments.spall, arguments.model]
     refuse_output(arguments.output, arguments.overwrite, inputs, "catalogue")
+    if arguments.to is not None:
+        refuse_output(_own_name(arguments.output), arguments.overwrite, inputs, "catalogue")
     if arguments.pz is not None:
         check_pz_format(arguments.pz)
         what = "file of redshift distributions"
@@ -104,6 +106,11 @@ def _write(catalogue: Catalogue, arguments: argparse.Namespace) -> None:
         return
     try:
         export(catalogue, output, to=arguments.to, overwrite=overwrite)
-    except InputError as error:
-        own = write_catalogue(catalogue, f"{output}.qnet.fits", overwrite=overwrite)
-        raise InputError(f"{error}; qnet's own catalogue is in {own}") from error
+    except (InputError, FileError) as error:
+        own = write_catalogue(catalogue, _own_name(output), overwrite=overwrite)
+        raise type(error)(f"{error}; qnet's own catalogue is in {own}") from error
+
+
+def _own_name(output: str) -> str:
+    """File of qnet's own catalogue where that of another program cannot be written."""
+    return f"{output}.qnet.fits"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
+from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
 from qnet.cli.common import OK
+
+if TYPE_CHECKING:
+    from qnet.strategies import Strategy
 
 #: Width of the text.
 _WIDTH = 100
@@ -22,6 +26,16 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(command=_strategies)
+
+
+def _commands(strategy: Strategy) -> list[str]:
+    """The commands that have what a strategy needs."""
+    from qnet.strategies.evidence import OF_REDROCK, PREDICTIONS
+
+    commands = ["classify"] if strategy.of_predictions else []
+    if set(strategy.needs) <= PREDICTIONS | OF_REDROCK:
+        commands += ["afterburner", "merge"]
+    return [*commands, "evaluate"]
 
 
 def _strategies(arguments: argparse.Namespace) -> int:
@@ -39,6 +53,7 @@ def _strategies(arguments: argparse.Namespace) -> int:
                 "needs": each.columns,
                 "uses": each.further_columns,
                 "of_predictions": each.of_predictions,
+                "commands": _commands(each),
             }
             for each in STRATEGIES.values()
         ]
@@ -46,8 +61,7 @@ def _strategies(arguments: argparse.Namespace) -> int:
         return OK
     for each in STRATEGIES.values():
         numbers = ", ".join(f"{name} {value}" for name, value in each.numbers.items())
-        where = "classify, evaluate" if each.of_predictions else "evaluate"
-        print(f"{each}  ({where})")
+        print(f"{each}  ({', '.join(_commands(each))})")
         for text in (
             each.summary,
             numbers and f"numbers: {numbers}",

@@ -13,8 +13,9 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, LINE_CARDS, MODEL_COLUMNS, Column, known_column
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write
+from qnet.core.guards import library_faults
 from qnet.core.positions import POSITIONS
 from qnet.core.pz import CARDS, RedshiftDistributions, describe_column
 from qnet.io.columns import (
@@ -165,7 +166,8 @@ def write_catalogue(
         else:
             table = catalogue
         table = table if kind == "parquet" else split_lines(table)
-        with atomic_write(path, overwrite=overwrite) as partial:
+        faults = library_faults(path, f"could not be written as {kind}")
+        with atomic_write(path, overwrite=overwrite) as partial, faults:
             write_astropy(partial, table, kind)
     return Path(path)
 
@@ -297,6 +299,8 @@ def from_table(table: Table) -> Catalogue:
     columns = {name: filled(table[name], name) for name in table.colnames}
     info = {}
     for name in table.colnames:
+        if not hasattr(table[name], "dtype"):  # coordinates, times
+            raise InputError(f"column {name} is a {type_name(table[name])}, not numbers or text")
         column, known = table[name].info, known_column(name)
         info[name] = dataclasses.replace(
             known,
@@ -343,8 +347,10 @@ def _join_lines(table: Table, path: Path) -> None:
         group = [column for column in MODEL_COLUMNS if column.shape == shape]
         parts = {column.name: _parts(table, column.prefix) for column in group}
         every = [line for found in parts.values() for line in found]
-        # A line that qnet does not know by name has several columns: C_LINE, Z_LINE.
-        lines = [x for x in dict.fromkeys(every) if x in absorber_IGM or every.count(x) > 1]
+        # A line that qnet does not know by name has C_LINE and others; Z_RR, ZERR_RR are no line.
+        named = parts[group[0].name]
+        own = [x for x in every if x in absorber_IGM or (x in named and every.count(x) > 1)]
+        lines = list(dict.fromkeys(own))
         for column in group:
             found = {line: name for line, name in parts[column.name].items() if line in lines}
             if missing := [line for line in lines if found and line not in found]:

@@ -60,6 +60,11 @@ _UCDS = (
 )
 
 
+def is_pixels(name: str) -> bool:
+    """Whether a column of this name holds pixels."""
+    return any(name.lower() in names for names in NAMES.values())
+
+
 class Described(NamedTuple):
     """A column of a table, or an image that is used as one, without its values."""
 

@@ -124,7 +124,8 @@ def write_table(
             fits.table(extname, columns, cards=cards, units=units)
     else:
         info = {name: Column(name, unit=unit) for name, unit in (units or {}).items()}
-        with atomic_write(path, overwrite=overwrite) as partial:
+        faults = library_faults(path, f"could not be written as {kind}")
+        with atomic_write(path, overwrite=overwrite) as partial, faults:
             write_astropy(partial, to_table(columns, cards, info), kind)
     return Path(path)
 

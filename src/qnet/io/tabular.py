@@ -50,8 +50,11 @@ def from_columns(
     ragged = any(map(is_ragged, lists.values()))
     if ragged:
         columns = {**columns, **rectangular(lists, log="wave" not in roles)}
-        for mask in masks:
-            columns[mask] = columns[mask].astype(np.int64)
+        # Lists of pandas may be floats, with NaN where a value is missing: that is all bits.
+        if mask := roles.get("mask"):
+            columns[mask] = columns[mask] != 0
+        if mask := roles.get("and_mask"):
+            columns[mask] = np.nan_to_num(columns[mask], nan=-1).astype(np.int64)
     wave = columns[waves]
     if "wave" not in roles:
         check_loglam(str(units.get(waves) or ""))
@@ -71,7 +74,7 @@ def from_columns(
         where=where,
         name=name,
     )
-    ids = _table_ids(columns, roles) if np.ndim(flux) == 2 else {}
+    ids = _table_ids(columns if np.ndim(flux) == 2 else _of_spectrum(columns), roles)
     targetid = ids.pop("TARGETID", None)
     ids |= id_columns({key: ids[key] for key in ids if is_integer_id(key)}, None)
     texts = {key.upper(): unit_text(unit) for key, unit in units.items() if key.upper() in ids}
@@ -105,6 +108,17 @@ def _table_ids(columns: Mapping[str, Any], roles: Roles) -> dict[str, AnyArray]:
     if left := [name for name in flat if names[name] not in taken]:
         warn(f"columns {left} are left out: only numbers and text are carried on")
     return ids
+
+
+def _of_spectrum(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the columns of one spectrum its scalars, and the TARGETID that all pixels share."""
+    kept = {}
+    for name, column in columns.items():
+        if np.ndim(column) == 0:
+            kept[name] = np.atleast_1d(np.asanyarray(column))
+        elif name.upper() == "TARGETID" and len(np.unique(filled(column, name))) == 1:
+            kept[name] = column[:1]
+    return kept
 
 
 def _masked(columns: Mapping[str, Any], roles: Roles, shape: tuple[int, ...]) -> BoolArray:

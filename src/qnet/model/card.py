@@ -59,7 +59,7 @@ def _text(weights: WeightsFile) -> Iterator[str]:
     yield "```python"
     yield "import qnet"
     yield ""
-    yield f'table = qnet.classify("coadd.fits", model={json.dumps(name)})'
+    yield f'table = qnet.classify("coadd.fits", model={_quoted(name)})'
     yield "```"
     yield ""
     yield "The name, or the path of the weights file, is the model. Loading it runs no code of it."

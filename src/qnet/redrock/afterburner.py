@@ -5,6 +5,7 @@ The table, its columns and the order of the work are those of desispec 0.70, des
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +18,7 @@ from qnet.core.arrays import AnyArray, BoolArray, Columns, Float32Array
 from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import FileError, warn
 from qnet.core.files import PathLike, as_path
-from qnet.io.fits.writer import FitsWriter
+from qnet.io.catalogue import from_table, write_hdus
 from qnet.io.readers.desi import QSO_TARGETS
 from qnet.io.tables import Card, to_table
 from qnet.lines import QUASARNET_LINES
@@ -317,18 +318,12 @@ def _target_column(names: set[str]) -> str:
 
 def write_qn_rr(table: Table, path: PathLike, *, overwrite: bool = False) -> Path:
     """Write what `run_afterburner` returned: a FITS file with the HDU QN_RR."""
-    named = {name: table[name].info for name in table.colnames}
-    columns = {name: np.asarray(table[name]) for name in table.colnames}
+    whole = from_table(table)
     # As bytes text keeps the width of its type, which is that of desispec.
-    for name, values in columns.items():
-        if values.dtype.kind == "U":
-            columns[name] = np.char.encode(values).astype(f"S{values.dtype.itemsize // 4}")
-    with FitsWriter(path, overwrite=overwrite) as fits:
-        fits.table(
-            EXTNAME,
-            columns,
-            cards=[Card(key, value) for key, value in table.meta.items()],
-            units={name: str(x.unit) for name, x in named.items() if x.unit is not None},
-            comments={name: x.description or "" for name, x in named.items()},
-        )
+    columns = {
+        name: np.char.encode(x).astype(f"S{x.dtype.itemsize // 4}") if x.dtype.kind == "U" else x
+        for name, x in whole.columns.items()
+    }
+    whole = dataclasses.replace(whole, columns=columns)
+    write_hdus({EXTNAME: whole}, path, overwrite=overwrite)
     return Path(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray
+from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
 from qnet.core.flags import NEVER_QSO
@@ -17,7 +19,7 @@ from qnet.io.catalogue import read_catalogue
 from qnet.io.chi2_scan import read_excess
 from qnet.io.columns import bool_column, filled, float_column
 from qnet.io.fits.file import FitsFile
-from qnet.io.tables import check_table
+from qnet.io.tables import check_table, set_format
 from qnet.lines import SPEED_OF_LIGHT
 from qnet.redrock.redshifts import read_redshifts
 from qnet.redrock.weights import AGREEMENT, Evidence, MergeWeights, load_weights
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 #: of its quasar redshifts (Lan et al. 2023, arXiv:2208.08516, section 5).
 GOOD_DELTACHI2 = 25.0
 
-#: A line of lower confidence is weak: what DESI's catalogues ask of a line in place of redrock.
+#: A line is weak where neither its confidence nor P_Z is above this: what DESI's catalogues ask of a
+#: line in place of redrock.
 STRONG = 0.95
 
 #: Column of DESI's MgII afterburner.
@@ -44,6 +47,23 @@ KEPT = {
     "P_QSO": "P_QSO_QN",
     "IS_QSO": "IS_QSO_QN",
 }
+
+#: Descriptions of the columns that catalogues of qnet do not have.
+_COLUMNS = (
+    *(
+        dataclasses.replace(BY_NAME[own], name=kept, description=f"{own} of qnet alone")
+        for own, kept in KEPT.items()
+    ),
+    Column("Z_RR", "f8", "redshift of redrock", format=".5f"),
+    Column("ZERR_RR", "f8", "error of Z_RR, by redrock", format=".5f"),
+    Column("ZWARN_RR", "int", "bits of redrock's warnings"),
+    Column("SPECTYPE_RR", "str", "class by redrock"),
+    Column(
+        "DELTACHI2_RR", "f8", "chi2 of redrock's second best redshift beyond its best", format=".1f"
+    ),
+    Column("Z_FROM", "str", "whose redshift ZBEST is: both, qnet, redrock, or empty"),
+    Column("WHY", "str", "why ZBEST is that redshift"),
+)
 
 #: Reasons: values of the column WHY.
 BOTH, QNET, REDROCK, WEAK, MGII, ONLY_QNET, ONLY_REDROCK, NONE = (
@@ -102,8 +122,8 @@ def merge(
     redshifts agree within 3000 km/s; recipes/merge_weights.py fits them on simulated targets.
 
     Two things hold whatever the weights: a redshift of redrock with ZWARN 0 and DELTACHI2 above 25
-    is replaced only if the best line of qnet is above 0.95; and an MgII quasar stays a quasar at
-    redrock's redshift.
+    is replaced only if the best line of qnet or P_Z is above 0.95, or, where SPECTYPE is not QSO,
+    P_QSO is; and an MgII quasar stays a quasar at redrock's redshift.
 
     Examples
     --------
@@ -132,7 +152,7 @@ def merge(
     rule = as_strategy(strategy)
     named = isinstance(catalogue, str | os.PathLike)
     table = read_catalogue(catalogue) if named else check_table("catalogue", catalogue).copy()
-    where = f"{catalogue}: " if named else ""
+    where = os.fsdecode(catalogue) if named else "the catalogue"
     _check(table, where)
     _add_redrock(table, redshifts, where)
     evidence = _evidence(table, chi2_scan)
@@ -142,6 +162,9 @@ def merge(
     weights = load_weights()
     combine(table, evidence, mgii, weights)
     table["IS_QSO"] = rule(table).is_qso | (mgii & _may_be_quasar(table))
+    for column in _COLUMNS:
+        table[column.name].description = column.description
+        set_format(table[column.name], column.format)
     table.meta |= {
         "STRATEGY": str(rule),
         "MERGED": "qnet and redrock",
@@ -160,7 +183,8 @@ def combine(table: Table, evidence: Evidence, mgii: BoolArray, weights: MergeWei
     keeps = both & ~evidence.agree & (mgii | _is_protected(table, evidence))
     by_redrock = fitted & (~seen | (~evidence.agree & ((right < 0.5) | keeps)))
     table["ZBEST"] = np.where(by_redrock, evidence.z_redrock, evidence.z)
-    table["ZERR"] = np.where(by_redrock, table["ZERR_RR"], table["ZERR_QN"])
+    zerr = np.where(by_redrock, table["ZERR_RR"], table["ZERR_QN"])
+    table["ZERR"] = zerr.astype(np.float32)
     chosen = np.where(by_redrock, 1 - right, right) * weights.one_right
     agreed = weights.probability("agreed_right", evidence)
     p_z = np.where(evidence.agree, agreed, chosen)
@@ -182,9 +206,9 @@ def _check(table: Table, where: str) -> None:
     """Raise unless a catalogue has what is merged, and no merged answer yet."""
     needed = ("TARGETID", "QN_FLAG", "C_LINES", *KEPT)
     if missing := [name for name in needed if name not in table.colnames]:
-        raise InputError(f"{where}lacks the column(s) {', '.join(missing)} of a qnet catalogue")
+        raise InputError(f"{where}: lacks the column(s) {', '.join(missing)} of a qnet catalogue")
     if "WHY" in table.colnames:
-        raise InputError(f"{where}the catalogue is merged already")
+        raise InputError(f"{where}: is merged already")
 
 
 def _add_redrock(table: Table, path: PathLike, where: str) -> None:
@@ -192,7 +216,7 @@ def _add_redrock(table: Table, path: PathLike, where: str) -> None:
     found = read_redshifts(path)
     rows = found.match(np.asarray(table["TARGETID"]))
     if len(table) and (rows < 0).all():
-        raise FileError(f"{found.path}: has none of the TARGETIDs of {where or 'the catalogue'}")
+        raise FileError(f"{found.path}: has none of the TARGETIDs of {where}")
     for name, empty in (("Z", np.nan), ("ZERR", np.nan), ("ZWARN", 0), ("SPECTYPE", "")):
         table[f"{name}_RR"] = found.take(name, rows, empty)
     table["DELTACHI2_RR"] = found.take("DELTACHI2", rows, np.nan)
@@ -231,7 +255,10 @@ def _evidence(table: Table, chi2_scan: PathLike | None) -> Evidence:
 def _is_protected(table: Table, evidence: Evidence) -> BoolArray:
     """Rows whose redshift by redrock is good, and what qnet says against it weak."""
     good = ~evidence.zwarn & (evidence.deltachi2 > GOOD_DELTACHI2)
-    return np.asarray(good & (_best_line(table["C_LINES"]) <= STRONG))
+    surest = np.fmax(_best_line(table["C_LINES"]), evidence.p_z)
+    # That of a galaxy or star stands against the class as well.
+    surest = np.where(evidence.is_qso, surest, np.fmax(surest, evidence.p_qso))
+    return np.asarray(good & (surest <= STRONG))
 
 
 def _best_line(values: AnyArray) -> FloatArray:

@@ -56,12 +56,13 @@ def find_templates(templates: PathLike | Iterable[PathLike] | None) -> list[Path
     if templates is None:
         folder = _own_templates()
         return [] if folder is None else _in_folder(folder)
-    paths = map(Path, as_paths(templates, "templates"))
+    paths = list(map(Path, as_paths(templates, "templates")))
     found: list[Path] = []
     for path in paths:
         found += _in_folder(path) if path.is_dir() else [as_path(path, "templates")]
     if not found:
-        raise FileError(f"{templates}: holds no template {_QSO_TEMPLATES}*.fits of redrock")
+        where = ", ".join(map(str, paths))
+        raise FileError(f"{where}: no template {_QSO_TEMPLATES}*.fits of redrock is there")
     return found
 
 

@@ -60,6 +60,9 @@ COLUMN_NAMES = frozenset(
 #: What the model of qnet or QuasarNET gives by itself.
 PREDICTIONS = frozenset({"lines", "z", "p_qso", "qn_flag"})
 
+#: What redrock gives beside it, where `qnet afterburner` and `qnet merge` read its file.
+OF_REDROCK = frozenset(name for name, item in EVIDENCE.items() if item.giver == "redrock")
+
 
 class Evidence:
     """The columns of a table as evidence; those that are absent raise InputError when asked for."""
@@ -126,7 +129,8 @@ class Evidence:
 
     def confidence(self, line: str) -> FloatArray:
         """Confidence of one of QuasarNET's lines, shape (nrows,)."""
-        if (name := LINE_COLUMNS[line].upper()) in self._columns:
+        name = LINE_COLUMNS[line].upper()
+        if "C_LINES" not in self._columns and name in self._columns:
             return float_column(self._filled(name), name, None)
         values = self.confidences()
         lines = self._line_names(len(values))

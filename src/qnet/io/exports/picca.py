@@ -10,6 +10,7 @@ from qnet.core.arrays import AnyArray, BoolArray, IntArray, as_floats
 from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import InputError, warn
 from qnet.io.catalogue import Catalogue
+from qnet.io.columns import NO_ID
 from qnet.io.exports.columns import Source
 
 #: Names of the HDUs: for TARGETID; for THING_ID, where picca has broad absorption in its own.
@@ -40,17 +41,19 @@ _DESCRIBED: Mapping[str, Column] = {
 
 
 def make_picca(catalogue: Catalogue) -> dict[str, Catalogue]:
-    """The HDUs: one row for each quasar that has a position (for each survey, where known)."""
+    """The HDUs: a row for each quasar that has a position and an id, in each survey."""
     source = Source(catalogue, "picca")
     source.require("TARGETID", "IS_QSO", "ZBEST", "TARGET_RA", "TARGET_DEC")
     position = source.floats("TARGET_RA"), source.floats("TARGET_DEC")
-    quasar, placed = source.bools("IS_QSO"), np.isfinite(position).all(axis=0)
-    if lost := int((quasar & ~placed).sum()):
-        warn(f"{lost} of {quasar.sum()} quasars have no position: they are left out for picca")
-    sdss = _of_sdss(source, quasar & placed)
-    thing_id = sdss and "THING_ID" in source.columns
-    targetid = source.integers("THING_ID" if thing_id else "TARGETID")
-    rows = _best_rows(source, quasar & placed, targetid)
+    quasar = source.bools("IS_QSO")
+    placed = np.isfinite(position[0]) & np.isfinite(position[1])
+    chosen = _with(placed, quasar, "position")
+    sdss = _of_sdss(source, chosen)
+    name = "THING_ID" if sdss and "THING_ID" in source.columns else "TARGETID"
+    targetid = source.integers(name)
+    # picca takes no THING_ID that is not positive.
+    chosen = _with(targetid > 0 if name == "THING_ID" else targetid != NO_ID, chosen, name)
+    rows = _best_rows(source, chosen, targetid)
     redshift = {
         "Z": source.floats("ZBEST"),
         "ZERR": source.floats("ZERR"),
@@ -70,6 +73,13 @@ def make_picca(catalogue: Catalogue) -> dict[str, Catalogue]:
         name: source.table({key: x[rows] for key, x in columns.items()}, _DESCRIBED)
         for name, columns in tables.items()
     }
+
+
+def _with(there: BoolArray, chosen: BoolArray, what: str) -> BoolArray:
+    """The chosen rows that have what picca needs; with a warning of the others."""
+    if lost := int((chosen & ~there).sum()):
+        warn(f"{lost} of {chosen.sum()} quasars have no {what}: they are left out for picca")
+    return chosen & there
 
 
 def _of_sdss(source: Source, chosen: BoolArray) -> bool:
@@ -110,11 +120,14 @@ def _of_desi(source: Source) -> dict[str, AnyArray]:
 
 def _find_bals(source: Source) -> dict[str, AnyArray]:
     """Measured indices and troughs of broad absorption, VMIN below VMAX; nothing where none are."""
-    found = {name: source.floats(name) for name in _INDICES if name in source.columns}
+    indices = {name: source.floats(name) for name in _INDICES if name in source.columns}
+    found: dict[str, AnyArray] = {}
     for pair in _TROUGHS:
         if set(pair) <= set(source.columns):
             # Catalogues differ in which of the two is the larger.
             ends = np.stack([as_floats(f"column {name}", source.columns[name]) for name in pair])
             measured = (ends > 0).all(axis=0)
             found |= dict(zip(pair, np.where(measured, np.sort(ends, axis=0), ends), strict=True))
-    return {name: values for name, values in found.items() if (values > 0).any()}
+    troughs = {name: values for name, values in found.items() if (values > 0).any()}
+    # An index of 0 is measured: no absorption.
+    return {name: x for name, x in indices.items() if np.isfinite(x).any()} | troughs

@@ -59,7 +59,7 @@ def export(
     Warns
     -----
     QnetWarning
-        Quasars without position, which picca cannot use, are left out.
+        Quasars without position or id, which picca cannot use, are left out.
 
     See Also
     --------

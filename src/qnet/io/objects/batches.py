@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qnet.core.errors import InputError, type_name
+from qnet.core.errors import InputError, first_few, type_name
 from qnet.core.files import is_path
 from qnet.core.grid import WavelengthGrid
 from qnet.core.guards import foreign_faults
@@ -154,6 +154,9 @@ def _unknown(value: Any, where: str = "") -> InputError:
         return InputError("an array of wavelengths must come with flux and ivar")
     kinds = ", ".join(kind.name for kind in KINDS)
     found = f"{where}a {type_name(value)}" if where else f"not {type_name(value)}"
+    if isinstance(value, Mapping):
+        with foreign_faults("spectra", value, "a mapping of columns"):
+            found += f" without flux or wavelengths (its keys: {first_few(value)})"
     return InputError(
         f"spectra must be a path or a list of paths, arrays (wave, flux, ivar), one of {kinds}, or "
         f"a list or generator of these, {'but ' if where else ''}{found}"

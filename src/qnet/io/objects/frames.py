@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray
+from qnet.core.errors import InputError
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra
 from qnet.io.objects.kind import ObjectKind, by_attributes
+from qnet.io.roles import is_pixels
 from qnet.io.tabular import from_columns
 
 _EXPECTED = "a DataFrame with columns of wavelengths, flux and errors"
@@ -23,9 +25,15 @@ def from_dataframe(frame: Any, *, air: bool = False, edges: bool | None = None) 
             column = frame[name]
             if type(column.dtype).__module__.startswith("nested_pandas"):
                 lists = column.nest.to_lists()
-                columns |= {str(field): _cells(lists[field]) for field in lists.columns}
+                found = {str(field): _cells(lists[field]) for field in lists.columns}
             else:
-                columns[str(name)] = _cells(column)
+                found = {str(name): _cells(column)}
+            if twice := [field for field in found if field in columns and is_pixels(field)]:
+                raise InputError(
+                    f"the DataFrame has {', '.join(twice)} twice, once in column {name}: give the "
+                    "columns of the spectra alone"
+                )
+            columns |= found
     return from_columns(columns, "DataFrame", "DataFrame", air, edges)
 
 

@@ -57,9 +57,10 @@ def from_sparcl(records: Sequence[Any], first: int = 0) -> Spectra:
     """
     with foreign_faults("spectra", records, _EXPECTED):
         rows = [dict(record) for record in records]
-    if rows and not any("flux" in row for row in rows):
+    lacking = [name for name in _PIXELS.values() if not any(name in row for row in rows)]
+    if rows and lacking:
         raise InputError(
-            f"SPARCL records lack the fields {', '.join(_PIXELS.values())}: retrieve them with "
+            f"SPARCL records lack the fields {', '.join(lacking)}: retrieve them with "
             "client.retrieve(ids, include=[...])"
         )
     columns: dict[str, Any] = {
@@ -72,7 +73,7 @@ def from_sparcl(records: Sequence[Any], first: int = 0) -> Spectra:
     flag = row_flags({"TARGETID": ids["TARGETID"]})
     desi = np.array([_release(row).startswith("DESI") for row in rows], dtype=bool)
     for name in _STATUS:
-        there = desi & [row.get(name.lower()) is not None for row in rows]
+        there = desi & np.array([row.get(name.lower()) is not None for row in rows], dtype=bool)
         if there.any():
             flag[there] |= row_flags({key: ids[key][there] for key in ("TARGETID", name)})
     return dataclasses.replace(spectra, ids=ids, flag=flag, flux_unit=SURVEY_FLUX_UNIT)

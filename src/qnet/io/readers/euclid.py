@@ -20,7 +20,7 @@ from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers.registry import Reader, Request, recognised, register
-from qnet.io.readers.rows import join_rows, lacks_columns, read_rows
+from qnet.io.readers.rows import lacks_columns, read_rows
 
 #: Ends of the names of the HDUs of a combined spectrum, and of what is known of its object.
 _SIGNAL_END, _META_END = "_COMBINED1D_SIGNAL", "_META"
@@ -55,19 +55,15 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     objects = _objects(fits)
     if request.rows is not None:
         objects = [objects[row] for row in request.rows.tolist()]
-    spectra, scales = [], []
-    for key in objects:
-        spectra += read_rows(fits, key, _COLUMNS)
-        scales.append(_scale(fits, key))
-    scale = np.array(scales)[:, None] / 1e-17
-    columns = join_rows(spectra)
+    columns, padding = read_rows(fits, objects, _COLUMNS)
+    scale = np.array([_scale(fits, key) for key in objects])[:, None] / 1e-17
     pixels = Pixels(
         wave=columns["WAVELENGTH"],
         flux=columns["SIGNAL"] * scale,
         weights=columns["VAR"] * np.square(scale),
         kind="var",
         flux_unit=f"1e-17 {_UNIT}",
-        bad=bad_pixels(columns["MASK"]),
+        bad=bad_pixels(columns["MASK"]) | padding,
         name="NISP",
         where=str(fits.path),
     )

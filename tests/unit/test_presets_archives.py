@@ -15,6 +15,7 @@ from makers_archives import (
     aaomega,
     eso,
     euclid,
+    euclid_table,
     gama,
     iraf,
     jwst,
@@ -190,6 +191,23 @@ def test_euclid_objects_of_other_lengths_and_without_meta_are_read(tmp_path):
     np.testing.assert_allclose(flux[:700], FLUX[0, :700], rtol=1e-5)
     assert (ivar[:100] > 0).all()
     assert not ivar[700:].any()
+
+
+@pytest.mark.parametrize("kind", ["votable", "fits", "ascii.ecsv"])
+def test_euclid_tables_of_one_object_have_the_scale_in_their_unit(tmp_path, kind):
+    path = tmp_path / "a.table"
+    made = euclid_table(WAVE, FLUX[0], IVAR[0], OBJ_ID=IDS[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", units.UnitsWarning)  # the VO wants 0.1nm
+        made.write(path, format=kind)
+    spectra = read_spectra(path)
+    (camera,) = spectra.cameras
+    np.testing.assert_allclose(camera.wave, WAVE, rtol=1e-9)
+    np.testing.assert_allclose(camera.flux[0], FLUX[0] / 10, rtol=1e-5)
+    np.testing.assert_allclose(camera.ivar[0], IVAR[0] * 100, rtol=1e-5)
+    assert spectra.flux_unit == "1e-16 erg / (Angstrom s cm2)"
+    assert spectra.layout == "Euclid combined spectrum"
+    assert spectra.ids["TARGETID"].tolist() == ([-1] if kind == "votable" else [IDS[0]])
 
 
 def test_jwst_pixels_of_dq_bit_0_have_no_weight_and_empty_rows_stay(tmp_path):

@@ -7,7 +7,9 @@ does: in its unit of wavelength, in air where it is in air, and with its kind of
 from __future__ import annotations
 
 import numpy as np
+from astropy import units
 from astropy.io import fits
+from astropy.table import Table
 
 from makers import image, make_spectra, primary, table
 
@@ -94,12 +96,26 @@ def euclid(wave, flux, ivar, *, ids, scale=1e-16, mask=None, dithers=2):
     return hdus
 
 
+def euclid_table(wave, flux, ivar, *, scale=1e-16, **cards):
+    """The combined spectrum of one object as IRSA gives it: a table with the scale in the unit."""
+    unit = units.Unit(f"{scale} erg / (s cm2 Angstrom)")
+    columns = {
+        "WAVELENGTH": wave * units.AA,
+        "SIGNAL": flux * 1e-17 / scale * unit,
+        "MASK": np.where(ivar > 0, 2, 65).astype(np.int32),
+        "QUALITY": np.ones(len(wave), np.float32),
+        "VAR": variance(ivar) * (1e-17 / scale) ** 2 * unit**2,
+        "NDITH": np.full(len(wave), 4, np.int32),
+    }
+    return Table(columns, meta=cards)
+
+
 def _euclid_table(columns, name, cards):
     hdu = table(columns, name, **cards)
     for number, column in enumerate(columns, start=1):
-        units = {"WAVELENGTH": "Angstrom", "SIGNAL": "erg/s/cm2/Angstrom"}
-        if column in units:
-            hdu.header[f"TUNIT{number}"] = units[column]
+        texts = {"WAVELENGTH": "Angstrom", "SIGNAL": "erg/s/cm2/Angstrom"}
+        if column in texts:
+            hdu.header[f"TUNIT{number}"] = texts[column]
     return hdu
 
 
@@ -120,11 +136,11 @@ def _jwst_columns(wave, flux, ivar, *, error="FLUX_ERROR", swap=False):
 
 def _jwst_table(columns, name, **cards):
     hdu = table(columns, name, **cards)
-    units = {"WAVELENGTH": "um", "SURF_BRIGHT": "MJy/sr", "SB_ERROR": "MJy/sr"}
-    units |= dict.fromkeys(("FLUX", "FLUX_ERROR", "ERROR"), "Jy")
+    texts = {"WAVELENGTH": "um", "SURF_BRIGHT": "MJy/sr", "SB_ERROR": "MJy/sr"}
+    texts |= dict.fromkeys(("FLUX", "FLUX_ERROR", "ERROR"), "Jy")
     for number, column in enumerate(columns, start=1):
-        if column in units:
-            hdu.header[f"TUNIT{number}"] = units[column]
+        if column in texts:
+            hdu.header[f"TUNIT{number}"] = texts[column]
     return hdu
 
 
@@ -279,13 +295,13 @@ def _wat(number, text):
     }
 
 
-def iraf(flux, ivar, specs, *, bands=True, units="Angstroms", **cards):
+def iraf(flux, ivar, specs, *, bands=True, unit="Angstroms", **cards):
     """An IRAF multispec image, with bands of raw flux, sky and sigma; `specs` after each specN."""
     spectra = " ".join(f'spec{n} = "{spec}"' for n, spec in enumerate(specs, start=1))
     names = {f"APID{n}": f"star{n}" for n in range(1, len(specs) + 1)}
     header = {"CTYPE1": "MULTISPE", "CTYPE2": "MULTISPE", "CD1_1": 1.0, "WCSDIM": 3} | names
     header |= _wat(0, "system=multispec")
-    header |= _wat(1, f"wtype=multispec label=Wavelength units={units}")
+    header |= _wat(1, f"wtype=multispec label=Wavelength units={unit}")
     header |= _wat(2, f"wtype=multispec {spectra}")
     if not bands:
         return [primary(np.squeeze(flux), **(header | cards))]
@@ -349,6 +365,10 @@ def presets(wave=None):
     return {
         "ESO Phase 3 spectrum": eso(wave, flux[0], ivar[0]),
         "Euclid combined spectra": euclid(wave, flux, ivar, ids=[7, 8, 9]),
+        "Euclid combined spectrum": [
+            primary(),
+            table(euclid_table(wave, flux[0], ivar[0]), "SPECTRUM"),
+        ],
         "JWST spectra": jwst(wave, flux, ivar, ids=[7, 8, 9]),
         "6dFGS spectra": sixdf(wave, flux, ivar, layout="archive"),
         "2QZ or 2SLAQ spectrum": twoqz(wave, flux, ivar, errors=True),

@@ -353,12 +353,12 @@ def test_lists_of_several_lengths_in_parquet(tmp_path):
             {"lambda": WAVE[:n], "flux": FLUX3[row][:n], "ivar": IVAR3[row][:n]}
             for row, n in enumerate(lengths)
         ],
-        "object_id": ["a", "b", "c"],
+        "name": ["a", "b", "c"],
     }
     parquet.write_table(pa.table(pieces), tmp_path / "a.parquet")
     with pytest.warns(QnetWarning, match="no TARGETID"):
         spectra = read_spectra(tmp_path / "a.parquet", air=False)
-    assert spectra.ids["OBJECT_ID"].tolist() == ["a", "b", "c"]
+    assert spectra.ids["NAME"].tolist() == ["a", "b", "c"]
     (camera,) = spectra.cameras
     for row, n in enumerate(lengths):
         np.testing.assert_allclose(camera.flux[row, :n], FLUX3[row, :n], rtol=1e-6)

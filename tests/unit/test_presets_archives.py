@@ -15,6 +15,7 @@ from makers_archives import (
     aaomega,
     eso,
     euclid,
+    euclid_table,
     gama,
     iraf,
     jwst,
@@ -192,13 +193,30 @@ def test_euclid_objects_of_other_lengths_and_without_meta_are_read(tmp_path):
     assert not ivar[700:].any()
 
 
+@pytest.mark.parametrize("kind", ["votable", "fits", "ascii.ecsv"])
+def test_euclid_tables_of_one_object_have_the_scale_in_their_unit(tmp_path, kind):
+    path = tmp_path / "a.table"
+    made = euclid_table(WAVE, FLUX[0], IVAR[0], OBJ_ID=IDS[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", units.UnitsWarning)  # the VO wants 0.1nm
+        made.write(path, format=kind)
+    spectra = read_spectra(path)
+    (camera,) = spectra.cameras
+    np.testing.assert_allclose(camera.wave, WAVE, rtol=1e-9)
+    np.testing.assert_allclose(camera.flux[0], FLUX[0] / 10, rtol=1e-5)
+    np.testing.assert_allclose(camera.ivar[0], IVAR[0] * 100, rtol=1e-5)
+    assert spectra.flux_unit == "1e-16 erg / (Angstrom s cm2)"
+    assert spectra.layout == "Euclid combined spectrum"
+    assert spectra.ids["TARGETID"].tolist() == ([-1] if kind == "votable" else [IDS[0]])
+
+
 def test_jwst_pixels_of_dq_bit_0_have_no_weight_and_empty_rows_stay(tmp_path):
     hdus = jwst_wfss(WAVE, FLUX, IVAR, ids=[7, -999, 9])
     data = hdus[1].data
     for name in ("WAVELENGTH", "FLUX", "FLUX_ERROR"):
         data[name][1] = np.nan
     data["DQ"][:, 50:54] = [1, 2, 5, 0]
-    with pytest.warns(QnetWarning, match="rows 1: the lists WAVELENGTH"):
+    with pytest.warns(QnetWarning, match="1 of 3 spectra have no legal wavelengths"):
         spectra = read_spectra(write(tmp_path / "a.fits", hdus))
     assert spectra.ids["TARGETID"].tolist() == [7, -1, 9]
     ivar = spectra.cameras[0].ivar
@@ -305,7 +323,7 @@ def test_equispec_images_are_linear(tmp_path):
     names |= {"WAT1_001": "wtype=linear label=Wavelength units=Angstroms", "BANDID2": "sigma - x"}
     stack = np.stack([FLUX[:2], np.nan_to_num(sigma(IVAR[:2]))])
     spectra = read_spectra(write(tmp_path / "a.fits", [primary(stack, **(cards | names))]))
-    np.testing.assert_allclose(spectra.cameras[0].wave[0], WAVE, rtol=2e-6)
+    np.testing.assert_allclose(spectra.cameras[0].wave, WAVE, rtol=2e-6)
     assert spectra.ids["TARGETID"].tolist() == [41, 15]
 
 

@@ -8,12 +8,14 @@ import warnings
 
 import h5py
 import numpy as np
+import pyarrow as pa
 import pytest
 from astropy.table import Table
+from pyarrow import parquet
 
 import qnet
 from makers import make_spectra
-from makers_archives import mmu_columns, mmu_hdf5
+from makers_archives import mmu_columns, mmu_hdf5, mmu_parquet
 from qnet import QNFlag
 from qnet.core.errors import FileError, QnetError, QnetWarning
 from qnet.io import from_arrays, read_spectra
@@ -147,6 +149,61 @@ def test_ids_that_are_no_integers_are_the_names_of_targets(tmp_path):
     assert spectra.ids["TARGET_NAME"].tolist() == ["SDSS J1", "", "18446744073709551615"]
 
 
+def as_table(path, change=lambda arrow: arrow, **options):
+    """The same rows in Parquet, changed."""
+    mmu_parquet(path, WAVE, FLUX, IVAR, **({"ids": IDS} | options))
+    parquet.write_table(change(parquet.read_table(path)), path)
+    return path
+
+
+def unequal(arrow):
+    """Rows without their padding, one of them shorter."""
+    rows = arrow["spectrum"].to_pylist()
+    ends = (1200, 800, 1200)
+    cut = [{k: v[:end] for k, v in row.items()} for row, end in zip(rows, ends, strict=True)]
+    return arrow.set_column(0, "spectrum", pa.array(cut, arrow["spectrum"].type))
+
+
+PARQUETS = {
+    "as it is": {},
+    "padded": {"padding": 40},
+    "of unequal lengths": {"change": unequal, "padding": 40},
+    "flat": {"change": lambda arrow: arrow.flatten()},
+    "flat by another name": {
+        "change": lambda arrow: (flat := arrow.flatten()).rename_columns(
+            [name.replace(".", "_") for name in flat.column_names]
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("way", PARQUETS)
+def test_rows_in_parquet_are_those_in_hdf5(tmp_path, way):
+    path = as_table(tmp_path / "a.parquet", **PARQUETS[way])
+    spectra = read_spectra(path)
+    (camera,) = spectra.cameras
+    good = IVAR > 0
+    if way == "of unequal lengths":
+        good[1, 800:] = False
+    wave = np.broadcast_to(camera.wave, camera.flux.shape)
+    np.testing.assert_array_equal(wave[good], np.tile(WAVE, (3, 1))[good])
+    np.testing.assert_array_equal(camera.flux[good], FLUX[good])
+    np.testing.assert_array_equal(camera.ivar, np.where(good, IVAR, 0))
+    assert spectra.ids["TARGETID"].tolist() == IDS
+    assert (spectra.survey, spectra.flag.tolist()) == ("Multimodal Universe", [0, 0, 0])
+    some = read_spectra(path, rows=[2, 1])
+    assert some.ids["TARGETID"].tolist() == [IDS[2], IDS[1]]
+    np.testing.assert_array_equal(some.cameras[0].ivar[:, :800], camera.ivar[[2, 1], :800])
+
+
+def test_rows_of_lamost_in_parquet_are_flagged(tmp_path):
+    path = as_table(tmp_path / "a.parquet", weights=False, ids=["a", "b", "c"])
+    with pytest.warns(QnetWarning, match="there are no errors of the flux|no integers"):
+        spectra = read_spectra(path)
+    assert spectra.flag.tolist() == [QNFlag.NO_ERROR] * 3
+    assert spectra.ids["TARGET_NAME"].tolist() == ["a", "b", "c"]
+
+
 def linked(stream):
     del stream["spectrum_ivar"], stream["spectrum_flux"]
     stream["spectrum_flux"] = h5py.ExternalLink("other.hdf5", "spectrum_flux")
@@ -169,8 +226,8 @@ def narrow(stream):
 
 REFUSED = {
     "flux in another file": (linked, "holds no spectra that qnet knows: it has the data sets Z"),
-    "ends of wavelengths": (early, "lacks the data set spectrum_lambda .spectrum_lambda_min and"),
-    "no ids": (lambda stream: stream.__delitem__("object_id"), "lacks the data set object_id"),
+    "ends of wavelengths": (early, "lacks the column spectrum_lambda .spectrum_lambda_min and"),
+    "no ids": (lambda stream: stream.__delitem__("object_id"), "lacks the column object_id"),
     "fewer ids": (short, "holds 3 spectra, but another number of object_id"),
     "a narrower ivar": (narrow, "holds data sets of shapes .*, but one of .nspec, npix. was"),
 }

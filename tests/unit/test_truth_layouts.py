@@ -8,8 +8,9 @@ from astropy.table import Table
 
 import qnet
 import qnet.io
-from makers import primary, table, write
+from makers import make_spectra, prepared, primary, table, write
 from qnet.core.errors import FileError, InputError, QnetWarning
+from qnet.core.grid import QUASARNET_GRID
 from qnet.io.truth import TruthRecord, read_truth_columns
 from shell import errors, run
 
@@ -178,8 +179,25 @@ def test_columns_that_are_not_there_or_not_known(tmp_path):
         qnet.evaluate(rows, record, truth_columns={"id": "name", "z": "redshift"})
 
 
-def test_the_command_takes_named_columns(tmp_path):
+def test_the_commands_take_named_columns(tmp_path):
     Table({name: column[:3] for name, column in OWN.items()}).write(tmp_path / "own.csv")
+    names = ("--truth-columns", "id=Name", "z=redshift", "class=Kind")
+    # A truth file of it serves training and all else; preparation takes the table itself.
+    done = run("truth", "--superset", "own.csv", *names, "-o", "truth.fits", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    built = qnet.io.read_truth(tmp_path / "truth.fits")
+    assert [(key, *r[:3]) for key, r in built.items()] == [
+        *((7, 2.1, 3, 3), (8, 0.3, 4, 3), (9, 0.0, 1, 3))
+    ]
+    flux, ivar = make_spectra(QUASARNET_GRID.wave, [2.1, 1.0])
+    hdus = prepared(flux, ivar, {"TARGETID": np.array([7, 99])})
+    write(tmp_path / "data.fits", hdus)
+    command = ("prepare", "data.fits", "-o", "out.fits", *names)
+    done = run(*command, "--truth", "own.csv", cwd=tmp_path)
+    assert done.returncode == 0
+    assert qnet.io.read_data(tmp_path / "out.fits")[0].tolist() == [7]
+    done = run(*command, "--overwrite", cwd=tmp_path)
+    assert (done.returncode, "--truth-columns goes with --truth" in errors(done)[0]) == (2, True)
     rows = {"TARGETID": [7, 8, 9], "ZBEST": [2.1, 2.0, 1.0], "IS_QSO": [True, True, False]}
     Table(rows).write(tmp_path / "mine.csv")
     command = ("evaluate", "mine.csv", "--truth", "own.csv", "--truth-columns", "id=Name")

@@ -17,10 +17,12 @@ def configure(add_parser: shared.AddParser) -> None:
         examples=(
             "qnet truth --superset Superset_DR12Q.fits --drq DR12Q.fits -o truth.fits",
             "qnet truth --superset Superset_DR12Q.fits -o truth.csv",
+            "qnet truth --superset own.csv --truth-columns id=NAME z=Z class=KIND -o truth.fits",
         ),
     )
-    supersets = "supersets of BOSS or eBOSS"
+    supersets = "supersets of BOSS or eBOSS; with --truth-columns any tables"
     shared.add(parser, "--superset", "S", supersets, nargs="+", required=True)
+    shared.truth_columns(parser)
     text = "quasar catalogue with THING_ID, BI_CIV, and BAL_FLAG_VI or BAL_PROB (default: none)"
     shared.add(parser, "--drq", "D", text)
     parser.set_defaults(command=_truth)
@@ -33,7 +35,8 @@ def _truth(arguments: argparse.Namespace) -> int:
 
     check_truth_name(arguments.output)
     refuse_output(arguments.output, arguments.overwrite, [*arguments.superset, arguments.drq])
-    truth = build_truth(arguments.superset, arguments.drq)
+    names = shared.named(arguments.truth_columns, "--truth-columns")
+    truth = build_truth(arguments.superset, arguments.drq, columns=names)
     write_truth(truth, arguments.output, overwrite=arguments.overwrite)
     joined = "" if arguments.drq is None else f", {truth.joined} of them in the DRQ"
     summarise(arguments, f"{count(len(truth), 'object')}{joined} -> {arguments.output}")

@@ -70,7 +70,12 @@ class BuiltTruth:
         return len(self.columns["THING_ID"])
 
 
-def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = None) -> BuiltTruth:
+def build_truth(
+    superset: PathLike | Sequence[PathLike],
+    drq: PathLike | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> BuiltTruth:
     """A truth table of supersets, with the BAL columns of a DRQ joined by THING_ID.
 
     Parameters
@@ -82,6 +87,9 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
         it has neither, BI_CIV > 0 is a BAL. Objects that are not in it have BAL columns of 0.
         Without a DRQ the BAL columns are the superset's own; of one that has none, BAL_FLAG_VI is 0
         and BI_CIV is NaN: not known.
+    columns : mapping of str to str, optional
+        Names of the columns 'id', 'z' and 'class' of tables that are no supersets, as in
+        `qnet.io.read_truth`. The ids become THING_ID.
 
     Returns
     -------
@@ -109,12 +117,12 @@ def build_truth(superset: PathLike | Sequence[PathLike], drq: PathLike | None = 
     [900.0, 0.0]
     """
     check_arguments(build_truth, locals())
-    found, removed = read_objects(superset, ["superset"])
-    columns: dict[str, AnyArray] = {"THING_ID": np.array(list(found), dtype=np.int64)}
+    found, removed = read_objects(superset, ["superset"], columns)
+    built: dict[str, AnyArray] = {"THING_ID": np.array(list(found), dtype=np.int64)}
     for name, dtype in _COLUMNS.items():
-        columns[name] = np.array([getattr(x, name.lower()) for x in found.values()], dtype)
-    joined = 0 if drq is None else _join_bals(columns, Path(drq))
-    return BuiltTruth(columns, removed, joined)
+        built[name] = np.array([getattr(x, name.lower()) for x in found.values()], dtype)
+    joined = 0 if drq is None else _join_bals(built, Path(drq))
+    return BuiltTruth(built, removed, joined)
 
 
 def write_truth(truth: BuiltTruth, path: PathLike, *, overwrite: bool = False) -> Path:

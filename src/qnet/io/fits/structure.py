@@ -22,8 +22,8 @@ _EXTENSION = b"XTENSION= "
 #: What is wrong with a file that the libraries cannot read.
 NO_FITS = "cannot be read as FITS, is it whole?"
 
-#: No file has more HDUs.
-_MOST_HDUS = 5000
+#: No file has more HDUs: a tile of Euclid's spectra has ten of each of a thousand objects.
+_MOST_HDUS = 20000
 
 #: Bytes that a byte of a gzipped file becomes at most (1032 in deflate).
 _INFLATION = 1100

@@ -4,6 +4,7 @@ DpdSirCombinedSpectra of the Euclid SGS data product description, release Q1: fo
 k_META (OBJ_ID, RA_OBJ, DEC_OBJ), k_COMBINED1D_SIGNAL (a row a pixel: WAVELENGTH, SIGNAL, VAR, MASK)
 and its dithers, which the combined spectrum is made of. SIGNAL is in units of FSCALE, VAR of its
 square. Pixels are not to be used where MASK is odd or at least 64 (IRSA's introduction to them).
+IRSA gives single objects as tables of the same columns, the scale in the unit of SIGNAL.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from qnet.core.errors import FileError
 from qnet.core.spectra import Spectra
 from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
+from qnet.io.openfile import OpenFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers.registry import Reader, Request, recognised, register
-from qnet.io.readers.rows import join_rows, lacks_columns, read_rows
+from qnet.io.readers.rows import lacks_columns, read_rows
+from qnet.io.sheets import read_sheets
+from qnet.io.tablefile import Sheet, TableFile
 
 #: Ends of the names of the HDUs of a combined spectrum, and of what is known of its object.
 _SIGNAL_END, _META_END = "_COMBINED1D_SIGNAL", "_META"
@@ -28,6 +32,9 @@ _SIGNAL = re.compile(rf"\d+{_SIGNAL_END}")
 
 #: Columns that are read.
 _COLUMNS = ("WAVELENGTH", "SIGNAL", "VAR", "MASK")
+
+#: Columns by which the table of one object is recognised.
+_SINGLE = {*_COLUMNS, "QUALITY", "NDITH"}
 
 #: Unit of SIGNAL, times FSCALE.
 _UNIT = "erg/s/cm2/Angstrom"
@@ -55,23 +62,59 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     objects = _objects(fits)
     if request.rows is not None:
         objects = [objects[row] for row in request.rows.tolist()]
-    spectra, scales = [], []
-    for key in objects:
-        spectra += read_rows(fits, key, _COLUMNS)
-        scales.append(_scale(fits, key))
-    scale = np.array(scales)[:, None] / 1e-17
-    columns = join_rows(spectra)
+    columns, padding = read_rows(fits, objects, _COLUMNS)
+    scale = np.array([_scale(fits, key) for key in objects])[:, None] / 1e-17
     pixels = Pixels(
         wave=columns["WAVELENGTH"],
         flux=columns["SIGNAL"] * scale,
         weights=columns["VAR"] * np.square(scale),
         kind="var",
         flux_unit=f"1e-17 {_UNIT}",
-        bad=bad_pixels(columns["MASK"]),
+        bad=bad_pixels(columns["MASK"]) | padding,
         name="NISP",
         where=str(fits.path),
     )
     return make_spectra([pixels], _ids(fits, objects))
+
+
+def _sheets(file: OpenFile) -> list[Sheet]:
+    """Tables of the columns of a combined spectrum that are no HDU of a tile."""
+    if isinstance(file, FitsFile) and not set(file.columns(1)) >= _SINGLE:
+        return []  # before the headers of all tables are read
+    return [
+        sheet
+        for sheet in read_sheets(file)
+        if {column.name.upper() for column in sheet.columns} >= _SINGLE
+        and not _SIGNAL.fullmatch(sheet.name.upper())
+    ]
+
+
+def _table_fault(file: OpenFile) -> str:
+    """What is wrong with a file of such tables."""
+    return "holds several spectra of Euclid: read them one by one" if len(_sheets(file)) > 1 else ""
+
+
+def _read_table(files: Sequence[OpenFile], request: Request) -> Spectra:
+    """Read the table of one object."""
+    (sheet,) = _sheets(files[0])
+    names = {column.name.upper(): column for column in sheet.columns}
+    found = sheet.read([names[name].name for name in _COLUMNS], None)
+    wave, signal, variance, mask = (found[names[name].name] for name in _COLUMNS)
+    pixels = Pixels(
+        wave=np.ravel(np.ma.getdata(wave)),
+        flux=np.ravel(np.ma.getdata(signal)),
+        weights=np.ravel(np.ma.getdata(variance)),
+        kind="var",
+        wave_unit=names["WAVELENGTH"].unit,
+        flux_unit=names["SIGNAL"].unit,
+        bad=bad_pixels(np.ravel(np.ma.filled(mask, 1))),
+        name="NISP",
+        where=sheet.where,
+    )
+    cards = sheet.cards(names["SIGNAL"].name)
+    value = next((cards[card] for card in ("OBJ_ID", "OBJECT_ID") if card in cards), -1)
+    spectra = make_spectra([pixels], id_columns({"TARGETID": np.array([value])}, files[0].path))
+    return spectra if request.rows is None else spectra.select(request.rows)
 
 
 def _scale(fits: FitsFile, key: str) -> float:
@@ -108,5 +151,21 @@ register(
         read=_read,
         whole=True,
         ids=("TARGETID", "TARGET_RA", "TARGET_DEC"),
+    )
+)
+register(
+    Reader(
+        name="Euclid combined spectrum",
+        survey="Euclid",
+        hdus="a table of WAVELENGTH, SIGNAL, VAR, MASK, QUALITY and NDITH, as IRSA gives it",
+        targetid="OBJ_ID, else -1",
+        wavelengths="vacuum, centres",
+        no_weight="odd MASK, or MASK of 64 and more",
+        **recognised(lambda file: bool(_sheets(file)), _table_fault),
+        count=lambda file: 1,
+        read=_read_table,
+        whole=True,
+        ids=("TARGETID",),
+        opens=(FitsFile, TableFile),
     )
 )

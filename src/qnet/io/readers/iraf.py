@@ -7,6 +7,7 @@ which Chebyshev and Legendre polynomials are read; splines and tables of wavelen
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,9 +39,9 @@ _OTHERS = {3: "a cubic spline", 4: "a linear spline", 5: "a table", 6: "a table 
 
 def _text(header: Mapping[str, Any], axis: int) -> str:
     """The text of the WAT cards of an axis."""
-    names = [f"WAT{axis}_{number:03d}" for number in range(1, 1000)]
-    parts = [str(header[name]).ljust(_WIDTH) for name in names if name in header]
-    return "".join(parts).strip()
+    names = (f"WAT{axis}_{number:03d}" for number in itertools.count(1))
+    found = itertools.takewhile(lambda name: name in header, names)
+    return "".join(str(header[name]).ljust(_WIDTH) for name in found).strip()
 
 
 def _is_multispec(fits: FitsFile) -> bool:
@@ -77,8 +78,9 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     ids = {"TARGETID": np.array(apertures, np.int64), "TARGET_NAME": np.array(names)}
     # Where pixels run from red to blue, all rows do.
     step = slice(None, None, -1 if wave[0, 0] > wave[0, -1] else 1)
+    shared = (wave == wave[0]).all()
     pixels = Pixels(
-        wave=wave[:, step],
+        wave=wave[0, step] if shared else wave[:, step],
         flux=flux[:, step],
         weights=None if error is None else error[:, step],
         kind="std",

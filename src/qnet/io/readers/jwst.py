@@ -18,7 +18,7 @@ from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers.registry import Reader, Request, recognised, register
-from qnet.io.readers.rows import count_rows, join_rows, lacks_columns, read_rows
+from qnet.io.readers.rows import count_rows, lacks_columns, read_rows
 from qnet.io.units import stated_unit
 
 #: Names of the tables, and of the errors in them.
@@ -56,7 +56,7 @@ def _fault(fits: FitsFile) -> str:
     if len({name for _, name in tables}) > 1:
         return "holds EXTRACT1D and COMBINE1D, the same spectra twice"
     for number, name in tables:
-        columns = ("WAVELENGTH", "FLUX", _error(fits.columns(number), name), "DQ")
+        columns = ("WAVELENGTH", "FLUX", _error(fits.columns(tables[0][0]), name), "DQ")
         if fault := lacks_columns(fits, number, columns):
             return fault
     return ""
@@ -75,25 +75,23 @@ def _rows(fits: FitsFile, number: int) -> int:
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     """Read the spectra of all tables."""
     (fits,) = files
-    rows, parts, units = [], [], []
-    for number, name in _tables(fits):
-        error = _error(fits.columns(number), name)
-        found = read_rows(fits, number, ["WAVELENGTH", "FLUX", error, "DQ"])
-        rows += [{("ERROR" if key == error else key): row[key] for key in row} for row in found]
-        parts.append(_ids(fits, number, len(found)))
-        units.append([stated_unit(fits, number, column) for column in ("WAVELENGTH", "FLUX")])
-    columns = join_rows(rows)
+    tables = _tables(fits)
+    numbers, (first, name) = [number for number, _ in tables], tables[0]
+    error = _error(fits.columns(first), name)
+    columns, padding = read_rows(fits, numbers, ["WAVELENGTH", "FLUX", error, "DQ"])
+    units = [stated_unit(fits, first, column) for column in ("WAVELENGTH", "FLUX")]
     pixels = Pixels(
         wave=columns["WAVELENGTH"],
         flux=columns["FLUX"],
-        weights=columns["ERROR"],
+        weights=columns[error],
         kind="std",
-        wave_unit=units[0][0] or "um",
-        flux_unit=units[0][1] or "Jy",
-        bad=(columns["DQ"].astype(np.int64) & _BAD) != 0,
+        wave_unit=units[0] or "um",
+        flux_unit=units[1] or "Jy",
+        bad=(columns["DQ"].astype(np.int64) & _BAD != 0) | padding,
         name=str(fits.header(0).get("INSTRUME", "JWST")),
-        where=f"{fits.path}: HDU {_tables(fits)[0][1]}",
+        where=f"{fits.path}: HDU {name}",
     )
+    parts = [_ids(fits, number, _rows(fits, number)) for number in numbers]
     ids = {name: np.concatenate([part[name] for part in parts]) for name in _IDS}
     spectra = make_spectra([pixels], id_columns(ids, fits.path))
     return spectra if request.rows is None else spectra.select(request.rows)

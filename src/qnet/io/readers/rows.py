@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray
 from qnet.core.errors import QnetError, warn
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.scaling import column_numbers
-from qnet.io.objects.ragged import rectangular
 from qnet.io.units import Stated, flux_units, is_stated
+
+#: Step of the wavelengths in padding: pixels there have no weight, but wavelengths increase.
+_STEP = 1.001
 
 
 def relative_unit(text: str, where: str) -> str | None:
@@ -45,27 +47,52 @@ def count_rows(fits: FitsFile, key: str | int, column: str) -> int:
     return 1 if form.strip().lstrip("1").isalpha() else fits.nrows(key)
 
 
-def read_rows(fits: FitsFile, key: str | int, columns: Sequence[str]) -> list[dict[str, AnyArray]]:
-    """The spectra of a table: one of a row per pixel, else one a row; without padding, ascending.
+def read_rows(
+    fits: FitsFile, keys: Sequence[str | int], columns: Sequence[str]
+) -> tuple[dict[str, AnyArray], BoolArray]:
+    """Columns (nspec, npix) of the spectra of some tables, from blue to red, and their padding.
 
-    The first column is that of wavelengths: pixels where it is not finite or positive are padding.
+    The first column is that of wavelengths, (npix,) where all spectra share them: pixels where it
+    is not finite or positive, and those that fill up shorter spectra, are padding.
     """
-    table = {name: np.atleast_2d(values) for name, values in fits.table(key, list(columns)).items()}
-    found = []
-    for row in range(len(table[columns[0]])):
-        spectrum = {name: table[name][row] for name in columns}
-        wave = spectrum[columns[0]]
-        with np.errstate(invalid="ignore"):
-            good = np.isfinite(wave) & (wave > 0)
-        if not good.all():
-            spectrum = {name: values[good] for name, values in spectrum.items()}
-        wave = spectrum[columns[0]]
-        if len(wave) > 1 and wave[0] > wave[-1]:
-            spectrum = {name: values[::-1] for name, values in spectrum.items()}
-        found.append(spectrum)
-    return found
+    tables = [_ascending(fits.table(key, list(columns)), columns[0]) for key in keys]
+    shapes = [table[columns[0]].shape for table in tables]
+    nspec, npix = sum(nrows for nrows, _ in shapes), max(width for _, width in shapes)
+    ends = np.cumsum([nrows for nrows, _ in shapes])
+    found = {}
+    for name in columns:
+        kind = np.result_type(*(table[name].dtype for table in tables))
+        found[name] = np.zeros((nspec, npix), kind)
+        for (nrows, width), end, table in zip(shapes, ends, tables, strict=True):
+            found[name][end - nrows : end, :width] = table[name]
+    wave = found[columns[0]]
+    good = _is_wave(wave)
+    count = good.sum(axis=1)
+    if (good == (np.arange(npix) < count[:, None])).all():  # wavelengths go on in the padding
+        last = wave[np.arange(nspec), count - 1][:, None]
+        beyond = last * np.power(_STEP, np.arange(npix) - count[:, None] + 1)
+        wave = np.where(good, wave, beyond)
+    found[columns[0]] = wave[0] if (wave == wave[0]).all() else wave
+    return found, ~good
 
 
-def join_rows(rows: Sequence[Mapping[str, AnyArray]]) -> dict[str, AnyArray]:
-    """Columns (nspec, npix) of spectra of any length; (npix,) for wavelengths that all share."""
-    return rectangular({name: [row[name] for row in rows] for name in rows[0]}, log=False)
+def _ascending(table: Mapping[str, AnyArray], wave: str) -> dict[str, AnyArray]:
+    """Columns (nspec, npix) of a table, rows from red to blue turned round."""
+    columns = {name: np.atleast_2d(values) for name, values in table.items()}
+    columns[wave] = waves = columns[wave].astype(np.float64)
+    nspec, npix = waves.shape
+    if not npix:
+        return columns
+    good, rows = _is_wave(waves), np.arange(nspec)
+    first, last = good.argmax(axis=1), npix - 1 - good[:, ::-1].argmax(axis=1)
+    falling = waves[rows, first] > waves[rows, last]
+    if falling.any():
+        turned = np.where(falling[:, None], last[:, None] - np.arange(npix), np.arange(npix)) % npix
+        columns = {name: np.take_along_axis(x, turned, axis=1) for name, x in columns.items()}
+    return columns
+
+
+def _is_wave(wave: FloatArray) -> BoolArray:
+    """Which numbers are wavelengths."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.isfinite(wave) & (wave > 0))

@@ -135,6 +135,7 @@ def test_rows_and_blocks_are_those_of_the_whole(written, case):
     some = read_spectra(path, rows=index)
     np.testing.assert_array_equal(some.cameras[0].flux, whole.cameras[0].flux[index])
     np.testing.assert_array_equal(some.cameras[0].ivar, whole.cameras[0].ivar[index])
+    assert len(read_spectra(path, rows=[])) == 0
     blocks = list(read_blocks([path], nrows=2))
     assert len(blocks) == (2 if any(name in case for name in BLOCKS) else 1)
     for name, column in whole.ids.items():

@@ -40,6 +40,8 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     weight, kind = qmost.weights(have)
     qual = ["QUAL"] if "QUAL" in have else []
     columns = fits.table(_SPECTRA, ["FLUX", weight, *qual], request.rows)
+    if columns["FLUX"].ndim == 1:  # a pixel a spectrum
+        columns = {name: column[:, None] for name, column in columns.items()}
     flux, where = columns["FLUX"], f"{fits.path}: HDU {_SPECTRA}"
     # Cards of the wavelengths end with the number of the column that has the pixels.
     end = column_numbers(header, ["FLUX"])["FLUX"]

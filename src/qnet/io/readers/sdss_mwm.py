@@ -76,7 +76,7 @@ def _table(fits: FitsFile, number: int) -> Spectra:
     scalars = [name for name in (*names.values(), velocity, "IN_STACK") if name in have]
     own = ["WAVELENGTH"] if "WAVELENGTH" in have else []
     columns = fits.table(number, ["FLUX", "IVAR", *own, *scalars])
-    flux, ivar = columns["FLUX"], columns["IVAR"]
+    flux, ivar = (columns[name].reshape(nrows, -1) for name in ("FLUX", "IVAR"))  # nrows > 0
     where = f"{fits.path}: HDU {fits.all_names[number]}"
     if own:
         wave: FloatArray = columns["WAVELENGTH"].astype(np.float64)

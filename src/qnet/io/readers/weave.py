@@ -80,10 +80,10 @@ def _fault(fits: FitsFile) -> str:
     images = _images(fits)
     if fault := lacks(fits, images):
         return fault
-    shape = fits.shape(images[0])
     for name in images:
-        if len(fits.shape(name)) != 2 or fits.shape(name)[0] != shape[0]:
-            return f"HDU {name} has shape {fits.shape(name)}, but {shape[0]} rows were expected"
+        shape = fits.shape(f"{name.partition('_')[0]}_DATA")
+        if len(shape) != 2 or fits.shape(name) != shape:
+            return f"HDU {name} has shape {fits.shape(name)}, but (nspec, npix) as of DATA was expected"
     if "CNAME" not in fits.columns("FIBTABLE"):
         return f"lacks the column CNAME of a table FIBTABLE; it holds {fits.describe()}"
     return left_out(fits, map(fits.all_names.index, images))
@@ -109,11 +109,11 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
 
 def _pixels(fits: FitsFile, arm: str, rows: IntArray | None) -> Pixels:
     """The pixels of an arm, in flux."""
-    data, ivar, flux = (fits.image(f"{arm}_{part}", rows) for part in _PARTS)
-    flux *= flux.dtype.type(1e17)  # its inverse square is beyond float32 otherwise
-    weight = np.zeros_like(ivar)
+    data, ivar, one = (fits.image(f"{arm}_{part}", rows) for part in _PARTS)
+    flux = one * np.float32(1e17)  # its inverse square is beyond float32 otherwise
+    weight = np.zeros_like(flux)
     np.divide(ivar, np.square(flux), out=weight, where=flux > 0)
-    flux *= data
+    flux = flux * data
     header, where = fits.header(f"{arm}_DATA"), f"{fits.path}: HDU {arm}_DATA"
     return Pixels(
         wave=linear_wave(header, flux.shape[1], where),

@@ -81,9 +81,9 @@ def _fault(fits: FitsFile) -> str:
     if fault := lacks(fits, images):
         return fault
     for name in images:
-        shape = fits.shape(f"{name.partition('_')[0]}_DATA")
-        if len(shape) != 2 or fits.shape(name) != shape:
-            return f"HDU {name} has shape {fits.shape(name)}, but (nspec, npix) as of DATA was expected"
+        data = name.partition("_")[0] + "_DATA"
+        if len(fits.shape(name)) != 2 or fits.shape(name) != fits.shape(data):
+            return f"HDU {name} has shape {fits.shape(name)}, but {data} has {fits.shape(data)}"
     if "CNAME" not in fits.columns("FIBTABLE"):
         return f"lacks the column CNAME of a table FIBTABLE; it holds {fits.describe()}"
     return left_out(fits, map(fits.all_names.index, images))

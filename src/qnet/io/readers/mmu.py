@@ -83,6 +83,11 @@ def _names(file: TableFile) -> list[str]:
     return [column.name for column in file.sheets[0].columns] if len(file.sheets) == 1 else []
 
 
+def _is_table(file: TableFile) -> bool:
+    """Whether a table has flux of spectra and an object_id; of others nothing is known."""
+    return "flux" in _parts(names := _names(file)) and "TARGETID" in _ids(names)
+
+
 def _read_table(files: Sequence[TableFile], request: Request) -> Spectra:
     """Read rows of a table in memory."""
     (file,) = files
@@ -149,9 +154,7 @@ register(
     Reader(
         name="Multimodal Universe rows (Parquet)",
         hdus="columns spectrum with flux, lambda (wavelength), and object_id",
-        **recognised(
-            lambda file: "flux" in _parts(_names(file)), lambda file: _missing(_names(file))
-        ),
+        **recognised(_is_table, lambda file: _missing(_names(file))),
         count=lambda file: file.sheets[0].nrows,
         read=_read_table,
         opens=TableFile,

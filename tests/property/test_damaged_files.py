@@ -22,6 +22,7 @@ from makers import (
     table,
     write,
 )
+from makers_archives import presets
 from makers_surveys import (
     LAMOST_WAVE,
     MWM_WAVE,
@@ -53,10 +54,11 @@ CARDS = (
     *("BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM", "TTYPE", "TDIM", "TSCAL", "TZERO"),
     *("TNULL", "THEAP", "ZBITPIX", "ZNAXIS", "ZTILE", "ZCMPTYPE", "ZVAL", "ZIMAGE", "ZDITHER0"),
     *("ZQUANTIZ", "BSCALE", "BZERO", "BLANK", "EXTNAME", "XTENSION", "SIMPLE"),
+    *("CRVAL", "CRPIX", "CD1_1", "CDELT", "FSCALE", "TUNIT", "TUCD", "WAT2_", "LTM1_", "BUNIT"),
 )
 
 #: How many damaged files are read.
-NUMBER = 450
+NUMBER = 600
 
 #: A program that reads files of 100 kB in all ways with 3 GB of memory, and prints the outcomes.
 READ = """
@@ -104,6 +106,8 @@ def whole_files(folder):
         "truth.fits": [primary(), table(truth)],
     }
     layouts |= {f"{number}.fits": hdus for number, hdus in enumerate(survey_files())}
+    further = presets(np.linspace(3800.0, 9200.0, 130))
+    layouts |= {f"further{number}.fits": hdus for number, hdus in enumerate(further.values())}
     return [write(folder / name, hdus).read_bytes() for name, hdus in layouts.items()]
 
 

@@ -299,7 +299,7 @@ def iraf(flux, ivar, specs, *, bands=True, unit="Angstroms", **cards):
     """An IRAF multispec image, with bands of raw flux, sky and sigma; `specs` after each specN."""
     spectra = " ".join(f'spec{n} = "{spec}"' for n, spec in enumerate(specs, start=1))
     names = {f"APID{n}": f"star{n}" for n in range(1, len(specs) + 1)}
-    header = {"CTYPE1": "MULTISPE", "CTYPE2": "MULTISPE", "CD1_1": 1.0, "WCSDIM": 3} | names
+    header = {"CTYPE1": "MULTISPE", "CTYPE2": "MULTISPE", "CD1_1": 1.0, "AIRORVAC": "air"} | names
     header |= _wat(0, "system=multispec")
     header |= _wat(1, f"wtype=multispec label=Wavelength units={unit}")
     header |= _wat(2, f"wtype=multispec {spectra}")

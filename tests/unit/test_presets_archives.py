@@ -317,10 +317,25 @@ def test_iraf_texts_are_joined_with_the_blanks_at_their_ends(tmp_path):
         assert wave.ravel()[[0, -1]].tolist() == [4000.0, 4000 + 3 * 1499]
 
 
+def test_iraf_wavelengths_are_in_air_with_a_warning_unless_stated(tmp_path):
+    hdus = iraf(FLUX[:1], IVAR[:1], [f"7 7 0 {DISPERSION}"])
+    del hdus[0].header["AIRORVAC"]
+    with pytest.warns(QnetWarning, match="does not say whether its wavelengths are in air or in"):
+        wave = read_spectra(write(tmp_path / "a.fits", hdus)).cameras[0].wave
+    np.testing.assert_allclose(wave, WAVE, rtol=2e-6)
+    hdus[0].header["AIRORVAC"] = "vacuum"
+    wave = read_spectra(write(tmp_path / "b.fits", hdus)).cameras[0].wave
+    np.testing.assert_allclose(wave, linear_cards(WAVE)[1], rtol=1e-9)
+
+
 def test_equispec_images_are_linear(tmp_path):
     cards, _ = linear_cards(WAVE, "CD1_1")
     names = {"WAT0_001": "system=equispec", "APNUM1": "41 3 7.37 13.48", "APNUM2": "15 1 2. 3."}
-    names |= {"WAT1_001": "wtype=linear label=Wavelength units=Angstroms", "BANDID2": "sigma - x"}
+    names |= {
+        "AIRORVAC": "air",
+        "WAT1_001": "wtype=linear label=Wavelength units=Angstroms",
+        "BANDID2": "sigma - x",
+    }
     stack = np.stack([FLUX[:2], np.nan_to_num(sigma(IVAR[:2]))])
     spectra = read_spectra(write(tmp_path / "a.fits", [primary(stack, **(cards | names))]))
     np.testing.assert_allclose(spectra.cameras[0].wave, WAVE, rtol=2e-6)

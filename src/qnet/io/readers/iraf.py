@@ -17,14 +17,14 @@ from numpy.polynomial.chebyshev import chebval
 from numpy.polynomial.legendre import legval
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray
-from qnet.core.errors import FileError, InputError, shown
+from qnet.core.errors import FileError, InputError, shown, warn
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import relative_unit
-from qnet.io.units import stated_unit, states_vacuum
+from qnet.io.units import stated_medium, stated_unit
 
 #: Characters of a WAT card; blanks at its end are part of the text.
 _WIDTH = 68
@@ -87,12 +87,23 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         wave_unit=units[1] if units else "",
         flux_unit=relative_unit(stated_unit(fits, 0), where),
         bad=beyond[:, step],
-        air=not states_vacuum(header),
+        air=_in_air(header, where),
         name="IRAF",
         where=where,
     )
     spectra = make_spectra([pixels], ids)
     return spectra if request.rows is None else spectra.select(request.rows)
+
+
+def _in_air(header: Mapping[str, Any], where: str) -> bool:
+    """Whether wavelengths are in air: as IRAF's line lists are, with a warning, if not stated."""
+    air, _ = stated_medium(header)
+    if air is None:
+        warn(
+            f"{where} does not say whether its wavelengths are in air or in vacuum: they are taken "
+            "for air, as those of IRAF's line lists are; say it with the card AIRORVAC"
+        )
+    return air is not False
 
 
 def _dispersion(fits: FitsFile, nspec: int, npix: int) -> tuple[FloatArray, BoolArray, list[int]]:
@@ -162,7 +173,7 @@ register(
         survey="",
         hdus="HDU 0 an image, WAT0_001 system=multispec with specN in WAT2_nnn, or equispec",
         targetid="number of the aperture; APIDn in TARGET_NAME",
-        wavelengths=aat.WAVELENGTHS,
+        wavelengths="as the header states, else air, converted, with a warning; centres",
         no_weight="pixels beyond the number of valid ones",
         **recognised(_is_multispec, _fault),
         count=lambda fits: len(_bands(fits)[0]),

@@ -25,6 +25,7 @@ from qnet.evaluation import Options
 from qnet.evaluation.metric import DEFINITIONS, define
 from qnet.io.objects.registry import KINDS
 from qnet.io.readers import READERS
+from qnet.io.roles import NAMES, OPTIONS
 from qnet.strategies import STRATEGIES
 
 #: The title row, and the rows.
@@ -66,8 +67,25 @@ def formats() -> Table:
     rows = (
         [plain(cell or "-") for cell in (r.name, r.hdus, r.targetid, r.wavelengths, r.no_weight)]
         for r in READERS
+        if not r.refused
     )
     return ("layout", "recognised by", "TARGETID", "wavelengths", "pixels without weight"), rows
+
+
+def refused() -> Table:
+    """Layouts of files of spectra that are recognised, and not read."""
+    rows = ([plain(cell) for cell in (r.name, r.hdus, r.refused)] for r in READERS if r.refused)
+    return ("layout", "recognised by", "why it is not read"), rows
+
+
+def roles() -> Table:
+    """What columns of tables of spectra hold, by their names."""
+    options = {kind: option for option, kind in OPTIONS.items()}
+    rows = (
+        (f"`{options.get(kind, '-')}`", ", ".join(f"`{name}`" for name in names))
+        for kind, names in NAMES.items()
+    )
+    return ("`--columns`", "names in any letter case, best first"), rows
 
 
 def strategies() -> Table:
@@ -162,6 +180,8 @@ TABLES: dict[str, Callable[..., Table]] = {
     "flags": flags,
     "columns": columns,
     "formats": formats,
+    "refused": refused,
+    "roles": roles,
     "strategies": strategies,
     "objects": objects,
     "exports": exports,

@@ -48,6 +48,7 @@ FIBERS = ("0129", "0208", "0224", "0521")
 
 HOW_TO = (
     "classify-files",
+    "any-instrument",
     "in-memory",
     "select-rows",
     "thresholds",
@@ -247,7 +248,7 @@ def test_all_how_to_pages_are_run():
     ("page", "tables"),
     [
         ("catalogue", ["columns qnet", "columns survey", "flags", "exports", "zwarn"]),
-        ("formats", ["formats", "objects"]),
+        ("formats", ["formats", "refused", "roles", "objects"]),
     ],
 )
 def test_reference_pages_have_the_tables_of_the_declarations(page, tables):

@@ -422,7 +422,10 @@ def test_an_error_tells_how_many_files_failed_and_keeps_all_of_them(tmp_path, sm
         ({"min_lines": 1.5}, r"min_lines must be a whole number, not 1\.5"),
         ({"c_threshold": "a"}, "c_threshold must be a number, not 'a'"),
         ({"prior_qso": "a"}, "prior_qso"),
-        ({"air": True}, "air=True is for arrays, tables and specutils objects, not for files"),
+        (
+            {"air": True},
+            "is a DESI coadd or spectra file, whose wavelengths are vacuum, centres: le",
+        ),
     ],
 )
 def test_options_that_are_not_legal(coadd, small_model, options, message):

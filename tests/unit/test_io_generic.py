@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import numpy as np
 import pytest
 from astropy import units
-from astropy.io import votable
+from astropy.io import fits, votable
+from astropy.nddata import StdDevUncertainty
 from astropy.table import Column, Table
 
 import qnet
 from makers import image, make_spectra, make_spectrum, primary, table, write
+from qnet.cli import main
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.io import from_arrays, from_table, read_spectra
 from qnet.io.reader import read_blocks
+from qnet.io.readers import READERS
 from qnet.lines import air_to_vacuum
 
 WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)
@@ -390,3 +394,52 @@ def test_votables_are_data_within_limits(tmp_path, content, message):
     path.write_text(f"<?xml version='1.0'?>\n{content}")
     with pytest.raises(FileError, match=message):
         read_spectra(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_files_are_read_by_a_loader_of_specutils(tmp_path):
+    specutils = pytest.importorskip("specutils")
+    path = tmp_path / "a.fits"
+    unit = units.Unit("erg / (s cm2 AA)")
+    specutils.Spectrum(
+        spectral_axis=WAVE * units.AA,
+        flux=FLUX3[0] * unit,
+        uncertainty=StdDevUncertainty(ERROR3[0] * unit),
+    ).write(path, format="tabular-fits")
+    spectra = read_spectra(path, format="specutils:tabular-fits", rows=[0])
+    check(spectra, FLUX3[0], IVAR3[0])
+    assert spectra.layout == "specutils:tabular-fits"
+    with pytest.raises(InputError, match="no loader 'tabular-fit'; near it are tabular-fits"):
+        read_spectra(path, format="specutils:tabular-fit")
+    with pytest.raises(FileError, match="cannot be read by the loader JWST x1d of specutils"):
+        read_spectra(path, format="specutils:JWST x1d")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_command_lists_formats_and_takes_what_is_given(tmp_path, capsys, small_weights):
+    assert main(["formats", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [layout["name"] for layout in listed["layouts"]] == [reader.name for reader in READERS]
+    assert "tabular-fits" in listed["specutils"]
+    assert main(["formats"]) == 0
+    text = capsys.readouterr().out
+    assert all(reader.name in text for reader in READERS)
+    path, out = tmp_path / "a.dat", tmp_path / "out.fits"
+    np.savetxt(path, np.column_stack([WAVE / 10, FLUX3[0], ERROR3[0]]))
+    words = [
+        "classify",
+        str(path),
+        "-o",
+        str(out),
+        "--model",
+        str(small_weights),
+        "--medium",
+        "air",
+    ]
+    assert main([*words, "--columns", "wave=1,flux=2,error=3", "--wave-unit", "nm"]) == 0
+    expected = qnet.classify(WAVE, FLUX3[0], error=ERROR3[0], air=True, model=small_weights)
+    with fits.open(out) as hdus:
+        np.testing.assert_allclose(hdus[1].data["Z_LINES"], expected["Z_LINES"], rtol=1e-5)
+    with pytest.raises(SystemExit):
+        main([*words, "--columns", "wave"])
+    assert "'wave' is not of the form wave=A,flux=B,error=C" in capsys.readouterr().err

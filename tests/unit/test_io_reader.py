@@ -405,9 +405,9 @@ def test_an_object_with_flux_beside_it_is_refused(kind):
         as_spectra(source, flux, ivar)
 
 
-def test_files_are_refused_as_being_in_air(tmp_path, small_model):
+def test_files_of_a_known_layout_are_refused_as_being_in_air(tmp_path, small_model):
     path = write(tmp_path / "a.fits", LAYOUTS["SDSS spec file"])
-    with pytest.raises(InputError, match="air=True is for arrays, tables and specutils objects"):
+    with pytest.raises(InputError, match="whose wavelengths are vacuum, centres: leave out air"):
         qnet.classify(path, model=small_model, air=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.guards import settle_failures
 from qnet.io.objects.batches import as_source, read_source
+from qnet.io.options import ReadOptions
 from qnet.io.reader import BLOCK_ROWS
 from qnet.io.spall import SpAllLike
 from qnet.model.model import Model
@@ -46,8 +47,12 @@ def classify(
     targetids: Iterable[int] | None = None,
     rows: Iterable[int] | Iterable[bool] | None = None,
     coadd: Literal["none", "target"] = "none",
-    air: bool = False,
+    air: bool | None = None,
     edges: bool | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    wave_unit: str | None = None,
+    flux_unit: str | None = None,
     spall: SpAllLike | None = None,
     workers: int = 1,
     threads: int | None = None,
@@ -106,12 +111,15 @@ def classify(
         Classify only these rows of each input.
     coadd : {'none', 'target'}
         'target' joins the exposures of each positive TARGETID of an input into one row.
-    air : bool
-        Wavelengths of arrays, tables and specutils objects are in air.
+    air : bool, optional
+        Whether wavelengths of arrays, tables and specutils objects are in air; of files that are
+        tables, where they do not say it. Vacuum when None.
     edges : bool, optional
         Whether wavelengths of arrays, tables and specutils objects are the left edges of the
         pixels, as ``model.wave`` is, or their centres. Centres when None, with a warning where
         they are the edges of the model's own pixels.
+    format, columns, wave_unit, flux_unit : optional
+        For files that are tables of spectra of no known layout: as `read_spectra` takes them.
     spall : path, mapping or tuple, optional
         For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
         `qnet.io.read_spall` returns of it.
@@ -183,6 +191,9 @@ def classify(
     given = [name for name, value in beside.items() if value is not None]
     source, in_memory = (source, True) if flux is not None else as_source(source)
     paths = None if in_memory or ivar is not None else _as_paths(source)
+    reading = ReadOptions(
+        format=format, columns=columns or {}, wave_unit=wave_unit, flux_unit=flux_unit, air=air
+    )
     options = Options(
         model,
         p_threshold=p_threshold,
@@ -200,8 +211,11 @@ def classify(
         threads=threads,
         progress=progress,
         pz=pz,
+        reading=reading if paths is not None else None,
     )
     if paths is None:
+        if format is not None or reading.is_table:
+            raise InputError("format, columns, wave_unit and flux_unit are for files")
         if spall is not None:
             raise InputError("spall is for files, not for spectra in memory, which have their ids")
         if flux is not None and targetid is None and coadd == "target":
@@ -210,14 +224,12 @@ def classify(
             source,
             flux,
             **beside,
-            air=air,
+            air=bool(air),
             edges=edges,
             grid=options.model.grid,
             nrows=sys.maxsize if reads_whole(options) else BLOCK_ROWS,
         )
         return classify_memory(batches, options).to_table()
-    if air:
-        raise InputError("air=True is for arrays, tables and specutils objects, not for files")
     if edges is not None:
         raise InputError("edges is for arrays and objects in memory, not for files")
     if given:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from qnet.classification.columns import compute_columns
 from qnet.classification.header import LAST, Part, assemble
@@ -167,8 +168,9 @@ def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Par
     """Columns of one input, or why there are none; and the warnings that came up."""
 
     def work() -> Part:
-        spall, whole = options.spall, reads_whole(options)
-        blocks = [read_whole(paths, spall=spall)] if whole else read_blocks(paths, spall=spall)
+        given: dict[str, Any] = {"spall": options.spall, "options": options.reading}
+        whole = reads_whole(options)
+        blocks = [read_whole(paths, **given)] if whole else read_blocks(paths, **given)
         return _join_blocks([_classify_spectra(block, options) for block in blocks])
 
     return guarded_call(work, str(paths[0]), "classified")

@@ -15,6 +15,7 @@ from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.threads import choose_threads
+from qnet.io.options import ReadOptions
 from qnet.io.selection import Selection
 from qnet.io.spall import SpAllLike, as_spall
 from qnet.model.loading import as_model
@@ -37,6 +38,7 @@ class Options:
         threads: int | None = None,
         progress: bool = False,
         pz: bool = False,
+        reading: ReadOptions | None = None,
         **criterion: Any,
     ) -> None:
         self.model = copy.copy(as_model(model))
@@ -47,6 +49,7 @@ class Options:
         self._threads = choose_threads(self.model.threads if threads is None else threads)
         self._threads_given = threads is not None
         self.spall = as_spall(spall)
+        self.reading = ReadOptions() if reading is None else reading
         self.workers, self.progress = workers, progress
         self.pz = pz
         if pz:

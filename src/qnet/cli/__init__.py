@@ -40,6 +40,7 @@ COMMANDS = {
     "truth": "make a truth file from supersets and a quasar catalogue",
     "plot": "draw a spectrum and the lines found in it",
     "evaluate": "compare catalogues with truth: purity, completeness, redshift errors",
+    "formats": "list the layouts of files of spectra, and whether they are read",
     "strategies": "list the published rules by which a spectrum is a quasar",
     "simulate": "make a mock survey: spectra and truth",
 }

@@ -49,6 +49,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     """Run ``qnet classify``."""
     from qnet.classification.files import classify_files
     from qnet.classification.options import Options
+    from qnet.io.options import ReadOptions
     from qnet.io.pz import check_pz_format, write_pz
     from qnet.io.tables import check_format
 
@@ -72,6 +73,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         rows=shared.flat(arguments.rows, tuple),
         coadd=arguments.coadd,
         spall=arguments.spall,
+        reading=ReadOptions(**shared.reading(arguments)),
         workers=arguments.workers,
         threads=arguments.threads,
         progress=not arguments.quiet,

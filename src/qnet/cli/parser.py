@@ -126,7 +126,7 @@ def verbosity() -> argparse.ArgumentParser:
     return parent
 
 
-def spectra(metavar: str = "INPUT", text: str = "FITS files of spectra") -> argparse.ArgumentParser:
+def spectra(metavar: str = "INPUT", text: str = "files of spectra") -> argparse.ArgumentParser:
     """Files of spectra, and how they are read."""
     parent = argparse.ArgumentParser(add_help=False)
     add(parent, "inputs", metavar, text, nargs="+")
@@ -134,7 +134,31 @@ def spectra(metavar: str = "INPUT", text: str = "FITS files of spectra") -> argp
     add(parent, "--coadd", ("none", "target"), text, "none")
     text = "spAll file with the THING_IDs of spPlate and spCFrame files (default: none)"
     add(parent, "--spall", "FILE", text)
+    group = parent.add_argument_group("files of no known layout (see qnet formats)")
+    text = "table, or specutils:NAME for a loader of specutils (default: by what is in the file)"
+    add(group, "--format", "F", text)
+    text = "which columns hold what: wave=A,flux=B,error=C; see qnet formats (default: by names)"
+    add(group, "--columns", "C", text, type=column_names)
+    add(group, "--wave-unit", "U", "unit of wavelengths (default: as stated, or Angstrom)")
+    add(group, "--flux-unit", "U", "unit of flux (default: as stated)")
+    text = "what wavelengths are in, where a table does not say it (default: vacuum, and a warning)"
+    add(group, "--medium", ("air", "vacuum"), text)
     return parent
+
+
+def reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Values of the options of files of no known layout, as functions take them."""
+    given = {name: getattr(arguments, name) for name in ("format", "wave_unit", "flux_unit")}
+    air = None if arguments.medium is None else arguments.medium == "air"
+    return {**given, "columns": arguments.columns or {}, "air": air}
+
+
+def column_names(text: str) -> dict[str, str]:
+    """Columns by what they hold, of wave=A,flux=B,..."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and column.strip() for name, _, column in pairs):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form wave=A,flux=B,error=C")
+    return {name.strip(): column.strip() for name, _, column in pairs}
 
 
 def output(text: str, overwrite: str = "replace an existing OUT") -> argparse.ArgumentParser:

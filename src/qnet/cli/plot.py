@@ -65,7 +65,7 @@ def _read(arguments: argparse.Namespace) -> Spectra:
             f"{groups[1][0]}: is not of one set of frames with {groups[0][0]}: give the files of "
             "one set of spectra"
         )
-    spectra = read_spectra(groups[0], spall=arguments.spall)
+    spectra = read_spectra(groups[0], spall=arguments.spall, **shared.reading(arguments))
     return spectra.coadd() if arguments.coadd == "target" else spectra
 
 

@@ -67,6 +67,7 @@ def _prepare(arguments: argparse.Namespace) -> int:
         targetids=shared.flat(arguments.targetids, frozenset),
         coadd=arguments.coadd,
         spall=arguments.spall,
+        **shared.reading(arguments),
         spread=arguments.fine,
         overwrite=arguments.overwrite,
         progress=not arguments.quiet,

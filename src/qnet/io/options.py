@@ -41,6 +41,12 @@ class ReadOptions:
             raise InputError(f"columns, wave_unit and flux_unit are for {TABLE!r}")
 
     @property
+    def loader(self) -> str:
+        """Name of the loader of specutils by which files are to be read; '' for none."""
+        name = self.format or ""
+        return name.removeprefix(SPECUTILS) if name.startswith(SPECUTILS) else ""
+
+    @property
     def is_table(self) -> bool:
         """Whether files are to be read as tables, whatever their layout."""
         return self.format == TABLE or bool(self.columns or self.wave_unit or self.flux_unit)

@@ -20,6 +20,7 @@ from qnet.core.kinds import GZIP, Expected, unpacked_kind
 from qnet.core.spectra import Spectra
 from qnet.io.columns import row_numbers
 from qnet.io.fits.file import FitsFile
+from qnet.io.loaders import LoadedFile, loader_reader
 from qnet.io.openfile import OpenFile
 from qnet.io.options import TABLE, ReadOptions
 from qnet.io.readers import READERS, Reader
@@ -209,6 +210,8 @@ def _open(path: PathLike, options: ReadOptions) -> OpenFile:
 
     The readers of the register say what opens their files.
     """
+    if options.loader:
+        return LoadedFile(path, options.loader)
     ordered = sorted(READERS, key=lambda reader: reader.fallback)
     given = (r.opens if isinstance(r.opens, tuple) else (r.opens,) for r in ordered)
     openers = dict.fromkeys(itertools.chain.from_iterable(given))
@@ -223,8 +226,9 @@ def _open(path: PathLike, options: ReadOptions) -> OpenFile:
 def _find_reader(files: Sequence[OpenFile], options: ReadOptions) -> Reader:
     """The reader of a file, or of all files of a set."""
     first = files[0]
-    if options.is_table:
-        return _one_file(files, table_reader(options))
+    if options.is_table or options.loader:
+        asked = loader_reader(options.loader) if options.loader else table_reader(options)
+        return _one_file(files, asked)
     known = [reader for reader in READERS if isinstance(first, reader.opens)]
     special = [reader for reader in known if not reader.fallback]
     found = [reader for reader in special if _detects(reader, first)]

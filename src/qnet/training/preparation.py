@@ -23,6 +23,7 @@ from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.guards import guarded_call
 from qnet.core.spectra import Spectra
+from qnet.io.options import ReadOptions
 from qnet.io.prepared import PreparedWriter
 from qnet.io.reader import group_frames, read_whole, warn_unused
 from qnet.io.selection import Selection, is_qso_target
@@ -113,6 +114,11 @@ def prepare(
     targetids: Iterable[int] | None = None,
     coadd: Literal["none", "target"] = "none",
     spall: SpAllLike | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    wave_unit: str | None = None,
+    flux_unit: str | None = None,
+    air: bool | None = None,
     spread: bool = False,
     overwrite: bool = False,
     progress: bool = False,
@@ -142,6 +148,8 @@ def prepare(
         'target' adds the exposures of each TARGETID of an input.
     spall : path, mapping or tuple, optional
         As `qnet.classify` takes it.
+    format, columns, wave_unit, flux_unit, air : optional
+        For tables of spectra of no known layout: as `qnet.read_spectra` takes them.
     spread : bool
         Put native pixels that are wider than those of a log grid into all that they cover, as is
         done for the second stage, whose grid is fine.
@@ -188,7 +196,10 @@ def prepare(
     groups = group_frames(as_paths(paths))
     check_output(output, overwrite)
     _check_paths([path for group in groups for path in group], output)
-    work = _Work(grid, selection, truth, as_spall(spall), spread)
+    reading = ReadOptions(
+        format=format, columns=columns or {}, wave_unit=wave_unit, flux_unit=flux_unit, air=air
+    )
+    work = _Work(grid, selection, truth, as_spall(spall), spread, reading)
     failures: list[Failure] = []
     cards = (
         Card("DEPNAM00", "qnet"),
@@ -231,6 +242,7 @@ class _Work:
     truth: Mapping[int, TruthRecord] | None
     spall: SpAll | None
     spread: bool
+    reading: ReadOptions
     nread: int = 0
     in_truth: int = 0
     removed: Counter[Reason] = dataclasses.field(default_factory=Counter)
@@ -248,7 +260,7 @@ class _Work:
 
     def run(self, group: tuple[Path, ...]) -> _Batch:
         """Read an input, choose its spectra, rebin them; nothing is counted if anything fails."""
-        spectra = read_whole(group, spall=self.spall)
+        spectra = read_whole(group, spall=self.spall, options=self.reading)
         self.layouts.add(spectra.layout)
         if self.selection.coadd == "target":
             spectra = spectra.coadd()

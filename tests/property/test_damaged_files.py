@@ -97,13 +97,18 @@ def whole_files(folder):
     loglam = BOSS_LOGLAM[::9]
     flux, ivar = make_spectra(10**loglam, (1.0, 2.0, 3.0))
     truth = {"TARGETID": np.arange(3), "TRUEZ": np.ones(3), "TRUESPECTYPE": ["QSO"] * 3}
+    nights = {"TARGETID": np.arange(9) % 3, "NIGHT": np.arange(9, dtype=np.int32) + 20210101}
+    inspection = {"catalogid": np.arange(9) % 4, "z_best": np.ones(9, np.float32)}
+    inspection |= {"z_conf_best": np.full(9, 3, np.int16), "has_vi": np.arange(9) > 2}
+    inspection |= {"class_best": np.array(["QSO", "QSO_BAL", "STAR"] * 3)}
     layouts = {
-        "coadd.fits": [*desi_coadd(cameras), fibermap, *masks],
+        "coadd.fits": [*desi_coadd(cameras), fibermap, *masks, table(nights, "EXP_FIBERMAP")],
         "coadd.fits.fz": desi_coadd({"B": cameras["B"]}, {"TARGETID": np.arange(3)}),
         "spPlate.fits": spplate(flux, ivar, fibers=[1, 2, 3], start=loglam[0], step=36e-4),
         "spec.fits": boss_spec(loglam, flux[0], ivar[0]),
         "prepared.fits": prepared(*np.ones((2, 3, 443), np.float32), {"TARGETID": np.arange(3)}),
         "truth.fits": [primary(), table(truth)],
+        "vi.fits": [primary(), table(inspection, "VI_RESULTS")],
     }
     layouts |= {f"{number}.fits": hdus for number, hdus in enumerate(survey_files())}
     further = presets(np.linspace(3800.0, 9200.0, 130))

@@ -290,7 +290,7 @@ DISPERSIONS = {
 @pytest.mark.parametrize("kind", DISPERSIONS)
 def test_dispersions_of_iraf(tmp_path, kind):
     spec, expected = DISPERSIONS[kind]
-    hdus = iraf(FLUX[:1], IVAR[:1], [spec], CTYPE1="WAVE")
+    hdus = iraf(FLUX[:1], IVAR[:1], [spec], AIRORVAC="vacuum")
     spectra = read_spectra(write(tmp_path / "a.fits", hdus))
     (camera,) = spectra.cameras
     np.testing.assert_allclose(camera.wave.ravel(), expected, rtol=1e-12)
@@ -300,7 +300,7 @@ def test_dispersions_of_iraf(tmp_path, kind):
 
 def test_iraf_pixels_beyond_the_valid_ones_and_sections_of_images(tmp_path):
     spec = "7 7 0 4000. 3. 1200 0. 1 2"
-    cards = {"LTV1": -100.0, "LTM1_1": 0.5, "CTYPE1": "WAVE"}
+    cards = {"LTV1": -100.0, "LTM1_1": 0.5, "AIRORVAC": "vacuum"}
     (camera,) = read_spectra(
         write(tmp_path / "a.fits", iraf(FLUX[:1], IVAR[:1], [spec], **cards))
     ).cameras
@@ -312,7 +312,7 @@ def test_iraf_pixels_beyond_the_valid_ones_and_sections_of_images(tmp_path):
 def test_iraf_texts_are_joined_with_the_blanks_at_their_ends(tmp_path):
     for width in range(40, 60):  # one of these puts a blank at the end of a card
         spec = f"7 7 0 {'4000.':0<{width}} 3. 1500 0. 1 2"
-        hdus = iraf(FLUX[:1], IVAR[:1], [spec], CTYPE1="WAVE")
+        hdus = iraf(FLUX[:1], IVAR[:1], [spec], AIRORVAC="vacuum")
         wave = read_spectra(write(tmp_path / f"{width}.fits", hdus)).cameras[0].wave
         assert wave.ravel()[[0, -1]].tolist() == [4000.0, 4000 + 3 * 1499]
 

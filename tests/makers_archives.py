@@ -246,7 +246,7 @@ def gama(wave, flux, ivar):
 def ozdes(wave, flux, ivar, *, exposures=2):
     """An OzDES spectrum: the coadd with variance and bad pixels, and the same of each exposure."""
     cards, _ = linear_cards(wave)
-    cards |= {"CTYPE1": "Wavelength", "CUNIT1": "Angstroms"}
+    cards |= {"CTYPE1": "Wavelength", "CUNIT1": "Angstrom", "BUNIT": "count"}
     names = {"REFERENC": "2020MNRAS.496...19L ozdes", "OBJECT": "SVA1_COADD-2925467366"}
     bad = np.int16(ivar[0] <= 0)
     triple = [flux[0], variance(ivar[0]), bad]
@@ -269,11 +269,12 @@ def aaomega(wave, flux, ivar, *, kinds=None, science=""):
         "NAME": np.array([f"target_{n}" for n in range(nspec)]),
         "RA": np.radians(150.0 + np.arange(nspec)),
         "DEC": np.radians(-2.0 * np.ones(nspec)),
-        "X": np.zeros(nspec, np.int32),
+        **{name: np.zeros(nspec) for name in ("X", "Y", "XERR", "YERR", "THETA")},
         "TYPE": np.array(["P"] * nspec if kinds is None else kinds),
         "PIVOT": np.arange(1, nspec + 1, dtype=np.int32),
         "MAGNITUDE": np.full(nspec, 19.5),
         "PID": np.zeros(nspec, np.int32),
+        "RETRACTOR": np.array(["r"] * nspec),
         "COMMENT": np.array(["quasar"] * nspec),
     }
     names = {"INSTRUME": "AAOMEGA-2dF", "OBJECT": "field", "MEANRA": 150.0, "MEANDEC": -2.0}

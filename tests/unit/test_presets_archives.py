@@ -118,6 +118,41 @@ def test_file_arrays_and_table_have_the_same_answers(tmp_path, layout, small_mod
         np.testing.assert_allclose(found[0]["C_LINES"], other["C_LINES"], atol=2e-3)
 
 
+#: Loaders of specutils for some of these files.
+SPECUTILS = {
+    "jwst x1d": "JWST x1d multi",
+    "jwst c1d": "JWST c1d multi",
+    "jwst wfss": "JWST x1d multi",
+    "6dFGS archive": "6dFGS-combined",
+    "2QZ": "GAMA-2QZ",
+    "2SLAQ": "GAMA-2SLAQ-QSO",
+    "gama": "GAMA",
+    "ozdes": "OzDES",
+    "aaomega": "Data Central AAOmega",
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("layout", SPECUTILS)
+def test_files_are_of_the_layouts_that_specutils_reads(tmp_path, layout):
+    from specutils import SpectrumList
+
+    hdus, nspec, *_ = LAYOUTS[layout]
+    others = SpectrumList.read(write(tmp_path / "a.fits", hdus), format=SPECUTILS[layout])
+    if layout == "6dFGS archive":  # V, R and their splice of each observation
+        others = others[2::3]
+    for row, spectrum in enumerate(others[:nspec]):
+        wave = spectrum.spectral_axis
+        stored = wave.value * (1e4 if wave.unit == units.um else 1.0)
+        expected = WAVE if layout.startswith("jwst") else to_air(WAVE)
+        np.testing.assert_allclose(stored[: len(WAVE)], expected, rtol=2e-6)
+        flux = spectrum.flux
+        if layout.startswith("jwst"):
+            flux = flux.to(f"1e-17 {CGS}", units.spectral_density(WAVE * units.AA))
+        good = IVAR[row] > 0
+        np.testing.assert_allclose(flux.value[good], FLUX[row][good], rtol=1e-5)
+
+
 WITHOUT_ERRORS = {
     "2QZ": twoqz(WAVE, FLUX, IVAR),
     "6dFGS table": sixdf(WAVE, FLUX, IVAR, layout="table"),

@@ -118,7 +118,7 @@ FAULTS = {
     "missing": lambda folder: folder / "bad.fits",
     "empty": _bytes(b""),
     "directory": _directory,
-    "text": _bytes(b"wave flux ivar\n3600 1 1\n" * 300),
+    "text": _bytes(b"the spectra are\nin another folder\n" * 300),
     "one byte": _bytes(b"S"),
     "cut at 1%": _cut(0.01),
     "cut at 30%": _cut(0.3),
@@ -146,9 +146,6 @@ FAULTS = {
     "wavelengths in nm": lambda folder: write(
         folder / "bad.fits",
         desi_coadd({k: (w / 10, f, i) for k, (w, f, i) in CAMERAS.items()}, FMAP),
-    ),
-    "outside of the grid": lambda folder: write(
-        folder / "bad.fits", desi_coadd({"Z": (CAMERAS["Z"][0] * 4, *CAMERAS["Z"][1:])}, FMAP)
     ),
     "wave in place of loglam": _hdus(*boss_spec(10**BOSS_LOGLAM, FLUX[0], IVAR[0])),
     "text in place of flux": _hdus(

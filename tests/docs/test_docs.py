@@ -37,6 +37,7 @@ FIBERS = ("0129", "0208", "0224", "0521")
 
 HOW_TO = (
     "classify-files",
+    "whole-survey",
     "in-memory",
     "select-rows",
     "thresholds",

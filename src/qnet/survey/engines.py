@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import re
 import signal
 import threading
@@ -105,7 +106,9 @@ def dask_cluster(address: str) -> Iterator[tuple[MakeEngine, int]]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout=_TIMEOUT, set_as_default=False)
+        # The file that a scheduler writes has its address.
+        where = {"scheduler_file": address} if os.path.exists(address) else {"address": address}
+        client = Client(**where, timeout=_TIMEOUT, set_as_default=False)
     except Exception as error:  # whatever an address that is none raises
         raise FileError(f"dask={address}: no scheduler answers ({reason(error)})") from error
     with client:

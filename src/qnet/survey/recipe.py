@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,8 @@ from qnet.classification.files import classify_task
 from qnet.classification.header import Part, assemble
 from qnet.classification.options import Options
 from qnet.core.arguments import as_plain
-from qnet.core.errors import FileError, InputError, QnetError
+from qnet.core.arrays import as_integers
+from qnet.core.errors import FileError, InputError, QnetError, type_name
 from qnet.core.exports import EXPORTS
 from qnet.core.files import sha256
 from qnet.core.guards import Guarded, guarded_call
@@ -28,6 +30,9 @@ from qnet.survey.journal import Record, sign
 
 #: Options of a classification that are files, where they are paths at all.
 _FILES = ("prior", "spall")
+
+#: Options that are integers.
+_INTEGERS = ("targetids", "rows")
 
 #: What the names of the files of redshift distributions end in.
 _PZ = "-pz.fits"
@@ -60,22 +65,30 @@ def find_model(model: str | os.PathLike[str] | None) -> str:
 
 def make_settings(options: Mapping[str, Any], model: str, **more: Any) -> dict[str, Any]:
     """The options of a survey as plain values, and what identifies the files among them."""
-    plain = {name: as_plain(value) for name, value in options.items()}
+    plain: dict[str, Any] = {}
     identities: dict[str, Any] = {}
-    for name in _FILES:
-        given = plain.get(name)
-        if given is None:
+    for name, value in options.items():
+        if value is None or (isinstance(value, str | bool) and value == _default(name)):
             continue
-        if not isinstance(given, (str, os.PathLike)):
-            raise InputError(f"{name} must be a name or a path in a survey")
-        if os.path.exists(given):
-            plain[name] = os.path.abspath(given)
+        if name in _INTEGERS:
+            plain[name] = sorted(as_integers(name, value))
+        elif name not in _FILES:
+            plain[name] = as_plain(value)
+        elif not isinstance(value, str | os.PathLike):
+            raise InputError(f"{name} must be a name or a path, not {type_name(value)}")
+        elif os.path.exists(value):
+            plain[name] = os.path.abspath(value)
             # The first may be gigabytes, which every run would read.
-            identities[name] = sign([given])[0] if name == "spall" else sha256(given)
-    for name, kind in (("targetids", sorted), ("rows", list)):
-        if plain.get(name) is not None:
-            plain[name] = kind(map(int, plain[name]))
+            identities[name] = sign([value])[0] if name == "spall" else sha256(value)
+        else:
+            plain[name] = os.fspath(value)
     return {"options": plain, "files": identities, "model": model, **more}
+
+
+def _default(name: str) -> Any:
+    """The default of an option; those of the criterion have none."""
+    known = inspect.signature(Options).parameters
+    return known[name].default if name in known else None
 
 
 def make_options(

@@ -311,11 +311,11 @@ class _Run:
             if what != "done":
                 todo.append(each)
         if len(todo) < len(self._inputs) or set(found) - {"done", "new"}:
-            others = {"changed": "changed since", "failed": "failed before", "new": "are new"}
+            others = {"changed": "changed since", "failed": "failed before", "new": "new"}
             words = [f"{found[key]} {text}" for key, text in others.items() if found[key]]
             self._report.note(
                 f"{found['done']} of {len(self._inputs)} inputs are done already"
-                + (f"; {', '.join(words)}" if words else "")
+                + (f"; to do: {', '.join(words)}" if words else "")
             )
         return todo
 

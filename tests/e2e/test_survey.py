@@ -186,3 +186,23 @@ def test_the_command_and_python_tell_failures(tmp_path, small_weights):
     with pytest.warns(QnetWarning, match="cannot be read as FITS.* it is skipped"):
         found = qnet.survey.run(source, out, model=small_weights, workers=1, errors="skip")
     assert [failure.paths for failure in found.failures] == [(str(source / "bad.fits"),)]
+
+
+def test_the_merged_catalogue_is_that_of_one_classification(
+    tmp_path, small_weights, in_this_process
+):
+    source, out, merged = tmp_path / "in", tmp_path / "out", tmp_path / "all.fits"
+    files = make(source, range(3))
+    classify(source, out, small_weights)
+    done = run("survey", "merge", out, "-o", merged)
+    assert (done.returncode, done.stderr) == (0, "")
+    table = qnet.read_catalogue(merged)
+    assert done.stdout == f"qnet: {table['IS_QSO'].sum()} quasars in 9 rows -> {merged}\n"
+    whole = qnet.classify(files, model=qnet.load_model(small_weights))
+    assert table.colnames == whole.colnames
+    for name in whole.colnames:
+        np.testing.assert_array_equal(table[name], whole[name], err_msg=name)
+    assert {key: table.meta[key] for key in whole.meta} == dict(whole.meta)
+    done = run("survey", "merge", out, "-o", merged)
+    assert done.returncode == 2
+    assert "all.fits: exists already; ask for overwriting" in errors(done)[0]

@@ -14,7 +14,6 @@ import qnet
 from qnet.core.flags import QNFlag
 from qnet.io.catalogue import Catalogue
 from qnet.io.fits.writer import Card
-
 from qnet.survey.folder import Folder, Input, add_inputs, settle_settings
 from qnet.survey.journal import Journal, Record
 from qnet.survey.merging import merge, merge_catalogues

@@ -1,4 +1,4 @@
-"""The commands ``qnet survey``: ``run`` and ``status``."""
+"""The commands ``qnet survey``: ``run`` and ``status``, and ``merge`` of another module."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
+from qnet.cli import survey_merge
 from qnet.cli.common import FAILED, OK, complain, count, show_warning, summarise
 from qnet.core.exports import EXPORTS
 
@@ -25,6 +26,7 @@ def configure(add_parser: shared.AddParser) -> None:
         examples=(
             "qnet survey run 'tiles/**/coadd-*.fits' -o out",
             "qnet survey status out",
+            "qnet survey merge out -o catalogue.fits",
         ),
     )
     survey.set_defaults(command=survey.show_help)
@@ -37,6 +39,7 @@ def configure(add_parser: shared.AddParser) -> None:
     status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
     status.add_argument("--json", action="store_true", help="print everything as JSON")
     status.set_defaults(command=_status)
+    survey_merge.configure(actions)
 
 
 _PROG = "qnet survey status"

@@ -14,6 +14,7 @@ from typing import Any
 LISTS = (
     "qnet",
     "qnet.classification",
+    "qnet.survey",
     "qnet.objective",
     "qnet.io",
     "qnet.model",

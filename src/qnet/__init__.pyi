@@ -14,6 +14,7 @@ from . import preprocess as preprocess
 from . import redrock as redrock
 from . import simulation as simulation
 from . import strategies as strategies
+from . import survey as survey
 from . import training as training
 from . import utils as utils
 from .classification.classifier import classify as classify

@@ -49,6 +49,7 @@ FIBERS = ("0129", "0208", "0224", "0521")
 HOW_TO = (
     "classify-files",
     "any-instrument",
+    "whole-survey",
     "in-memory",
     "select-rows",
     "thresholds",

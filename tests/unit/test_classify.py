@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import qnet
 from makers import boss_spec, desi_coadd, desi_set, fibermap, make_spectra, write
 from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
-from qnet.classification.files import _run
 from qnet.core.columns import BY_NAME, COLUMNS
 from qnet.core.errors import FileError, InputError, MissingFileError, QnetWarning
 from qnet.core.flags import QNFlag
@@ -315,37 +313,6 @@ def test_a_file_in_blocks_of_rows_is_that_file(coadd, small_model, monkeypatch):
     for name in ("TARGETID", "OBJTYPE", "INPUT_ROW", "QN_FLAG", "IS_QSO"):
         np.testing.assert_array_equal(table[name], whole[name], err_msg=name)
     np.testing.assert_allclose(table["C_LINES"], whole["C_LINES"], atol=2e-6)
-
-
-class Pool:
-    """An executor that works in this process, and counts the files of each task."""
-
-    tasks: list[int] = []
-
-    def __init__(self, workers, **_):
-        self.workers = workers
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def submit(self, function, work, chunk):
-        self.tasks.append(len(chunk))
-        future = Future()
-        future.set_result(function(work, chunk))
-        return future
-
-
-@pytest.mark.parametrize(("nfiles", "largest"), [(9, 1), (40, 5), (2000, 64)])
-def test_each_worker_gets_several_tasks_of_few_files(monkeypatch, nfiles, largest):
-    monkeypatch.setattr(Pool, "tasks", [])
-    monkeypatch.setattr("qnet.classification.files.WorkerPool", Pool)
-    groups = [(number,) for number in range(nfiles)]
-    assert list(_run(lambda group: group, groups, 2, False)) == groups
-    assert max(Pool.tasks) == largest
-    assert sum(Pool.tasks) == nfiles
 
 
 def test_a_file_is_named_once_when_it_fails(tmp_path, coadd, small_model):

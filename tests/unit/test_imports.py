@@ -56,8 +56,8 @@ def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffi
 
 PACKAGES = {
     "classification", "compat", "core", "evaluation", "io", "lines", "model", "models", "objective",
-    "plotting", "postprocess", "preprocess", "redrock", "simulation", "strategies", "training",
-    "utils",
+    "plotting", "postprocess", "preprocess", "redrock", "simulation", "strategies", "survey",
+    "training", "utils",
 }  # fmt: skip
 VERBS = {
     "classify", "evaluate", "simulate", "prepare", "train", "load_model", "read_spectra",

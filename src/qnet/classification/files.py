@@ -7,12 +7,19 @@ import functools
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from qnet.classification.columns import compute_columns
+from qnet.classification.driver import (
+    Engine,
+    Task,
+    ThisProcess,
+    in_order,
+    join_parts,
+    run_tasks,
+    split_task,
+)
 from qnet.classification.header import LAST, Part, assemble
 from qnet.classification.options import Options
 from qnet.core.errors import Failure, FileError, InputError, QnetError, first_few, warn, with_source
@@ -21,15 +28,12 @@ from qnet.core.guards import Guarded, guarded_call
 from qnet.core.pz import RedshiftDistributions
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
-from qnet.core.workers import WorkerPool, check_main
+from qnet.core.workers import Workers, check_main
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.objects.batches import Batch
-from qnet.io.reader import group_frames, read_blocks, read_whole, warn_unused
+from qnet.io.reader import count_blocks, group_frames, read_blocks, read_whole, warn_unused
 
 logger = logging.getLogger(__name__)
-
-#: Input files that a worker process is handed at a time, at most.
-_LARGEST_CHUNK = 64
 
 
 def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
@@ -37,29 +41,48 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
-    workers = min(options.workers, len(groups))
+    split = 1 if reads_whole(options) else -(-options.workers // len(groups))
+    workers = min(options.workers, split * len(groups))
     if workers > 1:
         check_main(workers)
     _warn_of_duplicates([path for group in groups for path in group])
-    work = functools.partial(_classify_group, options=options.for_each(workers))
     parts: list[Part] = []
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
-    results = _run(work, groups, workers, options.progress)
-    for group, (result, messages) in zip(groups, results, strict=True):
-        group_names = tuple(map(str, group))
-        for message in messages:
-            warn(message)
-        if isinstance(result, QnetError):
-            failures.append(Failure(group_names, result))
-            continue
-        logger.info("%s: %d spectra", ", ".join(group_names), len(result))
-        parts.append(result)
-        names.append(group_names)
+    setup = functools.partial(_Work, options, len(groups))
+    engine: Engine = Workers(workers, setup) if workers > 1 else ThisProcess(setup)
+    tasks = (
+        task
+        for number, group in enumerate(groups)
+        for task in split_task(Task(number, group), split)
+    )
+    with engine:
+        outcomes = _show(join_parts(run_tasks(engine, tasks)), len(groups), options.progress)
+        for task, results in in_order(outcomes):
+            result, messages = join_results(results)
+            group_names = tuple(map(str, task.paths))
+            for message in messages:
+                warn(message)
+            if isinstance(result, QnetError):
+                failures.append(Failure(group_names, result))
+                continue
+            logger.info("%s: %d spectra", ", ".join(group_names), len(result))
+            parts.append(result)
+            names.append(group_names)
     warn_unused(options.spall, (part.layout for part in parts))
     if not parts:
         return Catalogue({}), failures
-    return _finish(parts, names, options), failures
+    return finish(parts, names, options), failures
+
+
+class _Work:
+    """What a process does with a task: the columns of an input, or of a part of its rows."""
+
+    def __init__(self, options: Options, inputs: int) -> None:
+        self._options, self._inputs = options, inputs
+
+    def __call__(self, task: Task) -> Guarded[Part | None]:
+        return classify_task(task, self._options, self._inputs)
 
 
 def classify_memory(batches: Iterable[Batch], options: Options) -> Catalogue:
@@ -73,8 +96,8 @@ def classify_memory(batches: Iterable[Batch], options: Options) -> Catalogue:
             if not blocks:
                 names.append(list(batch.spectra.source) or [batch.spectra.layout])
             blocks.append(_classify_spectra(batch.spectra, one))
-        parts.append(_join_blocks(blocks))
-    return _finish(parts, names, options)
+        parts.append(join_blocks(blocks))
+    return finish(parts, names, options)
 
 
 def reads_whole(options: Options) -> bool:
@@ -82,8 +105,8 @@ def reads_whole(options: Options) -> bool:
     return options.selection.rows is not None or options.selection.coadd == "target"
 
 
-def _join_blocks(parts: Sequence[Part]) -> Part:
-    """The blocks of one input."""
+def join_blocks(parts: Sequence[Part]) -> Part:
+    """The blocks of one input, one at least."""
     if len(parts) == 1:
         return parts[0]
     columns = concatenate([part.columns for part in parts])
@@ -98,82 +121,47 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
         warn(f"{first_few(twice, 5)}: given more than once, and so are the rows")
 
 
-def _run(
-    work: functools.partial[Guarded[Part]],
-    groups: Sequence[tuple[Path, ...]],
-    workers: int,
-    progress: bool,
-) -> Iterator[Guarded[Part]]:
-    """Results in the order of the groups, from this process or several."""
+def _show(
+    outcomes: Iterator[tuple[Task, Any]], total: int, progress: bool
+) -> Iterator[tuple[Task, Any]]:
+    """The same with a progress bar, where that is asked for and there is a terminal."""
     from tqdm import tqdm
 
-    # None: a bar on a terminal only.
-    disable = None if progress else True
-    bar = functools.partial(tqdm, total=len(groups), unit="file", disable=disable)
-    if workers == 1:
-        yield from bar(map(work, groups))
-        return
-    size = max(1, min(_LARGEST_CHUNK, len(groups) // (4 * workers)))
-    chunks = [groups[start : start + size] for start in range(0, len(groups), size)]
-    with WorkerPool(workers) as pool:
-        futures = [pool.submit(_classify_chunk, work, chunk) for chunk in chunks]
-        try:
-            yield from bar(_gather(pool, work, chunks, futures))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    bar: Iterator[tuple[Task, Any]] = tqdm(
+        outcomes, total=total, unit="file", disable=None if progress else True
+    )
+    return bar
 
 
-def _classify_chunk(
-    work: functools.partial[Guarded[Part]], groups: Sequence[tuple[Path, ...]]
-) -> list[Guarded[Part]]:
-    """What a worker process is handed at a time."""
-    return [work(group) for group in groups]
+def classify_task(task: Task, options: Options, inputs: int) -> Guarded[Part | None]:
+    """Columns of an input, or of a part of it, which may have none; or why there are none.
+
+    With the messages of the warnings. Processes that work on so many inputs divide the threads.
+    """
+
+    def work() -> Part | None:
+        paths, reading = task.paths, options.reading
+        given: dict[str, Any] = {"spall": options.spall, "options": reading}
+        parts = task.parts if task.parts == 1 else min(task.parts, count_blocks(paths, reading))
+        if task.part >= parts:
+            return None
+        one = options.for_each(min(options.workers, inputs * parts))
+        if reads_whole(options):
+            blocks: Iterable[Spectra] = [read_whole(paths, **given)]
+        else:
+            blocks = read_blocks(paths, part=task.part, parts=parts, **given)
+        return join_blocks([_classify_spectra(block, one) for block in blocks])
+
+    return guarded_call(work, str(task.paths[0]), "classified")
 
 
-def _gather(
-    pool: WorkerPool,
-    work: functools.partial[Guarded[Part]],
-    chunks: Sequence[Sequence[tuple[Path, ...]]],
-    futures: Sequence[Future[list[Guarded[Part]]]],
-) -> Iterator[Guarded[Part]]:
-    """Results in their order; inputs whose worker died are tried again, one by one."""
-    for chunk, future in zip(chunks, futures, strict=True):
-        try:
-            yield from future.result()
-        except BrokenProcessPool:
-            if not pool.begun:
-                raise pool.explain() from None
-            yield from (_classify_alone(work, paths) for paths in chunk)
-
-
-def _classify_alone(
-    work: functools.partial[Guarded[Part]], paths: tuple[Path, ...]
-) -> Guarded[Part]:
-    """One input in a process of its own: a failure if that dies."""
-    with WorkerPool(1) as pool:
-        try:
-            return pool.submit(work, paths).result()
-        except BrokenProcessPool:
-            cause = "the process that was to read it could not start"
-    if pool.begun:
-        cause = (
-            "the process that read it ended abruptly (out of memory, killed, or the file is "
-            "damaged so that the FITS library does not survive it)"
-        )
-    return FileError(f"{paths[0]}: was not classified: {cause}"), []
-
-
-def _classify_group(paths: tuple[Path, ...], *, options: Options) -> Guarded[Part]:
-    """Columns of one input, or why there are none; and the warnings that came up."""
-
-    def work() -> Part:
-        given: dict[str, Any] = {"spall": options.spall, "options": options.reading}
-        whole = reads_whole(options)
-        blocks = [read_whole(paths, **given)] if whole else read_blocks(paths, **given)
-        return _join_blocks([_classify_spectra(block, options) for block in blocks])
-
-    return guarded_call(work, str(paths[0]), "classified")
+def join_results(results: Sequence[Guarded[Part | None]]) -> Guarded[Part]:
+    """The parts of an input as one, or the first error among them; and their messages."""
+    messages = list(dict.fromkeys(message for _, found in results for message in found))
+    for result, _ in results:
+        if isinstance(result, QnetError):
+            return result, messages
+    return join_blocks([part for part, _ in results if isinstance(part, Part)]), messages
 
 
 def _classify_spectra(spectra: Spectra, options: Options) -> Part:
@@ -205,7 +193,7 @@ def _classify_spectra(spectra: Spectra, options: Options) -> Part:
     return Part(columns, spectra.cards, spectra.units, spectra.layout, pz)
 
 
-def _finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:
+def finish(parts: Sequence[Part], names: Sequence[Sequence[str]], options: Options) -> Catalogue:
     """The catalogue, with a warning of TARGETIDs that were asked for and are in no input."""
     catalogue = assemble(parts, names, options.model, options.criterion)
     options.selection.warn_missing(catalogue.columns["TARGETID"])

@@ -30,6 +30,7 @@ from qnet.core.errors import FileError, QnetError, TrainingError, first_few
 #: Commands and what they do; each is a module of this package with a function `configure`.
 COMMANDS = {
     "classify": "find the quasars in spectra and write a catalogue",
+    "survey": "classify a whole survey, on one machine or many, with a journal",
     "afterburner": "find the quasars of a DESI coadd and run redrock again on them",
     "export": "write a catalogue in the format of another program: picca, TOPCAT, ...",
     "merge": "merge a catalogue with redrock's redshifts: one answer per object",
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, Terminated) as error:
             what, status = ENDED[type(error)]
             written = sorted({path for path, *_ in find_outputs(arguments) - before})
-            complain(f"{what}; {first_few(written) if written else 'no output'} was written")
+            hint = f"{first_few(written) if written else 'no output'} was written"
+            complain(f"{what}; {getattr(arguments, 'ended', hint)}")
             return status
         except BrokenPipeError:
             # The reader of the output is gone: nothing is left to print, nor to flush at exit.

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
-    selection, group = shared.rows(
-        "rows that are classified (the others stay in the catalogue, NaN and flagged)"
-    )
-    text = "these rows of each file: 3 or 0:10,12 (default: all)"
-    shared.add(group, "--rows", "R", text, nargs="+", type=shared.row_range)
     parser = add_parser(
         description="Classify spectra and write a catalogue with a row for every input spectrum.",
         parents=[
@@ -28,7 +23,7 @@ def configure(add_parser: shared.AddParser) -> None:
             shared.output("catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet"),
             shared.model(),
             shared.criterion(),
-            selection,
+            shared.chosen_rows(),
         ],
         examples=(
             "qnet classify coadd-*.fits -o catalogue.fits",
@@ -67,12 +62,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         refuse_output(arguments.pz, arguments.overwrite, [*inputs, arguments.output], what)
     options = Options(
         arguments.model,
-        **shared.criterion_options(arguments),
-        targets=arguments.targets,
-        targetids=shared.flat(arguments.targetids, frozenset),
-        rows=shared.flat(arguments.rows, tuple),
-        coadd=arguments.coadd,
-        spall=arguments.spall,
+        **shared.classification_options(arguments),
         reading=ReadOptions(**shared.reading(arguments)),
         workers=arguments.workers,
         threads=arguments.threads,

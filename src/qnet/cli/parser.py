@@ -219,6 +219,27 @@ def rows(title: str) -> tuple[argparse.ArgumentParser, Any]:
     return parent, group
 
 
+def chosen_rows() -> argparse.ArgumentParser:
+    """Rows that are classified."""
+    selection, group = rows(
+        "rows that are classified (the others stay in the catalogue, NaN and flagged)"
+    )
+    text = "these rows of each file: 3 or 0:10,12 (default: all)"
+    add(group, "--rows", "R", text, nargs="+", type=row_range)
+    return selection
+
+
+def classification_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Values of the options of a classification, as functions take them."""
+    return criterion_options(arguments) | {
+        "targets": arguments.targets,
+        "targetids": flat(arguments.targetids, frozenset),
+        "rows": flat(arguments.rows, tuple),
+        "coadd": arguments.coadd,
+        "spall": arguments.spall,
+    }
+
+
 def integers(text: str, ranges: bool = False) -> list[int]:
     """One integer or several joined by commas; with ranges start:stop, where these are legal."""
     numbers: list[int] = []

@@ -55,7 +55,7 @@ def check_fields(record: Any) -> None:
     """`check_arguments` of a dataclass; scalars of NumPy become Python's, which JSON can hold."""
     for field in dataclasses.fields(record):
         given = getattr(record, field.name)
-        value = _as_plain(given)
+        value = as_plain(given)
         # Quantities and masked arrays are none of the plain arrays that may stand for a tuple.
         if str(field.type).startswith("tuple[") and type(given) is np.ndarray and given.ndim:
             value = tuple(given.tolist())
@@ -64,16 +64,16 @@ def check_fields(record: Any) -> None:
         _check(field.name, value, str(field.type), type(record).__module__)
 
 
-def _as_plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Scalars of NumPy, those in tuples, lists and dictionaries too, as Python's."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) in (tuple, list):
-        items = [_as_plain(item) for item in value]
+        items = [as_plain(item) for item in value]
         same = all(new is old for new, old in zip(items, value, strict=True))
         return value if same else type(value)(items)
     if type(value) is dict:
-        plain = {key: _as_plain(item) for key, item in value.items()}
+        plain = {key: as_plain(item) for key, item in value.items()}
         return value if all(plain[key] is value[key] for key in value) else plain
     return value
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 from qnet.core.checks import check_whole
@@ -19,7 +21,7 @@ def choose_threads(threads: int | None) -> int:
     """Number of threads: as asked for, or as many as BLAS may use (OMP_NUM_THREADS) when None."""
     if threads is None:
         found = [library["num_threads"] for library in _controller().info()]
-        return max(found, default=_cpus())
+        return max(found, default=count_cpus())
     check_whole("threads", threads, least=1)
     return threads
 
@@ -105,6 +107,39 @@ def _controller() -> Any:
     return ThreadpoolController().select(user_api="blas")
 
 
-def _cpus() -> int:
-    """Number of CPUs that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def count_cpus(root: Path = Path("/")) -> int:
+    """Number of CPUs that this process may use: by its affinity and the limits of its cgroups."""
+    if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
+        found = os.process_cpu_count() or 1
+    elif hasattr(os, "sched_getaffinity"):
+        found = len(os.sched_getaffinity(0))
+    else:
+        found = os.cpu_count() or 1
+    return max(1, min([found, *map(math.ceil, _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """CPUs that the control groups of this process, versions 1 and 2, leave it."""
+    mounted = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        folder = mounted / "cpu" if controllers else mounted
+        # Every group above limits it too; a container may see its own as the root.
+        for part in (Path(group), *Path(group).parents):
+            at = folder / str(part).lstrip("/")
+            if controllers:
+                limit = [_read(at / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")]
+            else:
+                limit = _read(at / "cpu.max").split()
+            if len(limit) == 2 and all(number.isdigit() and int(number) for number in limit):
+                yield int(limit[0]) / int(limit[1])
+
+
+def _read(path: Path) -> str:
+    """Text of a file; none where it cannot be read."""
+    try:
+        return path.read_text()
+    except (OSError, ValueError):
+        return ""

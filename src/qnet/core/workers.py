@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from multiprocessing.synchronize import Event
+from types import TracebackType
+from typing import Any, NoReturn
 
 from qnet.core.errors import InputError
 
@@ -19,6 +28,24 @@ _NO_GUARD = 117
 
 _GUARD = "put the code that starts it under if __name__ == '__main__':, or give workers=1"
 
+#: Seconds in which a worker that is asked to end removes its unfinished output.
+_GRACE = 5.0
+
+#: Makes the function that a worker calls for each task; called once in each worker.
+Setup = Callable[[], Callable[[Any], Any]]
+
+
+class _Process(SpawnProcess):
+    """A process that leaves an interrupt by the keyboard to the one that started it."""
+
+    def start(self) -> None:
+        """Start with the signal blocked, which the process inherits."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
 
 class _Context(SpawnContext):
     """Makes named processes, and keeps them; no forks: that of a process with threads may hang."""
@@ -29,41 +56,152 @@ class _Context(SpawnContext):
 
     def Process(self, **options: Any) -> SpawnProcess:  # type: ignore[override]
         """A process with the name of workers."""
-        self.made.append(SpawnProcess(**{**options, "name": _NAME}))
+        self.made.append(_Process(**{**options, "name": _NAME}))
         return self.made[-1]
 
 
-class WorkerPool(ProcessPoolExecutor):
-    """Processes, and why they ended where none began: before any work was handed to one."""
+class _Worker(ProcessPoolExecutor):
+    """One process, and why it ended where it did before any task was handed to it."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, setup: Setup, workers: int) -> None:
         self.workers, self._context = workers, _Context()
         try:
             self._begun = self._context.Event()
-            super().__init__(workers, mp_context=self._context, initializer=self._begun.set)
+            super().__init__(
+                1, mp_context=self._context, initializer=_begin, initargs=(self._begun, setup)
+            )
         except OSError as error:  # of systems without the semaphores
             raise InputError(f"workers={workers}: processes cannot share work ({error})") from error
 
     @property
-    def begun(self) -> bool:
-        """Whether one of the processes came so far that work could be handed to it."""
-        return self._begun.is_set()
+    def processes(self) -> list[SpawnProcess]:
+        """The process, once there is one."""
+        return [process for process in self._context.made if process.pid is not None]
 
-    def explain(self) -> InputError:
-        """Why the processes ended before any had begun; waits until all ended."""
+    def check_begun(self) -> None:
+        """Raise where the process ended by itself before it came so far that it could work."""
         self.shutdown()
-        statuses = [process.exitcode for process in self._context.made]
-        if _NO_GUARD in statuses:
-            return InputError(
+        status = next((process.exitcode for process in self.processes), None)
+        if self._begun.is_set() or status is None or status < 0:  # by a signal
+            return
+        if status == _NO_GUARD:
+            raise InputError(
                 f"workers={self.workers}: each worker imports the script {_main_file()}, which "
                 f"starts the run again: {_GUARD}"
             )
-        ended = ", ".join(sorted({str(status) for status in statuses}))
-        return InputError(
-            f"workers={self.workers}: the workers ended (exit status {ended}) before they read any "
-            f"input, as they imported the script {_main_file()} or the packages: their errors are "
-            f"printed above; {_GUARD}"
+        raise InputError(
+            f"workers={self.workers}: the workers ended (exit status {status}) before they read "
+            f"any input, as they imported the script {_main_file()} or the packages: their errors "
+            f"are printed above; {_GUARD}"
         )
+
+
+class Workers:
+    """Processes of this machine, each an executor of its own: a death is that of one task."""
+
+    def __init__(self, workers: int, setup: Setup) -> None:
+        self.capacity = workers
+        self._setup = setup
+        self._idle: list[_Worker] = []
+        self._busy: dict[Future[Any], _Worker] = {}
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        """End the processes: at once where there was an error."""
+        workers = [*self._idle, *self._busy.values()]
+        for worker in workers:
+            worker.shutdown(wait=False, cancel_futures=True)
+        if kind is not None:
+            _end([process for worker in workers for process in worker.processes])
+        for worker in workers:
+            worker.shutdown()
+
+    def submit(self, task: Any) -> Future[Any]:
+        """Hand a task to a process that has none."""
+        while True:
+            worker = self._idle.pop() if self._idle else _Worker(self._setup, self.capacity)
+            try:
+                future = worker.submit(_call, task)
+            except BrokenProcessPool:  # it died between two tasks
+                worker.check_begun()
+                continue
+            self._busy[future] = worker
+            return future
+
+    def lost(self, future: Future[Any]) -> bool:
+        """Whether the process of an ended future died; another one will take its place."""
+        worker = self._busy.pop(future)
+        if not isinstance(future.exception(), BrokenProcessPool):
+            self._idle.append(worker)
+            return False
+        worker.check_begun()
+        return True
+
+
+class _Held:
+    """What a worker process keeps: its setup, the function made by that, and whether it works."""
+
+    def __init__(self) -> None:
+        self.setup: Setup | None = None
+        self.work: Callable[[Any], Any] | None = None
+        self.busy = False
+
+
+_HELD = _Held()
+
+
+def _begin(begun: Event, setup: Setup) -> None:
+    """Prepare a worker process."""
+
+    def end(*_: object) -> NoReturn:
+        if not _HELD.busy:
+            os._exit(128 + signal.SIGTERM)
+        raise SystemExit  # the unfinished output is removed on the way
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _HELD.setup = setup
+    begun.set()
+
+
+def _end_with_parent() -> None:
+    """End this process with the one that started it, also where that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call(task: Any) -> Any:
+    """Work on a task, in a worker process."""
+    _HELD.busy = True
+    try:
+        if _HELD.work is None and _HELD.setup is not None:
+            _HELD.work = _HELD.setup()
+        return _HELD.work(task)  # type: ignore[misc]
+    except SystemExit:  # of `end`: what was unfinished is removed
+        os._exit(128 + signal.SIGTERM)
+    finally:
+        _HELD.busy = False
+
+
+def _end(processes: list[SpawnProcess]) -> None:
+    """Ask processes to end, and end those that do not."""
+    alive = [process for process in processes if process.is_alive()]
+    for process in alive:
+        process.terminate()
+    deadline = time.monotonic() + _GRACE
+    waiting = {process.sentinel: process for process in alive}
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for sentinel in connection.wait(list(waiting), left):
+            waiting.pop(sentinel)  # type: ignore[arg-type]
+    for process in waiting.values():
+        with contextlib.suppress(OSError):
+            process.kill()
 
 
 def check_main(workers: int) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -226,7 +226,7 @@ def read_catalogue(path: PathLike) -> Table:
     check_arguments(read_catalogue, locals())
     kind = check_format(path, "a catalogue")
     if kind == "fits":
-        return _read_fits(path)
+        return load_fits(path).to_table()
     ids = [name for name in BY_NAME if is_integer_id(name)] if kind == "csv" else []
     table, file = read_astropy(path, kind, "a catalogue", ids), Path(path)
     if kind == "csv":
@@ -252,26 +252,12 @@ def read_catalogue(path: PathLike) -> Table:
     return table
 
 
-def _read_fits(path: PathLike) -> Table:
+def load_fits(path: PathLike) -> Catalogue:
     """The catalogue of a FITS file, its columns as the header describes them."""
-    with FitsFile(path) as fits:
-        hdu = catalogue_hdu(fits)
-        if hdu is None:
-            raise FileError(
-                f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds {fits.describe()}"
-            )
-        data, header = fits.table(hdu, fits.columns(hdu)), fits.header(hdu)
-    data |= _whole_ids(data, Path(path))
-    columns, info = {}, {}
-    for number, (name, values) in enumerate(data.items(), start=1):
-        if values.dtype.kind in "SU":
-            values = text_column(values, name, Path(path))
-        elif header.get(f"TDIM{number}") == "(1)":
-            values = values.reshape(len(values), 1)
-        # In the letters' case of the file.
-        written = str(header.get(f"TTYPE{number}", name))
-        name = written if written.upper() == name else name
-        columns[name], known = values, known_column(name)
+    columns, header = read_columns(path)
+    info = {}
+    for number, name in enumerate(columns, start=1):
+        known = known_column(name)
         shown = re.fullmatch(r"([EFG])\d+\.(\d+)", str(header.get(f"TDISP{number}", "")))
         info[name] = dataclasses.replace(
             known,
@@ -280,7 +266,28 @@ def _read_fits(path: PathLike) -> Table:
             format=f".{shown[2]}{shown[1].lower()}" if shown else known.format,
         )
     cards = tuple(Card(key, value) for key, value in header.items() if not is_structural(key))
-    return Catalogue(columns, cards, info).to_table()
+    return Catalogue(columns, cards, info)
+
+
+def read_columns(path: PathLike) -> tuple[dict[str, AnyArray], Mapping[str, Any]]:
+    """Columns of the catalogue of a FITS file, in the letters' case of the file, and its header."""
+    with FitsFile(path) as fits:
+        hdu = catalogue_hdu(fits)
+        if hdu is None:
+            raise FileError(
+                f"{path}: lacks the table {EXTNAME} of a qnet catalogue; it holds {fits.describe()}"
+            )
+        data, header = fits.table(hdu, fits.columns(hdu)), fits.header(hdu)
+    data |= _whole_ids(data, Path(path))
+    columns = {}
+    for number, (name, values) in enumerate(data.items(), start=1):
+        if values.dtype.kind in "SU":
+            values = text_column(values, name, Path(path))
+        elif header.get(f"TDIM{number}") == "(1)":
+            values = values.reshape(len(values), 1)
+        written = str(header.get(f"TTYPE{number}", name))
+        columns[written if written.upper() == name else name] = values
+    return columns, header
 
 
 def catalogue_hdu(fits: FitsFile) -> str | int | None:

@@ -142,18 +142,37 @@ def read_blocks(
     nrows: int = BLOCK_ROWS,
     spall: SpAll | None = None,
     options: ReadOptions = NO_OPTIONS,
+    part: int = 0,
+    parts: int = 1,
 ) -> Iterator[Spectra]:
-    """Read a file, or the frames of one set, `nrows` rows at a time, unless it is `whole`."""
+    """Read a file, or the frames of one set, `nrows` rows at a time, unless it is `whole`.
+
+    The blocks are shared among so many parts, of which one is read; it may have none.
+    """
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(_open(name, options)) for name in paths]
         reader = _find_reader(files, options)
-        nspec = 0 if reader.whole else reader.count(files[0])
+        nspec = _rows_to_split(reader, files[0])
         if nspec <= nrows:
-            yield _read(reader, files, Request(spall=spall))
+            if part == 0:
+                yield _read(reader, files, Request(spall=spall))
             return
-        for first in range(0, nspec, nrows):
-            rows = np.arange(first, min(first + nrows, nspec))
+        blocks = -(-nspec // nrows)
+        for block in range(part * blocks // parts, (part + 1) * blocks // parts):
+            rows = np.arange(block * nrows, min((block + 1) * nrows, nspec))
             yield _read(reader, files, Request(rows, spall))
+
+
+def count_blocks(paths: Sequence[PathLike], options: ReadOptions = NO_OPTIONS) -> int:
+    """Number of blocks that `read_blocks` reads a file, or the frames of one set, in."""
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(_open(name, options)) for name in paths]
+        return max(1, -(-_rows_to_split(_find_reader(files, options), files[0]) // BLOCK_ROWS))
+
+
+def _rows_to_split(reader: Reader, file: OpenFile) -> int:
+    """Number of spectra of a file that may be read in blocks; 0 where it is read as a whole."""
+    return 0 if reader.whole else reader.count(file)
 
 
 def read_whole(

@@ -167,8 +167,8 @@ def set_format(column: Any, text: str) -> None:
         column.format = text or None
 
 
-def write_astropy(path: Path, table: Table, kind: str) -> None:
-    """Write an astropy Table as 'csv' (a column per element, no header), 'ecsv' or 'parquet'."""
+def write_astropy(path: Any, table: Table, kind: str) -> None:
+    """Write a Table to a file or stream: 'csv' (a column per element), 'ecsv' or 'parquet'."""
     # A column's format would round what is written, not only what is shown.
     whole = table.copy(copy_data=False)
     for name in whole.colnames:

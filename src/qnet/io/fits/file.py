@@ -15,6 +15,7 @@ from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import A_FITS_FILE, FITS
+from qnet.io.fits.cards import plain_values
 from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image
 from qnet.io.fits.scaling import (
@@ -117,8 +118,11 @@ class FitsFile(OpenFile):
         """Header of an HDU."""
         if key not in self._headers:
             with self._faults(key):
-                header = self._hdu(key).read_header()
-                values = {name: header[name] for name in header if name}
+                hdu, number = self._hdu(key), self._number(key)
+                values = plain_values(self._structure[number].header.lines)
+                if values is None:
+                    header = hdu.read_header()
+                    values = {name: header[name] for name in header if name}
             # Trailing blanks of a text card mean nothing in FITS.
             self._headers[key] = {
                 name: value.rstrip() if isinstance(value, str) else value

@@ -89,6 +89,7 @@ class Header:
     path: Path
     number: int
     cards: Mapping[str, str]
+    lines: list[str] = dataclasses.field(default_factory=list)  # all cards as they are
 
     def fault(self, what: str) -> FileError:
         """The error that the header is damaged."""
@@ -234,6 +235,7 @@ def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header
     cards: dict[str, str] = {}
     header, fault = Header(path, number, cards), ""
     for card in _read_cards(stream, block, header):
+        header.lines.append(card)
         match = _SIZES.match(card)
         if match is None:
             if card.startswith("EXTNAME =") and (value := _VALUE.fullmatch(card[10:])):

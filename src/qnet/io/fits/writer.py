@@ -69,6 +69,7 @@ class FitsWriter:
         self._cards, self._width = tuple(cards), width
         self._open = contextlib.ExitStack()
         self._fits: Any = None
+        self._dtype: np.dtype[Any] = np.dtype([])  # of the last table
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -149,13 +150,9 @@ class FitsWriter:
     ) -> None:
         """Write a table HDU; by column: units, comments, formats for display (as F8.4) and UCDs."""
         units, comments, formats, ucds = units or {}, comments or {}, formats or {}, ucds or {}
-        # fitsio writes no column of zero width: those of a model without BAL lines.
-        names = [column for column, values in columns.items() if 0 not in values.shape[1:]]
-        data = {column: _fits_column(column, columns[column]) for column in names}
-        dtype = [(column, values.dtype, values.shape[1:]) for column, values in data.items()]
-        rows = np.zeros(len(next(iter(columns.values()), ())), dtype=dtype)
-        for column, values in data.items():
-            rows[column] = values
+        rows = _records(columns)
+        self._dtype = rows.dtype
+        names = list(rows.dtype.names or ())
         header = [_fitsio_card(card) for card in cards]
         own: list[dict[str, Any]] = []  # cards of the columns
         for number, column in enumerate(names, start=1):
@@ -171,7 +168,7 @@ class FitsWriter:
             if ucds.get(column):
                 own.append({"name": f"TUCD{number}", "value": ucds[column]})
             # Columns of one line stay two-dimensional: astropy honours it.
-            if data[column].shape[1:] == (1,):
+            if rows.dtype[column].shape == (1,):
                 own.append({"name": f"TDIM{number}", "value": "(1)"})
         try:
             self._fits.create_table_hdu(
@@ -186,6 +183,17 @@ class FitsWriter:
             self._fits[-1].write_checksum()
         except ValueError as error:
             raise InputError(f"a column or card cannot be written to FITS ({error})") from error
+
+    def extend(self, columns: Mapping[str, AnyArray]) -> None:
+        """Append rows to the last table, of whose columns they are; `seal` it then."""
+        with self._faults():
+            names = self._dtype.names or ()
+            self._fits[-1].append(_records({x: columns[x] for x in names}).astype(self._dtype))
+
+    def seal(self) -> None:
+        """Write the checksum of the last table anew."""
+        with self._faults():
+            self._fits[-1].write_checksum()
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -245,13 +253,32 @@ def _ascii(value: Any) -> Any:
     return value.encode("ascii", "backslashreplace").decode() if isinstance(value, str) else value
 
 
+def _records(columns: Mapping[str, AnyArray]) -> AnyArray:
+    """Rows of a table of columns."""
+    # fitsio writes no column of zero width: those of a model without BAL lines.
+    data = {
+        name: _fits_column(name, values)
+        for name, values in columns.items()
+        if 0 not in values.shape[1:]
+    }
+    dtype = [(name, values.dtype, values.shape[1:]) for name, values in data.items()]
+    rows = np.zeros(len(next(iter(columns.values()), ())), dtype=dtype)
+    for name, values in data.items():
+        rows[name] = values
+    return rows
+
+
 def _fits_column(name: str, column: AnyArray) -> AnyArray:
     """A column of a type that FITS has; text is ASCII and at least one character wide.
 
     Bytes keep the width of their type.
     """
     if column.dtype.kind in "SU":
-        text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
+        try:
+            text = column.astype(bytes)  # many times as fast as the next
+            text = text.astype(f"S{np.char.str_len(text).max(initial=1)}")
+        except UnicodeEncodeError:
+            text = np.char.encode(column.astype(str), "ascii", "backslashreplace")
         width = column.dtype.itemsize if column.dtype.kind == "S" else 1
         return text.astype(f"S{max(text.dtype.itemsize, width)}")
     if column.dtype.kind == "f" and column.dtype.itemsize not in (4, 8):

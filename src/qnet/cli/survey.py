@@ -1,0 +1,183 @@
+"""The commands ``qnet survey``: ``run`` and ``status``, and ``merge`` of another module."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from qnet.cli import parser as shared
+from qnet.cli import survey_merge
+from qnet.cli.common import FAILED, OK, complain, count, show_warning, summarise
+from qnet.core.exports import EXPORTS
+
+if TYPE_CHECKING:
+    from qnet.core.errors import Failure
+    from qnet.survey import Status
+
+
+def configure(add_parser: shared.AddParser) -> None:
+    """Add the command and its actions."""
+    survey = add_parser(
+        description="Classify the files of a survey, on one machine or many; a run can be killed "
+        "and started again.",
+        examples=(
+            "qnet survey run 'tiles/**/coadd-*.fits' -o out",
+            "qnet survey status out",
+            "qnet survey merge out -o catalogue.fits",
+        ),
+    )
+    survey.set_defaults(command=survey.show_help)
+    actions: Any = survey.add_subparsers(title="actions", metavar="ACTION")
+    _configure_run(actions)
+    text = "Print how far a survey is, and which files failed"
+    status = actions.add_parser(
+        "status", help=text, description=f"{text}; it may be running.", examples=(f"{_PROG} out",)
+    )
+    status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
+    status.add_argument("--json", action="store_true", help="print everything as JSON")
+    status.set_defaults(command=_status)
+    survey_merge.configure(actions)
+
+
+_PROG = "qnet survey status"
+
+
+def _configure_run(actions: Any) -> None:
+    """Add ``qnet survey run``."""
+    text = "Classify files, each into a catalogue of its own"
+    places = "files, patterns ('tiles/**/coadd-*.fits') or folders of FITS files of spectra"
+    run = actions.add_parser(
+        "run",
+        help=text,
+        description=f"{text}. The same command again does what is missing, failed or has changed.",
+        parents=[
+            shared.spectra(text=places),
+            shared.output(
+                "folder of the catalogues, new or of this survey",
+                "classify all anew where options, model or version of qnet are others",
+            ),
+            shared.model(),
+            shared.criterion(),
+            shared.chosen_rows(),
+        ],
+        examples=(
+            "qnet survey run 'tiles/**/coadd-*.fits' -o out",
+            "qnet survey run @files.txt -o out --dask tcp://node1:8786",
+            "mpirun -n 65 qnet survey run @files.txt -o out --mpi",
+            "qnet survey run @files.txt -o out --shard $SLURM_ARRAY_TASK_ID/100",
+        ),
+    )
+    shared.add(run, "--to", tuple(EXPORTS), "format, see qnet export (default: qnet's catalogue)")
+    text = "also write redshift distributions, to a file beside each catalogue"
+    run.add_argument("--pz", action="store_true", help=text, dest="with_pz")
+    group = run.add_argument_group("where it runs")
+    one = group.add_mutually_exclusive_group()
+    text = "processes of this machine (default: one per CPU that may be used)"
+    shared.add(one, "--workers", "N", text, type=int)
+    text = "workers of a Dask cluster, by the address of its scheduler (default: none)"
+    shared.add(one, "--dask", "ADDRESS", text)
+    one.add_argument("--mpi", action="store_true", help="ranks of MPI, under mpirun or srun")
+    text = "the K-th of N shares of the files, as of a job array (default: all)"
+    shared.add(group, "--shard", "K/N", text)
+    text = "threads in each process (default: one per CPU, divided among the processes)"
+    shared.add(group, "--threads", "N", text, type=int)
+    hint = "what is done is kept: the same command goes on"
+    run.set_defaults(command=_run, ended=hint)
+
+
+class _Terminal:
+    """What a run tells, on the terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def failure(self, failure: Failure) -> None:
+        """An input failed."""
+        self._above_the_bar(complain, failure.error)
+
+    def warning(self, message: str) -> None:
+        """A warning about an input."""
+        self._above_the_bar(show_warning, message)
+
+    def note(self, message: str) -> None:
+        """What is to be done."""
+        if not self._quiet:
+            print(f"qnet: {message}", flush=True)
+
+    @staticmethod
+    def _above_the_bar(show: Any, what: Any) -> None:
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(sys.stderr):
+            show(what)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run ``qnet survey run``."""
+    from qnet.survey.progress import status
+    from qnet.survey.running import Request, run_survey
+
+    request = Request(
+        inputs=arguments.inputs,
+        outdir=arguments.output,
+        model=arguments.model,
+        options=shared.classification_options(arguments),
+        to=arguments.to,
+        pz=arguments.with_pz,
+        workers=arguments.workers,
+        dask=arguments.dask,
+        mpi=arguments.mpi,
+        shard=arguments.shard,
+        threads=arguments.threads,
+        overwrite=arguments.overwrite,
+    )
+    failures = run_survey(request, _Terminal(arguments.quiet), not arguments.quiet)
+    if failures is None:  # a rank that worked for the first one
+        return OK
+    summarise(arguments, f"{_in_words(status(arguments.output))} -> {arguments.output}")
+    return FAILED if failures else OK
+
+
+def _in_words(found: Status) -> str:
+    """How far a survey is, in a line."""
+    words = [
+        f"{count(found.quasars, 'quasar')} in {count(found.spectra, 'spectrum')} of "
+        f"{count(found.done, 'file')}"
+    ]
+    words += [f"{count(found.failed, 'file')} failed"] if found.failed else []
+    words += [f"{count(found.pending, 'file')} to do"] if found.pending else []
+    return ", ".join(words)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    """Run ``qnet survey status``."""
+    from qnet.survey.progress import status
+
+    found = status(arguments.outdir)
+    if arguments.json:
+        values = dataclasses.asdict(found) | {"outdir": str(found.outdir)}
+        values["failures"] = [
+            {"files": each.paths, "error": type(each.error).__name__, "message": str(each.error)}
+            for each in found.failures
+        ]
+        print(json.dumps(values, indent=1))
+        return OK
+    print(f"qnet: {_in_words(found)}")
+    if found.running:
+        left = "" if found.seconds_left is None else f", {_duration(found.seconds_left)} left"
+        print(
+            f"qnet: {count(found.running, 'run')} at work: {found.files_per_second:.3g} files/s, "
+            f"{found.spectra_per_second:.3g} spectra/s{left}"
+        )
+    for failure in found.failures:
+        print(f"qnet: failed: {failure.error}")
+    return OK
+
+
+def _duration(seconds: float) -> str:
+    """A time in hours and minutes."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes else f"{seconds:.0f} s"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import warnings
 
 import h5py
@@ -219,6 +217,11 @@ def short(stream):
     stream["object_id"] = np.arange(2)
 
 
+def endless(stream):
+    del stream["spectrum_flux"]
+    stream.create_dataset("spectrum_flux", (10**9, 1200), chunks=(1, 1200), dtype="f4")
+
+
 def narrow(stream):
     del stream["spectrum_ivar"]
     stream["spectrum_ivar"] = IVAR[:, :50]
@@ -228,6 +231,7 @@ REFUSED = {
     "flux in another file": (linked, "holds no spectra that qnet knows: it has the data sets Z"),
     "ends of wavelengths": (early, "lacks the column spectrum_lambda .spectrum_lambda_min and"),
     "no ids": (lambda stream: stream.__delitem__("object_id"), "lacks the column object_id"),
+    "rows without bytes": (endless, "is damaged .*spectrum_flux announces 4800000000000 bytes"),
     "fewer ids": (short, "holds 3 spectra, but another number of object_id"),
     "a narrower ivar": (narrow, "holds data sets of shapes .*, but one of .nspec, npix. was"),
 }
@@ -248,11 +252,21 @@ def test_weights_of_a_network_are_no_spectra(legacy_weights):
         read_spectra(legacy_weights)
 
 
+def outcome(path):
+    """The message of the error with which a file is not read; '' for one that is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            read_spectra(path)
+        except QnetError as error:
+            return str(error)
+    return ""
+
+
 def test_a_file_that_is_cut_or_damaged_is_an_error_or_read(tmp_path):
     content = stored(tmp_path / "a.hdf5").read_bytes()
     rng = np.random.default_rng(4)
-    refused = []
-    for number in range(6):
+    for number in range(5):
         damaged = bytearray(content)
         if number < 2:
             del damaged[rng.integers(len(damaged) // 3, len(damaged) - 1) :]
@@ -261,13 +275,6 @@ def test_a_file_that_is_cut_or_damaged_is_an_error_or_read(tmp_path):
                 damaged[at] = rng.integers(256)
         path = tmp_path / f"{number}.hdf5"
         path.write_bytes(damaged)
-        with warnings.catch_warnings(), contextlib.suppress(QnetError):
-            warnings.simplefilter("ignore")
-            refused.append(str(path))
-            read_spectra(path)
-            refused.pop()
-    assert refused[:2] == [str(tmp_path / "0.hdf5"), str(tmp_path / "1.hdf5")]
-    for path in refused:
-        with pytest.raises(QnetError, match=re.escape(path)) as caught:
-            read_spectra(path)
-        assert str(caught.value).isprintable()
+        message = outcome(path)
+        assert message.isprintable()
+        assert str(path) in message if message else number >= 2

@@ -24,6 +24,9 @@ from qnet.io.openfile import OpenFile
 #: Kinds of values that columns hold: numbers, logical values and text of one length.
 _KINDS = "biufS"
 
+#: Bytes that a compressed byte becomes at most (1032 in deflate).
+_INFLATION = 1100
+
 #: Data sets of a file that are looked at.
 _MOST = 2000
 
@@ -128,6 +131,8 @@ def _describe(stream: Any) -> list[tuple[str, tuple[int, ...], str, int]]:
         data = stream[name]
         if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual or not data.ndim:
             continue
+        if data.chunks and data.nbytes > _INFLATION * data.id.get_storage_size():
+            raise ValueError(f"{name} announces {data.nbytes} bytes, more than it may hold")
         text = h5py.check_string_dtype(data.dtype) is not None and data.dtype.kind == "O"
         if text or (data.dtype.kind in _KINDS and data.dtype.subdtype is None):
             start = None if text or data.chunks else data.id.get_offset()

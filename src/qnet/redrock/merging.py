@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 #: of its quasar redshifts (Lan et al. 2023, arXiv:2208.08516, section 5).
 GOOD_DELTACHI2 = 25.0
 
-#: A line is weak where neither its confidence nor P_Z is above this: what DESI's catalogues ask of a
-#: line in place of redrock.
+#: A line is weak where neither its confidence nor P_Z is above this: what DESI's catalogues ask of
+#: a line in place of redrock.
 STRONG = 0.95
 
 #: Column of DESI's MgII afterburner.

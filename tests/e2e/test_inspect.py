@@ -25,30 +25,28 @@ IDS = (39627565329026280, 39627565329026281, 39627565329026282, 3962756532902628
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, two_stage_model):
+def folder(tmp_path_factory):
     """Spectra, their catalogue, another one that disagrees on two of them, and the page."""
     folder = tmp_path_factory.mktemp("inspection")
-    model = two_stage_model.save(folder / "model.safetensors")
     names = np.array([HOSTILE, "b", "c", "=1+1"])
     cards = {"TILEID": 80605}
     columns = fibermap(IDS, TARGET_NAME=names)
     coadd = write(
         folder / "coadd.fits", desi_coadd(desi_set((1.0, 2.0, 3.0, 2.5)), columns, **cards)
     )
-    table = qnet.classify(coadd, model=model)
+    table = qnet.classify(coadd)
     table["IS_QSO"] = [True, True, True, False]
     table["P_QSO"], table["P_Z"] = [0.99, 0.9, 0.8, 0.3], [1.0, 1.0, 1.0, np.nan]
     table["ZBEST"] = [1.0, 2.0, 3.0, 0.4]
+    table["Z2"], table["P2"] = [np.nan, 2.9, np.nan, np.nan], [np.nan, 0.05, np.nan, np.nan]
     table["TARGET_NAME"] = names
     qnet.write_catalogue(table, folder / "catalogue.fits")
     other = make_result(
         [1.0, 2.2, 3.0, 0.4], targetid=np.array(IDS), is_qso=np.array([True, True, True, True])
     )
     write_redrock(folder / "redrock.fits", other)
-    done = run(
-        "inspect", "catalogue.fits", "coadd.fits", "--other", "redrock.fits", "--explain",
-        "--model", model, "-o", "page.html", cwd=folder,
-    )  # fmt: skip
+    names = ["catalogue.fits", "coadd.fits", "--other", "redrock.fits", "--explain"]
+    done = run("inspect", *names, "-o", "page.html", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("qnet: page of ")
     return folder
@@ -117,8 +115,11 @@ def test_the_slider_moves_marks_and_rest_frame(tab):
     assert float(tab.page.input_value("#z")) == pytest.approx(2.0)
     tab.press(">")
     assert float(tab.page.input_value("#z")) == pytest.approx(2.010007, abs=1e-5)
-    tab.press("c")
-    assert float(tab.page.input_value("#z")) != pytest.approx(2.01, abs=0.01)
+    tab.press("x")
+    assert float(tab.page.input_value("#z")) == pytest.approx(2.9)
+    assert "Z2 2.9000 (5 %)" in tab.text("candidates")
+    tab.press("z", "c")
+    assert float(tab.page.input_value("#z")) == pytest.approx(2.9)
 
 
 def test_the_spectrum_is_that_of_the_file(tab, folder):
@@ -253,10 +254,12 @@ def test_the_policy_stops_other_scripts(tab):
 
 
 def test_what_decided_is_a_layer(tab):
-    visible = "gd.data.filter(t => (t.name || '').startsWith('decides')).map(t => t.visible)"
-    assert plot(tab, visible) == [True, True]
+    drawn = "gd.data.filter(t => (t.name || '').startsWith('decides')).map(t => Math.max(...t.y))"
+    assert all(most > 0.1 for most in plot(tab, drawn))
+    assert len(plot(tab, drawn)) == 2
     tab.press("e")
-    assert plot(tab, visible) == [False, False]
+    assert plot(tab, drawn) == []
+    tab.press("e")
 
 
 @pytest.mark.parametrize(

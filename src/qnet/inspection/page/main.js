@@ -11,7 +11,7 @@ const KEYS = [
   [["b"], "b", "bad spectrum", () => decide({ bad: !(verdictOf(items[view.n]) || {}).bad })],
   [["m"], "m", "write a comment", () => byId("comment").focus()],
   [["Backspace", "Delete"], "Delete", "clear the verdict", () => clearVerdict()],
-  [["z"], "z", "marks to ZBEST", () => setZ(items[view.n].z)],
+  [["z"], "z", "marks to ZBEST", () => toBest()],
   [["x"], "x", "marks to the second redshift", () => candidate(1)],
   [["c"], "c", "marks to the next candidate", () => candidate(view.candidate + 1)],
   [["o"], "o", "marks to the redshift of the other catalogue", () => toOther()],
@@ -53,6 +53,11 @@ function candidate(n) {
   if (found.length < 2) return say("There is no second candidate.");
   view.candidate = n % found.length;
   return setZ(found[view.candidate].z);
+}
+
+function toBest() {
+  view.candidate = 0;
+  setZ(items[view.n].z);
 }
 
 function toOther() {
@@ -126,10 +131,9 @@ function show(n) {
     button.addEventListener("click", () => { view.candidate = k; setZ(z); });
     return button;
   }));
-  view.z = verdict ? verdict.z : item.z === null ? 0 : item.z;
+  writeZ(verdict ? verdict.z : item.z);
   draw();
   drawPz();
-  setZ(view.z);
   update();
 }
 

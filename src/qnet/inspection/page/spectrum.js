@@ -105,11 +105,10 @@ function foundLines(item) {
 
 /** The traces of "what decided": the changes of both logits, part by part. */
 function explanation(data) {
-  const on = data.qso !== null && byId("show-explain").checked;
   const steps = (values) => [...values, values[values.length - 1]];
   return [["qso", "quasar or not", COLOURS.quasar], ["redshift", "this redshift", COLOURS.found]].map(([key, name, color]) => ({
-    x: on ? shared.parts : [null], y: on ? steps(data[key]) : [null], name: `decides on: ${name}`, xaxis: "x", yaxis: "y2",
-    mode: "lines", line: { shape: "hv", width: 1.3, color }, fill: "tozeroy", opacity: 0.8, visible: on,
+    x: shared.parts, y: steps(data[key]), name: `decides on: ${name}`, xaxis: "x", yaxis: "y2",
+    mode: "lines", line: { shape: "hv", width: 1.3, color }, fill: "tozeroy", opacity: 0.8,
     fillcolor: key === "qso" ? "rgba(0,114,178,0.25)" : "rgba(213,94,0,0.2)", hovertemplate: "%{y:.2f}" }));
 }
 
@@ -127,7 +126,7 @@ function draw() {
       line: { color: COLOURS.shape, width: 1.5 }, visible: byId("show-shape").checked },
     foundLines(item),
     { x: [null], y: [null], xaxis: "x2", yaxis: "y", showlegend: false, hoverinfo: "skip" },
-    ...explanation(data),
+    ...(on ? explanation(data) : []),
   ];
   const unit = shared.unit ? ` [${shared.unit}]` : "";
   const layout = { margin: { l: 62, r: 12, t: 42, b: 56 }, hovermode: "closest", dragmode: "zoom", font: { size: 12 },
@@ -136,7 +135,7 @@ function draw() {
     xaxis2: { title: { text: "rest wavelength [Å]", standoff: 2 }, range: view.xrange.map((x) => x / (1 + view.z)), overlaying: "x",
       side: "top", anchor: "y", ticks: "outside", tickformat: "d", tickmode: "auto", nticks: 12, showgrid: false, fixedrange: true },
     yaxis: { title: { text: `flux${unit}`, font: { size: 11 } }, range: limits(smoothed, median(data.sigma)), domain: [on ? 0.25 : 0, 1], zeroline: true, zerolinecolor: "#ccc", ticks: "outside", showgrid: false },
-    yaxis2: { title: { text: "Δ logit", font: { size: 11 } }, domain: [0, 0.2], visible: on, ticks: "outside", showgrid: false, zerolinecolor: "#999" },
+    ...(on ? { yaxis2: { title: { text: "Δ logit", font: { size: 11 } }, domain: [0, 0.2], ticks: "outside", showgrid: false, zerolinecolor: "#999" } } : {}),
     yaxis3: { range: [0, 1], overlaying: "y", visible: false, fixedrange: true }, ...marks(view.z) };
   Plotly.react("plot", traces, layout, CONFIG);
 }
@@ -179,10 +178,15 @@ function drawPz() {
   Plotly.react("pz", traces, layout, { ...CONFIG, displayModeBar: false });
 }
 
-/** Set the redshift of the marks. */
-function setZ(z) {
+/** Note the redshift of the marks, and write it into the fields. */
+function writeZ(z) {
   view.z = Math.min(8, Math.max(-0.01, Number.isFinite(z) ? z : 0));
   byId("z").value = view.z.toFixed(5);
   byId("slider").value = Math.log1p(view.z);
-  if (view.n >= 0) refresh();
+}
+
+/** Move the marks to a redshift. */
+function setZ(z) {
+  writeZ(z);
+  refresh();
 }

@@ -7,15 +7,14 @@ trained further on some hundred spectra of known class. Then two sets of further
 "inspected", which means that their truth is written as an inspector's table: those at the head of
 the queue of `qnet inspect`, and as many at random. From the same start the model is trained again
 with each set. Both are calibrated on the same random sample, and measured on the same spectra of
-other seeds. A round that is done is not done again. Standard output gets a table with the means
-over the rounds and 95 % intervals by Student's t.
+other seeds. A round that is done is not done again. Standard output gets tables of the means over
+the rounds, with 95 % intervals.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import shutil
 import warnings
 from pathlib import Path
@@ -24,7 +23,6 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 from scipy.ndimage import gaussian_filter1d
-from scipy.stats import t as student
 
 import qnet
 from qnet.inspection import sort_queue
@@ -43,7 +41,10 @@ SMOOTHING, NOISE, RANGE = 8, 2.0, (3800.0, 7400.0)
 #: A redshift is right within this [km/s].
 RIGHT = 3000.0
 
-EPOCHS, BATCH = 10, 64
+EPOCHS, BATCH = 4, 32
+
+#: The models that are compared.
+ARMS = ("start", "queue", "random")
 
 COLUMNS = ("TARGETID", "TRUEZ", "TRUESPECTYPE")
 
@@ -98,19 +99,23 @@ def find_right(catalogue: Table, truth: Table) -> tuple[Any, Any]:
     return quasars, np.array(velocity) < RIGHT
 
 
-def measure(catalogue: Table, truth: Table) -> dict[str, float]:
+def measure(quasars: Any, near: Any, called: Any, p_qso: Any) -> dict[str, float]:
     """Purity and completeness with the right redshift, and both without a threshold."""
-    quasars, near = find_right(catalogue, truth)
-    called = np.array(catalogue["IS_QSO"])
     good = quasars & near
     # As many rows of the highest P_QSO as there are quasars: purity and completeness are equal.
-    first = np.argsort(-np.nan_to_num(catalogue["P_QSO"]), kind="stable")[: quasars.sum()]
+    first = np.argsort(-np.nan_to_num(p_qso), kind="stable")[: quasars.sum()]
     return {
         "purity": float(good[called].mean()),
         "completeness": float((good & called).sum() / quasars.sum()),
-        "equal purity and completeness": float(good[first].mean()),
+        "purity = completeness": float(good[first].mean()),
         "redshift right": float(near[quasars].mean()),
     }
+
+
+def outcome(catalogue: Table, truth: Table) -> Any:
+    """The arguments of `measure`, (4, nspec)."""
+    called, p_qso = (np.array(catalogue[name]) for name in ("IS_QSO", "P_QSO"))
+    return np.stack([*find_right(catalogue, truth), called, p_qso]).astype(float)
 
 
 def run_round(folder: Path, number: int, test: Sample, count: int) -> dict[str, Any]:
@@ -151,45 +156,55 @@ def run_round(folder: Path, number: int, test: Sample, count: int) -> dict[str, 
 
     start = make("start", None)
     catalogue = classify(pool, start)
-    order, p_wrong = sort_queue(catalogue)
+    order, _ = sort_queue(catalogue)
     rng = np.random.default_rng(number)
     sets = {"queue": order[:count], "random": rng.permutation(len(order))[:count]}
     quasars, near = find_right(catalogue, pool.truth)
     called = np.array(catalogue["IS_QSO"])
     wrong = np.where(quasars, ~(called & near), called)
-    found: dict[str, Any] = {
-        "wrong in the pool": float(wrong.mean()),
-        "wrong by P": float(np.nanmean(p_wrong)),
-        "start": measure(classify(test, start), test.truth),
+    found = {
+        "wrong": [float(wrong.mean()), *(float(wrong[rows].sum()) for rows in sets.values())],
+        "start": outcome(classify(test, start), test.truth),
     }
     for name, rows in sets.items():
         model = make(name, pool.select(rows))
-        found[name] = measure(classify(test, model), test.truth)
-        found[f"wrong, {name}"] = int(wrong[rows].sum())
+        found[name] = outcome(classify(test, model), test.truth)
     return found
 
 
-def interval(values: list[float], digits: int = 4) -> str:
-    """Mean over the rounds, and its 95 % interval."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return f"{mean:.{digits}f}"
-    half = student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{mean:.{digits}f} [{mean - half:.{digits}f}, {mean + half:.{digits}f}]"
+def average(rounds: list[dict[str, Any]], arm: str, rows: Any) -> dict[str, float]:
+    """Means over the rounds of what is measured on some of the test's spectra."""
+    parts = []
+    for found in rounds:
+        quasars, near, called, p_qso = found[arm][:, rows]
+        parts.append(measure(quasars > 0, near > 0, called > 0, p_qso))
+    return {name: float(np.mean([part[name] for part in parts])) for name in parts[0]}
 
 
-def report(rounds: list[dict[str, Any]], count: int) -> None:
-    """Print the tables."""
-    print(f"{len(rounds)} rounds; {rounds[0]['wrong in the pool']:.3f} of the pool is wrong\n")
-    print(f"| wrong answers among {count} inspected | |\n|---|---|")
-    for name in ("queue", "random"):
-        print(f"| {name} |", interval([float(x[f"wrong, {name}"]) for x in rounds], 0), "|")
-    print("\n| on the test | before | random | queue | queue less random |\n|---|---|---|---|---|")
-    for key in rounds[0]["start"]:
-        arms = [[x[arm][key] for x in rounds] for arm in ("start", "random", "queue")]
-        gain = [queue - random for _, random, queue in zip(*arms, strict=True)]
-        means = (f"{np.mean(values):.4f}" for values in arms)
-        print("|", " | ".join([key, *means, interval(gain)]), "|")
+def report(rounds: list[dict[str, Any]], count: int, draws: int = 1000) -> None:
+    """Print the tables; intervals by the bootstrap over rounds and spectra."""
+    rng, nspec = np.random.default_rng(0), rounds[0]["start"].shape[1]
+    wrong = np.array([found["wrong"] for found in rounds])
+    print(f"{len(rounds)} rounds; {wrong[:, 0].mean():.3f} of the pool is wrong\n")
+    print(f"| of {count} inspected | wrong |\n|---|---|")
+    for name, values in zip(ARMS[1:], wrong[:, 1:].T, strict=True):
+        print(f"| {name} | {values.mean():.0f} ({values.min():.0f} to {values.max():.0f}) |")
+    gains = []
+    for _ in range(draws):
+        chosen = [rounds[n] for n in rng.integers(0, len(rounds), len(rounds))]
+        rows = rng.integers(0, nspec, nspec)
+        start, queue, random = (average(chosen, arm, rows) for arm in ARMS)
+        gains.append([[queue[key] - random[key], queue[key] - start[key]] for key in start])
+    low, high = np.quantile(gains, [0.025, 0.975], axis=0)
+    start, queue, random = (average(rounds, arm, slice(None)) for arm in ARMS)
+    print("\n| on the test | before | random | queue | queue - random | queue - before |")
+    print("|---|---|---|---|---|---|")
+    for n, key in enumerate(start):
+        cells = [f"{x[key]:.4f}" for x in (start, random, queue)]
+        for k, other in enumerate((random, start)):
+            gain = queue[key] - other[key]
+            cells.append(f"{gain:+.4f} [{low[n, k]:+.4f}, {high[n, k]:+.4f}]")
+        print("|", " | ".join([key, *cells]), "|")
 
 
 def main() -> None:
@@ -200,20 +215,21 @@ def main() -> None:
     parser.add_argument("--inspect", type=int, default=200, help="spectra that are inspected")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    results, test, rounds = arguments.folder / "rounds.json", None, []
-    if results.exists():
-        rounds = json.loads(results.read_text())
-    for number in range(len(rounds), arguments.rounds):
-        if test is None:
-            test = simulate(TEST, TEST_SEED, qnet.load_model().refiner.arch.window.grid)
-        folder = arguments.folder / "work"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        with warnings.catch_warnings():
-            # Samples of some hundred are too small for some parts of a calibration, which stay.
-            warnings.simplefilter("ignore", qnet.QnetWarning)
-            rounds.append(run_round(folder, number, test, arguments.inspect))
-        results.write_text(json.dumps(rounds, indent=1))
+    rounds, test = [], None
+    for number in range(arguments.rounds):
+        path = arguments.folder / f"round{number}.npz"
+        if not path.exists():
+            if test is None:
+                test = simulate(TEST, TEST_SEED, qnet.load_model().refiner.arch.window.grid)
+            folder = arguments.folder / "work"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            with warnings.catch_warnings():
+                # Samples of some hundred are too small for parts of a calibration, which stay.
+                warnings.simplefilter("ignore", qnet.QnetWarning)
+                np.savez(path, **run_round(folder, number, test, arguments.inspect))
+        with np.load(path, allow_pickle=False) as file:
+            rounds.append(dict(file))
     report(rounds, arguments.inspect)
 
 

@@ -180,14 +180,13 @@ function makeButtons() {
     button.dataset.quality = n;
     byId("qualities").append(button, " ");
   });
-  const table = make("table");
+  const list = make("div", undefined, "keys");
   for (const [, keys, text] of KEYS) {
-    const line = make("tr"), cell = make("td");
-    cell.append(make("kbd", keys));
-    line.append(cell, make("td", text));
-    table.append(line);
+    const line = make("div");
+    line.append(make("kbd", keys), ` ${text}`);
+    list.append(line);
   }
-  byId("help").append(table, make("p", "Drag over the spectrum to zoom; double-click for the whole range. Esc closes this list."));
+  byId("help").append(list, make("p", "Drag over the spectrum to zoom; double-click for the whole range. Esc closes this list."));
 }
 
 function connect() {

@@ -27,6 +27,16 @@ function smooth(flux, sigma, width) {
   });
 }
 
+/** Running mean of the noise: pixels of the page that hold one native pixel or two take turns. */
+function smoothNoise(sigma) {
+  return sigma.map((value, i) => {
+    if (Number.isNaN(value)) return NaN;
+    let sum = 0, count = 0;
+    for (const near of sigma.subarray(Math.max(0, i - 3), i + 4)) if (!Number.isNaN(near)) { sum += near; count++; }
+    return sum / count;
+  });
+}
+
 /** Limits that show a spectrum, but not its single bad pixels. */
 function limits(values, noise) {
   const good = Array.from(values).filter((x) => !Number.isNaN(x)).sort((a, b) => a - b);
@@ -99,7 +109,7 @@ function foundLines(item) {
     y[n] = 0.03 + 0.055 * level;
   });
   return { x, y, text, hovertext: hover, hoverinfo: "text", xaxis: "x", yaxis: "y3", mode: "markers+text",
-    name: "lines found, confidence", textposition: "middle right", textfont: { size: 11, color: COLOURS.found },
+    name: "lines found, confidence", textposition: x.map((value) => `middle ${value > view.xrange[1] - 0.1 * span ? "left" : "right"}`), textfont: { size: 11, color: COLOURS.found },
     marker: { symbol: "triangle-up", size: 9, color: COLOURS.found, opacity } };
 }
 
@@ -112,6 +122,12 @@ function explanation(data) {
     fillcolor: key === "qso" ? "rgba(0,114,178,0.25)" : "rgba(213,94,0,0.2)", hovertemplate: "%{y:.2f}" }));
 }
 
+/** Limits of the changes of the logits: changes of less than one are small. */
+function spread({ qso, redshift }) {
+  const all = [...qso, ...redshift];
+  return [Math.min(-1, ...all) * 1.1, Math.max(1, ...all) * 1.1];
+}
+
 /** Draw the spectrum that is looked at. */
 function draw() {
   const { data } = view, item = items[view.n], smoothed = smooth(data.flux, data.sigma, view.smooth);
@@ -119,7 +135,7 @@ function draw() {
   if (!view.xrange) view.xrange = [wave[0], wave[wave.length - 1]];
   const traces = [
     { x: wave, y: data.flux, ...line, name: "pixels", line: { color: COLOURS.raw, width: 0.7 }, visible: view.smooth > 0 },
-    { x: wave, y: data.sigma, ...line, name: "noise", line: { color: COLOURS.noise, width: 0.8 }, visible: byId("show-noise").checked },
+    { x: wave, y: smoothNoise(data.sigma), ...line, name: "noise", line: { color: COLOURS.noise, width: 0.8 }, visible: byId("show-noise").checked },
     { x: wave, y: smoothed, mode: "lines", name: view.smooth ? `smoothed by ${view.smooth}` : "pixels",
       line: { color: COLOURS.flux, width: 1 }, hovertemplate: "%{x:.1f} Å: %{y:.3g}<extra></extra>" },
     { x: wave, y: byId("show-shape").checked ? fitShape(data, view.z) : [null], ...line, name: "mean quasar",
@@ -129,13 +145,13 @@ function draw() {
     ...(on ? explanation(data) : []),
   ];
   const unit = shared.unit ? ` [${shared.unit}]` : "";
-  const layout = { margin: { l: 62, r: 12, t: 42, b: 56 }, hovermode: "closest", dragmode: "zoom", font: { size: 12 },
-    legend: { orientation: "h", x: 0, y: -0.09, font: { size: 11 } }, showlegend: true, uirevision: "fixed",
+  const layout = { margin: { l: 62, r: 12, t: 42, b: 40 }, hovermode: "closest", dragmode: "zoom", font: { size: 12 },
+    showlegend: false, uirevision: "fixed",
     xaxis: { title: { text: "observed wavelength [Å]", standoff: 4 }, range: view.xrange, anchor: on ? "y2" : "y", ticks: "outside", tickformat: "d", showgrid: false },
     xaxis2: { title: { text: "rest wavelength [Å]", standoff: 2 }, range: view.xrange.map((x) => x / (1 + view.z)), overlaying: "x",
       side: "top", anchor: "y", ticks: "outside", tickformat: "d", tickmode: "auto", nticks: 12, showgrid: false, fixedrange: true },
     yaxis: { title: { text: `flux${unit}`, font: { size: 11 } }, range: limits(smoothed, median(data.sigma)), domain: [on ? 0.25 : 0, 1], zeroline: true, zerolinecolor: "#ccc", ticks: "outside", showgrid: false },
-    ...(on ? { yaxis2: { title: { text: "Δ logit", font: { size: 11 } }, domain: [0, 0.2], ticks: "outside", showgrid: false, zerolinecolor: "#999" } } : {}),
+    ...(on ? { yaxis2: { title: { text: "Δ logit", font: { size: 11 } }, domain: [0, 0.2], range: spread(data), ticks: "outside", showgrid: false, zerolinecolor: "#999" } } : {}),
     yaxis3: { range: [0, 1], overlaying: "y", visible: false, fixedrange: true }, ...marks(view.z) };
   Plotly.react("plot", traces, layout, CONFIG);
 }

@@ -31,6 +31,7 @@ LISTS = (
     "qnet.redrock",
     "qnet.training",
     "qnet.plotting",
+    "qnet.inspection",
     "qnet.compat",
     "qnet.models",
     "qnet.utils",

@@ -3,6 +3,7 @@ from . import classification as classification
 from . import compat as compat
 from . import core as core
 from . import evaluation as evaluation
+from . import inspection as inspection
 from . import io as io
 from . import lines as lines
 from . import model as model
@@ -34,6 +35,7 @@ from .core.grid import WavelengthGrid as WavelengthGrid
 from .core.spectra import Camera as Camera
 from .core.spectra import Spectra as Spectra
 from .evaluation.evaluation import evaluate as evaluate
+from .inspection.report import inspect as inspect
 from .io.catalogue import read_catalogue as read_catalogue
 from .io.catalogue import write_catalogue as write_catalogue
 from .io.reader import read_spectra as read_spectra

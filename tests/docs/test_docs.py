@@ -58,6 +58,7 @@ HOW_TO = (
     "simulate",
     "training-data",
     "plot",
+    "inspect",
     "sparcl",
     "weights",
     "onnx",
@@ -69,7 +70,11 @@ HOW_TO = (
 )
 
 #: Packages that pages need and qnet does not.
-NEEDS = {"in-memory": ("specutils", "pandas"), "onnx": ("onnx", "onnxruntime")}
+NEEDS = {
+    "in-memory": ("specutils", "pandas"),
+    "onnx": ("onnx", "onnxruntime"),
+    "inspect": ("plotly",),
+}
 
 #: Pages that need Keras, and no data.
 TRAINING = ("tutorials/training", "how-to/train", "how-to/own-survey")

@@ -60,6 +60,16 @@ def test_frames_are_one_spectrum(coadd, small_weights):
     assert "TARGETID 5: " in done.stdout
 
 
+def test_a_panel_of_what_decided(coadd, small_weights):
+    options = [coadd, "--row", "0", "--model", small_weights]
+    plain = run("plot", *options, "-o", "a.png")
+    explained = run("plot", *options, "-o", "b.png", "--explain")
+    assert (explained.returncode, explained.stderr) == (0, "")
+    assert explained.stdout == plain.stdout.replace("a.png", "b.png")
+    heights = [int.from_bytes(Path(name).read_bytes()[20:24], "big") for name in ("a.png", "b.png")]
+    assert heights[1] > 1.3 * heights[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

@@ -55,13 +55,13 @@ def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffi
 
 
 PACKAGES = {
-    "classification", "compat", "core", "evaluation", "io", "lines", "model", "models", "objective",
-    "plotting", "postprocess", "preprocess", "redrock", "simulation", "strategies", "survey",
+    "classification", "compat", "core", "evaluation", "inspection", "io", "lines", "model",
+    "models", "objective", "plotting", "postprocess", "preprocess", "redrock", "simulation", "strategies", "survey",
     "training", "utils",
 }  # fmt: skip
 VERBS = {
     "classify", "evaluate", "simulate", "prepare", "train", "load_model", "read_spectra",
-    "read_catalogue", "write_catalogue", "process_preds", "plot_spectrum",
+    "read_catalogue", "write_catalogue", "process_preds", "plot_spectrum", "inspect",
 }  # fmt: skip
 
 

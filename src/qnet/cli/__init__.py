@@ -39,6 +39,7 @@ COMMANDS = {
     "calibrate": "calibrate a model on spectra of known class and redshift",
     "model": "list, inspect or convert weights files",
     "truth": "make a truth file from supersets and a quasar catalogue",
+    "inspect": "write a page for visual inspection of a catalogue and its spectra",
     "plot": "draw a spectrum and the lines found in it",
     "evaluate": "compare catalogues with truth: purity, completeness, redshift errors",
     "formats": "list the layouts of files of spectra, and whether they are read",

@@ -169,11 +169,11 @@ def output(text: str, overwrite: str = "replace an existing OUT") -> argparse.Ar
     return parent
 
 
-def model(purpose: str = "") -> argparse.ArgumentParser:
+def model(purpose: str = "", default: str = "") -> argparse.ArgumentParser:
     """The model."""
     parent = argparse.ArgumentParser(add_help=False)
     text = f"weights file, or NAME or NAME@VERSION of a model of qnet{purpose}"
-    default = "QN_MODEL_FILE where it is set, else as marked by qnet model list"
+    default = default or "QN_MODEL_FILE where it is set, else as marked by qnet model list"
     add(parent, "--model", "M", f"{text} (default: {default})")
     return parent
 

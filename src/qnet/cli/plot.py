@@ -33,14 +33,16 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(which, "--row", "N", text, type=int)
     text = "TARGETID of the spectrum (default: see --row)"
     shared.add(which, "--targetid", "T", text, type=int)
+    text = "add a panel that shows which pixels decided on class and redshift"
+    parser.add_argument("--explain", action="store_true", help=text)
     parser.set_defaults(command=_plot)
 
 
 def _plot(arguments: argparse.Namespace) -> int:
     """Run ``qnet plot``."""
     from qnet.model import load_model
-    from qnet.plotting import new_axes, plot_spectrum, save_figure
-    from qnet.plotting.figure import check_figure_name, require_matplotlib
+    from qnet.plotting import new_axes, plot_explanation, plot_spectrum, save_figure
+    from qnet.plotting.figure import check_figure_name, new_panels, require_matplotlib
 
     check_figure_name(arguments.output)
     inputs = [*arguments.inputs, arguments.spall, arguments.model]
@@ -49,9 +51,13 @@ def _plot(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     spectra = _read(arguments)
     row, criterion = _row(spectra, arguments), shared.criterion_options(arguments)
-    axes = plot_spectrum(spectra, model, row, **criterion, ax=new_axes())
-    save_figure(axes, arguments.output, overwrite=arguments.overwrite)
-    summarise(arguments, f"{axes.get_title()} -> {arguments.output}")
+    axes = new_panels((5, 2)) if arguments.explain else [new_axes()]
+    title = plot_spectrum(spectra, model, row, **criterion, ax=axes[0]).get_title()
+    if arguments.explain:
+        axes[0].set_xlabel("")
+        plot_explanation(spectra, model, row, prior=arguments.prior, ax=axes[1])
+    save_figure(axes[0], arguments.output, overwrite=arguments.overwrite)
+    summarise(arguments, f"{title} -> {arguments.output}")
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,14 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
 
     axes: Axes = make(figsize=(width, height), layout="constrained").subplots()
     return axes
+
+
+def new_panels(heights: Sequence[float], *, width: float = 9.0, height: float = 6.5) -> list[Axes]:
+    """Axes one below the other, of relative heights, with one wavelength axis."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained")
+    return list(made.subplots(len(heights), 1, sharex=True, height_ratios=heights))
 
 
 def as_axes(ax: object, **size: float) -> Axes:

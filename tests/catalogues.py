@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from makers import primary, table, write
+from makers import image, primary, table, write
 from qnet.evaluation.result import Result
 from qnet.io.truth import TruthRecord
 from qnet.lines import QUASARNET_LINES, absorber_IGM, rest_wavelengths
@@ -96,7 +96,7 @@ def write_quasarnet(path, result, *, id_name="THING_ID", squeeze=False):
     return write(path, [primary(), table(columns, LINE_0="CIV(1548)")])
 
 
-def write_redrock(path, result, *, hdu="REDSHIFTS", zwarn=None):
+def write_redrock(path, result, *, hdu="REDSHIFTS", zwarn=None, **changes):
     """redrock's file; ids that are no targets are as DESI has them."""
     columns = {
         "TARGETID": result.targetid,
@@ -106,8 +106,22 @@ def write_redrock(path, result, *, hdu="REDSHIFTS", zwarn=None):
         "ZERR": np.zeros(len(result)),
         "ZWARN": np.zeros(len(result), np.int64) if zwarn is None else np.int64(zwarn),
         "SPECTYPE": np.where(result.is_qso, "QSO   ", "GALAXY"),
-    }
+    } | changes
     return write(path, [primary(), table(columns, hdu), table({"TARGETID": result.targetid})])
+
+
+def write_templates(folder):
+    """Templates of redrock of each kind: a constant, and the rest wavelength over 5000 Angstrom."""
+    folder.mkdir()
+    wave = 900.0 + np.arange(9000)
+    for kind, subtype in (("QSO", "LOZ"), ("QSO", "HIZ"), ("GALAXY", ""), ("STAR", "F")):
+        vectors = np.stack([np.ones(9000), wave / 5000])
+        vectors *= 2 if subtype == "HIZ" else 1
+        cards = {"CRVAL1": 900.0, "CDELT1": 1.0, "RRTYPE": kind, "RRSUBTYP": subtype}
+        hdus = [primary(), image(vectors, "BASIS_VECTORS", **cards)]
+        hdus += [image(np.linspace(0.0, 7.0, 5), "REDSHIFTS")] if kind == "QSO" else []
+        write(folder / f"rrtemplate-{kind}-{subtype}.fits", hdus)
+    return folder
 
 
 def write_squeze(path, specid, z_try, prob, duplicated):

@@ -10,7 +10,7 @@ import pytest
 
 import qnet
 from browser import Tab, open_browser
-from catalogues import make_result, write_redrock
+from catalogues import make_result, write_redrock, write_templates
 from makers import desi_coadd, desi_set, fibermap, write
 from qnet.cli import main
 from shell import run
@@ -44,8 +44,11 @@ def folder(tmp_path_factory):
     other = make_result(
         [1.0, 2.2, 3.0, 0.4], targetid=np.array(IDS), is_qso=np.array([True, True, True, True])
     )
-    write_redrock(folder / "redrock.fits", other)
+    fits = {"COEFF": np.array([[1.0, 2.0]] * 4), "SUBTYPE": np.array(["HIZ"] * 4)}
+    write_redrock(folder / "redrock.fits", other, **fits)
+    write_templates(folder / "templates")
     names = ["catalogue.fits", "coadd.fits", "--other", "redrock.fits", "--explain"]
+    names += ["--templates", "templates"]
     done = run("inspect", *names, "-o", "page.html", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("qnet: page of ")
@@ -141,6 +144,11 @@ def test_the_spectrum_is_that_of_the_file(tab, folder):
     assert scatter[1] < 0.3 * scatter[0]
     total = tab.page.evaluate("() => view.data.pz.reduce((sum, x) => sum + 10 ** x, 0)")
     assert total == pytest.approx(1, abs=0.1)
+    fit = np.array(tab.page.evaluate("() => [...view.data.fit]"), dtype=float)
+    rest = np.array(found["w"]) / 4  # redshift 3, where redrock's fit is 2 + 4 rest / 5000
+    seen = rest > 1220
+    assert np.allclose(fit[seen], 2 * (1 + 2 * rest[seen] / 5000), rtol=2e-3)
+    assert np.isnan(fit[rest < 1210]).all()
     tab.press("[", "[", "[")
     assert plot(tab, "gd.data[2].name") == "pixels"
 

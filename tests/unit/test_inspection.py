@@ -11,11 +11,13 @@ import pytest
 from astropy.table import Table
 
 import qnet
-from catalogues import make_result
-from makers import desi_coadd, desi_set, fibermap, make_spectra, write
+from catalogues import make_result, write_templates
+from makers import desi_coadd, desi_set, fibermap, make_spectra, primary, write
+from makers import table as hdu
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.flags import QNFlag
 from qnet.inspection import sort_queue
+from qnet.inspection.fitted import read_fits
 
 NATIVE = {
     "B": np.arange(3600.0, 5800.0, 0.8),
@@ -186,6 +188,44 @@ def test_five_hundred_spectra_of_desi_weigh_less_than_thirty_megabytes(tmp_path,
         for most in (1, 3)
     ]
     assert sizes[0] + 499 * (sizes[1] - sizes[0]) / 2 < 25e6
+
+
+def redrock_file(path, **columns):
+    given = {
+        "TARGETID": np.array([7, 8, 9, 10]),
+        "Z": np.array([2.0, 2.0, 0.5, 0.0]),
+        "SPECTYPE": np.array(["QSO", "QSO", "GALAXY", "STAR"]),
+        "SUBTYPE": np.array(["LOZ", "HIZ", "", "M"]),
+        "COEFF": np.array([[1.0, 2.0, 0.0]] * 4),
+    }
+    return write(path, [primary(), hdu(given | columns, "REDSHIFTS")])
+
+
+def test_the_fits_of_redrock(tmp_path):
+    """Coefficients times templates at the redshift; of quasars beyond Lyman alpha alone."""
+    found = read_fits(redrock_file(tmp_path / "redrock.fits"), write_templates(tmp_path / "t"))
+    wave = np.array([3000.0, 4500.0, 6000.0])
+    expected = 1 + 2 * wave / 5000 / 3
+    loz, hiz, galaxy = (found.flux(number, wave) for number in (7, 8, 9))
+    assert np.isnan(loz[0])  # rest wavelength 1000
+    assert np.allclose(loz[1:], expected[1:], rtol=1e-4)
+    assert np.allclose(hiz[1:], 2 * expected[1:], rtol=1e-4)
+    assert np.allclose(galaxy, 1 + 2 * wave / 5000 / 1.5, rtol=1e-4)
+    assert np.isnan(found.flux(9, np.array([20000.0])))
+    # A star of another type than the templates, and an id that is not there.
+    assert found.flux(10, wave) is None
+    assert found.flux(11, wave) is None
+
+
+def test_fits_need_a_file_of_redrock_with_coefficients(tmp_path):
+    folder = write_templates(tmp_path / "t")
+    other = make_result([1.0])
+    with pytest.raises(InputError, match="give its file as other"):
+        read_fits(other, folder)
+    path = redrock_file(tmp_path / "redrock.fits", COEFF=np.zeros(4))
+    with pytest.raises(InputError, match=r"redrock\.fits: lacks the column COEFF"):
+        read_fits(path, folder)
+    assert read_fits(other, None) is None
 
 
 def test_without_plotly_the_error_says_what_to_install(monkeypatch):

@@ -28,6 +28,8 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     text = "another catalogue of the same objects, of qnet, redrock or another classifier: rows "
     shared.add(parser, "--other", "F", f"{text}that disagree come first (default: none)")
+    text = "folder of redrock's templates: shows the best fits of --other (default: none)"
+    shared.add(parser, "--templates", "DIR", text)
     text = "spectra on the page: the first of those to be inspected"
     shared.add(parser, "-n", "N", text, 500, dest="most")
     text = "show which pixels decided: a second for three spectra"
@@ -57,6 +59,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         arguments.output,
         model=arguments.model,
         other=arguments.other,
+        templates=arguments.templates,
         most=arguments.most,
         explain=arguments.explain,
         coadd=arguments.coadd,

@@ -56,11 +56,15 @@ def pack(spectra: Spectra, grid: WavelengthGrid) -> tuple[list[bytes], list[tupl
         sigma = 1 / np.sqrt(np.where(seen, weight, 1.0))
         scale = float(np.median(np.abs(values[seen]))) if seen.any() else 1.0
         scale = scale if np.isfinite(scale) and scale > 0 else 1.0
-        half = np.clip(values / scale, -_LARGEST, _LARGEST).astype("<f2")
         low, high = (float(f(sigma[seen])) if seen.any() else 1.0 for f in (np.min, np.max))
-        packed.append(half.tobytes() + _log_bytes(sigma, seen, low, high).tobytes())
+        packed.append(as_halves(values / scale) + _log_bytes(sigma, seen, low, high).tobytes())
         scales.append((scale, low, high))
     return packed, scales
+
+
+def as_halves(values: FloatArray) -> bytes:
+    """Numbers, or NaN, in half precision."""
+    return np.clip(values, -_LARGEST, _LARGEST).astype("<f2").tobytes()
 
 
 def _log_bytes(sigma: FloatArray, seen: AnyArray, low: float, high: float) -> AnyArray:

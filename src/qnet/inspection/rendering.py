@@ -23,10 +23,12 @@ from qnet.core.columns import LINE_CARDS
 from qnet.core.flags import QNFlag
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
+from qnet.inspection.fitted import Fits
 from qnet.inspection.marks import MARKS, SHAPE_STEP, mean_quasar, plain_text, printed_name
 from qnet.inspection.packing import (
     LEAST_LOG_P,
     MOST_CHANGE,
+    as_halves,
     as_text,
     find_grid,
     pack,
@@ -73,6 +75,7 @@ def write_page(
     pz_edges: FloatArray | None,
     parts: FloatArray | None,
     name: str,
+    fits: Fits | None,
 ) -> None:
     """Write the page of some spectra in their order."""
     from plotly.offline import get_plotlyjs
@@ -86,12 +89,19 @@ def write_page(
     if parts is not None:
         shared["parts"] = [round(float(x), 2) for x in parts]
         shared["change"] = MOST_CHANGE / 127
+    shared["fits"] = fits is not None
     described = [_describe_item(item, columns, queue, shared, parts is not None) for item in items]
+    centres = grid.wave * 10 ** (grid.step / 2)
     blocks: list[bytes] = []
     for item in items:
         (data,), (scale,) = pack(item.spectra, grid)
         described[len(blocks)]["scale"] = [_rounded(x) for x in scale]
-        blocks.append(data + _tail(item, pz_edges, parts))
+        data += _tail(item, pz_edges, parts)
+        if fits is not None:
+            fit = fits.flux(int(columns["TARGETID"][item.row]), centres)
+            described[len(blocks)]["fitted"] = fit is not None
+            data += b"" if fit is None else as_halves(fit / scale[0])
+        blocks.append(data)
     shared["items"] = described
     scripts = [get_plotlyjs(), *(_read(name) for name in SCRIPTS)]
     values = {

@@ -20,6 +20,7 @@ from qnet.core.files import PathLike, atomic_write, check_output, is_path
 from qnet.core.pz import PARTS, RedshiftDistributions, component_cdf, fraction_below
 from qnet.core.spectra import Spectra
 from qnet.evaluation.result import Result
+from qnet.inspection.fitted import read_fits
 from qnet.inspection.matching import Found, find_spectra
 from qnet.inspection.queue import Queue, as_result, as_table, make_queue
 from qnet.inspection.rendering import Item, write_page
@@ -48,6 +49,7 @@ def inspect(
     *,
     model: Model | PathLike | None = None,
     other: PathLike | Result | None = None,
+    templates: PathLike | None = None,
     most: int = MOST,
     explain: bool = False,
     coadd: Literal["none", "target"] = "none",
@@ -71,6 +73,9 @@ def inspect(
         catalogue names when None.
     other : path or Result, optional
         Another catalogue of the same objects: rows that disagree come first (`sort_queue`).
+    templates : path, optional
+        Folder of redrock's templates: the page shows redrock's best fits, of quasars beyond
+        Lyman alpha. Then `other` must be a file of redrock with its coefficients.
     most : int
         Spectra on the page: the first of the queue.
     explain : bool
@@ -124,6 +129,7 @@ def inspect(
     check_whole("most", most, least=1, most=LIMIT)
     require_plotly()
     check_output(path, overwrite)
+    fits = read_fits(other, templates)
     table = as_table(catalogue)
     columns = dict(from_table(table).columns)
     queue = make_queue(columns, as_result(other))
@@ -138,7 +144,9 @@ def inspect(
     edges = None if chosen is None or _bins(chosen) is None else pz_edges(chosen)
     name = Path(catalogue).name if is_path(catalogue) else "catalogue"
     with atomic_write(path, overwrite=overwrite) as partial:
-        write_page(partial, table, queue, items, [p.spectra for p in found], edges, parts, name)
+        write_page(
+            partial, table, queue, items, [p.spectra for p in found], edges, parts, name, fits
+        )
     return Path(path)
 
 

@@ -10,6 +10,7 @@ const wave = Float64Array.from({ length: shared.grid.npix },
 /** A number of half precision (IEEE 754) as it is. */
 function half(bits) {
   const sign = bits & 0x8000 ? -1 : 1, power = (bits >> 10) & 31, fraction = bits & 1023;
+  if (power === 31) return NaN;
   return sign * (power === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (power - 15));
 }
 
@@ -27,20 +28,22 @@ function decode(n) {
     sigma[i] = code ? low * (high / low) ** ((code - 1) / 254) : NaN;
     flux[i] = code ? scale * HALF[bytes[2 * i] | (bytes[2 * i + 1] << 8)] : NaN;
   }
-  const found = { flux, sigma, pz: null, qso: null, redshift: null };
+  const found = { flux, sigma, pz: null, qso: null, redshift: null, fit: null };
   let at = 3 * npix;
   if (shared.pz) {
     const [, , npz, least] = shared.pz;
     found.pz = Float32Array.from(bytes.subarray(at, at + npz), (code) => least * (1 - code / 255));
     at += npz;
   }
-  if (shared.parts && items[n].explained) {
-    const nparts = shared.parts.length - 1;
+  const nparts = shared.parts ? shared.parts.length - 1 : 0;
+  if (nparts && items[n].explained) {
     const signed = new Int8Array(bytes.buffer, at, 2 * nparts);
     const changes = Float32Array.from(signed, (code) => code * shared.change);
     found.qso = changes.subarray(0, nparts);
     found.redshift = changes.subarray(nparts);
   }
+  at += 2 * nparts;
+  if (items[n].fitted) found.fit = wave.map((_, i) => scale * HALF[bytes[at + 2 * i] | (bytes[at + 2 * i + 1] << 8)]);
   return found;
 }
 

@@ -21,6 +21,7 @@ const KEYS = [
   [["w"], "w", "noise", () => byId("show-noise").click()],
   [["l"], "l", "line marks", () => byId("show-marks").click()],
   [["t"], "t", "mean quasar", () => byId("show-shape").click()],
+  [["d"], "d", "best fit of redrock", () => byId("show-fit").click()],
   [["e"], "e", "what decided", () => byId("show-explain").click()],
   [["r"], "r", "whole range", () => wholeRange()],
   [["f"], "f", "search for a TARGETID", () => byId("f-id").focus()],
@@ -159,7 +160,7 @@ function update() {
 function press(event) {
   const field = event.target.closest("input:not([type=checkbox]):not([type=range]), select, textarea, dialog");
   if (event.key === "Escape" && event.target.blur) event.target.blur();
-  if (event.key === "Enter" && event.target.id === "comment") event.target.blur();
+  if (event.key === "Enter" && event.target.tagName === "INPUT") event.target.blur();
   if (field || event.ctrlKey || event.metaKey || event.altKey) return;
   const row = KEYS.find(([keys]) => keys.includes(event.key) || keys.includes(event.key.toLowerCase()));
   if (!row) return;
@@ -196,7 +197,7 @@ function connect() {
   on("slider", "input", () => setZ(Math.expm1(Number(byId("slider").value))));
   on("z", "change", () => setZ(Number(byId("z").value)));
   on("smooth", "change", () => { view.smooth = Number(byId("smooth").value); draw(); byId("smooth").blur(); });
-  for (const id of ["show-noise", "show-marks", "show-shape", "show-explain"]) on(id, "change", draw);
+  for (const id of ["show-noise", "show-marks", "show-shape", "show-fit", "show-explain"]) on(id, "change", draw);
   on("reset", "click", wholeRange);
   on("bad", "change", () => decide({ bad: byId("bad").checked }));
   on("comment", "change", () => decide({ comment: byId("comment").value }));
@@ -205,6 +206,7 @@ function connect() {
   on("use-z", "click", () => decide({ z: view.z }));
   on("clear", "click", clearVerdict);
   on("next", "click", () => step(1, true));
+  byId("filters").addEventListener("change", (event) => { if (event.target.tagName === "SELECT") event.target.blur(); });
   on("scanner", "change", keep);
   on("export", "click", download);
   on("import", "change", async () => {
@@ -220,6 +222,7 @@ makeButtons();
 fill("smooth", SMOOTHINGS);
 byId("smooth").value = view.smooth;
 byId("catalogue").textContent = [shared.catalogue, shared.model, shared.other && `beside ${shared.other}`].filter(Boolean).join(", ");
+byId("fit-option").hidden = !shared.fits;
 byId("explain-option").hidden = !shared.parts;
 restore();
 listItems();

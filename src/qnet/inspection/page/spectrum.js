@@ -143,6 +143,7 @@ function draw() {
     foundLines(item),
     { x: [null], y: [null], xaxis: "x2", yaxis: "y", showlegend: false, hoverinfo: "skip" },
     ...(on ? explanation(data) : []),
+    ...(data.fit && byId("show-fit").checked ? [{ x: wave, y: data.fit, ...line, name: "redrock", line: { color: COLOURS.narrow, width: 1.3 } }] : []),
   ];
   const unit = shared.unit ? ` [${shared.unit}]` : "";
   const layout = { margin: { l: 62, r: 12, t: 42, b: 40 }, hovermode: "closest", dragmode: "zoom", font: { size: 12 },

@@ -56,8 +56,8 @@ def test_a_whole_classify_run_loads_nothing_heavy(tmp_path, small_weights, suffi
 
 PACKAGES = {
     "classification", "compat", "core", "evaluation", "inspection", "io", "lines", "model",
-    "models", "objective", "plotting", "postprocess", "preprocess", "redrock", "simulation", "strategies", "survey",
-    "training", "utils",
+    "models", "objective", "plotting", "postprocess", "preprocess", "redrock", "simulation",
+    "strategies", "survey", "training", "utils",
 }  # fmt: skip
 VERBS = {
     "classify", "evaluate", "simulate", "prepare", "train", "load_model", "read_spectra",

@@ -231,6 +231,25 @@ def _cases(small, full):
             {"spectra": spectra, "model": small, "row": 0, "p_threshold": None, "prior_qso": None}
             | {"c_threshold": 0.5, "min_lines": 1, "prior": None, "ax": axes()},
         ),
+        "qnet.classification.explain": (
+            qnet.classification.explain,
+            {"spectra": spectra, "model": small, "row": 0, "width": 6e4, "prior": None},
+        ),
+        "qnet.plotting.plot_explanation": (
+            qnet.plotting.plot_explanation,
+            {"spectra": spectra, "model": small, "row": 0, "width": 6e4, "prior": None}
+            | {"ax": axes()},
+        ),
+        "qnet.inspection.sort_queue": (
+            qnet.inspection.sort_queue,
+            {"catalogue": table, "other": result},
+        ),
+        "qnet.inspect": (
+            qnet.inspect if importlib.util.find_spec("plotly") else dict,
+            {"catalogue": table, "spectra": spectra, "path": "page.html", "model": small}
+            | {"other": result, "templates": None, "most": 2, "explain": False, "coadd": "none"}
+            | {"spall": None, "overwrite": True},
+        ),
         "qnet.prepare": (
             qnet.prepare,
             {"paths": ["coadd.fits"], "output": "out.fits", "grid": grid, "targets": "all"}

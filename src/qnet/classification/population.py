@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -316,7 +317,7 @@ def as_population(prior: Any) -> Population | None:
         return None
     if isinstance(prior, str) and prior in PRESETS:
         return Population.named(prior)
-    if is_path(prior) and (find_format(prior) or Path(prior).exists()):
+    if is_path(prior) and (find_format(prior) or os.path.exists(prior)):
         return Population.read(prior)
     raise InputError(
         f"prior must be one of {', '.join((*PRESETS, TRAINING))}, a population's file (.fits, "

@@ -364,6 +364,7 @@ COMMANDS = [parser.prog for parser in parsers()]
 
 #: Examples that need what a test does not have: here they are only parsed.
 NOT_RUN = (
+    "qnet completion ",
     *("qnet train ", "qnet calibrate run1", "qnet truth ", "qnet model convert "),
     *("qnet afterburner ", "qnet merge ", "qnet model card mine", "qnet model export "),
     *("qnet model inspect quasarnet.h5", "qnet inspect "),
@@ -546,10 +547,7 @@ def test_the_run_after_a_killed_one_clears_up(spectra, small_weights):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("classify", "a.fits", "-o", "-"),
         ("prepare", "a.fits", "-o", "-"),
-        ("plot", "a.fits", "-o", "-"),
-        ("truth", "--superset", "a.fits", "-o", "-"),
         ("simulate", "-n", "2", "--format", "spec", "-o", "-", "--truth-out", "a.csv"),
         ("simulate", "-n", "2", "-o", "a.fits", "--truth-out", "-"),
         ("train", "--data", "a.fits", "--truth", "a.fits", "-o", "-"),

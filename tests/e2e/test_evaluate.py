@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -26,17 +27,27 @@ def survey(tmp_path):
 
 
 def test_the_command_says_what_the_library_says(survey):
-    done = run("evaluate", "qn.fits", "--truth", "truth.fits", cwd=survey)
-    assert (done.returncode, done.stderr) == (0, "")
+    words = ("evaluate", "qn.fits", "--truth", "truth.fits")
+    short, full = run(*words, cwd=survey), run(*words, "--full", cwd=survey)
     expected = compare([survey / "qn.fits"], survey / "truth.fits")
-    assert done.stdout == expected.to_text()
+    assert (full.returncode, full.stderr, full.stdout) == (0, "", expected.to_text())
+    *summary, hint = short.stdout.splitlines(keepends=True)
+    assert (short.returncode, "".join(summary)) == (0, expected.summary())
+    assert len(summary) == 9
+    assert "--full" in hint
+    # The numbers of the summary are those of the full report.
+    cells = {line.split()[0]: line.split(maxsplit=1)[1].strip() for line in summary[3:]}
+    assert set(cells) >= {"purity", "completeness", "dv_nmad"}
+    for name, cell in cells.items():
+        where = "ZBEST " if name.startswith("dv_") else ""
+        assert re.search(rf"^{name} +{where} *{re.escape(cell)}$", full.stdout, re.MULTILINE)
 
 
 def test_all_options_together(survey):
     done = run(
         *("evaluate", "qn.fits", "rr.fits", "--truth", "truth.fits"),
         *("--c-threshold", "0.8", "--min-lines", "2", "--zwarn", "--dv-max", "3000"),
-        *("--level", "0.68", "--seed", "5", "--json", "out.json", "--plots", "figures"),
+        *("--level", "0.68", "--seed", "5", "--json", "out.json", "--plots", "figures", "--full"),
         cwd=survey,
     )
     assert (done.returncode, done.stderr) == (0, "")

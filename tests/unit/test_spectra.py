@@ -530,3 +530,53 @@ def test_places_do_not_depend_on_the_order_of_rows(order):
 def test_coadd_without_positions_goes_by_the_id(places):
     spectra = batch([5, 5])
     assert len(dataclasses.replace(spectra, ids=spectra.ids | places).coadd()) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [0, -1, np.int64(2), slice(1, None), slice(None, None, -2), [2, 0], [True, False, True, False]],
+)
+def test_rows_by_index_slice_and_mask(rows):
+    """The rows that NumPy takes, always as a batch."""
+    spectra = batch([4, 5, 6, 7])
+    chosen = spectra[rows]
+    expected = np.atleast_1d(np.arange(4)[rows])
+    assert isinstance(chosen, Spectra)
+    np.testing.assert_array_equal(chosen.row, expected)
+    np.testing.assert_array_equal(chosen.cameras[0].ivar, spectra.cameras[0].ivar[expected])
+
+
+@pytest.mark.parametrize("rows", [4, -5, True, "a", 0.5, [True, False], (0, 1, 9)])
+def test_rows_that_are_none_are_refused(rows):
+    with pytest.raises(InputError, match=r"row"):
+        batch([4, 5, 6, 7])[rows]
+
+
+def test_iteration_gives_each_spectrum_and_ends():
+    spectra = batch([4, 5, 6])
+    assert [one.ids["TARGETID"].tolist() for one in spectra] == [[4], [5], [6]]
+    assert list(spectra[:0]) == []
+
+
+def test_what_notebooks_show_is_short_and_escaped(small_model):
+    """Every object that notebooks show has a short text and HTML without what a name may hold."""
+    spectra = dataclasses.replace(batch([4, 5]), source=("<b>.fits",))
+    table = small_model.classify(spectra)
+    preds = small_model.decode(small_model.predict(np.zeros((30, small_model.grid.npix))))
+    table.meta["note"] = "<b>"
+    truth = {4: qnet.io.TruthRecord(1.0, 3, 3, 0, 0.0)}
+    evaluation = qnet.evaluate(table, truth)
+    for value, words in (
+        (spectra, ["a test", "DESI", "3600.0 to 5800.0", "&lt;b&gt;.fits"]),
+        (small_model, [small_model.name, *small_model.lines]),
+        (preds, [*preds.lines, "30 rows"]),
+        (evaluation, ["purity", "completeness", "dv_nmad"]),
+    ):
+        html = value._repr_html_()
+        assert all(word in html for word in words), html
+        assert "<b>.fits" not in html
+        assert len(repr(value)) < 160
+        assert "array(" not in repr(value)
+    assert table["TARGETID"].tolist() == [4, 5]
+    with pytest.raises(InputError, match="model is not an option"):
+        small_model.classify(spectra, model="qnet")

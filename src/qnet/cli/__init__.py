@@ -22,6 +22,7 @@ from qnet.cli.common import (
     complain,
     find_outputs,
     show_warning,
+    standard_output,
     terminable,
 )
 from qnet.cli.parser import Parser
@@ -41,10 +42,13 @@ COMMANDS = {
     "truth": "make a truth file from supersets and a quasar catalogue",
     "inspect": "write a page for visual inspection of a catalogue and its spectra",
     "plot": "draw a spectrum and the lines found in it",
+    "show": "print rows of a catalogue as a table",
     "evaluate": "compare catalogues with truth: purity, completeness, redshift errors",
     "formats": "list the layouts of files of spectra, and whether they are read",
     "strategies": "list the published rules by which a spectrum is a quasar",
     "simulate": "make a mock survey: spectra and truth",
+    "doctor": "print versions, threads and model, for reports of problems",
+    "completion": "print the script that completes commands and options in the shell",
 }
 
 #: Levels of the messages of the library, by the number of -v.
@@ -67,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = show_warning
         try:
-            with terminable():
+            with terminable(), standard_output(arguments):
                 check_names(arguments)
                 return command(arguments)
         except QnetError as error:

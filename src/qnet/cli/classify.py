@@ -20,7 +20,9 @@ def configure(add_parser: shared.AddParser) -> None:
         description="Classify spectra and write a catalogue with a row for every input spectrum.",
         parents=[
             shared.spectra(),
-            shared.output("catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet"),
+            shared.output(
+                "catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet", stdout_suffix=".csv"
+            ),
             shared.model(),
             shared.criterion(),
             shared.chosen_rows(),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -49,8 +51,28 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def standard_output(arguments: argparse.Namespace) -> Iterator[None]:
+    """Write the output to a temporary file, and then to standard output, where it is named ``-``.
+
+    Only for commands whose output has a format for it (`qnet.cli.parser.output`).
+    """
+    suffix = getattr(arguments, "stdout_suffix", "")
+    if not suffix or arguments.output != "-":
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="qnet-") as folder:
+        arguments.output, arguments.piped = os.path.join(folder, f"output{suffix}"), True
+        yield
+        if os.path.exists(arguments.output):
+            sys.stdout.flush()
+            with open(arguments.output, "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+
 def check_names(arguments: argparse.Namespace) -> None:
-    """Raise if an output has an empty name, or one other than JSON is to go to standard output."""
+    """Raise if an output has an empty name, or may not go to standard output and is to."""
     for option in OUTPUTS:
         name, given = option.replace("_", "-"), getattr(arguments, option, None)
         if option != "json" and given == "-":
@@ -90,8 +112,13 @@ def files_done(inputs: Sequence[str], failures: Sequence[Failure]) -> str:
 
 def summarise(arguments: argparse.Namespace, text: str) -> None:
     """Print a line about what was done, unless --quiet is given."""
+    if getattr(arguments, "piped", False):
+        text = text.replace(arguments.output, "standard output")
+        stream = sys.stderr
+    else:
+        stream = sys.stdout
     if not arguments.quiet:
-        print(f"qnet: {text}")
+        print(f"qnet: {text}", file=stream)
 
 
 def refuse_output(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qnet.cli import parser as shared
-from qnet.cli.common import OK, refuse_output, report_failures
+from qnet.cli.common import OK, refuse_output, report_failures, summarise
 from qnet.core.errors import InputError
 
 
@@ -39,6 +39,8 @@ def configure(add_parser: shared.AddParser) -> None:
     text = "confidence level of the intervals (default: 0.95)"
     shared.add(parser, "--level", "L", text, type=float)
     shared.add(parser, "--seed", "S", "seed of the bootstrap", 0)
+    text = "print all numbers with their definitions: by class, redshift, brightness and line"
+    parser.add_argument("--full", action="store_true", help=text)
     shared.add(
         parser,
         "--json",
@@ -71,7 +73,13 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         **{name: value for name, value in given.items() if value is not None},
     )
     to_output = arguments.json == "-"
-    print(f"{comparison.to_json()}\n" if to_output else comparison.to_text(), end="")
+    if to_output:
+        print(comparison.to_json())
+    elif arguments.full:
+        print(comparison.to_text(), end="")
+    else:
+        print(comparison.summary(), end="")
+        summarise(arguments, "--full prints all numbers with their definitions")
     if arguments.plots is not None:
         from qnet.plotting.evaluation import write_figures
 

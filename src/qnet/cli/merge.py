@@ -13,7 +13,11 @@ def configure(add_parser: shared.AddParser) -> None:
     parser = add_parser(
         description="Merge a catalogue with redrock's redshifts of the same targets: one answer "
         "per object from the evidence of both, and a column that says why.",
-        parents=[shared.output("catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet")],
+        parents=[
+            shared.output(
+                "catalogue to write: .fits, .fits.gz, .csv, .ecsv or .parquet", stdout_suffix=".csv"
+            )
+        ],
         examples=(
             "qnet merge catalogue.fits redrock.fits -o merged.fits",
             "qnet merge catalogue.fits redrock.fits --chi2-scan rrdetails.h5 -o merged.fits",

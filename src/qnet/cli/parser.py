@@ -161,9 +161,14 @@ def column_names(text: str) -> dict[str, str]:
     return {name.strip(): column.strip() for name, _, column in pairs}
 
 
-def output(text: str, overwrite: str = "replace an existing OUT") -> argparse.ArgumentParser:
-    """The output, and whether it may be replaced."""
+def output(
+    text: str, overwrite: str = "replace an existing OUT", *, stdout_suffix: str = ""
+) -> argparse.ArgumentParser:
+    """The output, whether it may be replaced, and its format for standard output if it has one."""
     parent = argparse.ArgumentParser(add_help=False)
+    parent.set_defaults(stdout_suffix=stdout_suffix)
+    if stdout_suffix:
+        text = f"{text}; - for standard output, as {stdout_suffix.removeprefix('.').upper()}"
     parent.add_argument("-o", "--output", required=True, metavar="OUT", help=text)
     parent.add_argument("--overwrite", action="store_true", help=overwrite)
     return parent

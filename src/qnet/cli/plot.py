@@ -19,7 +19,7 @@ def configure(add_parser: shared.AddParser) -> None:
         description="Draw a spectrum and the lines that a network finds in it. Needs matplotlib.",
         parents=[
             shared.spectra("FILE", "file of spectra, or the frames of one exposure"),
-            shared.output("figure to write: .png, .pdf or .svg"),
+            shared.output("figure to write: .png, .pdf or .svg", stdout_suffix=".png"),
             shared.model(),
             shared.criterion(),
         ],

@@ -13,7 +13,9 @@ def configure(add_parser: shared.AddParser) -> None:
     parser = add_parser(
         description="Make a truth file from supersets of visually inspected targets and the quasar "
         "catalogue (DRQ) that has their BAL columns.",
-        parents=[shared.output("truth file to write: .fits, .fits.gz or .csv")],
+        parents=[
+            shared.output("truth file to write: .fits, .fits.gz or .csv", stdout_suffix=".csv")
+        ],
         examples=(
             "qnet truth --superset Superset_DR12Q.fits --drq DR12Q.fits -o truth.fits",
             "qnet truth --superset Superset_DR12Q.fits -o truth.csv",

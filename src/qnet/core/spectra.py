@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from qnet.core.arrays import (
 )
 from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
+from qnet.core.html import describe
 from qnet.core.positions import LINKING, position_names, split_by_position
 from qnet.core.wavelengths import repair_wave
 
@@ -145,6 +147,8 @@ class Spectra:
     >>> spectra = Spectra([Camera("coadd", wave, ones, ones)], {"TARGETID": [7, 8, 7]})
     >>> spectra
     <Spectra: 3 spectra, arrays; coadd (3 pixels)>
+    >>> spectra[0], len(spectra[1:]), [int(one.ids["TARGETID"][0]) for one in spectra]
+    (<Spectra: 1 spectrum, arrays; coadd (3 pixels)>, 2, [7, 8, 7])
     >>> joined = spectra.coadd()
     >>> joined.ids["TARGETID"], joined.cameras[0].ivar[0]
     (array([7, 8]), array([2., 2., 2.]))
@@ -201,7 +205,32 @@ class Spectra:
         cameras = ", ".join(
             f"{camera.name} ({camera.flux.shape[1]} pixels)" for camera in self.cameras
         )
-        return f"<Spectra: {len(self)} spectra, {self.layout}; {cameras}>"
+        noun = "spectrum" if len(self) == 1 else "spectra"
+        return f"<Spectra: {len(self)} {noun}, {self.layout}; {cameras}>"
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks, with files, wavelengths and ids."""
+        rows = [("layout", self.layout), ("survey", self.survey), ("unit", self.flux_unit)]
+        rows += [("files", first_few(self.source))] if self.source else []
+        for camera in self.cameras:
+            ends = f"{camera.wave.min():.1f} to {camera.wave.max():.1f} Angstrom"
+            rows.append((f"camera {camera.name}", f"{camera.flux.shape[1]} pixels, {ends}"))
+        rows.append(("columns", ", ".join(self.ids)))
+        return describe(f"Spectra: {len(self)}", [row for row in rows if row[1]])
+
+    def __getitem__(self, rows: Any) -> Spectra:
+        """The spectra of a row, a slice, indices or a boolean mask: always a batch."""
+        if isinstance(rows, slice):
+            return self.select(np.arange(len(self))[rows])
+        if isinstance(rows, (int, np.integer)) and not isinstance(rows, bool):
+            if not -len(self) <= rows < len(self):
+                raise InputError(f"{self.where()}row {rows} is not in 0 .. {len(self) - 1}")
+            return self.select([int(rows)])
+        return self.select(rows)
+
+    def __iter__(self) -> Iterator[Spectra]:
+        """The spectra one by one, each as a batch of one."""
+        return (self.select([row]) for row in range(len(self)))
 
     def where(self) -> str:
         """Names of the files, as a prefix for messages; '' where there are none."""

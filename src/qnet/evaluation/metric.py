@@ -284,3 +284,15 @@ def _check_samples(arrays: Sequence[AnyArray]) -> int:
             f"{[array.shape for array in arrays]}"
         )
     return len(arrays[0])
+
+
+def metric_cell(metric: Metric | None) -> str:
+    """Value, interval and sample size."""
+    if metric is None:
+        return "-"
+    if not np.isfinite(metric.value):
+        return f"- {metric.n}"
+    spec, unit = (".1f", f" {metric.unit}") if metric.unit else (".4f", "")
+    value, low, high = (format(v, spec) for v in (metric.value, metric.low, metric.high))
+    ends = f"[{low}, {high}]" if np.isfinite(metric.low) else "[-]"
+    return f"{value} {ends}{unit} {metric.n}"

@@ -12,12 +12,14 @@ import numpy as np
 
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
+from qnet.core.html import tabulate
 from qnet.evaluation.breakdown import Confusion
-from qnet.evaluation.metric import Metric, as_json
+from qnet.evaluation.metric import Metric, as_json, metric_cell
 from qnet.evaluation.options import Options
 from qnet.evaluation.purity import Scan
 from qnet.evaluation.reliability import Reliability
 from qnet.evaluation.sample import Sample
+from qnet.evaluation.summary import summary_rows, titles
 
 #: Format of the JSON, for readers of later versions.
 _FORMAT, _FORMAT_VERSION = "qnet-evaluation", 1
@@ -31,7 +33,7 @@ _THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _SCAN_COLUMNS = ("purity", "strict_purity", "completeness")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """Metrics, tables and curves of one catalogue.
 
@@ -63,7 +65,9 @@ class Evaluation:
     1
     >>> evaluation.metric("completeness", "true QSO_LZ").value
     0.5
-    >>> print(evaluation.to_text().splitlines()[0])
+    >>> evaluation
+    <Evaluation of catalogue: purity 0.5000, completeness 0.3333, 3 true quasars>
+    >>> print(evaluation.summary().splitlines()[0])
     catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
     """
 
@@ -78,6 +82,17 @@ class Evaluation:
     scans: tuple[Scan, ...]
     calibration: Reliability | None
     sample: Sample
+
+    def __repr__(self) -> str:
+        purity, completeness = (self.metric(name) for name in ("purity", "completeness"))
+        return (
+            f"<Evaluation of {self.name}: purity {purity.value:.4f}, completeness "
+            f"{completeness.value:.4f}, {completeness.n} true quasars>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The summary for notebooks."""
+        return Comparison((self,), None)._repr_html_()
 
     def metric(self, name: str, where: str = "") -> Metric:
         """One of the metrics, by its name and what it is about; InputError where there is none."""
@@ -105,12 +120,16 @@ class Evaluation:
         """The evaluation as JSON."""
         return Comparison((self,), None).to_json()
 
+    def summary(self) -> str:
+        """Ten lines: the criterion, purity, completeness and redshift errors."""
+        return Comparison((self,), None).summary()
+
     def to_text(self) -> str:
         """The evaluation as text: tables, each with the definitions of its numbers."""
         return _render([self])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Evaluations of several catalogues against one truth.
 
@@ -150,6 +169,34 @@ class Comparison:
         """The comparison as JSON."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(each.name for each in self.evaluations)}>"
+
+    def _repr_html_(self) -> str:
+        """The summary for notebooks."""
+        parts = []
+        for title, each in self._parts():
+            heads, *rows = summary_rows(each)
+            parts.append(tabulate("; ".join([*title, *titles(each)]), heads, rows))
+        return "".join(parts)
+
+    def summary(self) -> str:
+        """The most important numbers, as text: a column for each catalogue."""
+        lines = []
+        for title, each in self._parts():
+            heads, *rows = summary_rows(each)
+            lines += [*title, *titles(each), *format_table(heads, rows)]
+        return "\n".join([*lines, ""])
+
+    def _parts(self) -> Iterator[tuple[list[str], Sequence[Evaluation]]]:
+        """The samples: a title, where there are several, and the evaluations."""
+        if self.common is None:
+            yield [], self.evaluations
+            return
+        yield ["== all rows with truth =="], self.evaluations
+        if self.common:
+            yield ["", "== common targets =="], self.common
+
     def to_text(self) -> str:
         """The comparison as text: one column for each catalogue."""
         text = _render(self.evaluations, "all rows with truth")
@@ -163,7 +210,7 @@ def _render(evaluations: Sequence[Evaluation], title: str = "") -> str:
     lines = [f"== {title} ==", ""] if title else []
     if not evaluations:
         return "\n".join([*lines, "no object is in every catalogue", ""])
-    lines += [f"{each.name} ({each.kind}): a quasar is {each.criterion}" for each in evaluations]
+    lines += titles(evaluations)
     names = dict.fromkeys(name for each in evaluations for name in each.counts)
     rows = [[name, *(str(each.counts.get(name, "-")) for each in evaluations)] for name in names]
     lines += ["", *format_table(["counts", *(each.name for each in evaluations)], rows), ""]
@@ -199,18 +246,6 @@ def _section(evaluations: Sequence[Evaluation], section: str, defined: set[str])
         if name not in defined:
             yield from _wrap(f"{name}: {definition}.")
     defined.update(definitions)
-
-
-def metric_cell(metric: Metric | None) -> str:
-    """Value, interval and sample size."""
-    if metric is None:
-        return "-"
-    if not np.isfinite(metric.value):
-        return f"- {metric.n}"
-    spec, unit = (".1f", f" {metric.unit}") if metric.unit else (".4f", "")
-    value, low, high = (format(v, spec) for v in (metric.value, metric.low, metric.high))
-    ends = f"[{low}, {high}]" if np.isfinite(metric.low) else "[-]"
-    return f"{value} {ends}{unit} {metric.n}"
 
 
 def _scans(each: Evaluation) -> Iterator[str]:

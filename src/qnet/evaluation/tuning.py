@@ -12,8 +12,8 @@ from qnet.core.arrays import Columns
 from qnet.core.files import PathLike, as_paths
 from qnet.evaluation.catalogues import result_of_table
 from qnet.evaluation.evaluation import compare
-from qnet.evaluation.metric import Metric
-from qnet.evaluation.report import Comparison, Evaluation, format_table, metric_cell
+from qnet.evaluation.metric import Metric, metric_cell
+from qnet.evaluation.report import Comparison, Evaluation, format_table
 from qnet.evaluation.result import Result
 from qnet.io.reader import read_spectra
 from qnet.model.model import Model

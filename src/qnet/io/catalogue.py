@@ -228,7 +228,10 @@ def read_catalogue(path: PathLike) -> Table:
     if kind == "fits":
         return load_fits(path).to_table()
     ids = [name for name in BY_NAME if is_integer_id(name)] if kind == "csv" else []
-    table, file = read_astropy(path, kind, "a catalogue", ids), Path(path)
+    from qnet.io.shown_table import CatalogueTable
+
+    file = Path(path)
+    table = CatalogueTable(read_astropy(path, kind, "a catalogue", ids), copy=False)
     if kind == "csv":
         for name in table.colnames:
             if column := BY_NAME.get(name.upper()):
@@ -344,6 +347,7 @@ def split_lines(table: Table, *, short: bool = False) -> Table:
             split[name].description = re.sub(
                 r"each (emission )?(.*)line", rf"\2{line}", column.description
             )
+            set_format(split[name], column.format)
             set_ucd(split[name], column)
     return split
 

@@ -143,9 +143,9 @@ def to_table(
     columns: Mapping[str, AnyArray], cards: Sequence[Card], info: Mapping[str, Column]
 ) -> Table:
     """Columns as an astropy Table with units, descriptions and formats, the header in its meta."""
-    from astropy.table import Table
+    from qnet.io.shown_table import CatalogueTable
 
-    table = Table(dict(columns), meta={card.key: card.value for card in cards})
+    table = CatalogueTable(dict(columns), meta={card.key: card.value for card in cards})
     for name, column in info.items():
         if name in table.colnames:
             table[name].unit = column.unit or None

@@ -17,6 +17,7 @@ from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import WavelengthGrid, as_grid
+from qnet.core.html import describe
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
@@ -30,6 +31,7 @@ from qnet.preprocess.normalisation import Preprocessed, preprocess
 
 if TYPE_CHECKING:
     import keras
+    from astropy.table import Table
 
 
 class Model:
@@ -305,6 +307,53 @@ class Model:
         architecture, arrays = take(model, grid=chosen, redshifts=redshifts, **meaning)
         architecture = dataclasses.replace(architecture, clip=clip)
         return cls(WeightsFile(architecture, arrays, name=name, version=version))
+
+    def classify(self, source: Any, *arrays: Any, **options: Any) -> Table:
+        """Classify spectra with this model: `qnet.classify` with ``model=self``.
+
+        Parameters
+        ----------
+        source, *arrays, **options
+            As `qnet.classify` takes them: `Spectra`, files, objects in memory, or wavelengths with
+            flux and ivar.
+
+        Returns
+        -------
+        astropy.table.Table
+            The catalogue: row i is spectrum i of the input.
+
+        Raises
+        ------
+        InputError, FileError
+            As in `qnet.classify`.
+
+        Examples
+        --------
+        >>> import qnet
+        >>> spectra = qnet.simulate(3, seed=1, mix={"quasar": 1.0}).collect().spectra
+        >>> print(qnet.load_model().classify(spectra)["IS_QSO", "ZBEST"])
+        """
+        # The verb is of a package above this one, and is reached by its public name.
+        import qnet
+
+        if "model" in options:
+            raise InputError("model is not an option of Model.classify: it is the model itself")
+        return qnet.classify(source, *arrays, model=self, **options)
+
+    def _repr_html_(self) -> str:
+        """What the model is, for notebooks."""
+        trained = self.weights.calibration
+        return describe(
+            f"Model {self.name}",
+            [
+                ("grid", self.grid),
+                ("emission lines", ", ".join(self.lines)),
+                ("BAL lines", ", ".join(self.lines_bal)),
+                ("second stage", "no" if self.weights.refine is None else "yes"),
+                ("calibration", "no" if trained is None else "yes"),
+                ("SHA-256", self.sha256 or "not written to a file"),
+            ],
+        )
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {', '.join(self.lines)}; BAL {', '.join(self.lines_bal)}>"

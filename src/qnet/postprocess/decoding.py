@@ -15,6 +15,7 @@ from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, as_numbe
 from qnet.core.checks import check_list, check_number, check_whole
 from qnet.core.errors import InputError
 from qnet.core.grid import WavelengthGrid, as_grid
+from qnet.core.html import tabulate
 from qnet.lines import rest_wavelengths
 
 if TYPE_CHECKING:
@@ -26,8 +27,11 @@ logger = logging.getLogger(__name__)
 #: above a confidence.
 C_THRESHOLD, MIN_LINES = 0.5, 1
 
+#: Rows that notebooks show.
+_SHOWN = 10
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Predictions:
     """Confidences and redshifts of lines, as `qnet.postprocess.decode` returns them.
 
@@ -75,6 +79,23 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.zbest)
+
+    def __repr__(self) -> str:
+        bal = ", ".join(self.lines_bal)
+        return f"<Predictions: {len(self)} rows; {', '.join(self.lines)}; BAL {bal}>"
+
+    def _repr_html_(self) -> str:
+        """The first rows for notebooks: redshift, and confidence and redshift of each line."""
+        names = [*self.lines, *(f"BAL {name}" for name in self.lines_bal)]
+        confidence = np.vstack([self.c_line, self.c_line_bal])
+        redshift = np.vstack([self.z_line, self.z_line_bal])
+        rows = [
+            [row, f"{self.zbest[row]:.5f}"]
+            + [f"{c:.3f} at {z:.4f}" for c, z in zip(*each, strict=True)]
+            for row, *each in zip(range(_SHOWN), confidence.T, redshift.T, strict=False)
+        ]
+        title = f"Predictions: {len(self)} rows" + (" (the first few)" * (len(self) > _SHOWN))
+        return tabulate(title, ["row", "ZBEST", *names], rows)
 
     def select(self, rows: npt.ArrayLike) -> Predictions:
         """Some of the rows: indices, or a boolean for each."""

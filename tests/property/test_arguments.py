@@ -248,7 +248,8 @@ def _cases(small, full):
             qnet.inspect if importlib.util.find_spec("plotly") else dict,
             {"catalogue": table, "spectra": spectra, "path": "page.html", "model": small}
             | {"other": result, "templates": None, "most": 2, "explain": False, "coadd": "none"}
-            | {"spall": None, "overwrite": True},
+            | {"spall": None, "overwrite": True, "format": None, "columns": None, "air": None}
+            | {"wave_unit": None, "flux_unit": None},
         ),
         "qnet.prepare": (
             qnet.prepare,

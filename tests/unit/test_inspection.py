@@ -144,6 +144,19 @@ def test_rows_without_spectra_and_spectra_of_others(files):
     assert not (files / "other.html").exists()
 
 
+def test_spectra_of_a_table_with_columns_of_its_own(files):
+    """What `qnet classify` was told of the file is told again."""
+    wave = np.arange(3700.0, 9500.0, 4.0)
+    flux, ivar = make_spectra(wave, (2.0, 3.0))
+    lam = np.tile(wave, (2, 1)) / 10
+    Table({"TARGETID": [5, 6], "L": lam, "F": flux, "IV": ivar}).write("t.fits")
+    reading = {"columns": {"wave": "L", "flux": "F", "ivar": "IV"}, "wave_unit": "nm", "air": False}
+    table = qnet.classify("t.fits", **reading)
+    shared, _ = page_of(qnet.inspect(table, "t.fits", "page.html", **reading))
+    assert len(shared["items"]) == 2
+    assert 10 ** shared["grid"]["start"] == pytest.approx(3700, rel=1e-3)
+
+
 def test_joined_exposures(files):
     table = qnet.classify("b.fits", coadd="target")
     shared, _ = page_of(qnet.inspect(table, "b.fits", "page.html", coadd="target"))

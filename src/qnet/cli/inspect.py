@@ -64,6 +64,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         explain=arguments.explain,
         coadd=arguments.coadd,
         spall=arguments.spall,
+        **shared.reading(arguments),
         overwrite=arguments.overwrite,
     )
     size = Path(arguments.output).stat().st_size / 1e6

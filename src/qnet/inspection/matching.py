@@ -13,7 +13,8 @@ from qnet.core.arrays import Columns, IntArray
 from qnet.core.errors import InputError, first_few, warn
 from qnet.core.files import PathLike, as_paths
 from qnet.core.spectra import Spectra
-from qnet.io.reader import group_frames, read_blocks, read_whole
+from qnet.io.options import ReadOptions
+from qnet.io.reader import NO_OPTIONS, group_frames, read_blocks, read_whole
 from qnet.io.spall import SpAllLike, as_spall
 
 
@@ -34,6 +35,7 @@ def find_spectra(
     *,
     coadd: str = "none",
     spall: SpAllLike | None = None,
+    options: ReadOptions = NO_OPTIONS,
 ) -> list[Found]:
     """The spectra of the first `most` rows in the order that have one.
 
@@ -43,7 +45,7 @@ def find_spectra(
     rank[order] = np.arange(len(order))
     keys, taken = _Keys(columns, header), np.zeros(len(order), dtype=bool)
     found: list[Found] = []
-    for spectra in _batches(source, coadd, spall):
+    for spectra in _batches(source, coadd, spall, options):
         rows = keys.rows_of(spectra)
         new = [n for n, row in enumerate(rows) if row >= 0 and not taken[row]]
         taken[rows[new]] = True
@@ -94,7 +96,10 @@ class _Keys:
 
 
 def _batches(
-    source: Spectra | PathLike | Sequence[PathLike], coadd: str, spall: SpAllLike | None
+    source: Spectra | PathLike | Sequence[PathLike],
+    coadd: str,
+    spall: SpAllLike | None,
+    options: ReadOptions,
 ) -> Iterator[Spectra]:
     """The spectra of the files, a part at a time."""
     if isinstance(source, Spectra):
@@ -106,6 +111,6 @@ def _batches(
     known = as_spall(spall)
     for group in group_frames(paths):
         if coadd == "target":
-            yield read_whole(group, spall=known).coadd()
+            yield read_whole(group, spall=known, options=options).coadd()
         else:
-            yield from read_blocks(group, spall=known)
+            yield from read_blocks(group, spall=known, options=options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from qnet.inspection.matching import Found, find_spectra
 from qnet.inspection.queue import Queue, as_result, as_table, make_queue
 from qnet.inspection.rendering import Item, write_page
 from qnet.io.catalogue import from_table
+from qnet.io.options import ReadOptions
 from qnet.io.spall import SpAllLike
 from qnet.model.loading import as_model, load_model
 from qnet.model.model import Model
@@ -54,6 +55,11 @@ def inspect(
     explain: bool = False,
     coadd: Literal["none", "target"] = "none",
     spall: SpAllLike | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    wave_unit: str | None = None,
+    flux_unit: str | None = None,
+    air: bool | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a page to inspect spectra on: one HTML file that needs no network.
@@ -85,6 +91,8 @@ def inspect(
         As the catalogue was made: 'target' joins the exposures of each TARGETID.
     spall : path, mapping or tuple, optional
         As in `qnet.classify`.
+    format, columns, wave_unit, flux_unit, air : optional
+        For files that are tables of spectra of no known layout: as `qnet.classify` takes them.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -129,11 +137,16 @@ def inspect(
     check_whole("most", most, least=1, most=LIMIT)
     require_plotly()
     check_output(path, overwrite)
+    reading = ReadOptions(
+        format=format, columns=columns or {}, wave_unit=wave_unit, flux_unit=flux_unit, air=air
+    )
     fits = read_fits(other, templates)
     table = as_table(catalogue)
-    columns = dict(from_table(table).columns)
-    queue = make_queue(columns, as_result(other))
-    found = find_spectra(columns, table.meta, queue.order, spectra, most, coadd=coadd, spall=spall)
+    values = dict(from_table(table).columns)
+    queue = make_queue(values, as_result(other))
+    found = find_spectra(
+        values, table.meta, queue.order, spectra, most, coadd=coadd, spall=spall, options=reading
+    )
     chosen = _choose_model(model, table.meta)
     if explain and chosen is None:
         raise InputError("explain needs the model of the catalogue: give model")

@@ -164,9 +164,7 @@ def write_onnx(path: PathLike, weights: WeightsFile, *, overwrite: bool = False)
         if weights.refine is not None:
             made[file.with_name(f"{file.stem}-refine.onnx")] = refine_onnx(weights)
     except ImportError as error:
-        raise InputError(
-            "ONNX files need the package onnx: install it with pip install 'qnet-quasar[onnx]'"
-        ) from error
+        raise InputError("ONNX files need the package onnx: install qnet-quasar[onnx]") from error
     for each in made:
         check_output(each, overwrite)
     for each, content in made.items():

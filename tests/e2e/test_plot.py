@@ -28,7 +28,7 @@ def test_a_figure_of_a_row_or_target(coadd, small_weights):
     model = ["--model", small_weights]
     done = run("plot", coadd, "--row", "2", "-o", "row.png", *model)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("qnet: TARGETID 9: ")
+    assert done.stdout.startswith("qnet: TARGETID 9, coadd.fits row ")
     assert done.stdout.endswith(" -> row.png\n")
     again = run("plot", coadd, "--targetid", "9", "-o", "target.png", *model)
     assert again.stdout == done.stdout.replace("row.png", "target.png")
@@ -47,7 +47,8 @@ def test_exposures_of_a_target(coadd, small_weights):
     )
     done = run("plot", *options, "--coadd", "target", "-o", "two.pdf", "--c-threshold", "1")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "TARGETID 8: no quasar" in done.stdout
+    assert "TARGETID 8, coadd.fits row " in done.stdout
+    assert ": no quasar" in done.stdout
 
 
 def test_frames_are_one_spectrum(coadd, small_weights):
@@ -57,7 +58,7 @@ def test_frames_are_one_spectrum(coadd, small_weights):
         names.append(write(name, desi_cframe(f"{camera.lower()}0", *data, fibermap([5]))))
     done = run("plot", *names, "-o", "a.svg", "--model", small_weights)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "TARGETID 5: " in done.stdout
+    assert "TARGETID 5, " in done.stdout
 
 
 def test_a_panel_of_what_decided(coadd, small_weights):

@@ -10,6 +10,7 @@ import qnet
 from makers import make_spectra
 from qnet.core.errors import InputError, OutputExistsError
 from qnet.plotting import new_axes, plot_spectrum, save_figure
+from qnet.plotting.figure import flux_label, line_label
 
 mpl.use("Agg")
 
@@ -46,7 +47,7 @@ def test_every_line_stands_where_it_was_found(spectra, small_model, ax):
     # Pixels without data are gaps, not values.
     gap = (small_model.wave > 5720) & (small_model.wave < 6080)
     assert np.isnan(spectrum.get_ydata()[gap]).all()
-    assert ax.get_title().startswith("TARGETID 12: ")
+    assert ax.get_title().startswith("TARGETID 12, row 1\n")
     assert "wavelength" in ax.get_xlabel()
 
 
@@ -80,7 +81,7 @@ def test_a_quasar_has_its_rest_frame(spectra, small_model, ax):
 
 
 def test_the_figure_follows_the_rule_of_the_catalogue(spectra, ax):
-    for threshold, words in ((0.0, ": quasar at z"), (1.0, ": no quasar")):
+    for threshold, words in ((0.0, "\nquasar at z"), (1.0, "\nno quasar")):
         plot_spectrum(spectra, "qnet", 0, ax=ax, p_threshold=threshold)
         assert words in ax.get_title()
 
@@ -91,17 +92,47 @@ def test_the_band_is_the_noise(spectra, small_model, ax):
     flux, ivar = qnet.preprocess.rebin(
         camera.wave, camera.flux[:1], camera.ivar[:1], small_model.grid
     )
-    weight = ivar[0] / ivar[0].sum()
-    mean = (flux[0] * weight).sum()
-    scatter = np.sqrt(((flux[0] - mean) ** 2 * weight).sum())
     pixel = 200
-    (band,) = ax.collections
+    band = ax.collections[0]
     path = band.get_paths()[0].vertices
     inside = path[np.isclose(path[:, 0], small_model.wave[pixel])][:, 1]
-    X = (flux[0, pixel] - mean) / scatter
-    sigma = 1 / np.sqrt(ivar[0, pixel]) / scatter
-    assert np.isclose(inside, X + sigma, rtol=1e-3).any()
-    assert np.isclose(inside, X - sigma, rtol=1e-3).any()
+    value, sigma = flux[0, pixel], 1 / np.sqrt(ivar[0, pixel])
+    assert np.isclose(inside, value + sigma, rtol=1e-3).any()
+    assert np.isclose(inside, value - sigma, rtol=1e-3).any()
+
+
+def test_the_inset_is_the_redshift_distribution(spectra, ax):
+    """The peak of p(z) is at ZBEST, and the sum of its bins is 1."""
+    plot_spectrum(spectra, "qnet", 1, ax=ax, p_threshold=1.0)
+    (inset,) = ax.child_axes
+    values, edges, _ = inset.patches[0].get_data()
+    assert values.sum() == pytest.approx(1, abs=1e-3)
+    found = qnet.classify(spectra, rows=[1])["ZBEST"][1]
+    peak = values.argmax()
+    assert edges[peak - 1] < found < edges[peak + 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("LYA", r"Ly$\alpha$"),
+        ("CIV(1548)", "C IV"),
+        ("BAL CIV(1548)", "BAL C IV"),
+        ("MgII(2796)", "Mg II"),
+        ("Hbeta", r"H$\beta$"),
+        ("CIV(eff)", "C IV"),
+        ("mine", "mine"),
+    ],
+)
+def test_lines_are_typeset(name, label):
+    assert line_label(name) == label
+
+
+@pytest.mark.parametrize(
+    ("unit", "words"), [("", "flux"), ("1e-17 erg / (s cm2 Angstrom)", "erg"), ("odd", "[odd]")]
+)
+def test_the_axis_of_the_flux_has_its_unit(unit, words):
+    assert words in flux_label(unit)
 
 
 def test_figures_are_written_whole_or_not_at_all(spectra, small_model, tmp_path):
@@ -120,7 +151,7 @@ def test_new_axes_when_none_are_given(spectra, small_model):
     import matplotlib.pyplot as plt
 
     axes = plot_spectrum(spectra, small_model)
-    assert axes.get_title().startswith("TARGETID 11: ")
+    assert axes.get_title().startswith("TARGETID 11, row 0\n")
     assert axes.figure.number in plt.get_fignums()
     plt.close(axes.figure)
     before = plt.get_fignums()
@@ -135,7 +166,8 @@ def test_a_narrow_line_stays_in_view_and_a_bad_pixel_does_not(small_model, width
     flux[0, 200 : 200 + width] = 300.0
     spectra = qnet.io.from_arrays(WAVE, flux, np.ones_like(flux), targetid=[1])
     axes = plot_spectrum(spectra, small_model, ax=new_axes())
-    peak = small_model.preprocess(spectra).X.max()
+    (camera,) = spectra.cameras
+    peak = qnet.preprocess.rebin(WAVE, camera.flux, camera.ivar, small_model.grid)[0].max()
     assert (axes.get_ylim()[1] > peak) == in_view
 
 

@@ -57,7 +57,7 @@ def _plot(arguments: argparse.Namespace) -> int:
         axes[0].set_xlabel("")
         plot_explanation(spectra, model, row, prior=arguments.prior, ax=axes[1])
     save_figure(axes[0], arguments.output, overwrite=arguments.overwrite)
-    summarise(arguments, f"{title} -> {arguments.output}")
+    summarise(arguments, f"{title.replace(chr(10), ': ')} -> {arguments.output}")
     return OK
 
 

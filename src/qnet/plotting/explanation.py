@@ -84,5 +84,6 @@ def plot_explanation(
     ax.set_xlim(found.edges[0], found.edges[-1])
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
     ax.set_ylabel("change of logit")
-    ax.legend(title="decides on", frameon=False, fontsize=8, title_fontsize=8)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
+    ax.legend(title="decides on", frameon=False, fontsize=8, title_fontsize=8, **beside)
     return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,6 +117,33 @@ def annotate(
     style: dict[str, Any] = {"ha": "left" if side == "right" else "right", "va": "center"} | look
     style |= {"xytext": (gap if side == "right" else -gap, 0), "textcoords": "offset points"}
     ax.annotate(text, (x, y), xycoords=coords, fontsize=size, **style)
+
+
+#: Greek letters of the names of lines.
+_GREEK = {"alpha": r"$\alpha$", "beta": r"$\beta$", "gamma": r"$\gamma$"}
+
+
+def line_label(name: str) -> str:
+    """Name of a line as it is printed: C IV for CIV(1548), Ly and the Greek letter for LYA."""
+    prefix, bare = ("BAL ", name[4:]) if name.startswith("BAL ") else ("", name)
+    if bare in ("LYA", "LYB"):
+        return f"{prefix}Ly{_GREEK['alpha' if bare == 'LYA' else 'beta']}"
+    if match := re.fullmatch(r"H(alpha|beta|gamma)", bare):
+        return f"{prefix}H{_GREEK[match[1]]}"
+    match = re.fullmatch(r"([A-Z][a-z]?)([IVX]+)(\(.*\))?", bare)
+    return f"{prefix}{match[1]} {match[2]}" if match else name
+
+
+def flux_label(unit: str) -> str:
+    """Label of an axis of flux, with its unit where that is known."""
+    if not unit:
+        return "flux"
+    from astropy.units import Unit
+
+    try:
+        return f"flux [{Unit(unit).to_string('latex_inline')}]"
+    except (ValueError, TypeError):
+        return f"flux [{unit}]"
 
 
 def check_figure_name(path: PathLike) -> None:

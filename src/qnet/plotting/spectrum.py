@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy.typing as npt
 from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import choose_criterion
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import Float32Array, FloatArray
+from qnet.core.arrays import FloatArray
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
+from qnet.core.pz import STEP, RedshiftDistributions
 from qnet.core.spectra import Spectra
 from qnet.model.loading import as_model
 from qnet.model.model import Model
@@ -33,8 +35,17 @@ _LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
 #: Lines of less confidence are not labelled.
 _LABEL_CONFIDENCE = 0.1
 
-#: Width and height of a label, as fractions of the axes: nearer labels are below one another.
-_LABEL_WIDTH, _LABEL_HEIGHT = 0.15, 0.09
+#: Width and height of a label, as fractions of the axes: nearer labels are above one another.
+_LABEL_WIDTH, _LABEL_HEIGHT = 0.17, 0.09
+
+#: Length of the mark below the lowest label.
+_MARK = 0.05
+
+#: Pixels of the running mean that is drawn.
+_SMOOTHED = 5
+
+#: Bins of p(z) in the inset, equal in ln(1 + z).
+_PZ_BINS = 300
 
 #: A pixel above the running median of its neighbours by more than this factor may be outside the
 #: figure: a cosmic ray, or the noise at the edge.
@@ -54,12 +65,14 @@ def plot_spectrum(
     min_lines: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Plot a spectrum, normalised as the network gets it, with the lines found in it.
+    """Plot a spectrum on the network's grid, with the lines found in it and p(z).
 
-    Each line is at its decoded wavelength, the more opaque the more confident; lines above the
-    threshold are solid, others dashed. The band behind the spectrum is one standard deviation of
-    the noise to either side. Pixels without weight (NaN, zero ivar) are gaps. Of a quasar, marks at
-    the bottom show where the network's lines are at ZBEST, and the upper axis has rest wavelengths.
+    The flux is drawn pixel by pixel over one standard deviation of the noise, and smoothed. Pixels
+    without weight (NaN, zero ivar) are gaps. Each line found has a mark above the spectrum at its
+    decoded wavelength, the more opaque the more confident; those above the threshold are solid,
+    others dashed. Of a quasar, marks at the bottom show where the network's lines are at ZBEST, and
+    the upper axis has rest wavelengths. Models with a redshift head and a second stage have an
+    inset of the redshift distribution.
 
     Parameters
     ----------
@@ -90,8 +103,8 @@ def plot_spectrum(
     >>> flux = 10 + 5 * np.sin(wave / 300)
     >>> spectra = qnet.io.from_arrays(wave, flux, np.ones_like(flux), targetid=[7])
     >>> ax = qnet.plot_spectrum(spectra, ax=qnet.plotting.new_axes())
-    >>> ax.get_title().split(",")[0]
-    'TARGETID 7: no quasar'
+    >>> print(ax.get_title().split(",")[0])
+    TARGETID 7
     """
     check_arguments(plot_spectrum, locals())
     model = as_model(model)
@@ -104,29 +117,32 @@ def plot_spectrum(
     criterion = choose_criterion(
         model, p_threshold, c_threshold, min_lines, prior_qso, prior, strategy
     )
-    columns = compute_columns(one, model, criterion)
+    bins = model.architecture.redshifts
+    with_pz = bins is not None and model.refiner is not None and model.calibration is not None
+    columns = compute_columns(one, model, criterion, pz=with_pz)
+    pz = RedshiftDistributions.take(columns, bins) if with_pz and bins is not None else None
     classified = {name: column[0] for name, column in columns.items()}
     output = model.forward(data.X)
     found = model.decode(output.preds, output.logits)
     ax = figure.as_axes(ax)
-    flux = np.where(data.observed[0], data.X[0], np.nan)
-    noise = _noise(one, model, data.X[0])
-    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.7}
-    ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="1 sigma of the noise")
-    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.8, label="spectrum")
-    ax.set_xlim(model.wave[0], model.wave[-1])
+    flux = _draw_flux(ax, one, model)
     levels = _draw_lines(ax, model, found, criterion.c_threshold)
     _set_limits(ax, flux, levels)
     if classified["IS_QSO"]:
         _draw_rest_frame(ax, model, float(classified["ZBEST"]))
     count = int((found.c_line[:, 0] > criterion.c_threshold).sum())
+    file = f"{', '.join(Path(name).name for name in spectra.source[:1])} ".lstrip()
     ax.set_title(
-        f"TARGETID {one.ids['TARGETID'][0]}: {_summary(classified)}, {count} "
-        f"line{'' if count == 1 else 's'} with c > {criterion.c_threshold:g}"
+        f"TARGETID {one.ids['TARGETID'][0]}, {file}row {spectra.row[row]}\n"
+        f"{_summary(classified)}, {count} line{'' if count == 1 else 's'} with c > "
+        f"{criterion.c_threshold:g}",
+        fontsize=10,
     )
-    _draw_legend(ax)
+    _draw_legend(ax, bal=bool((found.c_line_bal[:, 0] > criterion.c_threshold).any()))
+    if pz is not None:
+        _draw_pz(ax, pz, float(classified["ZBEST"]))
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
-    ax.set_ylabel("normalised flux")
+    ax.set_ylabel(figure.flux_label(spectra.flux_unit))
     return ax
 
 
@@ -141,15 +157,43 @@ def _summary(row: Mapping[str, Any]) -> str:
     return words
 
 
-def _noise(one: Spectra, model: Model, X: Float32Array) -> FloatArray:
-    """Standard deviation of each pixel in units of the normalised flux; NaN without weight."""
-    flux, ivar = rebin_cameras(one.cameras, model.grid)
-    seen = ivar[0] > 0
-    # X = (flux - m) / s: s is the ratio of the ranges.
-    scale = np.ptp(flux[0][seen]) / np.ptp(X[seen].astype(np.float64))
-    noise = np.full(len(X), np.nan)
-    noise[seen] = 1 / (np.sqrt(ivar[0][seen]) * scale)
-    return noise
+def _draw_flux(ax: Axes, one: Spectra, model: Model) -> FloatArray:
+    """The spectrum on the grid, smoothed too, over its noise; the flux, NaN without weight."""
+    flux, ivar = (values[0].astype(np.float64) for values in rebin_cameras(one.cameras, model.grid))
+    window = np.ones(_SMOOTHED)
+    weight = np.convolve(ivar, window, "same")
+    summed = np.convolve(flux * ivar, window, "same")
+    seen = ivar > 0
+    smooth = np.divide(summed, weight, out=np.full(len(flux), np.nan), where=seen)
+    flux = np.where(seen, flux, np.nan)
+    noise = np.divide(1, np.sqrt(ivar), out=np.full(len(flux), np.nan), where=seen)
+    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.5}
+    ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="noise (1 sigma)")
+    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.5, alpha=0.7, label="flux")
+    ax.set_xlim(model.wave[0], model.wave[-1])
+    # Drawn after the lines, so that it is above them; a patch, and no line of the axes' list.
+    edges = np.append(model.wave, model.wave[-1] + np.diff(model.wave)[-1])
+    look: dict[str, Any] = {"color": figure.BLACK, "lw": 1.1, "baseline": None, "zorder": 3}
+    ax.stairs(smooth, edges, label=f"mean of {_SMOOTHED} pixels", **look)
+    return np.asarray(flux)
+
+
+def _draw_pz(ax: Axes, pz: RedshiftDistributions, zbest: float) -> None:
+    """The redshift distribution, beside the axes."""
+    start, npix = pz.grid
+    centres = start + STEP * np.arange(npix)
+    edges = np.linspace(centres[0], centres[-1], _PZ_BINS + 1)
+    mass, _ = np.histogram(centres, edges, weights=np.exp(pz.ln_p(slice(0, 1))[0]) * STEP)
+    inset = ax.inset_axes((1.04, 0.62, 0.22, 0.36))
+    inset.stairs(mass, np.expm1(edges), fill=True, color=figure.SKY_BLUE)
+    inset.stairs(mass, np.expm1(edges), color=figure.BLUE, lw=0.8)
+    inset.axvline(zbest, color=figure.GREEN, lw=0.8, ls=":", zorder=0)
+    inset.set_xlim(np.expm1(edges[0]), np.expm1(edges[-1]))
+    inset.set_ylim(0, 1.08 * mass.max())
+    inset.set_yticks([])
+    inset.tick_params(labelsize=8)
+    inset.set_title("p(z), if a quasar", fontsize=8)
+    inset.set_xlabel("redshift", fontsize=8)
 
 
 def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
@@ -161,7 +205,7 @@ def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
     medians = np.nanmedian(windows[np.isfinite(windows).any(axis=1)], axis=1)
     broad, peak = medians.max(), np.nanmax(flux)
     high = max(high, broad, peak if peak < _SPIKE * broad else broad)
-    height = (high - low) / (0.85 - _LABEL_HEIGHT * levels)
+    height = (high - low) / (0.82 - _MARK - _LABEL_HEIGHT * levels)
     ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
 
 
@@ -173,21 +217,24 @@ def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) 
     marks += [(f"BAL {line}", line, c, z, _BAL) for line, c, z in bals if c > c_threshold]
     left, right = ax.get_xlim()
     width = _LABEL_WIDTH * (right - left)
-    drawn: list[tuple[float, int]] = []  # left end [Angstrom] and level of each label
+    drawn: list[tuple[float, int]] = []  # centre [Angstrom] and level of each label
     for name, line, c, z, colour in marks:
         wave, alpha = model.rest[line] * (1 + z), 0.05 + 0.95 * float(c)
-        style = "-" if c > c_threshold else "--"
-        ax.axvline(wave, color=colour, alpha=alpha, lw=1.2, ls=style, zorder=0)
-        if c < _LABEL_CONFIDENCE or not left <= wave <= right:
-            continue
-        flip = wave > right - width
-        start = wave - width if flip else wave
-        near = {level for other, level in drawn if abs(other - start) < width}
+        style, shown = ("-" if c > c_threshold else "--"), c >= _LABEL_CONFIDENCE
+        shown = shown and left <= wave <= right
+        centre = float(np.clip(wave, left + width / 2, right - width / 2))
+        near = {level for other, level in drawn if abs(other - centre) < width}
         level = next(level for level in range(len(near) + 1) if level not in near)
-        drawn.append((start, level))
-        text, height = f"{name}\nc = {c:.2f}, z = {z:.3f}", 0.985 - _LABEL_HEIGHT * level
-        look: dict[str, Any] = {"color": colour, "alpha": max(alpha, 0.6), "va": "top"}
-        figure.annotate(ax, text, wave, height, side="left" if flip else "right", **look)
+        top = 0.985 - _LABEL_HEIGHT * (level + 1) if shown else 0.985 - _LABEL_HEIGHT
+        end = {"ymin": top - _MARK, "ymax": top}
+        ax.axvline(wave, **end, color=colour, alpha=alpha, lw=1.8, ls=style)
+        if not shown:
+            continue
+        drawn.append((centre, level))
+        text = f"{figure.line_label(name)}\nc = {c:.2f}, z = {z:.3f}"
+        look: dict[str, Any] = {"color": colour, "alpha": max(alpha, 0.6), "va": "bottom"}
+        look["multialignment"] = "center"
+        figure.annotate(ax, text, centre, top, gap=0, size=7, ha="center", **look)
     return max((level + 1 for _, level in drawn), default=0)
 
 
@@ -201,24 +248,25 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
             # To the left of the mark, but where the axes end there.
             flip = position < left + _LABEL_WIDTH * (right - left)
             side = "right" if flip else "left"
-            figure.annotate(ax, line, position, 0.02, side=side, gap=4, size=7, color=_EXPECTED)
+            name = figure.line_label(line)
+            figure.annotate(ax, name, position, 0.025, side=side, gap=4, size=7, color=_EXPECTED)
 
     functions = (lambda wave: wave / (1 + z), lambda wave: wave * (1 + z))
     axis = ax.secondary_xaxis("top", functions=functions)
     axis.set_xlabel(r"rest wavelength [$\mathrm{\AA}$]")
 
 
-def _draw_legend(ax: Axes) -> None:
-    """Meaning of the colours, below the axes."""
+def _draw_legend(ax: Axes, *, bal: bool) -> None:
+    """Meaning of the colours, beside the axes."""
     from matplotlib.lines import Line2D
 
     handles, _ = ax.get_legend_handles_labels()
     for colour, style, label in (
         (_LINE, "-", "line found"),
-        (_LINE, "--", "line below the threshold"),
-        (_BAL, "-", "BAL line found"),
-        (_EXPECTED, "-", "where lines are at ZBEST"),
+        (_LINE, "--", "below the threshold"),
+        *([(_BAL, "-", "BAL line found")] if bal else []),
+        (_EXPECTED, "-", "lines at ZBEST"),
     ):
         handles.append(Line2D([], [], color=colour, ls=style, label=label))
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": len(handles)}
-    ax.legend(handles=handles, **below, frameon=False, fontsize=8, handlelength=1.5)
+    beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 0.46)}
+    ax.legend(handles=handles, **beside, frameon=False, fontsize=8, handlelength=1.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from qnet import __version__
@@ -15,7 +16,7 @@ copyright = author
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.mathjax",
     "numpydoc",
@@ -27,6 +28,9 @@ exclude_patterns = ["_build"]
 default_role = "py:obj"
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
+# Notebooks hold their outputs (docs/tutorials/execute.py): the documentation is built without
+# TensorFlow, in seconds.
+nb_execution_mode = "off"
 
 autodoc_typehints = "none"
 # The reference is built without Keras.
@@ -38,6 +42,11 @@ nitpick_ignore = [
     ("py:class", name)
     for name in ("Exception", "ValueError", "FileNotFoundError", "FileExistsError", "UserWarning")
 ]
+
+# MathJax and all its extensions in one file, from a package: formulas are shown without a network.
+_MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+html_static_path = [str(_MATHJAX / "tex-svg-full.js")]
+mathjax_path = "tex-svg-full.js"
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"qnet {release}"

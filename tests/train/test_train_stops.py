@@ -226,3 +226,19 @@ def test_nan_in_the_first_epoch_promises_no_checkpoint(survey, tmp_path):
     with pytest.raises(TrainingError, match="of epoch 1 on") as caught:
         train(*survey, tmp_path / "bad", wild)
     assert "kept" not in str(caught.value)
+
+
+def test_tensorflow_starts_without_messages_and_later_ones_are_kept():
+    """In an interpreter of its own: what is written after the import is not lost."""
+    program = (
+        "import sys\n"
+        "from qnet.training.loop import _without_startup_messages\n"
+        "with _without_startup_messages():\n"
+        "    import keras\n"
+        "print('later', file=sys.stderr)\n"
+    )
+    own = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=own, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "later\n"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +60,31 @@ def check_request(
     if first:
         check_folder(folder, members, resume=resume, overwrite=overwrite)
     try:
-        import keras  # noqa: F401
+        with _without_startup_messages():
+            import keras  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"training needs Keras and a backend ({error}): install qnet-quasar[train]"
         ) from error
+
+
+@contextlib.contextmanager
+def _without_startup_messages() -> Iterator[None]:
+    """Drop what TensorFlow writes to standard error at its import, unless a level is asked for."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    # TensorFlow obeys the variable only after it has written the first of its messages.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _check_apart(folder: Path, inputs: Sequence[Any]) -> None:

@@ -20,7 +20,7 @@ from qnet.classification import refinement
 from qnet.classification.columns import compute_columns
 from qnet.cli import main
 from qnet.core.errors import InputError
-from qnet.core.threads import choose_threads, one_blas_thread
+from qnet.core.threads import choose_threads, count_cpus, one_blas_thread
 from qnet.model import network
 
 
@@ -264,3 +264,30 @@ def test_the_command_takes_threads(coadd, small_weights, tmp_path, capsys):
     assert main([*arguments, str(tmp_path / "a.fits"), "--threads", "2"]) == 0
     assert main([*arguments, str(tmp_path / "b.fits"), "--threads", "0"]) != 0
     assert "threads must be at least 1, not 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cpus"),
+    [
+        ("0::/a/b", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 2),
+        ("0::/", {"cpu.max": "100000 100000"}, 1),
+        (
+            "4:cpu,cpuacct:/job\n3:memory:/job",
+            {"cpu/job/cpu.cfs_quota_us": "300000", "cpu/job/cpu.cfs_period_us": "100000"},
+            3,
+        ),
+        ("4:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("", {}, 8),
+    ],
+)
+def test_cpus_are_those_that_affinity_and_control_groups_leave(
+    tmp_path, monkeypatch, groups, files, cpus
+):
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{groups}\n" if groups else "")
+    for name, content in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n")
+    assert count_cpus(tmp_path) == cpus

@@ -124,7 +124,7 @@ def _run(arguments: argparse.Namespace) -> int:
         inputs=arguments.inputs,
         outdir=arguments.output,
         model=arguments.model,
-        options=shared.classification_options(arguments),
+        options=shared.classification_options(arguments) | shared.reading(arguments),
         to=arguments.to,
         pz=arguments.with_pz,
         workers=arguments.workers,

@@ -21,7 +21,7 @@ from qnet.core.threads import count_cpus
 from qnet.core.workers import Setup, Workers, check_main
 
 #: Seconds that a scheduler has to answer, and after which its workers are counted again.
-_TIMEOUT, _RECOUNT = 30.0, 5.0
+_TIMEOUT, _RECOUNT = 10.0, 5.0
 
 #: One task at a time in a process: Python's warnings, which are caught, are of a whole process.
 _ONE_AT_A_TIME = threading.Lock()

@@ -310,9 +310,9 @@ class FitsFile(OpenFile):
     def _drop_fpack_shell(self) -> None:
         """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
         first, *others = (hdu.header for hdu in self._structure)
-        if others and first.cards["NAXIS"] == "0" and others[0].cards.get("ZIMAGE") == "T":
-            if not {text[:8].strip() for text in first.texts} - _SHELL_CARDS:
-                del self._structure[0]
+        shell = others and first.cards["NAXIS"] == "0" and others[0].cards.get("ZIMAGE") == "T"
+        if shell and not {text[:8].strip() for text in first.texts} - _SHELL_CARDS:
+            del self._structure[0]
 
 
 def _span(rows: IntArray) -> tuple[int, int]:

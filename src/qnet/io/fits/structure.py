@@ -30,7 +30,7 @@ _MOST_HDUS = 20000
 _INFLATION = 1100
 
 #: Bytes that a gzipped file may have after its last HDU.
-_BEYOND = 1 << 24
+_BEYOND = 1 << 22
 
 
 def open_stream(path: Path) -> io.RawIOBase:

@@ -57,6 +57,33 @@ def multispec(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]
     return archives.iraf(flux, ivar, specs)
 
 
+def rows_of_a_table(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A FITS table of no known layout, with a row for each spectrum."""
+    waves = np.tile(wave, (len(flux), 1))
+    columns = {"TARGETID": np.arange(len(flux)), "WAVE": waves, "FLUX": flux, "ERR": ivar}
+    return [makers.primary(VACUUM=True), makers.table(columns)]
+
+
+def pixels_of_a_table(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A FITS table of no known layout, with a row for each pixel."""
+    columns = {"WAVE": wave, "FLUX": flux, "ERR": ivar}
+    return [makers.primary(VACUUM=True), makers.table(columns, OBJECT="1")]
+
+
+def desi(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A DESI coadd of one camera."""
+    ids = {"TARGETID": np.arange(len(flux)), "OBJTYPE": ["TGT"] * len(flux)}
+    return makers.desi_coadd({"BRZ": (wave, flux, ivar)}, ids)
+
+
+def spec(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """An SDSS spec file, whose table of the object has as many columns as the survey's."""
+    hdus = makers.boss_spec(np.log10(wave), flux, ivar)
+    more = {f"COLUMN{number}": np.arange(1.0) for number in range(200)}
+    columns = {name: hdus[2].data[name] for name in hdus[2].columns.names}
+    return [*hdus[:2], makers.table({**columns, **more}, hdus[2].name), *hdus[3:]]
+
+
 def layouts(nspec: int) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
     """What makes a file of each layout, of many spectra or of one."""
     lengths = list(len(PFS) - nspec + np.arange(nspec))
@@ -75,6 +102,8 @@ def layouts(nspec: int) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         "GAMA, one spectrum": (AAOMEGA, archives.gama),
         "OzDES, one spectrum": (AAOMEGA, archives.ozdes),
         "6dFGS, one spectrum": (BOSS, functools.partial(archives.sixdf, layout="split")),
+        "table, a row each": (LAMOST, rows_of_a_table),
+        "DESI coadd, BRZ": (BOSS, desi),
         "2QZ, one spectrum": (JWST, functools.partial(archives.twoqz, errors=True)),
     }
     one = {
@@ -83,6 +112,8 @@ def layouts(nspec: int) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         "4MOST L1": (QMOST, surveys.qmost_l1),
         "LAMOST DR7": (LAMOST, surveys.lamost_dr7),
         "LAMOST DR8": (LAMOST, surveys.lamost_dr8),
+        "SDSS spec": (BOSS, spec),
+        "table, one spectrum": (BOSS, pixels_of_a_table),
     }
     for name, (wave, make) in many.items():
         yield name, lambda make=make, wave=wave: make(*spectra(wave, nspec))

@@ -18,6 +18,7 @@ import qnet
 from makers import desi_coadd, desi_set, fibermap, write
 from qnet.classification import refinement
 from qnet.classification.columns import compute_columns
+from qnet.classification.driver import ThisProcess
 from qnet.cli import main
 from qnet.core.errors import InputError
 from qnet.core.threads import choose_threads, count_cpus, one_blas_thread
@@ -221,25 +222,21 @@ def test_threads_are_divided_among_the_workers_that_run(
 ):
     monkeypatch.setattr("qnet.core.threads._controller", lambda: Fake(6))
     seen = []
-
-    def watch(work, groups, workers, _):
-        seen.append((work.keywords["options"].model.threads, workers))
-        return map(work, groups)
-
-    monkeypatch.setattr("qnet.classification.files._run", watch)
+    compute = functools.partial(_note, seen)
+    monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
+    monkeypatch.setattr(
+        "qnet.classification.files.Workers", lambda _workers, setup: ThisProcess(setup)
+    )
     source = [shutil.copy(coadd, coadd.with_name(f"{n}.fits")) for n in range(nfiles)]
-    if not source:  # spectra in memory, which are one input
-        compute = functools.partial(_note, seen)
-        monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
-        source = qnet.read_spectra(coadd)
-    qnet.classify(source, model=small_model, **options)
-    assert seen == [(wanted, max(1, min(nfiles, options.get("workers", 1))))]
+    # Spectra in memory are one input.
+    qnet.classify(source or qnet.read_spectra(coadd), model=small_model, **options)
+    assert seen == [wanted] * max(1, nfiles)
     assert small_model.threads is None
 
 
 def _note(seen, spectra, model, *rest, **options):
     """What `compute_columns` gives, noting the threads."""
-    seen.append((model.threads, 1))
+    seen.append(model.threads)
     return compute_columns(spectra, model, *rest, **options)
 
 

@@ -38,6 +38,8 @@ nitpick_ignore = [
     ("py:class", name)
     for name in ("Exception", "ValueError", "FileNotFoundError", "FileExistsError", "UserWarning")
 ]
+# The default of a field of Reader, which Sphinx takes for a reference; it is not public.
+nitpick_ignore.append(("py:class", "qnet.io.fits.file.FitsFile"))
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"qnet {release}"

@@ -366,7 +366,7 @@ COMMANDS = [parser.prog for parser in parsers()]
 NOT_RUN = (
     *("qnet train ", "qnet calibrate run1", "qnet truth ", "qnet model convert "),
     *("qnet afterburner ", "qnet merge ", "qnet model card mine", "qnet model export "),
-    "qnet model inspect quasarnet.h5",
+    *("qnet model inspect quasarnet.h5", "qnet survey "),
 )
 
 

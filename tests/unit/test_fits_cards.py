@@ -88,3 +88,8 @@ def test_plain_columns_are_those_of_the_c_library(tmp_path):
         assert ours.table(1, ["J"])["J"].tolist() == [3, -1, 4, 5]
         assert ours.columns(1) == [column.name for column in columns]
         assert (ours.nrows(1), ours.is_table(1), ours.is_table(0)) == (4, True, False)
+
+
+def test_blanks_before_a_continued_comment_mean_nothing():
+    cards = ["KEY     = 'none    &'          / a comment that goes", "CONTINUE  '' / on"]
+    assert Cards([f"{card:80}" for card in cards])["KEY"] == "none"

@@ -41,7 +41,7 @@ class Cards(Mapping[str, Any]):
                 if not (isinstance(text, str) and isinstance(more, str) and text.endswith("&")):
                     break
                 text = text[:-1] + more
-            self._values[name] = text
+            self._values[name] = text.rstrip() if isinstance(text, str) else text
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -145,7 +145,9 @@ def mpi_ranks() -> Iterator[tuple[MakeEngine | None, int]]:
         # The first rank ends the run, and this one the task that it is at.
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with MPICommExecutor(world, root=0) as executor:
+    # Its annotations say that it gives itself; it gives an executor, or None.
+    ranks_of_world: Any = MPICommExecutor(world, root=0)
+    with ranks_of_world as executor:
         if executor is None:
             yield None, ranks
         else:

@@ -3,7 +3,9 @@
 # make docs   the documentation, warnings as errors
 # make lint   ruff, import-linter        make typecheck   mypy
 # make bench  all benchmarks, as tables and JSON in BENCH; one by one: bench-forward, bench-endtoend,
-#             bench-scaling, bench-readers, bench-train, bench-hot
+#             bench-scaling, bench-readers, bench-survey, bench-train, bench-hot
+#
+# make fuzz   damaged files to every reader for FUZZ_SECONDS (3600); findings in FUZZ
 #
 # Each makes what it needs in virtual environments of its own. PYTHON chooses the interpreter, JOBS how
 # many processes share the tests.
@@ -13,6 +15,8 @@ VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 JOBS ?= 2
 BENCH ?= build/bench
+FUZZ ?= build/fuzz
+FUZZ_SECONDS ?= 3600
 # Less than the default of benchmarks/train.py where there is no accelerator; it takes minutes so.
 BENCH_TRAIN_ARGS ?= --nspec 2048 --repeats 5
 
@@ -26,8 +30,8 @@ export PYTHONNOUSERSITE = 1
 BENCH_ENV = env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE \
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test docs lint typecheck clean
-.PHONY: bench bench-forward bench-endtoend bench-scaling bench-readers bench-train bench-hot
+.PHONY: demo test docs lint typecheck clean fuzz
+.PHONY: bench bench-forward bench-endtoend bench-scaling bench-readers bench-survey bench-train bench-hot
 
 demo: $(DEMO_VENV)/.installed
 	@$(DEMO_VENV)/bin/python examples/demo.py
@@ -48,7 +52,7 @@ lint: $(VENV)/.installed
 typecheck: $(VENV)/.installed
 	$(VENV)/bin/mypy
 
-bench: bench-forward bench-endtoend bench-scaling bench-readers bench-train bench-hot
+bench: bench-forward bench-endtoend bench-scaling bench-readers bench-survey bench-train bench-hot
 
 bench-forward: $(VENV)/.bench
 	$(BENCH_ENV) $(VENV)/bin/python benchmarks/forward.py --output "$(BENCH)/forward.json"
@@ -62,6 +66,9 @@ bench-scaling: $(VENV)/.bench
 bench-readers: $(VENV)/.bench
 	$(BENCH_ENV) $(VENV)/bin/python benchmarks/readers.py --output "$(BENCH)/readers.json"
 
+bench-survey: $(VENV)/.bench
+	$(BENCH_ENV) $(VENV)/bin/python benchmarks/survey.py --output "$(BENCH)/survey.json"
+
 bench-train: $(VENV)/.bench
 	for backend in tensorflow jax; do KERAS_BACKEND=$$backend $(VENV)/bin/python \
 	benchmarks/train.py --output "$(BENCH)/train-$$backend.json" $(BENCH_TRAIN_ARGS) || exit 1; done
@@ -69,6 +76,10 @@ bench-train: $(VENV)/.bench
 bench-hot: $(VENV)/.bench
 	$(BENCH_ENV) $(VENV)/bin/python -m pytest -p no:cacheprovider -o pythonpath=benchmarks benchmarks/hot_functions.py \
 	--benchmark-json "$(BENCH)/hot_functions.json"
+
+fuzz: $(VENV)/.installed
+	$(VENV)/bin/python -m pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[fuzz]"
+	PYTHONPATH=tests nice $(VENV)/bin/python fuzz/run.py --seconds $(FUZZ_SECONDS) --findings "$(FUZZ)"
 
 $(VENV)/.bench: $(VENV)/.installed
 	$(VENV)/bin/python -m pip install --quiet "$$(ls $(VENV)/wheel/*.whl)[bench]"

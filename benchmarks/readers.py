@@ -28,6 +28,7 @@ from qnet.io.fits.file import FitsFile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import makers
+import makers_archives as archives
 import makers_surveys as surveys
 
 #: Wavelengths [Angstrom] with the surveys' numbers of pixels.
@@ -36,12 +37,51 @@ WEAVE = 5772.0 + 0.5 * np.arange(7600)
 QMOST = 3700.0 + 0.25 * np.arange(23201)
 LAMOST = 10 ** (3.5682 + 1e-4 * np.arange(3909))
 BOSS = 10 ** (3.5523 + 1e-4 * np.arange(4648))
+EUCLID = 11900.0 + 13.4 * np.arange(531)
+JWST = np.linspace(6000.0, 53000.0, 1200)
+AAOMEGA = np.linspace(3750.0, 8850.0, 4900)
+XSHOOTER = np.linspace(3000.0, 25000.0, 24000)
 
 
 def spectra(wave: np.ndarray, nspec: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Wavelengths, flux and ivar of noise."""
     flux = 1 + np.random.default_rng(0).normal(size=(nspec, len(wave))).astype(np.float32)
     return wave, flux, np.full_like(flux, 4.0)
+
+
+def multispec(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """An IRAF image of linear dispersions."""
+    specs = [
+        f"{n} {n} 0 {wave[0]} {wave[1] - wave[0]} {len(wave)} 0. 1 2" for n in range(len(flux))
+    ]
+    return archives.iraf(flux, ivar, specs)
+
+
+def rows_of_a_table(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A FITS table of no known layout, with a row for each spectrum."""
+    waves = np.tile(wave, (len(flux), 1))
+    columns = {"TARGETID": np.arange(len(flux)), "WAVE": waves, "FLUX": flux, "ERR": ivar}
+    return [makers.primary(VACUUM=True), makers.table(columns)]
+
+
+def pixels_of_a_table(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A FITS table of no known layout, with a row for each pixel."""
+    columns = {"WAVE": wave, "FLUX": flux, "ERR": ivar}
+    return [makers.primary(VACUUM=True), makers.table(columns, OBJECT="1")]
+
+
+def desi(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """A DESI coadd of one camera."""
+    ids = {"TARGETID": np.arange(len(flux)), "OBJTYPE": ["TGT"] * len(flux)}
+    return makers.desi_coadd({"BRZ": (wave, flux, ivar)}, ids)
+
+
+def spec(wave: np.ndarray, flux: np.ndarray, ivar: np.ndarray) -> list[Any]:
+    """An SDSS spec file, whose table of the object has as many columns as the survey's."""
+    hdus = makers.boss_spec(np.log10(wave), flux, ivar)
+    more = {f"COLUMN{number}": np.arange(1.0) for number in range(200)}
+    columns = {name: hdus[2].data[name] for name in hdus[2].columns.names}
+    return [*hdus[:2], makers.table({**columns, **more}, hdus[2].name), *hdus[3:]]
 
 
 def layouts(nspec: int) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
@@ -54,12 +94,26 @@ def layouts(nspec: int) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
         "WEAVE L1, an arm": (WEAVE, functools.partial(surveys.weave_l1, "RED")),
         "4MOST container": (QMOST, surveys.qmost_mec),
         "SDSS-V mwmVisit": (BOSS, functools.partial(surveys.mwm, "visit")),
+        "Euclid tile": (EUCLID, functools.partial(archives.euclid, ids=range(nspec), dithers=4)),
+        "JWST x1d": (JWST, functools.partial(archives.jwst, ids=range(nspec))),
+        "JWST x1d, WFSS": (JWST, functools.partial(archives.jwst_wfss, ids=range(nspec))),
+        "2dfdr frame": (AAOMEGA, archives.aaomega),
+        "IRAF multispec": (AAOMEGA, multispec),
+        "GAMA, one spectrum": (AAOMEGA, archives.gama),
+        "OzDES, one spectrum": (AAOMEGA, archives.ozdes),
+        "6dFGS, one spectrum": (BOSS, functools.partial(archives.sixdf, layout="split")),
+        "table, a row each": (LAMOST, rows_of_a_table),
+        "DESI coadd, BRZ": (BOSS, desi),
+        "2QZ, one spectrum": (JWST, functools.partial(archives.twoqz, errors=True)),
     }
     one = {
         "PFS pfsObject": (PFS, surveys.pfs_object),
+        "ESO Phase 3": (XSHOOTER, archives.eso),
         "4MOST L1": (QMOST, surveys.qmost_l1),
         "LAMOST DR7": (LAMOST, surveys.lamost_dr7),
         "LAMOST DR8": (LAMOST, surveys.lamost_dr8),
+        "SDSS spec": (BOSS, spec),
+        "table, one spectrum": (BOSS, pixels_of_a_table),
     }
     for name, (wave, make) in many.items():
         yield name, lambda make=make, wave=wave: make(*spectra(wave, nspec))

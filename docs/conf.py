@@ -42,6 +42,8 @@ nitpick_ignore = [
     ("py:class", name)
     for name in ("Exception", "ValueError", "FileNotFoundError", "FileExistsError", "UserWarning")
 ]
+# The default of a field of Reader, which Sphinx takes for a reference; it is not public.
+nitpick_ignore.append(("py:class", "qnet.io.fits.file.FitsFile"))
 
 # MathJax and all its extensions in one file, from a package: formulas are shown without a network.
 _MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from makers import BOSS_LOGLAM, image, make_spectra, primary, table, write
+from qnet.core.errors import InputError
 from qnet.core.spectra import Camera, Spectra
 from qnet.io import Reader, register
 
@@ -21,11 +22,14 @@ _LONGEST = 120
 
 def write_trap(path, what, targetid, **cards):
     """A file of one spectrum that does something when it is read, and where that is marked."""
+    from makers import BOSS_LOGLAM, image, make_spectra, primary, table, write
+
     flux, ivar = make_spectra(10**BOSS_LOGLAM, [2.0], seed=targetid)
     hdus = [
         primary(TRAP=what, **cards),
         image(flux, "TRAP_FLUX"),
         image(ivar, "TRAP_IVAR"),
+        image(BOSS_LOGLAM, "TRAP_LOGLAM"),
         table({"TARGETID": np.array([targetid])}, "TARGETS"),
     ]
     return write(path, hdus)
@@ -67,28 +71,29 @@ def _read(files, request):
     header = fits.header(0)
     spring(Path(fits.path), header["TRAP"], header)
     flux, ivar = (fits.image(name, request.rows) for name in ("TRAP_FLUX", "TRAP_IVAR"))
-    camera = Camera("trap", 10**BOSS_LOGLAM, flux, ivar)
+    camera = Camera("trap", 10 ** fits.image("TRAP_LOGLAM"), flux, ivar)
     return Spectra(cameras=(camera,), ids=fits.table("TARGETS", ["TARGETID"], request.rows))
 
 
-if __name__ != "traps":  # the script, and what its workers import
-    register(
-        Reader(
-            name="trap",
-            survey="none",
-            hdus="images TRAP_FLUX and TRAP_IVAR, table TARGETS",
-            targetid="TARGETS",
-            wavelengths="vacuum, centres",
-            no_weight="",
-            detect=lambda fits: "TRAP" in fits.header(0),
-            count=lambda fits: fits.shape("TRAP_FLUX")[0],
-            read=_read,
-            whole=False,
-            ids=("TARGETID",),
-        )
-    )
-    if folder := os.environ.get("QNET_TEST_PROCESSES"):
-        (Path(folder) / str(os.getpid())).touch()
+READER = Reader(
+    name="trap",
+    survey="none",
+    hdus="images TRAP_FLUX, TRAP_IVAR, TRAP_LOGLAM, table TARGETS",
+    targetid="TARGETS",
+    wavelengths="vacuum, centres",
+    no_weight="",
+    detect=lambda fits: "TRAP" in fits.header(0),
+    count=lambda fits: fits.shape("TRAP_FLUX")[0],
+    read=_read,
+    whole=False,
+    ids=("TARGETID",),
+)
+
+# The script, its workers, and those of Dask, which import it twice.
+if folder := os.environ.get("QNET_TEST_PROCESSES"):
+    (Path(folder) / str(os.getpid())).touch()
+    with contextlib.suppress(InputError):
+        register(READER)
 
 if __name__ == "__main__":
     from qnet.cli import main

@@ -367,7 +367,7 @@ NOT_RUN = (
     "qnet completion ",
     *("qnet train ", "qnet calibrate run1", "qnet truth ", "qnet model convert "),
     *("qnet afterburner ", "qnet merge ", "qnet model card mine", "qnet model export "),
-    *("qnet model inspect quasarnet.h5", "qnet inspect "),
+    *("qnet model inspect quasarnet.h5", "qnet inspect ", "qnet survey "),
 )
 
 

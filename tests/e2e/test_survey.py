@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 import qnet
-from makers import desi_coadd, desi_set, fibermap, write
+from makers import (
+    BOSS_LOGLAM,
+    desi_coadd,
+    desi_set,
+    fibermap,
+    make_spectra,
+    primary,
+    table,
+    write,
+)
 from qnet.classification.driver import ThisProcess
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.survey.running import Logged, Request, run_survey
@@ -84,7 +93,9 @@ def test_one_catalogue_for_each_input_and_the_second_run_does_what_is_missing(
     files[2].unlink()
     listed = tmp_path / "files.txt"
     listed.write_text("\n".join(map(str, files)))
-    assert classify(f"@{listed}", out, small_weights)[1] == ["4 of 4 inputs are done already"]
+    with pytest.warns(QnetWarning, match="1 of the files are given more than once"):
+        _, notes = classify([f"@{listed}", files[0]], out, small_weights)
+    assert notes == ["4 of 4 inputs are done already"]
     assert qnet.survey.status(out).spectra == 14
 
 
@@ -100,6 +111,24 @@ def test_other_options_are_refused_unless_all_is_to_be_done_anew(
     assert classify(source, out, small_weights, overwrite=True, **other) == ([], [])
     assert qnet.read_catalogue(out / "coadd-0.fits").meta["CTHRESH"] == 0.9
     assert classify(source, out, small_weights, **other)[1] == ["2 of 2 inputs are done already"]
+
+
+def test_files_of_no_known_layout_are_read_as_they_are_in_classify(
+    tmp_path, small_model, small_weights, in_this_process
+):
+    """What is given of their columns belongs to the settings, for every worker."""
+    path, out = tmp_path / "odd.fits", tmp_path / "out"
+    flux, ivar = make_spectra(10**BOSS_LOGLAM, [2.0])
+    write(path, [primary(), table({"L": 10**BOSS_LOGLAM, "F": flux[0], "E": ivar[0] ** -0.5})])
+    columns = {"wave": "L", "flux": "F", "error": "E"}
+    given = {"columns": columns, "air": False, "wave_unit": "Angstrom"}
+    with pytest.warns(QnetWarning, match="no TARGETID"):
+        assert classify(path, out, small_weights, options=given) == ([], [])
+    with pytest.warns(QnetWarning, match="no TARGETID"):
+        alone = qnet.classify(path, model=small_model, **given)
+    np.testing.assert_array_equal(qnet.read_catalogue(out / "odd.fits")["ZBEST"], alone["ZBEST"])
+    with pytest.raises(InputError, match=r"made with other settings \(air False, not True\)"):
+        classify(path, out, small_weights, options={**given, "air": True})
 
 
 def test_inputs_and_folders_that_are_refused(tmp_path, small_weights):
@@ -162,9 +191,9 @@ def test_a_large_input_is_split_by_rows_and_its_catalogue_is_the_same(
     found = qnet.survey.run(path, tmp_path / "out", model=small_weights, workers=2)
     assert found.spectra == 513
     assert len(taken) == 4
-    for table in (split, qnet.read_catalogue(tmp_path / "out" / "coadd.fits")):
+    for found in (split, qnet.read_catalogue(tmp_path / "out" / "coadd.fits")):
         for name in whole.colnames:
-            np.testing.assert_array_equal(table[name], whole[name], err_msg=name)
+            np.testing.assert_array_equal(found[name], whole[name], err_msg=name)
 
 
 def test_the_command_and_python_tell_failures(tmp_path, small_weights):

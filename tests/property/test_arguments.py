@@ -59,6 +59,7 @@ SLOW = (
     "classify",
     "evaluate",
     "compare",
+    "survey.run",
     "run_",
 )
 
@@ -131,6 +132,7 @@ def _cases(small, full):
     made = qnet.Predictions(**vars(small.decode(preds)))
     qnet.simulation.write_simulation(simulation, "coadd.fits", "truth.fits", format="coadd")
     qnet.simulation.write_simulation(simulation, "data.fits", "truth.csv")
+    qnet.survey.run("data.fits", "survey", workers=1)
     table = qnet.classify(spectra, model=small)
     qnet.write_catalogue(table, "catalogue.fits")
     numbers = {name: [0, 1] for name in ("TARGETID", "INPUT_INDEX", "INPUT_ROW")}
@@ -475,6 +477,19 @@ def _cases(small, full):
             }
             | {"model": small, "strategy": None, "threads": 1},
         ),
+        "qnet.survey.Merged": (qnet.survey.Merged, {"rows": 2, "quasars": 1}),
+        "qnet.survey.Status": (qnet.survey.Status, {"outdir": Path("survey"), "inputs": 1}),
+        "qnet.survey.merge": (
+            qnet.survey.merge,
+            {"outdir": "survey", "catalogue": "merged.fits", "to": None, "sort": "TARGETID"}
+            | {"duplicates": "best", "healpix_order": None, "overwrite": True},
+        ),
+        "qnet.survey.run": (
+            qnet.survey.run,
+            {"inputs": "data.fits", "outdir": "survey", "workers": 1, "shard": None, "to": None}
+            | {"model": None, "pz": False, "threads": 1, "overwrite": True, "errors": "raise"},
+        ),
+        "qnet.survey.status": (qnet.survey.status, {"outdir": "survey"}),
         "qnet.strategies.Decision": (qnet.strategies.Decision, keys(tutorial(table))),
         "qnet.strategies.Strategy": (qnet.strategies.Strategy, keys(tutorial)),
         "qnet.strategies.Strategy.__call__": (tutorial, {"table": table}),

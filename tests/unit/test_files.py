@@ -34,6 +34,7 @@ from qnet.core.errors import (
 )
 from qnet.core.files import as_paths, atomic_write, check_input, check_output
 from qnet.core.kinds import A_FITS_FILE, TEXT, find_kind
+from qnet.core.partials import name_partial
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path):
@@ -414,3 +415,17 @@ def test_what_the_command_prints_is_one_line(capsys):
         assert "a b" in line
         assert line.isprintable()
         assert len(line) < 1600
+
+
+def test_what_a_process_left_that_nobody_asked_for_is_removed(tmp_path):
+    """A process that has ended, and whose parent does not ask for it, still has its number."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    final = tmp_path / "out.fits"
+    own = name_partial(final)
+    left = own.with_name(own.name.replace(f".{os.getpid()}.", f".{process.pid}."))
+    left.touch()
+    with atomic_write(final) as partial:
+        partial.write_text("x")
+    process.wait()
+    assert [path.name for path in tmp_path.iterdir()] == ["out.fits"]

@@ -420,3 +420,18 @@ def test_warning_of_a_set_comes_once(tmp_path):
         spectra = read_spectra(paths)
     assert len(caught) == 1
     assert spectra.ids["TARGETID"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("second", ["table", "images"])
+def test_spectra_that_a_reader_would_leave_out_are_an_error(tmp_path, layout, second):
+    if second == "table":
+        columns = {"LOGLAM": BOSS_LOGLAM, "FLUX": FLUX[0], "IVAR": IVAR[0]}
+        more = [table(columns, "SECOND")]
+    else:
+        more = [image(FLUX, "SECOND_FLUX"), image(IVAR, "SECOND_IVAR")]
+    path = write(tmp_path / "a.fits", [*LAYOUTS[layout], *more])
+    # OzDES counts its images.
+    message = "left out|whose columns differ|lacks the three images"
+    with pytest.raises(FileError, match=rf"a\.fits: .*({message})"):
+        read_spectra(path, spall={})

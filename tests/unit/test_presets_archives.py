@@ -159,7 +159,7 @@ WITHOUT_ERRORS = {
     "iraf without bands": iraf(FLUX[:1], IVAR, [f"4 4 0 {DISPERSION}"], bands=False),
     "eso": [
         primary(PRODCATG="SCIENCE.SPECTRUM"),
-        table({"WAVE": WAVE[None], "FLUX": FLUX[:1]}, VOCLASS="SPECTRUM V1.0"),
+        table({"WAVE": WAVE[None], "FLUX": FLUX[:1]}, VOCLASS="SPECTRUM V1.0", TUCD1="em.wl"),
     ],
 }
 
@@ -183,6 +183,14 @@ def test_eso_wavelengths_are_in_air_or_vacuum_by_their_ucd(tmp_path):
     hdus[1].header["TUCD1"] = "em.wl;obs.atmos"
     shifted = read_spectra(write(tmp_path / "c.fits", hdus)).cameras[0].wave.ravel()
     assert 80 < np.median(shifted / WAVE - 1) * 299792.458 < 90
+
+
+def test_eso_wavelengths_of_no_ucd_are_taken_for_vacuum_with_a_warning(tmp_path):
+    hdus = eso(WAVE, FLUX[0], IVAR[0], air=False)
+    del hdus[1].header["TUCD1"]
+    with pytest.warns(QnetWarning, match="does not say by TUCD whether its wavelengths are in air"):
+        spectra = read_spectra(write(tmp_path / "a.fits", hdus))
+    np.testing.assert_allclose(spectra.cameras[0].wave.ravel(), WAVE, rtol=1e-9)
 
 
 def test_eso_flux_is_the_calibrated_one_and_its_error_that_of_its_namespace(tmp_path):

@@ -87,6 +87,7 @@ def test_all_rows_in_their_order_in_each_format(three, tmp_path, suffix):
     ]
 
 
+@pytest.mark.filterwarnings("ignore:.*have no TARGETID:qnet.QnetWarning")
 @pytest.mark.parametrize("to", ["picca", "desi", "redrock", "votable"])
 def test_formats_of_other_programs_are_those_of_the_whole(three, tmp_path, to):
     suffix = ".vot" if to == "votable" else ".fits"

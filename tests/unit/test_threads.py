@@ -18,9 +18,10 @@ import qnet
 from makers import desi_coadd, desi_set, fibermap, write
 from qnet.classification import refinement
 from qnet.classification.columns import compute_columns
+from qnet.classification.driver import ThisProcess
 from qnet.cli import main
 from qnet.core.errors import InputError
-from qnet.core.threads import choose_threads, one_blas_thread
+from qnet.core.threads import choose_threads, count_cpus, one_blas_thread
 from qnet.model import network
 
 
@@ -221,25 +222,21 @@ def test_threads_are_divided_among_the_workers_that_run(
 ):
     monkeypatch.setattr("qnet.core.threads._controller", lambda: Fake(6))
     seen = []
-
-    def watch(work, groups, workers, _):
-        seen.append((work.keywords["options"].model.threads, workers))
-        return map(work, groups)
-
-    monkeypatch.setattr("qnet.classification.files._run", watch)
+    compute = functools.partial(_note, seen)
+    monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
+    monkeypatch.setattr(
+        "qnet.classification.files.Workers", lambda _workers, setup: ThisProcess(setup)
+    )
     source = [shutil.copy(coadd, coadd.with_name(f"{n}.fits")) for n in range(nfiles)]
-    if not source:  # spectra in memory, which are one input
-        compute = functools.partial(_note, seen)
-        monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
-        source = qnet.read_spectra(coadd)
-    qnet.classify(source, model=small_model, **options)
-    assert seen == [(wanted, max(1, min(nfiles, options.get("workers", 1))))]
+    # Spectra in memory are one input.
+    qnet.classify(source or qnet.read_spectra(coadd), model=small_model, **options)
+    assert seen == [wanted] * max(1, nfiles)
     assert small_model.threads is None
 
 
 def _note(seen, spectra, model, *rest, **options):
     """What `compute_columns` gives, noting the threads."""
-    seen.append((model.threads, 1))
+    seen.append(model.threads)
     return compute_columns(spectra, model, *rest, **options)
 
 
@@ -264,3 +261,30 @@ def test_the_command_takes_threads(coadd, small_weights, tmp_path, capsys):
     assert main([*arguments, str(tmp_path / "a.fits"), "--threads", "2"]) == 0
     assert main([*arguments, str(tmp_path / "b.fits"), "--threads", "0"]) != 0
     assert "threads must be at least 1, not 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cpus"),
+    [
+        ("0::/a/b", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 2),
+        ("0::/", {"cpu.max": "100000 100000"}, 1),
+        (
+            "4:cpu,cpuacct:/job\n3:memory:/job",
+            {"cpu/job/cpu.cfs_quota_us": "300000", "cpu/job/cpu.cfs_period_us": "100000"},
+            3,
+        ),
+        ("4:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("", {}, 8),
+    ],
+)
+def test_cpus_are_those_that_affinity_and_control_groups_leave(
+    tmp_path, monkeypatch, groups, files, cpus
+):
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(f"{groups}\n" if groups else "")
+    for name, content in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{content}\n")
+    assert count_cpus(tmp_path) == cpus

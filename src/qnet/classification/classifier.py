@@ -214,10 +214,7 @@ def classify(
         reading=reading if paths is not None else None,
     )
     if paths is None:
-        if format is not None or reading.is_table:
-            raise InputError("format, columns, wave_unit and flux_unit are for files")
-        if spall is not None:
-            raise InputError("spall is for files, not for spectra in memory, which have their ids")
+        _refuse_in_memory(reading, spall)
         if flux is not None and targetid is None and coadd == "target":
             raise InputError("coadd='target' joins the spectra of a TARGETID: give targetid")
         batches = read_source(
@@ -237,6 +234,14 @@ def classify(
     catalogue, failures = classify_files(paths, options)
     table = catalogue.to_table() if catalogue.columns else None
     return settle_failures(failures, table, errors)
+
+
+def _refuse_in_memory(reading: ReadOptions, spall: SpAllLike | None) -> None:
+    """Raise where options of files are given with spectra in memory."""
+    if reading.format is not None or reading.is_table:
+        raise InputError("format, columns, wave_unit and flux_unit are for files")
+    if spall is not None:
+        raise InputError("spall is for files, not for spectra in memory, which have their ids")
 
 
 def _as_paths(source: Any) -> list[PathLike]:

@@ -11,7 +11,7 @@ from qnet.core.arguments import has_attributes
 from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.errors import InputError, type_name
 from qnet.core.guards import foreign_faults
-from qnet.io.catalogue import split_lines
+from qnet.io.line_columns import split_lines
 from qnet.io.objects.arrays import from_arrays
 from qnet.model.loading import as_model
 

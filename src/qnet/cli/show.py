@@ -43,7 +43,8 @@ def configure(add_parser: shared.AddParser) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     """Run ``qnet show``."""
-    from qnet.io.catalogue import read_catalogue, split_lines
+    from qnet.io.catalogue import read_catalogue
+    from qnet.io.line_columns import split_lines
 
     if arguments.n < 0:
         raise InputError(f"-n {arguments.n}: 0 (all rows) or more was expected")

@@ -26,7 +26,6 @@ def configure(add_parser: shared.AddParser) -> None:
         examples=(
             "qnet survey run 'tiles/**/coadd-*.fits' -o out",
             "qnet survey status out",
-            "qnet survey merge out -o catalogue.fits",
         ),
     )
     survey.set_defaults(command=survey.show_help)
@@ -34,15 +33,15 @@ def configure(add_parser: shared.AddParser) -> None:
     _configure_run(actions)
     text = "Print how far a survey is, and which files failed"
     status = actions.add_parser(
-        "status", help=text, description=f"{text}; it may be running.", examples=(f"{_PROG} out",)
+        "status",
+        help=text,
+        description=f"{text}; it may be running.",
+        examples=("qnet survey status out", "qnet survey status out --json"),
     )
     status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
     status.add_argument("--json", action="store_true", help="print everything as JSON")
     status.set_defaults(command=_status)
     survey_merge.configure(actions)
-
-
-_PROG = "qnet survey status"
 
 
 def _configure_run(actions: Any) -> None:
@@ -65,9 +64,7 @@ def _configure_run(actions: Any) -> None:
         ],
         examples=(
             "qnet survey run 'tiles/**/coadd-*.fits' -o out",
-            "qnet survey run @files.txt -o out --dask tcp://node1:8786",
-            "mpirun -n 65 qnet survey run @files.txt -o out --mpi",
-            "qnet survey run @files.txt -o out --shard $SLURM_ARRAY_TASK_ID/100",
+            "qnet survey run 'tiles/**/coadd-*.fits' -o out --shard $SLURM_ARRAY_TASK_ID/100",
         ),
     )
     shared.add(run, "--to", tuple(EXPORTS), "format, see qnet export (default: qnet's catalogue)")
@@ -124,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
         inputs=arguments.inputs,
         outdir=arguments.output,
         model=arguments.model,
-        options=shared.classification_options(arguments),
+        options=shared.classification_options(arguments) | shared.reading(arguments),
         to=arguments.to,
         pz=arguments.with_pz,
         workers=arguments.workers,

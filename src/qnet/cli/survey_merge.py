@@ -19,7 +19,6 @@ def configure(actions: Any) -> None:
         description=f"{text}, in little memory.",
         parents=[shared.output("catalogue to write, by its suffix or --to; a folder for hats")],
         examples=(
-            "qnet survey merge out -o quasars.fits",
             "qnet survey merge out -o unique.parquet --duplicates best --sort TARGETID",
             "qnet survey merge out -o sky --to hats --healpix-order 4",
         ),

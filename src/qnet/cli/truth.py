@@ -18,7 +18,6 @@ def configure(add_parser: shared.AddParser) -> None:
         ],
         examples=(
             "qnet truth --superset Superset_DR12Q.fits --drq DR12Q.fits -o truth.fits",
-            "qnet truth --superset Superset_DR12Q.fits -o truth.csv",
             "qnet truth --superset own.csv --truth-columns id=NAME z=Z class=KIND -o truth.fits",
         ),
     )

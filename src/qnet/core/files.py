@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +32,9 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+#: Bytes of a disk that is taken for full.
+_LITTLE = 1 << 16
 
 #: An address, as it is or with its slashes joined by `Path`; a drive has one letter.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -154,10 +159,18 @@ def atomic_write(path: PathLike, *, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, QnetError):
             raise
-        raise FileError(f"{final}: could not be written ({error})") from error
+        raise FileError(f"{final}: could not be written ({_why(error, final.parent)})") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _why(error: OSError, folder: Path) -> object:
+    """Why a file could not be written: a full disk, which the FITS library does not report."""
+    with contextlib.suppress(OSError):
+        if error.errno is None and shutil.disk_usage(folder).free < _LITTLE:
+            return os.strerror(errno.ENOSPC)
+    return error
 
 
 def sha256(path: PathLike) -> str:

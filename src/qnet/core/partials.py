@@ -88,4 +88,8 @@ def _is_running(process: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True
+    with contextlib.suppress(OSError, IndexError):
+        # One that has ended stays until its parent asks for it, in containers for ever.
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state not in "ZX"
     return True

@@ -17,10 +17,11 @@ from qnet.core.columns import Column
 from qnet.core.exports import check_export
 from qnet.core.files import PathLike, as_path, atomic_write
 from qnet.core.pz import LN_PZ
-from qnet.io.catalogue import EXTNAME, Catalogue, concatenate, split_lines
+from qnet.io.catalogue import EXTNAME, Catalogue, concatenate
 from qnet.io.exports.desi import make_desi, make_redrock
 from qnet.io.exports.writing import export
 from qnet.io.fits.writer import Card, FitsWriter
+from qnet.io.line_columns import split_lines
 from qnet.io.tables import check_format, to_table, write_astropy
 
 if TYPE_CHECKING:

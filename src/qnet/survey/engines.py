@@ -20,11 +20,8 @@ from qnet.core.errors import FileError, InputError, reason
 from qnet.core.threads import count_cpus
 from qnet.core.workers import Setup, Workers, check_main
 
-#: Tasks that are handed to each process of a cluster at a time: one waits while one is worked on.
-_AHEAD = 2
-
 #: Seconds that a scheduler has to answer, and after which its workers are counted again.
-_TIMEOUT, _RECOUNT = 30.0, 5.0
+_TIMEOUT, _RECOUNT = 10.0, 5.0
 
 #: One task at a time in a process: Python's warnings, which are caught, are of a whole process.
 _ONE_AT_A_TIME = threading.Lock()
@@ -37,25 +34,32 @@ class Cluster:
     """An engine over the executor of another library, which tries again what is lost itself."""
 
     def __init__(
-        self, executor: Executor, count: Callable[[], int], setup: Setup, end: Callable[[], None]
+        self,
+        executor: Executor,
+        setup: Setup,
+        *,
+        count: Callable[[], int],
+        end: Callable[[], None],
+        losses: tuple[type[BaseException], ...] = (),
     ) -> None:
         self._executor, self._count, self._setup, self._end = executor, count, setup, end
+        self._losses = losses
         self._counted, self._processes = 0.0, 0
 
     @property
     def capacity(self) -> int:
-        """Number of tasks at a time; a cluster may grow and shrink."""
+        """One task for each process: any other would be suspected where the process dies."""
         if time.monotonic() > self._counted + _RECOUNT:
             self._processes, self._counted = self._count(), time.monotonic()
-        return _AHEAD * max(1, self._processes)
+        return max(1, self._processes)
 
     def submit(self, task: Task) -> Future[Any]:
         """Hand a task to it."""
         return self._executor.submit(call_cached, self._setup, task)
 
     def lost(self, future: Future[Any]) -> bool:
-        """No task is tried again from here."""
-        return False
+        """Whether the library gave it up, with several processes that died on it."""
+        return not future.cancelled() and isinstance(future.exception(), self._losses)
 
     def __enter__(self) -> Cluster:
         return self
@@ -103,7 +107,7 @@ def open_engine(
 def dask_cluster(address: str) -> Iterator[tuple[MakeEngine, int]]:
     """The workers of a running scheduler of dask.distributed."""
     _need("distributed", "dask")
-    from distributed import Client
+    from distributed import Client, KilledWorker
 
     try:
         # The file that a scheduler writes has its address.
@@ -118,7 +122,8 @@ def dask_cluster(address: str) -> Iterator[tuple[MakeEngine, int]]:
         def count() -> int:
             return len(client.nthreads())
 
-        yield lambda setup: Cluster(executor, count, setup, end), max(1, count())
+        make = functools.partial(Cluster, executor, count=count, end=end, losses=(KilledWorker,))
+        yield make, max(1, count())
 
 
 @contextlib.contextmanager
@@ -140,12 +145,14 @@ def mpi_ranks() -> Iterator[tuple[MakeEngine | None, int]]:
         # The first rank ends the run, and this one the task that it is at.
         before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with MPICommExecutor(world, root=0) as executor:
+    # Its annotations say that it gives itself; it gives an executor, or None.
+    ranks_of_world: Any = MPICommExecutor(world, root=0)
+    with ranks_of_world as executor:
         if executor is None:
             yield None, ranks
         else:
             end = functools.partial(executor.shutdown, wait=False, cancel_futures=True)
-            yield lambda setup: Cluster(executor, lambda: ranks, setup, end), ranks
+            yield functools.partial(Cluster, executor, count=lambda: ranks, end=end), ranks
     if before is not None:
         signal.signal(signal.SIGTERM, before)
 

@@ -130,8 +130,9 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between settings."""
 
     def flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-        options: dict[str, Any] = settings.get("options", {})
-        return {k: v for k, v in settings.items() if k not in ("options", *_PLACES)} | options
+        grouped: dict[str, Any] = settings["options"] | settings["reading"]
+        left_out = ("options", "reading", *_PLACES)
+        return {k: v for k, v in settings.items() if k not in left_out} | grouped
 
     old, new = flat(before), flat(now)
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))

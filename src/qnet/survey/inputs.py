@@ -76,12 +76,10 @@ def _is_fits(name: str) -> bool:
 
 def group_files(files: Sequence[Path]) -> list[tuple[Path, ...]]:
     """The sets of frames and the other files, each once."""
-    groups = dict.fromkeys(group_frames(files))
-    if len(groups) < len(files):
-        twice = len(files) - len({real_path(path) for path in files})
-        if twice:
-            warn(f"{twice} of the files are given more than once: they are classified once")
-    return list(groups)
+    once = list(dict.fromkeys(files))
+    if twice := len(files) - len(once):
+        warn(f"{twice} of the files are given more than once: they are classified once")
+    return group_frames(once)
 
 
 def common_folder(groups: Sequence[tuple[Path, ...]]) -> str:

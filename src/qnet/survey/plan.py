@@ -49,6 +49,13 @@ class Merged:
     See Also
     --------
     merge : what returns it.
+
+    Examples
+    --------
+    >>> import qnet
+    >>> merged = qnet.survey.Merged(rows=1000, quasars=500)
+    >>> merged.duplicates, merged.partitions
+    (0, 0)
     """
 
     rows: int

@@ -39,7 +39,11 @@ class Status:
 
     Examples
     --------
-    See `qnet.survey.run`.
+    >>> from pathlib import Path
+    >>> import qnet
+    >>> found = qnet.survey.Status(Path("out"), inputs=3, done=2, pending=1, spectra=1000)
+    >>> found.pending, found.running, found.failures
+    (1, 0, ())
     """
 
     outdir: Path
@@ -73,9 +77,18 @@ def status(outdir: PathLike) -> Status:
     FileError
         The folder holds no survey.
 
+    See Also
+    --------
+    run : its example has the status of a survey.
+
     Examples
     --------
-    See `qnet.survey.run`.
+    >>> import qnet
+    >>> try:
+    ...     qnet.survey.status(".")
+    ... except qnet.FileError as error:
+    ...     print(error)
+    .: holds no survey of qnet: .qnet-survey/settings.json does not exist
     """
     check_arguments(status, locals())
     folder = Folder(outdir)

@@ -22,6 +22,7 @@ from qnet.core.files import sha256
 from qnet.core.guards import Guarded, guarded_call
 from qnet.io.catalogue import Catalogue, write_catalogue
 from qnet.io.exports.writing import export
+from qnet.io.options import ReadOptions
 from qnet.io.pz import write_pz
 from qnet.model.loading import DEFAULT_FILE
 from qnet.model.shipped import DEFAULT_MODEL
@@ -30,6 +31,9 @@ from qnet.survey.journal import Record, sign
 
 #: Options of a classification that are files, where they are paths at all.
 _FILES = ("prior", "spall")
+
+#: Options of how files of no known layout are read.
+READING = tuple(field.name for field in dataclasses.fields(ReadOptions))
 
 #: Options that are integers.
 _INTEGERS = ("targetids", "rows")
@@ -66,11 +70,14 @@ def find_model(model: str | os.PathLike[str] | None) -> str:
 def make_settings(options: Mapping[str, Any], model: str, **more: Any) -> dict[str, Any]:
     """The options of a survey as plain values, and what identifies the files among them."""
     plain: dict[str, Any] = {}
+    reading: dict[str, Any] = {}
     identities: dict[str, Any] = {}
     for name, value in options.items():
-        if value is None or (isinstance(value, str | bool) and value == _default(name)):
+        if name in READING:
+            reading |= {name: as_plain(value)} if value not in (None, {}) else {}
+        elif value is None or (isinstance(value, str | bool) and value == _default(name)):
             continue
-        if name in _INTEGERS:
+        elif name in _INTEGERS:
             plain[name] = sorted(as_integers(name, value))
         elif name not in _FILES:
             plain[name] = as_plain(value)
@@ -82,7 +89,7 @@ def make_settings(options: Mapping[str, Any], model: str, **more: Any) -> dict[s
             identities[name] = sign([value])[0] if name == "spall" else sha256(value)
         else:
             plain[name] = os.fspath(value)
-    return {"options": plain, "files": identities, "model": model, **more}
+    return {"options": plain, "reading": reading, "files": identities, "model": model, **more}
 
 
 def _default(name: str) -> Any:
@@ -95,7 +102,13 @@ def make_options(
     settings: Mapping[str, Any], workers: int = 1, threads: int | None = None
 ) -> Options:
     """The options of settings; raises where the model is another one by now."""
-    options = Options(settings["model"], **settings["options"], workers=workers, threads=threads)
+    options = Options(
+        settings["model"],
+        **settings["options"],
+        reading=ReadOptions(**settings["reading"]),
+        workers=workers,
+        threads=threads,
+    )
     known = settings.get("model_sha256", options.model.sha256)
     if options.model.sha256 != known:
         raise FileError(

@@ -35,12 +35,14 @@ from qnet.survey.inputs import check_clashes, common_folder, find_files, group_f
 from qnet.survey.journal import Earlier, Journal, Record, Signature, sign
 from qnet.survey.progress import Status, status
 from qnet.survey.recipe import (
+    READING,
     Recipe,
     Work,
     find_model,
     find_suffix,
     make_options,
     make_settings,
+    name_pz,
 )
 from qnet.survey.reporting import Bar, Logged, Reporter
 
@@ -49,6 +51,7 @@ _OPTIONS = frozenset(
     {
         *("strategy", "p_threshold", "c_threshold", "min_lines", "prior_qso", "prior"),
         *("targets", "targetids", "rows", "coadd", "spall"),
+        *READING,
     }
 )
 
@@ -145,7 +148,8 @@ def run(
         What to do if inputs fail, after all were tried: raise, or warn.
     **options
         strategy, p_threshold, c_threshold, min_lines, prior (a name or a file), prior_qso, targets,
-        targetids, rows, coadd and spall (a file), as in `qnet.classify`.
+        targetids, rows, coadd and spall (a file), as in `qnet.classify`; format, columns,
+        wave_unit, flux_unit and air, as in `qnet.read_spectra`.
 
     Returns
     -------
@@ -257,7 +261,8 @@ class _Run:
         suffix = find_suffix(settings["to"])
         inputs = place_outputs(groups, settings["root"], folder.path, suffix)
         before = list(read_inputs(folder))
-        check_clashes([*before, *inputs])
+        pz = [Input(each.paths, name_pz(each.output, settings["to"])) for each in inputs]
+        check_clashes([*before, *inputs, *(pz if request.pz else [])])
         self._hash = settle_settings(folder, settings, request.overwrite)
         self._settings = settings
         listed = {each.paths for each in before}
@@ -287,8 +292,6 @@ class _Run:
         ):
             journal.start(host=socket.gethostname(), process=os.getpid(), inputs=len(todo))
             for task, result, messages in _outcomes(engine, todo, parts, work):
-                for message in messages:
-                    self._report.warning(message)
                 names = tuple(map(str, task.paths))
                 if isinstance(result, QnetError):
                     failures.append(Failure(names, result))
@@ -298,6 +301,8 @@ class _Run:
                 else:
                     journal.done(names, task.output, result)
                     bar.count(result.rows)
+                for message in messages:  # which may end the run, where warnings are errors
+                    self._report.warning(message)
         return failures
 
     def _find_work(self) -> list[Input]:

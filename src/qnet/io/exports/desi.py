@@ -11,8 +11,9 @@ from qnet.core.arrays import AnyArray
 from qnet.core.columns import BY_NAME, Column, known_column
 from qnet.core.errors import InputError
 from qnet.core.zwarn import BITS
-from qnet.io.catalogue import Catalogue, from_table, split_lines
+from qnet.io.catalogue import Catalogue, from_table
 from qnet.io.exports.columns import Source, renamed
+from qnet.io.line_columns import split_lines
 
 #: Columns of `desi` that are others of the catalogue.
 _OF_DESI = {"Z_QSO": "ZBEST", "ZERR_QSO": "ZERR", "IS_QSO_QNET": "IS_QSO"}

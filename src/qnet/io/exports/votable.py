@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from qnet.core.columns import BY_NAME
 from qnet.core.files import PathLike, atomic_write
 from qnet.core.guards import library_faults
-from qnet.io.catalogue import Catalogue, split_lines
+from qnet.io.catalogue import Catalogue
+from qnet.io.line_columns import split_lines
 
 if TYPE_CHECKING:
     from astropy.io.votable.tree import VOTableFile

@@ -1,52 +1,68 @@
-"""Values of plain header cards: the C library takes some 50 us for each card of a long header."""
+"""Cards of a FITS header as values, each parsed when it is asked for (FITS standard 4.0, 4.1)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-#: A card with a value as most programs write it: text, T or F, or a number in columns 11 to 80.
-_CARD = re.compile(
-    r"([A-Z0-9_-]{1,8}) *= +(?:'((?:[^']|'')*)'|([TF])|([+-]?\d{1,18})"
-    r"|([+-]?(?:\d+\.\d*|\.\d+|\d+(?=E))(?:E[+-]?\d{1,3})?)) *(?:/.*)?"
-)
-_LONGER = re.compile(r"CONTINUE  +'((?:[^']|'')*)' *(?:/.*)?")
+#: The value of a card, after 'KEYWORD = ': text in quotes or a word, and a comment.
+VALUE = re.compile(r" *(?:'((?:[^']|'')*)'|([^'/ ][^/ ]*)) *(?:/.*)?", re.DOTALL)
 
-#: Cards without a value.
-_REMARKS = ("COMMENT ", "HISTORY ", "        ")
+_INTEGER = re.compile(r"[+-]?\d+")
+_REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][+-]?\d+)?")
 
 
-def plain_values(cards: Sequence[str]) -> dict[str, Any] | None:
-    """Values of cards by their names, trailing blanks removed; None where a card is not plain.
+class Cards(Mapping[str, Any]):
+    """Values by the names of the cards, in upper case; None where a card has none."""
 
-    Remarks are left out. Of two cards of one name the last counts, as in the C library.
-    """
-    values: dict[str, Any] = {}
-    longer = ""  # name of the text that the next card continues
-    for card in cards:
-        if longer:
-            match = _LONGER.fullmatch(card)
-            if match is None:
-                return None
-            values[longer] = values[longer][:-1] + _text(match[1])
-        elif card.startswith(_REMARKS):
-            continue
-        else:
-            match = _CARD.fullmatch(card)
-            if match is None or card[8:10] != "= ":
-                return None
-            key, text, logical, whole, number = match.groups()
-            if text is not None:
-                values[key] = _text(text)
-            else:
-                values[key] = logical == "T" if logical else int(whole) if whole else float(number)
-        name = longer or match[1]
-        value = values[name]
-        longer = name if isinstance(value, str) and value.endswith("&") else ""
-    return None if longer else values
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts: dict[str, str] = {}
+        self._more: dict[str, list[str]] = {}  # texts that go on over several cards
+        self._values: dict[str, Any] = {}
+        name = ""
+        for text in texts:
+            key = text[:8].rstrip().upper()
+            if text[8:10] == "= " and key:
+                name = key
+                self._texts[name] = text[10:]
+            elif key == "HIERARCH" and "=" in text:
+                name, _, value = text[9:].partition("=")
+                name = name.strip().upper()
+                self._texts[name] = value
+            elif key == "CONTINUE" and name:
+                self._more.setdefault(name, []).append(text[8:])
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._values:
+            text = _parse(self._texts[name])
+            for part in self._more.get(name, ()):
+                more = _parse(part)
+                if not (isinstance(text, str) and isinstance(more, str) and text.endswith("&")):
+                    break
+                text = text[:-1] + more
+            self._values[name] = text.rstrip() if isinstance(text, str) else text
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
 
 
-def _text(quoted: str) -> str:
-    """Text between quotes, which are doubled in it."""
-    return quoted.replace("''", "'").rstrip()
+def _parse(text: str) -> Any:
+    """The value of a card: text without trailing blanks, T or F, a number; else its word."""
+    match = VALUE.match(text)
+    if match is None:
+        return None
+    if match[1] is not None:
+        return match[1].replace("''", "'").rstrip()
+    word = match[2]
+    if word in ("T", "F"):
+        return word == "T"
+    if _INTEGER.fullmatch(word):
+        return int(word) if len(word) < 20 else word
+    if _REAL.fullmatch(word):
+        return float(word.upper().replace("D", "E"))
+    return word

@@ -15,9 +15,11 @@ from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import A_FITS_FILE, FITS
-from qnet.io.fits.cards import plain_values
+from qnet.io.fits.cards import Cards
+from qnet.io.fits.headers import TABLES
 from qnet.io.fits.heap import check_tiles
 from qnet.io.fits.pixels import PlainImage, plain_image
+from qnet.io.fits.plaintable import plain_columns
 from qnet.io.fits.scaling import (
     column_numbers,
     empty_columns,
@@ -27,13 +29,16 @@ from qnet.io.fits.scaling import (
     without_blanks,
     without_nulls,
 )
-from qnet.io.fits.structure import NO_FITS, check_structure, plain_name
+from qnet.io.fits.structure import NO_FITS, check_structure, open_stream, plain_name
 from qnet.io.openfile import OpenFile
 
 #: Cards of the empty first HDU that precedes a compressed primary image.
 _SHELL_CARDS = frozenset(
-    ("SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
+    ("", "SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
 )
+
+#: Classes of HDUs by their kind in the C library: images, tables of text, binary tables.
+_HDUS = (fitsio.hdu.ImageHDU, fitsio.hdu.AsciiTableHDU, fitsio.hdu.TableHDU)
 
 
 class FitsFile(OpenFile):
@@ -43,31 +48,31 @@ class FitsFile(OpenFile):
 
     def __init__(self, path: PathLike) -> None:
         self.path = check_input(path, A_FITS_FILE)
-        self._structure = check_structure(self.path)
-        self._headers: dict[str | int, Mapping[str, Any]] = {}
-        self._checked: set[int] = set()  # HDUs whose tiles are
-        self._raw: io.FileIO | None = None
-        with library_faults(self.path, NO_FITS), plain_name(self.path) as name:
-            self._fits = fitsio.FITS(name, vstorage="object")
-            self._hdus = list(self._fits)
-        if (found := len(self._hdus)) != (count := len(self._structure)):
-            self.close()
-            raise FileError(
-                f"{self.path}: HDU number {found} of {count} is damaged: it cannot be read"
-            )
         with library_faults(self.path, NO_FITS):
-            self._drop_fpack_shell()
-            names = [hdu.get_extname().strip().upper() for hdu in self._hdus]
-        self._names = {name: index for index, name in reversed(list(enumerate(names))) if name}
+            self._stream = open_stream(self.path)
+        self._headers: dict[int, Cards] = {}
+        self._checked: set[int] = set()  # HDUs whose tiles are
+        self._fits: Any = None  # that of the C library
+        self._hdus: dict[int, Any] = {}  # its HDUs, by their numbers in the file
+        try:
+            self._structure = check_structure(self.path, self._stream)
+            if isinstance(self._stream, io.FileIO):
+                self._open()  # a gzipped file would be inflated again
+        except BaseException:
+            self.close()
+            raise
+        self._drop_fpack_shell()
+        names = reversed(list(enumerate(self.all_names)))
+        self._names = {name: index for index, name in names if name}
 
     def close(self) -> None:
         """Close the file."""
-        self._fits.close()
-        if self._raw is not None:
-            self._raw.close()
+        if self._fits is not None:
+            self._fits.close()
+        self._stream.close()
 
     def __len__(self) -> int:
-        return len(self._hdus)
+        return len(self._structure)
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -80,13 +85,13 @@ class FitsFile(OpenFile):
     @property
     def all_names(self) -> list[str]:
         """Name of each HDU, upper case, '' where it has none; a name may be there twice."""
-        return [hdu.get_extname().strip().upper() for hdu in self._hdus]
+        return [self._name(index).upper() for index in range(len(self))]
 
     def describe(self) -> str:
         """What the file holds, for messages."""
         parts = []
-        for index, hdu in enumerate(self._hdus):
-            name = hdu.get_extname().strip() or f"HDU {index}"
+        for index in range(len(self)):
+            name = self._name(index) or f"HDU {index}"
             if self.is_table(index):
                 parts.append(f"{name} (table)")
             else:
@@ -96,39 +101,44 @@ class FitsFile(OpenFile):
 
     def is_table(self, key: str | int) -> bool:
         """Whether an HDU is there and a table."""
-        return self._has(key) and self._hdu(key).get_exttype().endswith("_TBL")
+        if not self._has(key):
+            return False
+        cards = self._structure[self._number(key)].header.cards
+        return cards.get("XTENSION", "") in TABLES and cards.get("ZIMAGE") != "T"
 
     def shape(self, key: str | int) -> tuple[int, ...]:
         """Shape of an image; () for a table, an empty HDU or one that is not there."""
         if not self._has(key) or self.is_table(key):
             return ()
-        return tuple(int(size) for size in self._hdu(key).get_dims())
+        header = self._structure[self._number(key)].header
+        return tuple(reversed(header.axes("Z" if header.cards.get("ZIMAGE") == "T" else "")))
 
     def columns(self, key: str | int) -> list[str]:
         """Names of a table's columns, upper case; none where there is no such table."""
         if not self.is_table(key):
             return []
-        return [name.upper() for name in self._hdu(key).get_colnames()]
+        cards = self._structure[self._number(key)].header.cards
+        return [
+            cards.get(f"TTYPE{number}", "").upper()
+            for number in range(1, int(cards.get("TFIELDS", 0)) + 1)
+        ]
 
     def nrows(self, key: str | int) -> int:
         """Number of rows of a table; 0 where there is no such table."""
-        return int(self._hdu(key).get_nrows()) if self.is_table(key) else 0
+        if not self.is_table(key):
+            return 0
+        return self._structure[self._number(key)].header.axes()[1]
 
     def header(self, key: str | int = 0) -> Mapping[str, Any]:
         """Header of an HDU."""
-        if key not in self._headers:
-            with self._faults(key):
-                hdu, number = self._hdu(key), self._number(key)
-                values = plain_values(self._structure[number].header.lines)
-                if values is None:
-                    header = hdu.read_header()
-                    values = {name: header[name] for name in header if name}
-            # Trailing blanks of a text card mean nothing in FITS.
-            self._headers[key] = {
-                name: value.rstrip() if isinstance(value, str) else value
-                for name, value in values.items()
-            }
-        return self._headers[key]
+        if not self._has(key):
+            raise FileError(
+                f"{self.path}: lacks HDU {self._label(key)}; it holds {self.describe()}"
+            )
+        number = self._number(key)
+        if number not in self._headers:
+            self._headers[number] = Cards(self._structure[number].header.texts)
+        return self._headers[number]
 
     def image(
         self,
@@ -205,14 +215,21 @@ class FitsFile(OpenFile):
         """Columns that fitsio reads right, by their names in upper case."""
         if not columns:
             return {}
-        hdu = self._hdu(key)
-        # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
-        if rows is None or len(rows) == 0:
-            table = hdu.read(columns=columns)[: None if rows is None else 0]
-        else:
-            low, high = _span(rows)
-            table = hdu.read(columns=columns, rows=np.arange(low, high))[rows - low]
-        return {name.upper(): _native(_stacked(table[name])) for name in table.dtype.names}
+        low, high = (0, self.nrows(key)) if rows is None else _span(rows)
+        found = plain_columns(self._stream, self._structure[self._number(key)], columns, low, high)
+        found = {
+            name: column if rows is None else column[rows - low] for name, column in found.items()
+        }
+        others = [name for name in columns if name.upper() not in found]
+        if others:
+            hdu = self._hdu(key)
+            # All columns in one pass; fitsio returns selected rows sorted, so select afterwards.
+            if rows is None or len(rows) == 0:
+                table = hdu.read(columns=others)[: None if rows is None else 0]
+            else:
+                table = hdu.read(columns=others, rows=np.arange(low, high))[rows - low]
+            found |= {name.upper(): _stacked(table[name]) for name in table.dtype.names}
+        return {name: _native(column) for name, column in found.items()}
 
     def _check_image(self, key: str | int, rows: IntArray | None, axes: int = 2) -> tuple[int, ...]:
         """Shape of an image, some rows of which are asked for; an error where there is none."""
@@ -236,7 +253,7 @@ class FitsFile(OpenFile):
         else:
             hdu, number = self._hdu(key), self._number(key)
             if number not in self._checked:
-                check_tiles(self.path, self._structure[number])
+                check_tiles(self._stream, self._structure[number])
                 self._checked.add(number)
             parts = (slice(low, high), *[slice(None)] * (len(self.shape(key)) - 1))
             found = hdu.read() if rows is None else hdu[parts]
@@ -245,19 +262,39 @@ class FitsFile(OpenFile):
 
     def _plain_image(self, key: str | int) -> PlainImage | None:
         """The image of an HDU where it lies in the file as it is."""
-        if self._raw is None:
-            self._raw = io.FileIO(self.path)
-        return plain_image(self._raw, self._structure[self._number(key)], self.shape(key))
+        return plain_image(self._stream, self._structure[self._number(key)], self.shape(key))
 
     def _has(self, key: str | int) -> bool:
-        return key in self._names if isinstance(key, str) else 0 <= key < len(self._hdus)
+        return key in self._names if isinstance(key, str) else 0 <= key < len(self)
+
+    def _name(self, index: int) -> str:
+        """Name of an HDU; '' where it has none."""
+        cards = self.header(index)
+        return str(cards.get("EXTNAME") or cards.get("HDUNAME") or "").strip()
+
+    def _open(self) -> None:
+        """Open the file with the C library; FileError unless that finds all HDUs."""
+        with library_faults(self.path, NO_FITS), plain_name(self.path) as name:
+            self._fits = fitsio.FITS(name)
+        count = len(self._structure)
+        for number in range(count):
+            try:
+                self._fits.movabs_ext(number)
+            except (OSError, RuntimeError) as error:
+                raise FileError(
+                    f"{self.path}: HDU number {number} of {count} is damaged: it cannot be read"
+                ) from error
 
     def _hdu(self, key: str | int) -> Any:
-        if not self._has(key):
-            raise FileError(
-                f"{self.path}: lacks HDU {self._label(key)}; it holds {self.describe()}"
-            )
-        return self._hdus[self._number(key)]
+        """The HDU of the C library, which looks at all of its columns."""
+        if self._fits is None:
+            self._open()
+        number = self._structure[self._number(key)].header.number
+        if number not in self._hdus:
+            kind = _HDUS[self._fits.movabs_ext(number)]
+            more = {} if kind is fitsio.hdu.ImageHDU else {"vstorage": "object"}
+            self._hdus[number] = kind(self._fits._FITS, number, **more)
+        return self._hdus[number]
 
     def _number(self, key: str | int) -> int:
         return self._names[key] if isinstance(key, str) else key
@@ -272,12 +309,10 @@ class FitsFile(OpenFile):
 
     def _drop_fpack_shell(self) -> None:
         """Leave out the empty first HDU that fpack adds when it compresses a primary image."""
-        # From the cards of the walk: fitsio copies all it knows of an HDU for each question.
         first, *others = (hdu.header for hdu in self._structure)
-        if others and first.cards["NAXIS"] == "0" and others[0].cards.get("ZIMAGE") == "T":
-            cards = {name for name in self._hdus[0].read_header() if name} - _SHELL_CARDS
-            if not cards:
-                del self._hdus[0], self._structure[0]
+        shell = others and first.cards["NAXIS"] == "0" and others[0].cards.get("ZIMAGE") == "T"
+        if shell and not {text[:8].strip() for text in first.texts} - _SHELL_CARDS:
+            del self._structure[0]
 
 
 def _span(rows: IntArray) -> tuple[int, int]:

@@ -7,7 +7,7 @@ then divides by zero, reads past the end or asks for gigabytes. Here such header
 from __future__ import annotations
 
 import dataclasses
-import gzip
+import io
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from qnet.core.errors import FileError, shorten, shown
+from qnet.io.fits.cards import VALUE
 
-Stream = BinaryIO | gzip.GzipFile
+Stream = BinaryIO | io.RawIOBase
 
 #: FITS files come in blocks of this many bytes, headers in cards of 80.
 BLOCK, CARD = 2880, 80
@@ -48,11 +49,8 @@ _SIZES = re.compile(
     re.IGNORECASE,
 )
 
-#: The value of a card, after 'KEYWORD = ': text in quotes or a word, and a comment.
-_VALUE = re.compile(r" *(?:'((?:[^']|'')*)'|([^'/ ][^/ ]*)) *(?:/.*)?", re.DOTALL)
-
 #: Tables by XTENSION: of text, and binary ones by two names.
-_TABLES = ("TABLE", "BINTABLE", "A3DTABLE")
+TABLES = ("TABLE", "BINTABLE", "A3DTABLE")
 
 #: Types of binary table columns with their bits (FITS standard 4.0, table 18).
 _BITS: Mapping[str, int] = {
@@ -73,6 +71,19 @@ _BITS: Mapping[str, int] = {
 _TFORM = re.compile(r"(\d{0,18})(?:([PQ])([LXBIJKAEDCM])(?:\(\d*\))?|([LXBIJKAEDCM])[^PQ]*)")
 
 
+class Field(NamedTuple):
+    """A column of a binary table: its number, code, repeat count, byte in the row, type.
+
+    The code is P or Q for pointers into the heap, which are to elements of type `element`.
+    """
+
+    number: int
+    code: str
+    repeat: int
+    offset: int
+    element: str
+
+
 class Pointers(NamedTuple):
     """A column of pointers into the heap: its name, P or Q, byte in the row, bits per element."""
 
@@ -89,7 +100,8 @@ class Header:
     path: Path
     number: int
     cards: Mapping[str, str]
-    lines: list[str] = dataclasses.field(default_factory=list)  # all cards as they are
+    #: All cards, of 80 characters each.
+    texts: list[str] = dataclasses.field(default_factory=list)
 
     def fault(self, what: str) -> FileError:
         """The error that the header is damaged."""
@@ -123,20 +135,20 @@ class Header:
     @property
     def is_table(self) -> bool:
         """Whether the HDU is a binary table."""
-        return self.cards.get("XTENSION", "") in _TABLES[1:]
+        return self.cards.get("XTENSION", "") in TABLES[1:]
 
     def data_size(self) -> int:
         """Bytes of the data."""
         self._check_scales()
         size, axes = self._pixel_size("BITPIX"), self.axes()
         kind = self.cards.get("XTENSION", "IMAGE")
-        if kind in _TABLES:
+        if kind in TABLES:
             self.whole("BITPIX", 8, 8)
             self.whole("NAXIS", 2, 2)
             self.whole("TFIELDS", 0, 999)
         groups = bool(axes) and axes[0] == 0 and self.cards.get("GROUPS") == "T"
         # Only binary tables have a heap, and only random groups have groups.
-        known = kind in ("IMAGE", *_TABLES) and not groups
+        known = kind in ("IMAGE", *TABLES) and not groups
         parameters = self.whole("PCOUNT", 0, 0 if known and not self.is_table else LARGEST, 0)
         gcount = self.whole("GCOUNT", 1, 1 if known else LARGEST, 1)
         if groups:
@@ -194,6 +206,15 @@ class Header:
         """Columns of a binary table that point into its heap, after a check of all columns."""
         if not self.is_table:
             return []
+        found = []
+        for field in self.fields():
+            if field.code in ("P", "Q") and field.repeat:
+                name = self.cards.get(f"TTYPE{field.number}", f"number {field.number}")
+                found.append(Pointers(name, field.code, field.offset, _BITS[field.element]))
+        return found
+
+    def fields(self) -> list[Field]:
+        """Columns of a binary table, checked to fill its rows."""
         found, offset = [], 0
         for number in range(1, self.whole("TFIELDS", 0, 999) + 1):
             form = self.cards.get(f"TFORM{number}", "")
@@ -201,9 +222,7 @@ class Header:
             if match is None or (match[2] and int(match[1] or 1) > 1):
                 raise self.fault(f"TFORM{number} is {shown(form)}, no type of a column")
             repeat = int(match[1] or 1)
-            if match[2] and repeat:
-                name = self.cards.get(f"TTYPE{number}", f"number {number}")
-                found.append(Pointers(name, match[2], offset, _BITS[match[3]]))
+            found.append(Field(number, match[2] or match[4], repeat, offset, match[3] or match[4]))
             offset += -(-repeat * _BITS[match[2] or match[4]] // 8)
         if offset != self.axes()[0]:
             raise self.fault(
@@ -227,7 +246,6 @@ class Hdu(NamedTuple):
 
     header: Header
     start: int
-    gzipped: bool
 
 
 def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header:
@@ -235,16 +253,16 @@ def read_header(stream: Stream, block: bytes, number: int, path: Path) -> Header
     cards: dict[str, str] = {}
     header, fault = Header(path, number, cards), ""
     for card in _read_cards(stream, block, header):
-        header.lines.append(card)
+        header.texts.append(card)
         match = _SIZES.match(card)
         if match is None:
-            if card.startswith("EXTNAME =") and (value := _VALUE.fullmatch(card[10:])):
+            if card.startswith("EXTNAME =") and (value := VALUE.fullmatch(card[10:])):
                 cards.setdefault("EXTNAME", (value[1] or value[2] or "").strip())
             continue
         kind = match.lastindex or 1
         key = match[kind].upper()
         _, expected, pattern = _KINDS[kind - 1]
-        value = _VALUE.fullmatch(card[10:]) if card[:10] == f"{key:8}= " else None
+        value = VALUE.fullmatch(card[10:]) if card[:10] == f"{key:8}= " else None
         text = None if value is None else value[1 if pattern is None else 2]
         if pattern is not None and text is not None and not pattern.fullmatch(text):
             text = None

@@ -6,12 +6,10 @@ it inflating without end, and tiles of other kinds announce their number of pixe
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -62,7 +60,7 @@ def _arrays(
             yield column, length, start
 
 
-def check_tiles(path: Path, hdu: Hdu) -> None:
+def check_tiles(stream: Stream, hdu: Hdu) -> None:
     """Raise FileError unless the tiles of a compressed image have its pixels at most."""
     header = hdu.header
     kind = header.cards.get("ZCMPTYPE", "").partition("_")[0]
@@ -70,11 +68,10 @@ def check_tiles(path: Path, hdu: Hdu) -> None:
     pointers = [column for column in header.pointers() if checks.get(column.name.upper())]
     if not pointers:
         return
-    with gzip.open(path) if hdu.gzipped else open(path, "rb") as stream:
-        stream.seek(hdu.start)
-        arrays = list(_arrays(stream, header, pointers))
-        stream.seek(hdu.start + header.heap_start())
-        heap = memoryview(stream.read(header.heap()))
+    stream.seek(hdu.start)
+    arrays = list(_arrays(stream, header, pointers))
+    stream.seek(hdu.start + header.heap_start())
+    heap = memoryview(stream.read(header.heap()) or b"")
     pixels = header.tile_pixels()
     for column, lengths, starts in arrays:
         check = checks[column.name.upper()]

@@ -77,7 +77,7 @@ def plain_image(stream: io.RawIOBase, hdu: Hdu, shape: tuple[int, ...]) -> Plain
     stored = _STORED.get(cards["BITPIX"])
     scaled = any(name in cards for name in _SCALING)
     plain = cards.get("XTENSION", "IMAGE") == "IMAGE" and not scaled and axes == [*map(str, shape)]
-    if not plain or stored is None or hdu.gzipped:
+    if not plain or stored is None:
         return None
     return PlainImage(stream, hdu.start, shape, stored)
 

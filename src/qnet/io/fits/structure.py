@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
+import io
 import os
 import re
 import tempfile
@@ -14,7 +14,8 @@ from qnet.core.errors import FileError, warn
 from qnet.core.guards import library_faults
 from qnet.core.kinds import GZIP, find_kind
 from qnet.io.fits.headers import BLOCK, CARD, Hdu, Stream, read_header
-from qnet.io.fits.heap import PIECE, check_heap
+from qnet.io.fits.heap import check_heap
+from qnet.io.fits.inflate import Inflated
 
 #: First bytes of the HDUs after the first.
 _EXTENSION = b"XTENSION= "
@@ -29,24 +30,32 @@ _MOST_HDUS = 20000
 _INFLATION = 1100
 
 #: Bytes that a gzipped file may have after its last HDU.
-_BEYOND = 1 << 24
+_BEYOND = 1 << 22
 
 
-def check_structure(path: Path) -> list[Hdu]:
-    """HDUs of a plain or gzipped file; FileError unless headers and data are whole."""
+def open_stream(path: Path) -> io.RawIOBase:
+    """What is in a plain or gzipped file."""
+    return Inflated(path) if find_kind(path) is GZIP else io.FileIO(path)
+
+
+def check_structure(path: Path, stream: io.RawIOBase | None = None) -> list[Hdu]:
+    """HDUs of a plain or gzipped file; FileError unless headers and data are whole.
+
+    `stream` is that of `open_stream`, where it is needed further on.
+    """
     with library_faults(path, NO_FITS):
         size = path.stat().st_size
-        if find_kind(path) is not GZIP:
-            with open(path, "rb") as plain:
+        if stream is None:
+            with open_stream(path) as own:
+                return check_structure(path, own)
+        if not isinstance(stream, Inflated):
+            with open(path, "rb") as plain:  # in pieces: headers are read block by block
                 return _walk(plain, path, size)
-    with library_faults(path, NO_FITS), gzip.open(path, "rb") as stream:
         hdus = _walk(stream, path, _INFLATION * size)
         last = stream.tell()
-        if last > os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
-            raise MemoryError  # the C library inflates the file as a whole
-        while stream.read(PIECE):  # to the checksum at its end
-            if stream.tell() > last + _BEYOND:
-                raise FileError(f"{path}: inflates to far more than its headers announce")
+        # To the checksum at its end.
+        if stream.inflate(last + _BEYOND + 1) > last + _BEYOND:
+            raise FileError(f"{path}: inflates to far more than its headers announce")
     return hdus
 
 
@@ -64,7 +73,7 @@ def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
             raise FileError(f"{path}: has more than {_MOST_HDUS} HDUs")
         header = read_header(stream, block, number, path)
         start, data = stream.tell(), header.data_size()
-        hdus.append(Hdu(header, start, isinstance(stream, gzip.GzipFile)))
+        hdus.append(Hdu(header, start))
         end = start + -(-data // BLOCK) * BLOCK
         pointers = header.pointers()
         if pointers and end <= size:

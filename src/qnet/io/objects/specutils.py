@@ -176,8 +176,10 @@ def _one_spectrum(
         weights, kind, unit = None, "ivar", None
     else:
         kind, weights, unit = uncertainty
+    if own and wave.shape == shape[-1:]:
+        wave = np.atleast_2d(np.broadcast_to(wave, shape))
     spectra = one_camera(
-        np.broadcast_to(wave, shape) if own and wave.shape == shape[-1:] else wave,
+        wave,
         spectrum.flux,
         weights,
         kind,

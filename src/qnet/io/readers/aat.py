@@ -19,6 +19,15 @@ from qnet.io.units import states_vacuum
 #: What these surveys' wavelengths are, in words: 2dfdr calibrates with lines of arc lamps in air.
 WAVELENGTHS = "air, converted, unless the header says vacuum (CTYPE1 WAVE, VACUUM); centres"
 
+#: Fields of `Reader` that layouts of one spectrum a file have in common.
+ONE_SPECTRUM: Mapping[str, Any] = {
+    "wavelengths": WAVELENGTHS,
+    "no_weight": "",
+    "count": lambda fits: 1,
+    "whole": True,
+    "ids": ("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
+}
+
 
 def linear_wave(fits: FitsFile, key: str | int, npix: int) -> FloatArray:
     """Wavelengths (npix,) of the cards of an HDU."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qnet.core.errors import warn
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
@@ -95,6 +96,11 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     wave, error, quality = (found[role] for role in ("wave", "error", "quality"))
     where = f"{fits.path}: HDU 1"
     unit = relative_unit(flux.unit, where)
+    if not wave.ucd:
+        warn(
+            f"{where} does not say by TUCD whether its wavelengths are in air or in vacuum: they "
+            "are taken for vacuum"
+        )
     pixels = Pixels(
         wave=table[wave.name],
         flux=table[flux.name],

@@ -21,7 +21,7 @@ from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.openfile import OpenFile
 from qnet.io.pixels import Pixels, make_spectra
-from qnet.io.readers.registry import Reader, Request, recognised, register
+from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import lacks_columns, read_rows
 from qnet.io.sheets import read_sheets
 from qnet.io.tablefile import Sheet, TableFile
@@ -53,7 +53,9 @@ def _objects(fits: FitsFile) -> list[str]:
 
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such HDUs."""
-    return lacks_columns(fits, _objects(fits)[0], _COLUMNS)  # all are alike
+    objects = _objects(fits)
+    fault = lacks_columns(fits, objects[0], _COLUMNS)  # all are alike
+    return fault or left_out(fits, map(fits.all_names.index, objects))
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
@@ -91,7 +93,10 @@ def _sheets(file: OpenFile) -> list[Sheet]:
 
 def _table_fault(file: OpenFile) -> str:
     """What is wrong with a file of such tables."""
-    return "holds several spectra of Euclid: read them one by one" if len(_sheets(file)) > 1 else ""
+    sheets = _sheets(file)
+    if len(sheets) > 1:
+        return "holds several spectra of Euclid: read them one by one"
+    return left_out(file, set(sheets[0].hdus.values())) if isinstance(file, FitsFile) else ""
 
 
 def _read_table(files: Sequence[OpenFile], request: Request) -> Spectra:

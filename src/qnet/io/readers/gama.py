@@ -47,12 +47,8 @@ register(
         survey="GAMA",
         hdus="HDU 0 an image of 5 rows, cards ORIGIN GAMA and GAMANAME",
         targetid="CATAID, else -1; SPECID in TARGET_NAME",
-        wavelengths=aat.WAVELENGTHS,
-        no_weight="",
         **recognised(_is_gama, _fault),
-        count=lambda fits: 1,
+        **aat.ONE_SPECTRUM,
         read=_read,
-        whole=True,
-        ids=("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
     )
 )

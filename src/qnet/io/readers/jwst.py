@@ -17,7 +17,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
-from qnet.io.readers.registry import Reader, Request, recognised, register
+from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
 from qnet.io.readers.rows import count_rows, lacks_columns, read_rows
 from qnet.io.units import stated_unit
 
@@ -59,7 +59,7 @@ def _fault(fits: FitsFile) -> str:
         columns = ("WAVELENGTH", "FLUX", _error(fits.columns(tables[0][0]), name), "DQ")
         if fault := lacks_columns(fits, number, columns):
             return fault
-    return ""
+    return left_out(fits, [number for number, _ in tables])
 
 
 def _error(have: Sequence[str], name: str) -> str:

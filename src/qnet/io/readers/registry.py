@@ -85,12 +85,10 @@ class Reader:
     --------
     >>> from qnet.io.readers import READERS
     >>> for reader in READERS:
-    ...     if reader.survey == "SDSS":
+    ...     if reader.survey == "DESI" and not reader.refused:
     ...         print(reader.name, "|", reader.targetid)
-    SDSS spCFrame files | THING_ID of the spAll file, in SDSS-V CATALOGID, else -1
-    SDSS spec file | THING_ID, in SDSS-V CATALOGID, else -1
-    SDSS-V spField file | ICATALOGID, else -1 with the text of CATALOGID in TARGET_NAME
-    SDSS spPlate file | THING_ID of the spAll file, in SDSS-V CATALOGID, else -1
+    DESI cframe files | FIBERMAP (COADD_FIBERMAP), else the row number
+    DESI coadd or spectra file | FIBERMAP (COADD_FIBERMAP), else the row number
     """
 
     name: str

@@ -67,6 +67,8 @@ def _fault(fits: FitsFile) -> str:
     masks = [name for name in have if "MASK" in name and name != "OR_MASK"]
     if masks and "AND_MASK" not in masks:
         return f"{label} has the mask {', '.join(masks)} in place of and_mask"
+    if shape := fits.shape(0):
+        return f"holds an image {shape} in HDU 0 beside the spectrum, that would be left out"
     number = fits.all_names.index("COADD") if key == "COADD" else 1
     return left_out(fits, [number], but=_EXPOSURES)
 

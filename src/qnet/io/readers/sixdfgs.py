@@ -45,7 +45,7 @@ def _fault(fits: FitsFile) -> str:
             return fault
     elif fits.shape(number)[:-1] not in ((_VR_ROWS - 1,), (_VR_ROWS,)):
         return f"has an image of shape {fits.shape(number)} in place of 6dFGS's 3 or 4 rows"
-    return left_out(fits, [number]) if number < _THUMBNAILS else ""
+    return left_out(fits, _spectra_hdus(fits))
 
 
 def _read(files: Sequence[FitsFile], request: Request) -> Spectra:

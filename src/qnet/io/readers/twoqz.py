@@ -51,12 +51,8 @@ register(
         survey="2QZ",
         hdus="HDU 0 a spectrum (npix,), SURVEY 2QZ or 2SLAQ-QSO, GAMANAME; perhaps VARIANCE",
         targetid="-1, with SPECID in TARGET_NAME",
-        wavelengths=aat.WAVELENGTHS,
-        no_weight="",
         **recognised(_is_2qz, _fault),
-        count=lambda fits: 1,
+        **aat.ONE_SPECTRUM,
         read=_read,
-        whole=True,
-        ids=("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
     )
 )

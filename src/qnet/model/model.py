@@ -332,6 +332,11 @@ class Model:
         >>> import qnet
         >>> spectra = qnet.simulate(3, seed=1, mix={"quasar": 1.0}).collect().spectra
         >>> print(qnet.load_model().classify(spectra)["IS_QSO", "ZBEST"])
+        IS_QSO  ZBEST
+        ------ -------
+          True 4.26341
+          True 0.19681
+          True 0.71577
         """
         # The verb is of a package above this one, and is reached by its public name.
         import qnet

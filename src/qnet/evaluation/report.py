@@ -66,7 +66,7 @@ class Evaluation:
     >>> evaluation.metric("completeness", "true QSO_LZ").value
     0.5
     >>> evaluation
-    <Evaluation of catalogue: purity 0.5000, completeness 0.3333, 3 true quasars>
+    <Evaluation of catalogue: purity 0.5000, completeness 0.5000, 2 true quasars>
     >>> print(evaluation.summary().splitlines()[0])
     catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
     """

@@ -73,7 +73,7 @@ def from_specutils(value: Any, *, air: bool = False, edges: bool | None = None) 
     ... )
     >>> spectra = from_specutils(spectrum)
     >>> spectra
-    <Spectra: 1 spectra, specutils Spectrum; spectrum (4000 pixels)>
+    <Spectra: 1 spectrum, specutils Spectrum; spectrum (4000 pixels)>
     >>> round(float(spectra.cameras[0].wave[0]), 6), float(spectra.cameras[0].ivar[0, 0])
     (4000.0, 4.0)
     """

@@ -60,7 +60,7 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     >>> table = Table({"wave": wave, "flux": np.ones(4000), "error": np.full(4000, 0.5)})
     >>> spectra = from_table(table)
     >>> spectra
-    <Spectra: 1 spectra, astropy Table; arrays (4000 pixels)>
+    <Spectra: 1 spectrum, astropy Table; arrays (4000 pixels)>
     >>> float(spectra.cameras[0].ivar[0, 0])
     4.0
     """

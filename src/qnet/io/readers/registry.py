@@ -167,7 +167,7 @@ def register(reader: Reader) -> Reader:
     >>> table.meta["EXTNAME"] = "ONE"
     >>> table.write("one.fits")
     >>> qnet.read_spectra("one.fits")
-    <Spectra: 1 spectra, file of one spectrum; arrays (2 pixels)>
+    <Spectra: 1 spectrum, file of one spectrum; arrays (2 pixels)>
     >>> qnet.io.readers.READERS.remove(reader)
     """
     check_arguments(register, locals())

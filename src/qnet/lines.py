@@ -130,6 +130,13 @@ def as_rest(rest: object) -> Mapping[str, float]:
     return rest
 
 
+def velocity_between(z: npt.ArrayLike, origin: npt.ArrayLike) -> FloatArray:
+    """Velocity c (z - origin) / (1 + origin) [km/s] of a redshift from another; NaN gives NaN."""
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        change = SPEED_OF_LIGHT * np.subtract(z, origin) / np.add(1, origin)
+    return np.asarray(change)
+
+
 def air_to_vacuum(wave: npt.ArrayLike) -> FloatArray:
     """Wavelengths in vacuum of wavelengths in standard air.
 

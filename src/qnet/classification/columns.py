@@ -14,7 +14,7 @@ from qnet.core.columns import MODEL_COLUMNS
 from qnet.core.errors import InputError, warn, with_source
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, QNFlag
 from qnet.core.spectra import Spectra
-from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
+from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths, velocity_between
 from qnet.model.calibration import Calibration, in_ranges
 from qnet.model.model import Model
 from qnet.postprocess.decoding import Predictions
@@ -150,10 +150,9 @@ def _result_flags(
     """The bits of QN_FLAG that the result gives, of the best line and of the calibration."""
     zbest, flag = columns["ZBEST"], np.zeros(len(found), dtype=np.int32)
     known, calibration = np.isfinite(zbest), model.calibration
-    with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(found.z_line - zbest) / (1 + zbest)
-        # The most confident line of those that agree with ZBEST, if any do: ZBEST may be of others.
-        best = found.best_line(velocity <= DISAGREE_VELOCITY)
+    velocity = np.abs(velocity_between(found.z_line, zbest))
+    # The most confident line of those that agree with ZBEST, if any do: ZBEST may be of others.
+    best = found.best_line(velocity <= DISAGREE_VELOCITY)
     wave = np.asarray(rest_wavelengths(model.lines, model.rest)[best] * (1 + zbest))
     flag[known & ~data.has_weight(model.grid, wave[:, None])[:, 0]] |= QNFlag.LINE_UNOBSERVED
     contrary = (found.c_line > criterion.c_threshold) & (velocity > DISAGREE_VELOCITY)

@@ -16,7 +16,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.pz import P_Z_VELOCITY, PARTS, fraction_below
 from qnet.core.spectra import Camera, Spectra
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import SPEED_OF_LIGHT, velocity_between
 from qnet.model.loading import as_model
 from qnet.model.model import Model
 from qnet.postprocess.features import logit
@@ -231,8 +231,7 @@ def _near(columns: Columns, model: Model, z: float) -> FloatArray:
     if bins is None or not np.isfinite(z):
         return np.full(len(columns["ZBEST"]), np.nan)
     redshifts, _, weight, coarse, _ = (columns[name] for name in PARTS)
-    with np.errstate(invalid="ignore"):
-        apart = SPEED_OF_LIGHT * np.abs(redshifts - z) / (1 + z)
-    within = np.where(apart < P_Z_VELOCITY, weight, 0.0).sum(axis=1)
+    apart = velocity_between(redshifts, z)
+    within = np.where(np.abs(apart) < P_Z_VELOCITY, weight, 0.0).sum(axis=1)
     ends = np.log(1 + z) + np.log1p(np.array([-1, 1]) * P_Z_VELOCITY / SPEED_OF_LIGHT)
     return np.asarray(within + np.diff(fraction_below(bins, coarse, ends))[:, 0])

@@ -11,7 +11,7 @@ from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.spectra import Spectra
 from qnet.core.threads import share_work
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.model.refiner import Refiner
 from qnet.postprocess.features import CONFIDENCE_EPSILON, ChosenCandidates
 from qnet.preprocess.rebinning import ROW_BLOCK
@@ -45,9 +45,8 @@ class Candidates:
         weight = self.log_odds(exponent)
         best = weight.argmax(axis=1)
         ok, first = self.ok[rows, best], self.z[rows, best]
-        with np.errstate(invalid="ignore"):
-            velocity = SPEED_OF_LIGHT * np.abs(self.z - first[:, None]) / (1 + first[:, None])
-            others = np.where(velocity > DISAGREE_VELOCITY, weight, -np.inf)
+        apart = np.abs(velocity_between(self.z, first[:, None])) > DISAGREE_VELOCITY
+        others = np.where(apart, weight, -np.inf)
         following = others.argmax(axis=1)
         known = others[rows, following] > -np.inf
         with np.errstate(invalid="ignore"):

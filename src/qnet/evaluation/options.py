@@ -15,7 +15,7 @@ from qnet.core.errors import InputError, with_source
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.evaluation.result import Result
 from qnet.io.training_data import Z_LIM
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.strategies import as_strategy
 
 #: Speed of light [km/s] in the definition of a right redshift, and there only: the rounded value of
@@ -184,8 +184,7 @@ def velocity(zbest: npt.ArrayLike, z: npt.ArrayLike) -> FloatArray:
     array([ 999.3, -999.3])
     """
     found, true = as_alike(zbest=zbest, z=z)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        return np.asarray(SPEED_OF_LIGHT * (found - true) / (1 + true))
+    return velocity_between(found, true)
 
 
 def nth_confidence(c_line: npt.ArrayLike, min_lines: int) -> FloatArray:

@@ -17,7 +17,7 @@ from qnet.evaluation.catalogues import read_result
 from qnet.evaluation.result import Result
 from qnet.io.catalogue import from_table, read_catalogue
 from qnet.io.tables import check_table
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -160,7 +160,5 @@ def _differs(columns: Columns, other: Result, matches: IntArray) -> tuple[BoolAr
     there, is_qso = matches >= 0, columns["IS_QSO"].astype(bool)
     theirs, z = other.is_qso[matches], other.zbest[matches]
     zbest = columns["ZBEST"].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(z - zbest) / (1 + zbest)
-        far = velocity > P_Z_VELOCITY
+    far = np.abs(velocity_between(z, zbest)) > P_Z_VELOCITY
     return there & (is_qso != theirs), there & is_qso & theirs & far

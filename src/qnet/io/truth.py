@@ -29,7 +29,7 @@ from qnet.io.truth_layouts import (
     read_named,
 )
 from qnet.io.truth_layouts import TruthRecord as TruthRecord
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 
 logger = logging.getLogger(__name__)
 
@@ -232,7 +232,7 @@ def _surest(one: TruthRecord, other: TruthRecord) -> tuple[TruthRecord, bool]:
     surer = max((one, other), key=lambda record: record.z_conf_person)
     if min(one.z_conf_person, other.z_conf_person) < SURE:
         return surer, False
-    apart = abs(other.z_vi - one.z_vi) / (1 + one.z_vi) * SPEED_OF_LIGHT
+    apart = np.abs(velocity_between(other.z_vi, one.z_vi))
     differ = one.class_person != other.class_person or not apart <= _SAME_REDSHIFT
     return (one._replace(z_conf_person=UNSURE) if differ else one), differ
 

@@ -11,7 +11,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.arrays import BoolArray, FloatArray, as_floats, as_numbers, as_precision
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import SPEED_OF_LIGHT, velocity_between
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import Weights
 from qnet.model.network import CHUNK_SIZE, ConvStack, check_weights
@@ -166,7 +166,7 @@ class Refiner:
                 ok &= X[:, :, 1].mean(axis=1) >= max(arch.min_fraction, 1 / arch.window.npooled)
                 ok &= np.isfinite(found) & np.isfinite(sigma)
                 # Also between the passes: a frame that has run away gives no second opinion.
-                ok &= SPEED_OF_LIGHT * np.abs(found - guess) <= arch.max_dv * (1 + guess)
+                ok &= np.abs(velocity_between(found, guess)) <= arch.max_dv
                 found = np.where(ok, found, guess)
             zerr = np.where(ok, sigma / SPEED_OF_LIGHT * (1 + found), np.nan)
             score, bal = (np.where(ok, values, np.nan) for values in (score, bal))

@@ -14,7 +14,7 @@ from qnet.core.checks import check_whole
 from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
 from qnet.core.grid import WavelengthGrid
-from qnet.lines import SPEED_OF_LIGHT, rest_wavelengths
+from qnet.lines import rest_wavelengths, velocity_between
 
 #: Bins on either side of a peak that belong to it.
 REACH = 2
@@ -137,9 +137,7 @@ def second_redshift(
         redshifts.append(grid.from_box(boxes, offset, nboxes) / wave_rest[line] - 1)
         confidences.append(np.take_along_axis(array[:, :nboxes], boxes, axis=1))
     z, c = np.hstack(redshifts), np.hstack(confidences).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        velocity = SPEED_OF_LIGHT * np.abs(z - first[:, None])
-        apart = velocity > DISAGREE_VELOCITY * (1 + first[:, None])
+    apart = np.abs(velocity_between(z, first[:, None])) > DISAGREE_VELOCITY
     c = np.where(apart & (z > 0), c, -np.inf)
     best = c.argmax(axis=1)[:, None]
     p2 = np.take_along_axis(c, best, axis=1)[:, 0]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from qnet.core.errors import InputError
 from qnet.core.flags import DISAGREE_VELOCITY
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.postprocess.decoding import Predictions
 
 #: Logits of the second stage are clipped to this range before they are features.
@@ -102,8 +102,7 @@ def _confidence(rank: int) -> Callable[[_Inputs], FloatArray]:
 def _agreement(inputs: _Inputs) -> FloatArray:
     """Logit of the largest confidence among the other lines within 6000 km/s of the best one."""
     c_line, z_line, zbest = inputs.found.c_line, inputs.found.z_line, inputs.found.zbest
-    with np.errstate(invalid="ignore"):
-        near = SPEED_OF_LIGHT * np.abs(z_line - zbest) <= DISAGREE_VELOCITY * (1 + zbest)
+    near = np.abs(velocity_between(z_line, zbest)) <= DISAGREE_VELOCITY
     others = np.where(near, c_line, 0.0)
     others[inputs.found.best_line(), np.arange(len(zbest))] = 0.0
     return np.where(np.isnan(zbest), np.nan, logit(others.max(axis=0)))
@@ -120,8 +119,7 @@ def _near(rank: int) -> Callable[[_Inputs], FloatArray]:
 
     def compute(inputs: _Inputs) -> FloatArray:
         found, z = inputs.found, inputs.coverage.z
-        with np.errstate(invalid="ignore"):
-            near = SPEED_OF_LIGHT * np.abs(found.z_line - z) <= DISAGREE_VELOCITY * (1 + z)
+        near = np.abs(velocity_between(found.z_line, z)) <= DISAGREE_VELOCITY
         ordered = -np.sort(-np.where(near & inputs.coverage.at_z, found.c_line, 0.0), axis=0)
         c = ordered[rank] if rank < len(ordered) else np.zeros(len(found))
         return np.where(np.isnan(found.zbest), np.nan, logit(c))

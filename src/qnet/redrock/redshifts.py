@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, Columns, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, Columns, IntArray
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.columns import filled, float_column, id_numbers, integer_column, text_column
@@ -80,10 +80,3 @@ def read_redshifts(path: PathLike, fibermap: Sequence[str] = ()) -> Redshifts:
     if extra and any(len(values) != nrows for values in extra.values()):
         raise FileError(f"{file}: FIBERMAP does not have the {nrows} rows of {hdu}")
     return Redshifts(file, columns, {name: filled(x, name) for name, x in extra.items()}, version)
-
-
-def speed_between(z: FloatArray, other: FloatArray) -> FloatArray:
-    """Velocity [km/s] between two redshifts of each row, without its sign."""
-    from qnet.lines import SPEED_OF_LIGHT
-
-    return np.asarray(SPEED_OF_LIGHT * np.abs(other - z) / (1 + z))

@@ -11,9 +11,9 @@ from importlib.resources import files
 import numpy as np
 
 from qnet.core.arrays import BoolArray, FloatArray
+from qnet.lines import velocity_between
 from qnet.model.laws import sigmoid
 from qnet.postprocess.features import logit
-from qnet.redrock.redshifts import speed_between
 
 #: Velocity [km/s] within which two redshifts are the same: that of P_Z.
 AGREEMENT = 3000.0
@@ -41,8 +41,7 @@ class Evidence:
     @functools.cached_property
     def agree(self) -> BoolArray:
         """Rows whose redshifts are the same."""
-        with np.errstate(invalid="ignore"):
-            return speed_between(self.z, self.z_redrock) < AGREEMENT
+        return np.asarray(np.abs(velocity_between(self.z_redrock, self.z)) < AGREEMENT)
 
     def select(self, rows: BoolArray) -> Evidence:
         """The evidence of some rows."""

@@ -11,7 +11,7 @@ import numpy as np
 from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.errors import InputError, shown
 from qnet.core.flags import DISAGREE_VELOCITY
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.postprocess.decoding import C_THRESHOLD, MIN_LINES, has_lines
 from qnet.strategies.evidence import Evidence
 from qnet.strategies.strategy import Strategy
@@ -61,7 +61,7 @@ def _either(evidence: Evidence, numbers: Numbers) -> Found:
 def _both(evidence: Evidence, numbers: Numbers) -> Found:
     """Quasars of QuasarNET and redrock at one redshift."""
     (by_lines, z), (by_redrock, z_redrock) = _lines(evidence, numbers), _redrock(evidence, numbers)
-    agree = SPEED_OF_LIGHT * np.abs(z - z_redrock) / (1 + z) < numbers["dv_max"]
+    agree = np.abs(velocity_between(z_redrock, z)) < numbers["dv_max"]
     return by_lines & by_redrock & agree, np.where(by_lines, z, z_redrock)
 
 

@@ -14,7 +14,7 @@ from qnet.core.arrays import BoolArray, FloatArray
 from qnet.core.density import QuasarDensity
 from qnet.core.errors import InputError
 from qnet.core.pz import P_Z_VELOCITY
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.model.calibration import Calibration
 from qnet.model.laws import Evidence, Logistic, Table
 from qnet.postprocess.features import ChosenCandidates, log_snr, logit, seen_confidence
@@ -145,7 +145,7 @@ class Fitter:
         for number, line in enumerate(sample.model.lines):
             z, confidence = sample.found.z_line[number], sample.found.c_line[number]
             seen = known & sample.is_right(z) & (confidence > 0.1)
-            dv = SPEED_OF_LIGHT * (z - sample.z) / (1 + sample.z)
+            dv = velocity_between(z, sample.z)
             given = logit(confidence[seen]), snr[seen], dv[seen]
             table = fit_widths(*given, (LOGIT_EDGES, SNR_EDGES), tables.get(line))
             if table is not None:

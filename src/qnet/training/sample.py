@@ -22,7 +22,7 @@ from qnet.core.threads import choose_threads, one_blas_thread
 from qnet.io.reader import group_frames, read_blocks
 from qnet.io.training_data import keep_rows, not_inspected, truth_classes
 from qnet.io.truth import TruthRecord, other_survey
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import velocity_between
 from qnet.model.model import Model
 from qnet.objective import CLASSES, QSO_CLASSES
 from qnet.postprocess.candidates import quasar_probability
@@ -69,9 +69,7 @@ class Sample:
 
     def is_right(self, z: FloatArray, within: float = DISAGREE_VELOCITY) -> BoolArray:
         """Which redshifts, of any shape that ends in (nspec,), are those of quasars."""
-        with np.errstate(invalid="ignore"):
-            velocity = SPEED_OF_LIGHT * np.abs(z - self.z) / (1 + self.z)
-            return np.asarray(self.quasar & (velocity < within))
+        return np.asarray(self.quasar & (np.abs(velocity_between(z, self.z)) < within))
 
     def choose(self, exponent: float) -> ChosenCandidates | None:
         """The best candidates of the second stage."""

@@ -18,7 +18,7 @@ from qnet.core.files import PathLike, as_paths, atomic_write
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Camera
 from qnet.io.truth import read_truth
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import SPEED_OF_LIGHT, velocity_between
 from qnet.model.architecture import RefineArchitecture
 from qnet.model.layers import ConvLayer
 from qnet.model.loading import as_model
@@ -96,7 +96,7 @@ class RefineMaker:
             near = quasar & (rng.uniform(size=len(z)) < NEAR_FRACTION)
             guess = np.where(near, guess, self._candidates(self.finder, flux, ivar, rng))
         X, z_frame = rest_frame(flux, ivar, guess, self.arch.window)
-        dv = SPEED_OF_LIGHT * (z - z_frame) / (1 + z_frame)
+        dv = velocity_between(z, z_frame)
         with np.errstate(invalid="ignore"):
             right = quasar & (np.abs(dv) <= self.arch.max_dv)
         # In a frame that is not that of a quasar the velocity has no meaning: the loss ignores it.

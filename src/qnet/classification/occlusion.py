@@ -10,7 +10,7 @@ import numpy as np
 from qnet.classification.columns import compute_columns
 from qnet.classification.criterion import Criterion, choose_criterion
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, good_pixels
 from qnet.core.checks import check_finite
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike
@@ -172,7 +172,7 @@ def _hide(camera: Camera, edges: FloatArray, hidden: BoolArray) -> Camera:
     """The copies of one camera."""
     wave = camera.wave if camera.wave.ndim == 1 else camera.wave[0]
     flux, ivar = camera.flux[0], camera.ivar[0]
-    good = np.isfinite(flux) & (ivar > 0)
+    good = good_pixels(flux, ivar)
     part = np.searchsorted(edges, wave, side="right") - 1
     part = np.where((part >= 0) & (part < hidden.shape[1]), part, -1)
     copies = np.repeat(flux[None], len(hidden), axis=0)

@@ -161,3 +161,14 @@ def nmad(values: FloatArray) -> float:
     # 1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
     # 1983, Understanding Robust and Exploratory Data Analysis).
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def good_pixels(flux: AnyArray, ivar: AnyArray) -> BoolArray:
+    """Pixels with weight: flux and ivar are finite, and ivar is above 0."""
+    return np.asarray(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+
+
+def noise_of(ivar: AnyArray) -> AnyArray:
+    """Standard deviation of the noise, ivar**-0.5; 0 in pixels without weight."""
+    with np.errstate(invalid="ignore"):
+        return np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)

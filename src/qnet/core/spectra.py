@@ -20,6 +20,7 @@ from qnet.core.arrays import (
     as_floats,
     as_numbers,
     as_rows,
+    good_pixels,
 )
 from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
@@ -354,7 +355,7 @@ def _coadd_camera(camera: Camera, order: IntArray, starts: IntArray, weight: Flo
     """Weighted mean of the rows `order` between each two of `starts`."""
     flux = camera.flux[order].astype(np.float64)
     ivar = camera.ivar[order].astype(np.float64)
-    good = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
+    good = good_pixels(flux, ivar)
     ivar = np.where(good, ivar, 0.0) * weight[:, None]
     total = np.add.reduceat(ivar, starts, axis=0)
     summed = np.add.reduceat(np.where(good, flux, 0.0) * ivar, starts, axis=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, good_pixels
 from qnet.core.errors import InputError, warn
 
 #: Wavelengths [Angstrom] between which the pixels of spectra without any are spread.
@@ -51,8 +51,8 @@ def repair_wave(
 
 def find_used(wave: FloatArray, flux: AnyArray, ivar: AnyArray) -> BoolArray:
     """Wavelengths at which a pixel has weight; the shape is that of `wave`."""
-    weighty = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)
-    return np.asarray(weighty.any(axis=0)) if wave.ndim == 1 else weighty
+    good = good_pixels(flux, ivar)
+    return np.asarray(good.any(axis=0)) if wave.ndim == 1 else good
 
 
 def _warn_lost(where: str, lost: BoolArray, fault: str) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, Float32Array, FloatArray, IntArray, good_pixels
 from qnet.core.checks import check_finite, check_whole
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike, as_paths
@@ -233,7 +233,7 @@ def _pixels(
     flux, ivar = data[:, : own.npix], data[:, own.npix :]
     if own != grid:
         return rebin(own.wave, flux, ivar, grid)
-    bad = ~(np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0))
+    bad = ~good_pixels(flux, ivar)
     flux[bad], ivar[bad] = 0, 0
     return flux, ivar
 

@@ -237,7 +237,8 @@ def _weigh(
     flux, ivar = flux.astype(np.float64), ivar.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         product = flux * ivar
-    finite = np.isfinite(product) & (np.abs(flux) < LARGEST_FLUX) & np.isfinite(ivar)
+    # The product is finite only where flux and ivar both are, as `good_pixels` asks.
+    finite = np.isfinite(product) & (np.abs(flux) < LARGEST_FLUX)
     # A masked pixel may hold anything: only pixels with weight count as bad.
     bad = (~finite & (ivar != 0) & on_grid).any(axis=1)
     good = finite & (ivar > 0) & on_grid

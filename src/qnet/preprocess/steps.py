@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, good_pixels
 from qnet.core.flags import STEP_FRACTION, STEP_SIGMA
 from qnet.core.spectra import Camera
 
@@ -41,7 +41,7 @@ def _differ(blue: AnyArray, blue_ivar: AnyArray, red: AnyArray, red_ivar: AnyArr
     """Rows in which the mean flux of the same pixels differs between two cameras."""
     flux = np.stack([blue, red]).astype(np.float64)
     ivar = np.stack([blue_ivar, red_ivar]).astype(np.float64)
-    good = (np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0)).all(axis=0)
+    good = good_pixels(flux, ivar).all(axis=0)
     with np.errstate(all="ignore"):  # rows without a good pixel give NaN, which is no step
         weight = np.where(good, 1 / (1 / ivar).sum(axis=0), 0)
         weight /= weight.sum(axis=1, keepdims=True)

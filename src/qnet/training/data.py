@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import Float32Array, FloatArray, IntArray
+from qnet.core.arrays import Float32Array, FloatArray, IntArray, noise_of
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths, find_duplicates, sha256
 from qnet.core.grid import WavelengthGrid
@@ -133,7 +133,7 @@ def augment(
         ivar /= factor**2
     if options.noise:
         factor = rng.uniform(0, options.noise, (nspec, 1)).astype(np.float32)
-        sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
+        sigma = noise_of(ivar)
         flux += factor * sigma * rng.standard_normal(flux.shape, dtype=np.float32)
         ivar /= 1 + factor**2
     if options.fault:

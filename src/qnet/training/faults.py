@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qnet.core.arrays import Float32Array, IntArray
+from qnet.core.arrays import Float32Array, IntArray, noise_of
 
 #: Scatter of the natural logarithm of a step's factor, and of an offset over the mean flux.
 STEP, OFFSET = 0.4, 0.5
@@ -44,7 +44,7 @@ def _offset(flux: Float32Array, ivar: Float32Array, part: slice, rng: np.random.
 
 def _spikes(flux: Float32Array, ivar: Float32Array, part: slice, rng: np.random.Generator) -> None:
     """Add some spikes of a few pixels, one in four of them negative."""
-    sigma = np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
+    sigma = noise_of(ivar)
     for pixel in rng.integers(len(flux), size=rng.integers(1, SPIKES + 1)):
         wide = slice(pixel, pixel + int(rng.integers(1, SPIKE_WIDTH + 1)))
         height = rng.exponential(SPIKE_HEIGHT) * (1 if rng.uniform() < 0.75 else -1)

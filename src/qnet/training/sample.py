@@ -12,7 +12,7 @@ import numpy as np
 
 from qnet.classification.redshifts import find_coverage, first_stage_candidates
 from qnet.classification.refinement import Candidates, refine_candidates
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, noise_of
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, UNCLASSIFIABLE
@@ -275,8 +275,5 @@ def split_noise(seed: int) -> tuple[Change, Change]:
 def _with_noise(camera: Camera, rng: np.random.Generator, sign: int) -> Camera:
     """A camera with noise of its own error added or subtracted."""
     noise = rng.standard_normal(camera.flux.shape, dtype=np.float32)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        error = np.where(camera.ivar > 0, 1 / np.sqrt(camera.ivar), 0)
-    return dataclasses.replace(
-        camera, flux=camera.flux + sign * noise * error, ivar=camera.ivar / 2
-    )
+    flux = camera.flux + sign * noise * noise_of(camera.ivar)
+    return dataclasses.replace(camera, flux=flux, ivar=camera.ivar / 2)

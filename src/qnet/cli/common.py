@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Exit statuses: all done; some or all input failed; the command line or an option is wrong.
 OK, FAILED, USAGE = 0, 1, 2
+
+#: Width of lists.
+_WIDTH = 100
 
 #: Options that name an output.
 OUTPUTS = ("output", "truth_out", "pz", "priors", "json", "plots")
@@ -119,6 +124,22 @@ def summarise(arguments: argparse.Namespace, text: str) -> None:
         stream = sys.stdout
     if not arguments.quiet:
         print(f"qnet: {text}", file=stream)
+
+
+def print_json(value: object) -> int:
+    """Print a record, or a collection of such, as JSON."""
+    from qnet.core.plain import as_plain
+
+    print(json.dumps(as_plain(value), indent=2, allow_nan=False))
+    return OK
+
+
+def print_entry(title: str, *texts: object) -> None:
+    """Print an entry of a list: a title, and texts below it where there are any."""
+    print(title)
+    for text in filter(None, texts):
+        lines = textwrap.wrap(str(text), _WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False)
+        print(textwrap.indent("\n".join(lines), "  "))
 
 
 def refuse_output(

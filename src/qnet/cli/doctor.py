@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -12,7 +11,7 @@ import sys
 from typing import Any
 
 from qnet.cli import parser as shared
-from qnet.cli.common import FAILED, OK, complain
+from qnet.cli.common import FAILED, OK, complain, print_json
 from qnet.core.errors import QnetError
 
 #: Variables that change what qnet does.
@@ -30,7 +29,7 @@ def configure(add_parser: shared.AddParser) -> None:
         parents=[shared.model()],
         examples=("qnet doctor", "qnet doctor --json"),
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    shared.as_json(parser)
     parser.set_defaults(command=_doctor)
 
 
@@ -49,7 +48,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         complain(error)
         status, report["model"] = FAILED, {"error": str(error)}
     if arguments.json:
-        print(json.dumps(report, indent=1))
+        print_json(report)
         return status
     for section, values in report.items():
         print(section)

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import textwrap
 
 from qnet.cli import parser as shared
-from qnet.cli.common import OK
-
-#: Width of the text.
-_WIDTH = 100
+from qnet.cli.common import OK, print_entry, print_json
 
 
 def configure(add_parser: shared.AddParser) -> None:
@@ -24,59 +19,35 @@ def configure(add_parser: shared.AddParser) -> None:
             "mask, targetid\n\n"
         ),
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    shared.as_json(parser)
     parser.set_defaults(command=_formats)
 
 
 def _formats(arguments: argparse.Namespace) -> int:
     """Run ``qnet formats``."""
+    from qnet.core.plain import as_plain
     from qnet.io.loaders import find_loaders
     from qnet.io.options import SPECUTILS
     from qnet.io.readers import READERS
 
+    loaders = find_loaders()
     if arguments.json:
         layouts = [
-            {
-                "name": reader.name,
-                "survey": reader.survey,
-                "recognised_by": reader.hdus,
-                "targetid": reader.targetid,
-                "ids": reader.ids,
-                "wavelengths": reader.wavelengths,
-                "no_weight": reader.no_weight,
-                "read": not reader.refused,
-                "refused": reader.refused,
-            }
+            {name: value for name, value in as_plain(reader).items() if value is not None}
+            | {"read": not reader.refused}
             for reader in READERS
         ]
-        print(json.dumps({"layouts": layouts, "specutils": find_loaders()}, indent=2))
-        return OK
+        return print_json({"layouts": layouts, "specutils": loaders})
     for reader in READERS:
-        print(f"{reader.name}{f'  ({reader.survey})' * bool(reader.survey)}")
-        for text in (
+        print_entry(
+            f"{reader.name}{f'  ({reader.survey})' * bool(reader.survey)}",
             f"recognised by: {reader.hdus}",
             reader.targetid and f"TARGETID: {reader.targetid}",
             reader.ids and f"ids: {', '.join(reader.ids)}",
             reader.wavelengths and f"wavelengths: {reader.wavelengths}",
             reader.no_weight and f"pixels without weight: {reader.no_weight}",
             f"not read: {reader.refused}" if reader.refused else "read",
-        ):
-            if text:
-                print(
-                    textwrap.fill(
-                        text,
-                        _WIDTH,
-                        initial_indent="  ",
-                        subsequent_indent="    ",
-                        break_on_hyphens=False,
-                    )
-                )
-    if loaders := find_loaders():
-        print(f"loaders of specutils ({SPECUTILS}NAME)")
-        text = ", ".join(loaders)
-        print(
-            textwrap.fill(
-                text, _WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-            )
         )
+    if loaders:
+        print_entry(f"loaders of specutils ({SPECUTILS}NAME)", ", ".join(loaders))
     return OK

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
-from qnet.cli.common import OK, refuse_output, summarise
+from qnet.cli.common import OK, print_json, refuse_output, summarise
 from qnet.core.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def configure(add_parser: shared.AddParser) -> None:
         parents=[source],
         examples=("qnet model inspect qnet", "qnet model inspect quasarnet.h5 --json"),
     )
-    inspect.add_argument("--json", action="store_true", help="print everything as JSON")
+    shared.as_json(inspect)
     inspect.set_defaults(command=_inspect)
 
     text = "Print the model card of a weights file"
@@ -117,8 +116,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
             "calibration": None if calibration is None else calibration.to_dict(),
             "provenance": dict(weights.provenance),
         }
-        print(json.dumps(description, indent=2))
-        return OK
+        return print_json(description)
     rows = describe(weights)
     width = max(map(len, rows))
     for key, value in rows.items():

@@ -97,6 +97,11 @@ def add(group: Any, option: str, values: Any, text: str, default: Any = None, **
     group.add_argument(option, help=text, default=default, **more)
 
 
+def as_json(parser: Any) -> None:
+    """The option of commands that list or describe."""
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+
+
 def truth_columns(group: Any) -> None:
     """Names of the columns of truth tables of other layouts."""
     text = (

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import textwrap
 from typing import TYPE_CHECKING
 
 from qnet.cli import parser as shared
-from qnet.cli.common import OK
+from qnet.cli.common import OK, print_entry, print_json
 
 if TYPE_CHECKING:
     from qnet.strategies import Strategy
-
-#: Width of the text.
-_WIDTH = 100
 
 
 def configure(add_parser: shared.AddParser) -> None:
@@ -24,7 +19,7 @@ def configure(add_parser: shared.AddParser) -> None:
         "its numbers, the columns that it needs, and its source.",
         examples=("qnet strategies", "qnet strategies --json"),
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    shared.as_json(parser)
     parser.set_defaults(command=_strategies)
 
 
@@ -40,35 +35,26 @@ def _commands(strategy: Strategy) -> list[str]:
 
 def _strategies(arguments: argparse.Namespace) -> int:
     """Run ``qnet strategies``."""
+    from qnet.core.plain import as_plain
     from qnet.strategies import STRATEGIES
 
     if arguments.json:
-        listed = [
-            {
-                "name": each.name,
-                "version": each.version,
-                "summary": each.summary,
-                "source": each.source,
-                "numbers": dict(each.numbers),
-                "needs": each.columns,
-                "uses": each.further_columns,
-                "of_predictions": each.of_predictions,
-                "commands": _commands(each),
-            }
-            for each in STRATEGIES.values()
-        ]
-        print(json.dumps(listed, indent=2))
-        return OK
+        return print_json(
+            [
+                as_plain(each)
+                | {"needs": each.columns, "uses": each.further_columns}
+                | {"of_predictions": each.of_predictions, "commands": _commands(each)}
+                for each in STRATEGIES.values()
+            ]
+        )
     for each in STRATEGIES.values():
         numbers = ", ".join(f"{name} {value}" for name, value in each.numbers.items())
-        print(f"{each}  ({', '.join(_commands(each))})")
-        for text in (
+        print_entry(
+            f"{each}  ({', '.join(_commands(each))})",
             each.summary,
             numbers and f"numbers: {numbers}",
             f"needs: {', '.join(each.columns)}",
             each.uses and f"uses: {', '.join(each.further_columns)}",
             f"source: {each.source}",
-        ):
-            if text:
-                print(textwrap.fill(text, _WIDTH, initial_indent="  ", subsequent_indent="    "))
+        )
     return OK

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
 from qnet.cli import survey_merge
-from qnet.cli.common import FAILED, OK, complain, count, show_warning, summarise
+from qnet.cli.common import (
+    FAILED,
+    OK,
+    complain,
+    count,
+    print_json,
+    show_warning,
+    summarise,
+)
 from qnet.core.exports import EXPORTS
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ def configure(add_parser: shared.AddParser) -> None:
         examples=("qnet survey status out", "qnet survey status out --json"),
     )
     status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
-    status.add_argument("--json", action="store_true", help="print everything as JSON")
+    shared.as_json(status)
     status.set_defaults(command=_status)
     survey_merge.configure(actions)
 
@@ -151,17 +157,16 @@ def _in_words(found: Status) -> str:
 
 def _status(arguments: argparse.Namespace) -> int:
     """Run ``qnet survey status``."""
+    from qnet.core.plain import as_plain
     from qnet.survey.progress import status
 
     found = status(arguments.outdir)
     if arguments.json:
-        values = dataclasses.asdict(found) | {"outdir": str(found.outdir)}
-        values["failures"] = [
+        failures = [
             {"files": each.paths, "error": type(each.error).__name__, "message": str(each.error)}
             for each in found.failures
         ]
-        print(json.dumps(values, indent=1))
-        return OK
+        return print_json(as_plain(found) | {"failures": failures})
     print(f"qnet: {_in_words(found)}")
     if found.running:
         left = "" if found.seconds_left is None else f", {_duration(found.seconds_left)} left"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,18 +113,6 @@ class Metric:
 def define(text: str, options: Options) -> str:
     """A definition with its braces filled from the options."""
     return text.format(dv_max=options.dv_max, z_lim=options.z_lim, c=TUTORIAL_SPEED_OF_LIGHT)
-
-
-def as_json(record: Any) -> dict[str, Any]:
-    """Fields of a dataclass as JSON has them: arrays become lists, NaN and infinity None."""
-    return {f.name: _plain(getattr(record, f.name)) for f in dataclasses.fields(record)}
-
-
-def _plain(value: Any) -> Any:
-    value = value.tolist() if isinstance(value, np.ndarray) else value
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def fraction(

@@ -13,8 +13,9 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.html import tabulate
+from qnet.core.plain import as_plain
 from qnet.evaluation.breakdown import Confusion
-from qnet.evaluation.metric import Metric, as_json, metric_cell
+from qnet.evaluation.metric import Metric, metric_cell
 from qnet.evaluation.options import Options
 from qnet.evaluation.purity import Scan
 from qnet.evaluation.reliability import Reliability
@@ -104,17 +105,20 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON has it; NaN is None."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "rule": self.criterion,
-            "counts": dict(self.counts),
-            "metrics": [as_json(metric) for metric in self.metrics],
-            "class_confusion": as_json(self.classes),
-            "line_confusion": as_json(self.lines),
-            "scans": [as_json(scan) for scan in self.scans],
-            "calibration": None if self.calibration is None else as_json(self.calibration),
-        }
+        found: dict[str, Any] = as_plain(
+            {
+                "name": self.name,
+                "kind": self.kind,
+                "rule": self.criterion,
+                "counts": self.counts,
+                "metrics": self.metrics,
+                "class_confusion": self.classes,
+                "line_confusion": self.lines,
+                "scans": self.scans,
+                "calibration": self.calibration,
+            }
+        )
+        return found
 
     def to_json(self) -> str:
         """The evaluation as JSON."""
@@ -160,7 +164,7 @@ class Comparison:
         return {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
-            "options": dataclasses.asdict(self.evaluations[0].options),
+            "options": as_plain(self.evaluations[0].options),
             "catalogues": [each.to_dict() for each in self.evaluations],
             "common_targets": common,
         }

@@ -11,6 +11,7 @@ from makers import make_spectra
 from qnet.core.errors import InputError, OutputExistsError
 from qnet.plotting import new_axes, plot_spectrum, save_figure
 from qnet.plotting.figure import flux_label, line_label
+from qnet.plotting.style import CYCLE
 
 mpl.use("Agg")
 
@@ -178,3 +179,13 @@ def test_rows_that_cannot_be_drawn(spectra, small_model):
     flat = qnet.io.from_arrays(WAVE, flux, flux, targetid=[1])
     with pytest.raises(InputError, match="row 0 has no data that can be normalised"):
         plot_spectrum(flat, small_model)
+
+
+def test_figures_are_in_the_house_style_and_leave_others_alone(spectra, small_model):
+    before = dict(mpl.rcParams)
+    axes = plot_spectrum(spectra, small_model, ax=new_axes())
+    assert dict(mpl.rcParams) == before
+    with mpl.style.context("qnet.plotting.house"):
+        assert mpl.rcParams["axes.prop_cycle"].by_key()["color"] == CYCLE
+        sizes = [mpl.rcParams[f"axes.{which}size"] for which in ("title", "label")]
+    assert [axes.title.get_fontsize(), axes.xaxis.label.get_fontsize()] == sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import matplotlib as mpl
@@ -27,6 +28,7 @@ mpl.use("Agg")
 def evaluations():
     """Of one catalogue with confidences, and of one with classes and redshifts only."""
     truth, result = mock_survey(200)
+    result = replace(result, criterion="at least 1 line(s) with c > 0.5")
     bare = make_result(result.zbest, is_qso=result.is_qso, name="bare")
     return [evaluate(each, truth, nboot=2) for each in (result, bare)]
 
@@ -49,8 +51,18 @@ def test_purity_and_completeness_of_one(evaluations, ax):
     for drawn in (evaluations[0], scan):
         ax.clear()
         assert plot_purity_completeness(drawn, ax=ax) is ax
-        assert labels(ax) == ["purity", "completeness", "strict purity", "95 % interval"]
         names = ("purity", "completeness", "strict_purity")
+        shown = [name.replace("_", " ") for name in names]
+        if drawn is evaluations[0]:
+            metrics = [drawn.metric(name) for name in names]
+            shown = [
+                f"{name} {metric.value:.3f} (n = {metric.n})"
+                for name, metric in zip(shown, metrics, strict=True)
+            ]
+            np.testing.assert_allclose(ax.lines[-1].get_xdata(), 0.5)
+            ax.lines[-1].remove()
+            shown.append("threshold in use, 0.5")
+        assert labels(ax) == [*shown, "95 % interval"]
         for line, band, name in zip(ax.lines, ax.collections, names, strict=True):
             np.testing.assert_array_equal(line.get_xdata(), scan.thresholds)
             np.testing.assert_array_equal(line.get_ydata(), getattr(scan, name))
@@ -83,15 +95,17 @@ def test_figures_of_their_own_are_of_pyplot(evaluations):
 
 def test_purity_and_completeness_of_several(evaluations, ax):
     plot_purity_completeness(evaluations, ax=ax)
-    assert labels(ax) == [
+    values = [re.sub(r" \d\.\d{3} \(n = \d+\)", "", label) for label in labels(ax)]
+    assert values == [
         "made: purity",
         "made: completeness",
         "bare: purity, no threshold",
         "bare: completeness, no threshold",
+        "threshold in use, 0.5",
         "95 % interval",
     ]
     level = evaluations[1].metric("completeness").value
-    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), level)
+    np.testing.assert_array_equal(ax.lines[3].get_ydata(), level)
     colours = [line.get_color() for line in ax.lines]
     assert colours[0] == colours[1] != colours[2] == colours[3]
 
@@ -107,6 +121,7 @@ def test_histograms_of_dv_hold_every_quasar(evaluations, ax):
     (label,) = labels(ax)
     assert f"n = {len(dv)}," in label
     assert f"{(~inside).sum()} beyond 2000" in label
+    assert edges[1] - edges[0] < evaluations[0].metric("dv_nmad", "ZBEST").value
     assert "km/s" in ax.get_xlabel()
     with pytest.raises(InputError, match=r"limit .km/s. must be finite and above 0"):
         plot_dv(evaluations[0], limit=0.0, ax=ax)
@@ -142,7 +157,7 @@ def test_places_of_confused_lines_are_marked(ax):
     c_lines[np.arange(4), [3, 3, 0, 1]] = 0.9
     plot_z(evaluate(make_result(zbest, c_lines), truth), ax=ax)
     names = [text.get_text() for text in ax.texts]
-    assert sorted(names) == ["CIII(1909) as LYA", "LYA as MgII(2796)"]
+    assert sorted(names) == [r"C III as Ly$\alpha$", r"Ly$\alpha$ as Mg II"]
     # The first of the marked lines (after the diagonal) runs through its two points.
     np.testing.assert_allclose(np.interp(z[:2], *ax.lines[1].get_data()), zbest[:2])
 
@@ -158,7 +173,7 @@ def test_names_of_steep_lines_do_not_overlap(ax):
     c_lines[np.arange(2), [3, 0]] = 0.9
     plot_z(evaluate(make_result(zbest, c_lines), truth), ax=ax)
     sides = {text.get_text(): text.get_va() for text in ax.texts}
-    assert sides == {"Halpha as MgII(2796)": "bottom", "MgII(2796) as LYA": "top"}
+    assert sides == {r"H$\alpha$ as Mg II": "bottom", r"Mg II as Ly$\alpha$": "top"}
 
 
 def test_confusion_tables_show_their_counts(evaluations, ax):
@@ -166,7 +181,10 @@ def test_confusion_tables_show_their_counts(evaluations, ax):
     plot_confusion(table, title="classes", ax=ax)
     shown = [text.get_text() for text in ax.texts]
     assert shown == [str(count) if count else "·" for count in table.counts.ravel()]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(table.rows)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == [
+        f"{name} ({count})"
+        for name, count in zip(table.rows, table.counts.sum(axis=1), strict=True)
+    ]
     assert ax.get_title() == "classes"
     ax.clear()
     empty = replace(evaluations[0].lines, counts=np.zeros_like(evaluations[0].lines.counts))
@@ -182,6 +200,8 @@ def test_calibration_curve(evaluations, ax):
     np.testing.assert_array_equal(drawn[0].get_xdata(), curve.mean[some])
     np.testing.assert_array_equal(drawn[0].get_ydata(), curve.fraction[some])
     assert f"n = {curve.n.sum()}" in labels(ax)[0]
+    (rows,) = ax.figure.axes[1:]
+    np.testing.assert_array_equal(rows.patches[0].get_data()[0], curve.n)
 
 
 def test_new_axes_when_none_are_given(evaluations):

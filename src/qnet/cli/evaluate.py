@@ -117,7 +117,7 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     if arguments.plots is None:
         return
     from qnet.plotting.evaluation import figure_paths
-    from qnet.plotting.figure import require_matplotlib
+    from qnet.plotting.style import require_matplotlib
 
     require_matplotlib()
     folder = Path(arguments.plots)

@@ -42,7 +42,8 @@ def _plot(arguments: argparse.Namespace) -> int:
     """Run ``qnet plot``."""
     from qnet.model import load_model
     from qnet.plotting import new_axes, plot_explanation, plot_spectrum, save_figure
-    from qnet.plotting.figure import check_figure_name, new_panels, require_matplotlib
+    from qnet.plotting.figure import check_figure_name, new_panels
+    from qnet.plotting.style import require_matplotlib
 
     check_figure_name(arguments.output)
     inputs = [*arguments.inputs, arguments.spall, arguments.model]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +13,28 @@ from qnet.core.arguments import check_arguments
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_output
 from qnet.evaluation import Confusion, Evaluation, Scan
-from qnet.plotting.figure import BLACK, CYCLE, GREY, as_axes, require_matplotlib, save_figure
+from qnet.plotting.figure import as_axes, legend_below, line_label, save_figure
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
+from qnet.plotting.style import BLACK, CYCLE, GREY, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Curves of a scan: attribute, name, line style.
-_CURVES = (("purity", "purity", "-"), ("completeness", "completeness", "--"))
+_CURVES = (
+    ("purity", "purity", "-"),
+    ("completeness", "completeness", "--"),
+    ("strict_purity", "strict purity", ":"),
+)
 
 
+@styled
 def plot_purity_completeness(
     evaluations: Evaluation | Scan | Sequence[Evaluation], *, ax: Axes | None = None
 ) -> Axes:
     """Plot purity and completeness against threshold, with bands for the intervals.
+
+    Of evaluations the threshold in use is marked, and the legend has the values there.
 
     Parameters
     ----------
@@ -55,49 +64,91 @@ def plot_purity_completeness(
     >>> plot_purity_completeness(scan, ax=new_axes()).get_xlabel()
     'threshold on c'
     """
-    ax = as_axes(ax, width=7.5, height=5)
+    ax = as_axes(ax, width=7.5, height=5.5)
+    every = [] if isinstance(evaluations, Scan) else as_list(evaluations)
     if isinstance(evaluations, Scan):
-        drawn = [("", evaluations)]
-        level: list[Evaluation] = []
-    else:
-        every = as_list(evaluations)
-        drawn = [(each.name, _scan_of_criterion(each)) for each in every if each.scans]
-        level = [each for each in every if not each.scans]
-    lowest = [1.0]
-    for number, (name, scan) in enumerate(drawn):
-        single = len(drawn) + len(level) == 1
-        curves = [*_CURVES, ("strict_purity", "strict purity", ":")] if single else _CURVES
-        for at, (attribute, title, line) in enumerate(curves):
-            colour = CYCLE[(at if single else number) % len(CYCLE)]
-            values, low, high = (getattr(scan, attribute + end) for end in ("", "_low", "_high"))
-            label = title if single else f"{name}: {title}"
-            ax.plot(scan.thresholds, values, line, color=colour, label=label, lw=1.8)
-            ax.fill_between(scan.thresholds, low, high, color=colour, alpha=0.1, lw=0)
-            lowest += low[(scan.thresholds >= 0.1) & np.isfinite(low)].tolist()
-    for number, each in enumerate(level, start=len(drawn)):
-        for attribute, title, line in _CURVES:
-            value = each.metric(attribute).value
-            colour = CYCLE[number % len(CYCLE)]
-            label = f"{each.name}: {title}, no threshold"
-            ax.axhline(value, color=colour, ls=line, lw=1, label=label)
-            lowest.append(value if np.isfinite(value) else 1.0)
-    labels = dict.fromkeys(scan.label for _, scan in drawn)
+        _draw_scan(ax, evaluations, None, CYCLE[:3])
+    for number, each in enumerate(every):
+        colours = CYCLE[:3] if len(every) == 1 else [CYCLE[number % len(CYCLE)]] * 2
+        if each.scans:
+            _draw_scan(ax, _scan_of_criterion(each), each, colours, named=len(every) > 1)
+        else:
+            _draw_levels(ax, each, colours)
+    _mark_thresholds(ax, every)
+    drawn = [evaluations] if isinstance(evaluations, Scan) else []
+    drawn += [_scan_of_criterion(each) for each in every if each.scans]
+    labels = dict.fromkeys(scan.label for scan in drawn)
     ax.set_xlabel(f"threshold on {' or '.join(labels)}" if labels else "threshold")
     ax.set_ylabel("purity, completeness")
     ax.set_xlim(0, 1)
-    span = 1 - min(lowest)
-    ax.set_ylim(max(min(lowest) - 0.2 * span, 0), 1 + 0.03 * span + 0.001)
-    ax.grid(color=GREY, alpha=0.2, lw=0.6)
+    lowest = _lowest(drawn, every)
+    span = 1 - lowest
+    ax.set_ylim(max(lowest - 0.1 * span, 0), 1 + 0.03 * span + 0.001)
+    ax.grid(visible=True)
     handles, _ = ax.get_legend_handles_labels()
     if drawn:
         from matplotlib.patches import Patch
 
-        name = f"{100 * drawn[0][1].level:g} % interval"
+        name = f"{100 * drawn[0].level:g} % interval"
         handles.append(Patch(color=GREY, alpha=0.2, lw=0, label=name))
-    ax.legend(handles=handles, fontsize=9, loc="lower center")
+    legend_below(ax, handles=handles, ncols=2)
     return ax
 
 
+def _draw_scan(
+    ax: Axes, scan: Scan, each: Evaluation | None, colours: Sequence[str], *, named: bool = False
+) -> None:
+    """Curves of a scan with bands; of an evaluation its numbers and its threshold too."""
+    prefix = f"{each.name}: " if each is not None and named else ""
+    for (attribute, title, line), colour in zip(_CURVES, colours, strict=False):
+        values, low, high = (getattr(scan, attribute + end) for end in ("", "_low", "_high"))
+        label = f"{prefix}{title}{'' if each is None else _number(each, attribute)}"
+        ax.plot(scan.thresholds, values, line, color=colour, label=label)
+        ax.fill_between(scan.thresholds, low, high, color=colour, alpha=0.1, lw=0)
+
+
+def _draw_levels(ax: Axes, each: Evaluation, colours: Sequence[str]) -> None:
+    """Level lines of an evaluation without thresholds."""
+    for (attribute, title, line), colour in zip(_CURVES, colours, strict=False):
+        label = f"{each.name}: {title}{_number(each, attribute)}, no threshold"
+        ax.axhline(each.metric(attribute).value, color=colour, ls=line, lw=1, label=label)
+
+
+def _number(each: Evaluation, attribute: str) -> str:
+    """A metric with the criterion in use, and the number of rows that it is of."""
+    metric = each.metric(attribute)
+    return f" {metric.value:.3f} (n = {metric.n})"
+
+
+def _mark_thresholds(ax: Axes, every: Sequence[Evaluation]) -> None:
+    """The thresholds that the criteria state; one mark where they are the same."""
+    found: dict[str, list[int]] = {}
+    for number, each in enumerate(every):
+        if each.scans:
+            label = re.escape(_scan_of_criterion(each).label)
+            stated = re.search(rf"(?:{label}|\bc) > (\d+\.?\d*(?:e-?\d+)?)", each.criterion)
+            if stated:
+                found.setdefault(stated[1], []).append(number)
+    for threshold, numbers in found.items():
+        name = f"{every[numbers[0]].name}: " if len(found) > 1 else ""
+        colour = CYCLE[numbers[0] % len(CYCLE)] if name else GREY
+        look: dict[str, Any] = {"color": colour, "lw": 1, "ls": (0, (6, 3)), "zorder": 1}
+        ax.axvline(float(threshold), label=f"{name}threshold in use, {threshold}", **look)
+
+
+def _lowest(scans: Sequence[Scan], every: Sequence[Evaluation]) -> float:
+    """The lowest value in view: of the intervals at thresholds from 0.1 on, and of level lines."""
+    values = [1.0]
+    for scan in scans:
+        for low in (scan.purity_low, scan.completeness_low):
+            values += low[(scan.thresholds >= 0.1) & np.isfinite(low)].tolist()
+    for each in every:
+        levels = (each.metric(name).value for name in ("purity", "completeness"))
+        values += [level for level in levels if np.isfinite(level)]
+    return min(values)
+
+
+@styled
 def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Plot a table of counts.
 
@@ -126,9 +177,9 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     ['8', '2', '·', '9']
     """
     check_arguments(plot_confusion, locals())
-    ax = as_axes(ax, width=5.5, height=4.2)
+    ax = as_axes(ax, width=5.8, height=4.2)
     centre: dict[str, Any] = {"ha": "center", "va": "center"}
-    ax.set_title(title, fontsize=10)
+    ax.set_title(title)
     if not table.counts.any():
         ax.text(0.5, 0.5, "no such rows", transform=ax.transAxes, color=GREY, **centre)
         ax.set_axis_off()
@@ -139,22 +190,28 @@ def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None)
     ax.imshow(shade, cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
     for (row, column), count in np.ndenumerate(table.counts):
         colour = "white" if shade[row, column] > 0.6 else BLACK
-        ax.text(column, row, str(count) if count else "·", fontsize=9, color=colour, **centre)
-    turn: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=9, **(turn if square else {}))
-    ax.set_yticks(range(len(table.rows)), table.rows, fontsize=9)
-    ax.set_xlabel("line that it was taken for" if square else "called")
-    ax.set_ylabel("line that was there" if square else "true class")
+        ax.text(column, row, str(count) if count else "·", color=colour, **centre)
+    sums = table.counts.sum(axis=1)
+    rows = [f"{line_label(name)} ({n})" for name, n in zip(table.rows, sums, strict=True)]
+    sums = table.counts.sum(axis=0)
+    columns = [f"{line_label(name)}\n({n})" for name, n in zip(table.columns, sums, strict=True)]
+    ax.set_xticks(range(len(columns)), columns)
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_xlabel("line that it was taken for (n)" if square else "called (n)")
+    ax.set_ylabel("line that was there (n)" if square else "true class (n)")
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
     return ax
 
 
+@styled
 def plot_calibration(
     evaluations: Evaluation | Sequence[Evaluation], *, ax: Axes | None = None
 ) -> Axes:
     """Plot the fraction of true quasars against the mean score of each bin.
+
+    The panel above has the number of rows in each bin.
 
     Parameters
     ----------
@@ -177,27 +234,37 @@ def plot_calibration(
     >>> plot_calibration(evaluation, ax=new_axes()).get_legend().get_texts()[0].get_text()
     'catalogue: P_QSO, error 0.100, n = 1'
     """
-    ax = as_axes(ax, width=5.8, height=5.5)
+    ax = as_axes(ax, width=5.8, height=6.5)
+    from mpl_toolkits.axes_grid1 import make_axes_locatable
+
     ax.plot([0, 1], [0, 1], color=GREY, lw=0.8, zorder=0)
+    above = make_axes_locatable(ax).append_axes("top", size="22%", pad=0.1)
+    level = 0.95
     for number, each in enumerate(as_list(evaluations)):
         curve = each.calibration
         if curve is None:
             continue
-        some = curve.n > 0
+        some, level = curve.n > 0, each.options.level
         error = each.metric("calibration_error", curve.score_name).value
         label = f"{each.name}: {curve.score_name}, error {error:.3f}, n = {curve.n.sum()}"
         low = np.maximum(curve.fraction - curve.low, 0)[some]
         high = np.maximum(curve.high - curve.fraction, 0)[some]
-        look: dict[str, Any] = {"fmt": "o-", "ms": 5, "lw": 1.2, "capsize": 2, "label": label}
+        look: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 1.2, "label": label}
         colour, points = CYCLE[number % len(CYCLE)], (curve.mean[some], curve.fraction[some])
         ax.errorbar(*points, yerr=(low, high), color=colour, **look)
-        ax.set_ylabel(f"fraction of true quasars, with {100 * each.options.level:g} % intervals")
-    ax.set_xlim(-0.02, 1.02)
+        above.stairs(curve.n, curve.edges, color=colour, lw=1.2)
+    above.set_yscale("log")
+    above.set_ylim(0.7, None)
+    above.set_ylabel("rows")
+    above.tick_params(labelbottom=False)
+    for axes in (ax, above):
+        axes.set_xlim(-0.02, 1.02)
+        axes.grid(visible=True)
     ax.set_ylim(-0.02, 1.02)
     ax.set_xlabel("mean score of the bin")
-    ax.grid(color=GREY, alpha=0.2, lw=0.6)
+    ax.set_ylabel(f"fraction of true quasars, with {100 * level:g} % intervals")
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=8, loc="upper left")
+        legend_below(ax)
     return ax
 
 
@@ -207,8 +274,13 @@ def _scan_of_criterion(each: Evaluation) -> Scan:
 
 
 def _plot_classes(each: Evaluation, *, ax: Axes) -> None:
-    """Table of the classes of one evaluation."""
-    plot_confusion(each.classes, title=f"{each.name}: rows by class", ax=ax)
+    """Table of the classes of one evaluation, without classes that do not occur."""
+    table = each.classes
+    keep = np.flatnonzero(table.counts.any(axis=1))
+    rows = tuple(table.rows[at] for at in keep)
+    table = Confusion(rows, table.columns, table.counts[keep], table.definition)
+    title = f"{each.name}\nrows by class; QSO_LZ: z < {each.options.z_lim:g}"
+    plot_confusion(table, title=title, ax=ax)
 
 
 def _plot_lines(each: Evaluation, *, ax: Axes) -> None:
@@ -218,18 +290,18 @@ def _plot_lines(each: Evaluation, *, ax: Axes) -> None:
     keep = keep if len(keep) else np.array([len(table.rows) - 1])
     names = tuple(table.rows[at] for at in keep)
     table = Confusion(names, names, table.counts[np.ix_(keep, keep)], table.definition)
-    plot_confusion(table, title=f"{each.name}: true quasars at a wrong redshift", ax=ax)
+    plot_confusion(table, title=f"{each.name}\ntrue quasars at a wrong redshift", ax=ax)
 
 
 #: Figures of `write_figures`: size of a panel [inch], what draws it, and whether one panel is of
 #: all evaluations or each has its own.
 FIGURES: Mapping[str, tuple[tuple[float, float], Callable[..., Any], bool]] = {
-    "purity_completeness": ((7.5, 5), plot_purity_completeness, True),
-    "dv": ((7.5, 4.5), plot_dv, True),
-    "z": ((5.8, 5.8), plot_z, False),
-    "classes": ((5.5, 4.2), _plot_classes, False),
+    "purity_completeness": ((7.5, 5.5), plot_purity_completeness, True),
+    "dv": ((7.5, 4.8), plot_dv, True),
+    "z": ((5.8, 6), plot_z, False),
+    "classes": ((5.8, 4.2), _plot_classes, False),
     "lines": ((6.2, 4.6), _plot_lines, False),
-    "calibration": ((5.8, 5.5), plot_calibration, True),
+    "calibration": ((5.8, 6.5), plot_calibration, True),
 }
 
 
@@ -238,11 +310,11 @@ def figure_paths(folder: PathLike) -> list[Path]:
     return [Path(folder) / f"{name}.png" for name in FIGURES]
 
 
+@styled
 def write_figures(
     evaluations: Sequence[Evaluation], folder: PathLike, *, overwrite: bool = False
 ) -> list[Path]:
     """Draw all figures of some evaluations into a folder, or none where one may not be written."""
-    require_matplotlib()
     from matplotlib.figure import Figure
 
     try:

@@ -12,6 +12,7 @@ from qnet.core.files import PathLike
 from qnet.core.spectra import Spectra
 from qnet.model.model import Model
 from qnet.plotting import figure
+from qnet.plotting.style import BLUE, GREY, VERMILLION, styled
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from qnet.classification.population import Population
 
 
+#: Smallest change of the logit that can be seen: a sure class may have none.
+_LEAST_CHANGE = 1e-2
+
+
+@styled
 def plot_explanation(
     spectra: Spectra,
     model: Model | PathLike | None = None,
@@ -74,16 +80,17 @@ def plot_explanation(
     found = explain(spectra, model, row, width=width, prior=prior)
     ax = figure.as_axes(ax, height=3.0)
     for values, colour, label in (
-        (found.qso, figure.BLUE, "quasar or not"),
-        (found.redshift, figure.VERMILLION, f"redshift {found.z:.3f}"),
+        (found.qso, BLUE, "quasar or not"),
+        (found.redshift, VERMILLION, f"redshift {found.z:.3f}"),
     ):
         heights = np.nan_to_num(values)
+        label += "" if np.abs(heights).max() > _LEAST_CHANGE else ": no part alone"
         ax.stairs(heights, found.edges, color=colour, fill=True, alpha=0.25)
         ax.stairs(heights, found.edges, color=colour, lw=1.2, label=label)
-    ax.axhline(0, color=figure.GREY, lw=0.6)
+    ax.axhline(0, color=GREY, lw=0.6)
     ax.set_xlim(found.edges[0], found.edges[-1])
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
     ax.set_ylabel("change of logit")
     beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
-    ax.legend(title="decides on", frameon=False, fontsize=8, title_fontsize=8, **beside)
+    ax.legend(title="decides on", alignment="left", **beside)
     return ax

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +11,10 @@ from qnet.core.arguments import check_arguments
 from qnet.core.checks import check_finite, check_type
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, atomic_write
+from qnet.plotting.style import require_matplotlib, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-#: Colours that stay apart for colour-blind readers (Okabe & Ito 2008, "Color Universal Design").
-BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
-
-#: Colour of spectra and of guide lines, and of the noise.
-GREY, LIGHT_GREY = "#444444", "#BBBBBB"
-
-#: Colours of things of one kind, in the order in which they are used: dark enough on white.
-CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)
 
 #: Largest side of a figure [inch] and most pixels per inch: beyond, no memory holds it.
 MOST_INCHES, MOST_DPI = 200.0, 2000.0
@@ -36,14 +26,11 @@ LEAST_DPI = 10.0
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 
-def require_matplotlib() -> None:
-    """Raise InputError where matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        raise InputError(
-            "figures need matplotlib, which is not installed: install qnet-quasar[plot]"
-        )
+#: Height of tick labels and label of an axis [points]: a legend below has its place after them.
+_LABEL_POINTS = 38
 
 
+@styled
 def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) -> Axes:
     """Axes of a new figure.
 
@@ -71,7 +58,6 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
     6.0
     """
     check_arguments(new_axes, locals())
-    require_matplotlib()
     for name, size in (("width", width), ("height", height)):
         check_finite(f"{name} [inch]", size, above=0, most=MOST_INCHES)
     if shown:
@@ -83,6 +69,7 @@ def new_axes(*, width: float = 9.0, height: float = 4.5, shown: bool = False) ->
     return axes
 
 
+@styled
 def new_panels(heights: Sequence[float], *, width: float = 9.0, height: float = 6.5) -> list[Axes]:
     """Axes one below the other, of relative heights, with one wavelength axis."""
     from matplotlib.figure import Figure
@@ -99,6 +86,16 @@ def as_axes(ax: object, **size: float) -> Axes:
     from matplotlib.axes import Axes
 
     return check_type("ax", ax, Axes)
+
+
+def legend_below(ax: Axes, **look: Any) -> None:
+    """A legend below the axes and their label, where it hides no data."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure: Any = ax.figure
+    shift = ScaledTranslation(0, -_LABEL_POINTS / 72, figure.dpi_scale_trans)
+    place = {"bbox_to_anchor": (0.5, 0), "bbox_transform": ax.transAxes + shift}
+    ax.legend(loc="upper center", **place, **look)
 
 
 def annotate(
@@ -134,6 +131,10 @@ def line_label(name: str) -> str:
     return f"{prefix}{match[1]} {match[2]}" if match else name
 
 
+#: How astropy writes the factor of a power of ten.
+_ONE_TIMES = r"{1 \times "
+
+
 def flux_label(unit: str) -> str:
     """Label of an axis of flux, with its unit where that is known."""
     if not unit:
@@ -141,7 +142,8 @@ def flux_label(unit: str) -> str:
     from astropy.units import Unit
 
     try:
-        return f"flux [{Unit(unit).to_string('latex_inline')}]"
+        text = Unit(unit).to_string("latex_inline")
+        return f"flux [{text.replace(_ONE_TIMES, '{')}]"
     except (ValueError, TypeError):
         return f"flux [{unit}]"
 

@@ -13,7 +13,8 @@ from qnet.core.errors import InputError, type_name
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.plotting.figure import CYCLE, GREY, ORANGE, VERMILLION, annotate, as_axes
+from qnet.plotting.figure import annotate, as_axes, legend_below, line_label
+from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +28,11 @@ _CLOSE_RATIO = 1.1
 #: Height of the name of a steep line, as a fraction of the axes.
 _NAME_LENGTH = 0.25
 
-#: Width of the bins of dv [km/s].
-_DV_BIN = 200.0
+#: Bins of dv in one scatter, and fewest and most of them in the axis.
+_BINS_PER_SCATTER, _DV_BINS = 3, (20, 400)
 
 
+@styled
 def plot_dv(
     evaluations: Evaluation | Sequence[Evaluation], *, limit: float = 3000.0, ax: Axes | None = None
 ) -> Axes:
@@ -66,9 +68,12 @@ def plot_dv(
     """
     check_arguments(plot_dv, locals())
     check_finite("limit [km/s]", limit, above=0, most=SPEED_OF_LIGHT)
-    ax = as_axes(ax, width=7.5, height=4.5)
-    edges = np.linspace(-limit, limit, 2 * max(round(limit / _DV_BIN), 1) + 1)
-    for number, each in enumerate(as_list(evaluations)):
+    ax = as_axes(ax, width=7.5, height=4.8)
+    every = as_list(evaluations)
+    scatters = [each.metric("dv_nmad", "ZBEST").value for each in every]
+    half = round(limit / _bin_width(scatters, limit))
+    edges = np.linspace(-limit, limit, 2 * half + 1)
+    for number, each in enumerate(every):
         sample = each.sample
         dv = sample.dv[sample.called & sample.quasar]
         dv = dv[np.isfinite(dv)]
@@ -80,18 +85,28 @@ def plot_dv(
         )
         colour = CYCLE[number % len(CYCLE)]
         count, _ = np.histogram(dv, edges)
-        ax.stairs(count, edges, color=colour, lw=1.6, label=label)
+        ax.stairs(count, edges, color=colour, lw=1.2, label=label)
         ax.stairs(count, edges, color=colour, alpha=0.12, fill=True)
         ax.axvline(middle, color=colour, lw=1, ls=":")
     ax.axvline(0, color=GREY, lw=0.8, zorder=0)
     ax.set_xlim(-limit, limit)
-    ax.set_ylim(0, 1.3 * max(ax.get_ylim()[1], 1) / 1.05)
+    ax.set_ylim(0, max(ax.get_ylim()[1], 1))
     ax.set_xlabel(r"$\Delta v = c\,(z_\mathrm{best} - z)/(1 + z)$ [km/s]")
-    ax.set_ylabel(f"quasars per {edges[1] - edges[0]:.0f} km/s")
-    ax.legend(fontsize=8, loc="upper left")
+    ax.set_ylabel(f"quasars per {limit / half:.3g} km/s")
+    legend_below(ax)
     return ax
 
 
+def _bin_width(scatters: Sequence[float], limit: float) -> float:
+    """A round width [km/s], the smallest scatter in `_BINS_PER_SCATTER` bins or more."""
+    smallest = min((scatter for scatter in scatters if scatter > 0), default=limit)
+    few, many = _DV_BINS
+    wanted = float(np.clip(smallest / _BINS_PER_SCATTER, 2 * limit / many, 2 * limit / few))
+    unit = 10 ** np.floor(np.log10(wanted))
+    return float(unit * max(step for step in (1, 2, 5) if step * unit <= wanted))
+
+
+@styled
 def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     """Plot ZBEST against true redshift, of the rows called quasars.
 
@@ -119,7 +134,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     'quasar, wrong redshift (1)'
     """
     check_arguments(plot_z, locals())
-    ax = as_axes(ax, width=5.8, height=5.5)
+    ax = as_axes(ax, width=5.8, height=6)
     sample = evaluation.sample
     z, zbest = sample.z, sample.result.zbest
     sure = sample.called_sure
@@ -141,8 +156,9 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(-0.05, end)
     ax.set_xlabel("true redshift")
     ax.set_ylabel("ZBEST")
-    ax.set_title(f"{evaluation.name}: rows called quasars", fontsize=10)
-    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, frameon=False)
+    ax.set_aspect("equal")
+    ax.set_title(f"{evaluation.name}\nrows called quasars")
+    legend_below(ax, ncols=3, handletextpad=0.2, columnspacing=1)
     return ax
 
 
@@ -171,7 +187,7 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
     last_ratio, crowd = np.inf, 0
     for (there, taken), ratio in sorted(ratios.items(), key=lambda item: -item[1]):
         last = (1 + ends[1]) * ratio - 1
-        name = f"{there} as {taken}"
+        name = f"{line_label(there)} as {line_label(taken)}"
         if last <= ends[1]:
             right.append((last, name))
         else:
@@ -186,9 +202,9 @@ def _mark_confusions(ax: Axes, evaluation: Evaluation, ends: Any) -> None:
                 "ha": "right",
                 "va": "top" if crowd % 2 else "bottom",
             }
-            ax.text((1 + height) / ratio - 1, height, name, fontsize=6.5, color=GREY, **style)
+            ax.text((1 + height) / ratio - 1, height, name, fontsize=7, color=GREY, **style)
     for position, name in _joined(sorted(right), 0.04 * ends[1]):
-        annotate(ax, name, 1, position, size=6.5, coords=("axes fraction", "data"), color=GREY)
+        annotate(ax, name, 1, position, size=7, coords=("axes fraction", "data"), color=GREY)
 
 
 def _joined(labels: list[tuple[float, str]], distance: float) -> list[tuple[float, str]]:

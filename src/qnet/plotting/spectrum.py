@@ -20,6 +20,16 @@ from qnet.core.spectra import Spectra
 from qnet.model.loading import as_model
 from qnet.model.model import Model
 from qnet.plotting import figure
+from qnet.plotting.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LIGHT_GREY,
+    SKY_BLUE,
+    VERMILLION,
+    styled,
+)
 from qnet.postprocess.decoding import Predictions
 from qnet.preprocess.rebinning import rebin_cameras
 
@@ -30,9 +40,9 @@ if TYPE_CHECKING:
     from qnet.classification.population import Population
 
 #: Colours of the lines found, of the BAL lines found, and of the network's lines at ZBEST.
-_LINE, _BAL, _EXPECTED = figure.VERMILLION, figure.BLUE, figure.GREEN
+_LINE, _BAL, _EXPECTED = VERMILLION, BLUE, GREEN
 
-#: Lines of less confidence are not labelled.
+#: Lines of less confidence have no mark.
 _LABEL_CONFIDENCE = 0.1
 
 #: Width and height of a label, as fractions of the axes: nearer labels are above one another.
@@ -47,11 +57,15 @@ _SMOOTHED = 5
 #: Bins of p(z) in the inset, equal in ln(1 + z).
 _PZ_BINS = 300
 
+#: Lowest p(z) in the inset, whose axis is logarithmic: a second redshift of a percent can be seen.
+_LEAST_PZ = 1e-4
+
 #: A pixel above the running median of its neighbours by more than this factor may be outside the
 #: figure: a cosmic ray, or the noise at the edge.
 _SPIKE = 1.6
 
 
+@styled
 def plot_spectrum(
     spectra: Spectra,
     model: Model | PathLike | None = None,
@@ -135,8 +149,7 @@ def plot_spectrum(
     ax.set_title(
         f"TARGETID {one.ids['TARGETID'][0]}, {file}row {spectra.row[row]}\n"
         f"{_summary(classified)}, {count} line{'' if count == 1 else 's'} with c > "
-        f"{criterion.c_threshold:g}",
-        fontsize=10,
+        f"{criterion.c_threshold:g}"
     )
     _draw_legend(ax, bal=bool((found.c_line_bal[:, 0] > criterion.c_threshold).any()))
     if pz is not None:
@@ -167,13 +180,13 @@ def _draw_flux(ax: Axes, one: Spectra, model: Model) -> FloatArray:
     smooth = np.divide(summed, weight, out=np.full(len(flux), np.nan), where=seen)
     flux = np.where(seen, flux, np.nan)
     noise = np.divide(1, np.sqrt(ivar), out=np.full(len(flux), np.nan), where=seen)
-    band: dict[str, Any] = {"step": "post", "color": figure.LIGHT_GREY, "lw": 0, "alpha": 0.5}
+    band: dict[str, Any] = {"step": "post", "color": LIGHT_GREY, "lw": 0, "alpha": 0.5}
     ax.fill_between(model.wave, flux - noise, flux + noise, **band, label="noise (1 sigma)")
-    ax.step(model.wave, flux, where="post", color=figure.GREY, lw=0.5, alpha=0.7, label="flux")
+    ax.step(model.wave, flux, where="post", color=GREY, lw=0.5, alpha=0.7, label="flux")
     ax.set_xlim(model.wave[0], model.wave[-1])
     # Drawn after the lines, so that it is above them; a patch, and no line of the axes' list.
     edges = np.append(model.wave, model.wave[-1] + np.diff(model.wave)[-1])
-    look: dict[str, Any] = {"color": figure.BLACK, "lw": 1.1, "baseline": None, "zorder": 3}
+    look: dict[str, Any] = {"color": BLACK, "lw": 1.1, "baseline": None, "zorder": 3}
     ax.stairs(smooth, edges, label=f"mean of {_SMOOTHED} pixels", **look)
     return np.asarray(flux)
 
@@ -185,15 +198,16 @@ def _draw_pz(ax: Axes, pz: RedshiftDistributions, zbest: float) -> None:
     edges = np.linspace(centres[0], centres[-1], _PZ_BINS + 1)
     mass, _ = np.histogram(centres, edges, weights=np.exp(pz.ln_p(slice(0, 1))[0]) * STEP)
     inset = ax.inset_axes((1.04, 0.62, 0.22, 0.36))
-    inset.stairs(mass, np.expm1(edges), fill=True, color=figure.SKY_BLUE)
-    inset.stairs(mass, np.expm1(edges), color=figure.BLUE, lw=0.8)
-    inset.axvline(zbest, color=figure.GREEN, lw=0.8, ls=":", zorder=0)
+    inset.stairs(mass, np.expm1(edges), fill=True, color=SKY_BLUE, baseline=_LEAST_PZ)
+    inset.stairs(mass, np.expm1(edges), color=BLUE, lw=0.8, baseline=_LEAST_PZ)
+    inset.axvline(zbest, color=GREEN, lw=0.8, ls=":", zorder=0)
     inset.set_xlim(np.expm1(edges[0]), np.expm1(edges[-1]))
-    inset.set_ylim(0, 1.08 * mass.max())
-    inset.set_yticks([])
-    inset.tick_params(labelsize=8)
-    inset.set_title("p(z), if a quasar", fontsize=8)
-    inset.set_xlabel("redshift", fontsize=8)
+    inset.set_yscale("log")
+    inset.set_ylim(_LEAST_PZ, 2)
+    inset.yaxis.tick_right()
+    inset.tick_params(labelsize="small")
+    inset.set_title("p(z) per bin, if a quasar", fontsize="small")
+    inset.set_xlabel("redshift", fontsize="small")
 
 
 def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
@@ -219,22 +233,21 @@ def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) 
     width = _LABEL_WIDTH * (right - left)
     drawn: list[tuple[float, int]] = []  # centre [Angstrom] and level of each label
     for name, line, c, z, colour in marks:
-        wave, alpha = model.rest[line] * (1 + z), 0.05 + 0.95 * float(c)
-        style, shown = ("-" if c > c_threshold else "--"), c >= _LABEL_CONFIDENCE
-        shown = shown and left <= wave <= right
+        wave = model.rest[line] * (1 + z)
+        if c < _LABEL_CONFIDENCE or not left <= wave <= right:
+            continue
         centre = float(np.clip(wave, left + width / 2, right - width / 2))
         near = {level for other, level in drawn if abs(other - centre) < width}
         level = next(level for level in range(len(near) + 1) if level not in near)
-        top = 0.985 - _LABEL_HEIGHT * (level + 1) if shown else 0.985 - _LABEL_HEIGHT
+        drawn.append((centre, level))
+        top = 0.985 - _LABEL_HEIGHT * (level + 1)
+        alpha, style = 0.05 + 0.95 * float(c), "-" if c > c_threshold else "--"
         end = {"ymin": top - _MARK, "ymax": top}
         ax.axvline(wave, **end, color=colour, alpha=alpha, lw=1.8, ls=style)
-        if not shown:
-            continue
-        drawn.append((centre, level))
         text = f"{figure.line_label(name)}\nc = {c:.2f}, z = {z:.3f}"
         look: dict[str, Any] = {"color": colour, "alpha": max(alpha, 0.6), "va": "bottom"}
         look["multialignment"] = "center"
-        figure.annotate(ax, text, centre, top, gap=0, size=7, ha="center", **look)
+        figure.annotate(ax, text, centre, top, gap=0, size=7.5, ha="center", **look)
     return max((level + 1 for _, level in drawn), default=0)
 
 
@@ -249,7 +262,7 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
             flip = position < left + _LABEL_WIDTH * (right - left)
             side = "right" if flip else "left"
             name = figure.line_label(line)
-            figure.annotate(ax, name, position, 0.025, side=side, gap=4, size=7, color=_EXPECTED)
+            figure.annotate(ax, name, position, 0.025, side=side, gap=4, size=7.5, color=_EXPECTED)
 
     functions = (lambda wave: wave / (1 + z), lambda wave: wave * (1 + z))
     axis = ax.secondary_xaxis("top", functions=functions)
@@ -269,4 +282,4 @@ def _draw_legend(ax: Axes, *, bal: bool) -> None:
     ):
         handles.append(Line2D([], [], color=colour, ls=style, label=label))
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 0.46)}
-    ax.legend(handles=handles, **beside, frameon=False, fontsize=8, handlelength=1.5)
+    ax.legend(handles=handles, **beside, handlelength=1.5)

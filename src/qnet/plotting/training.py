@@ -10,12 +10,14 @@ from qnet.core.arguments import check_arguments
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.fits.file import FitsFile
-from qnet.plotting.figure import CYCLE, GREY, as_axes
+from qnet.plotting.figure import as_axes
+from qnet.plotting.style import CYCLE, GREY, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+@styled
 def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     """Plot the losses of a training run against the epoch, and mark the best one.
 

@@ -232,6 +232,20 @@ def test_hdu_without_its_first_card_hides_no_other(refused, whole, name, first):
     )
 
 
+def test_bytes_that_are_no_utf8_in_a_message_of_the_c_library(refused, whole):
+    """It quotes the card that it finds in place of GCOUNT."""
+    at = whole.index(b"GCOUNT  =", header_of(whole, "FIBERMAP")[0])
+    card = b"NOTE    = '\x91'".ljust(CARD)
+    refused(whole[:at] + card + whole[at + CARD :], "HDU (number 5 of 7|FIBERMAP) is damaged")
+
+
+def test_extension_of_another_kind_is_no_image(refused, whole):
+    """The C library gives it the shape of the image that it read last."""
+    place, _ = header_of(whole, "B_IVAR")
+    card = b"XTENSION= 'FOREIGN '".ljust(CARD)
+    refused(whole[:place] + card + whole[place + CARD :], "lacks the image B_IVAR; it holds")
+
+
 def test_bytes_after_the_last_hdu_are_told_of(tmp_path, whole):
     path = tmp_path / "coadd.fits"
     path.write_bytes(whole + b"x" * BLOCK)

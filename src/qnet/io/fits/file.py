@@ -37,6 +37,9 @@ _SHELL_CARDS = frozenset(
     ("", "SIMPLE", "BITPIX", "NAXIS", "EXTEND", "COMMENT", "HISTORY", "CHECKSUM", "DATASUM")
 )
 
+#: XTENSION of images, and of the tables of compressed ones.
+_IMAGES = ("IMAGE", *TABLES)
+
 #: Classes of HDUs by their kind in the C library: images, tables of text, binary tables.
 _HDUS = (fitsio.hdu.ImageHDU, fitsio.hdu.AsciiTableHDU, fitsio.hdu.TableHDU)
 
@@ -111,6 +114,8 @@ class FitsFile(OpenFile):
         if not self._has(key) or self.is_table(key):
             return ()
         header = self._structure[self._number(key)].header
+        if header.cards.get("XTENSION", "IMAGE") not in _IMAGES:
+            return ()  # the C library reads it as an image of the HDU before
         return tuple(reversed(header.axes("Z" if header.cards.get("ZIMAGE") == "T" else "")))
 
     def columns(self, key: str | int) -> list[str]:
@@ -257,6 +262,8 @@ class FitsFile(OpenFile):
                 self._checked.add(number)
             parts = (slice(low, high), *[slice(None)] * (len(self.shape(key)) - 1))
             found = hdu.read() if rows is None else hdu[parts]
+            if found.shape != (high - low, *self.shape(key)[1:]):
+                raise ValueError(f"the C library finds an image of shape {found.shape}")
             found = without_blanks(found, self.header(key))
         return found if rows is None or _is_run(rows) else np.asarray(found[rows - low])
 
@@ -278,12 +285,9 @@ class FitsFile(OpenFile):
             self._fits = fitsio.FITS(name)
         count = len(self._structure)
         for number in range(count):
-            try:
+            # Of any kind: a message of the C library may be no UTF-8, as the header is that it quotes.
+            with library_faults(self.path, f"HDU number {number} of {count} is damaged"):
                 self._fits.movabs_ext(number)
-            except (OSError, RuntimeError) as error:
-                raise FileError(
-                    f"{self.path}: HDU number {number} of {count} is damaged: it cannot be read"
-                ) from error
 
     def _hdu(self, key: str | int) -> Any:
         """The HDU of the C library, which looks at all of its columns."""

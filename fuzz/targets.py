@@ -64,7 +64,7 @@ def judge(read: Callable[[Path], Any], path: Path) -> str:
             text = str(error)
             if not text.isprintable() or len(text) >= LONGEST:
                 return f"the message is no line: {text[:200]!r}"
-            if "memory" in text and "process that" not in text:
+            if "this machine's memory" in text:  # as `library_faults` has it
                 return f"memory: {text}"
             return "error"
         except Exception as error:  # noqa: BLE001 - that is what is looked for

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from qnet.core.bounded import reply
 from qnet.core.errors import InputError
 
 
 def loop():
-    while True:
-        pass
+    def work(request):
+        while True:
+            pass
+
+    reply(work)
+
+
+def wait():
+    reply(lambda request: time.sleep(60))
 
 
 def allocate():
-    reply(lambda request: bytes(1 << 33))
+    reply(lambda request: b"%d" % len(bytes(request["size"])))
 
 
 def echo():

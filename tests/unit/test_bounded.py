@@ -24,9 +24,16 @@ def test_an_answer_and_a_refusal():
 
 
 def test_what_does_not_end_is_ended(monkeypatch):
-    monkeypatch.setattr(bounded, "DEADLINE", 1)
-    with pytest.raises(NoReply, match="takes more than 1 seconds"):
+    monkeypatch.setattr(bounded, "SECONDS", 1)
+    with pytest.raises(NoReply, match="takes more than 1 s of CPU time"):
         call_bounded("replies", "loop", None)
+
+
+def test_what_waits_is_ended(monkeypatch):
+    monkeypatch.setattr(bounded, "SECONDS", 1)
+    monkeypatch.setattr(bounded, "_WAIT", 1)
+    with pytest.raises(NoReply, match="takes more than 1 s$"):
+        call_bounded("replies", "wait", None)
 
 
 def test_a_crash_is_no_crash_of_this_process():
@@ -35,9 +42,17 @@ def test_a_crash_is_no_crash_of_this_process():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no limit of memory")
-def test_memory_is_limited():
-    with pytest.raises(NoReply, match=r"ended abruptly \(MemoryError"):
-        call_bounded("replies", "allocate", None)
+def test_memory_is_limited_by_the_size_of_the_file(tmp_path):
+    file = tmp_path / "a.h5"
+    for size in (0, 1 << 26):  # for the second, 3 GiB
+        file.write_bytes(b"")
+        os.truncate(file, size)
+        request = {"file": str(file), "size": 3 << 29}
+        if size:
+            assert call_bounded("replies", "allocate", request) == b"1610612736"
+        else:
+            with pytest.raises(NoReply, match=r"ended abruptly \(MemoryError"):
+                call_bounded("replies", "allocate", request)
 
 
 def test_without_an_interpreter(monkeypatch):
@@ -48,12 +63,12 @@ def test_without_an_interpreter(monkeypatch):
 
 def test_hdf5_whose_library_does_not_end(tmp_path, monkeypatch):
     """An object of size 0 in the heap of the texts: libhdf5 looks for the next one for ever."""
-    monkeypatch.setattr(bounded, "DEADLINE", 3)
+    monkeypatch.setattr(bounded, "SECONDS", 1)
     path = write_legacy(tmp_path / "a.h5", seed=1)
     content = path.read_bytes()
     after_version = content.index(b"2.9.0") + 8
     path.write_bytes(content[:after_version] + bytes(64) + content[after_version + 64 :])
-    with pytest.raises(WeightsError, match=r"a\.h5: (reading it takes more than 3 s|is damaged)"):
+    with pytest.raises(WeightsError, match=r"a\.h5: (reading it takes more than 1 s|is damaged)"):
         qnet.load_model(path)
 
 

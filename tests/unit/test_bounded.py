@@ -32,7 +32,7 @@ def test_what_does_not_end_is_ended(monkeypatch):
 def test_what_waits_is_ended(monkeypatch):
     monkeypatch.setattr(bounded, "SECONDS", 1)
     monkeypatch.setattr(bounded, "_WAIT", 1)
-    with pytest.raises(NoReply, match="takes more than 1 s$"):
+    with pytest.raises(NoReply, match=r"takes more than 1 s$"):
         call_bounded("replies", "wait", None)
 
 

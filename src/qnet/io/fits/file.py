@@ -285,7 +285,7 @@ class FitsFile(OpenFile):
             self._fits = fitsio.FITS(name)
         count = len(self._structure)
         for number in range(count):
-            # Of any kind: a message of the C library may be no UTF-8, as the header is that it quotes.
+            # Of any kind: the C library may quote bytes of a header that are no UTF-8.
             with library_faults(self.path, f"HDU number {number} of {count} is damaged"):
                 self._fits.movabs_ext(number)
 

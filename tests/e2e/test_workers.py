@@ -13,6 +13,7 @@ import qnet
 from makers import boss_spec, make_spectra, write
 from qnet.core import workers
 from qnet.core.errors import InputError
+from qnet.model.shipped import DEFAULT_MODEL
 
 LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
 
@@ -37,14 +38,16 @@ def run(how, files, weights):
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     return done.stderr.splitlines(), done.stdout
 
 
-def test_a_script_without_a_guard_is_told_so(tmp_path, files, small_weights):
+def test_a_script_without_a_guard_is_told_so(tmp_path, files):
+    """With a model of megabytes, which no worker takes from a pipe."""
     script = tmp_path / "script.py"
     script.write_text("import sys\nimport qnet\n" + CALL)
-    errors, output = run(("", script), files, small_weights)
+    errors, output = run(("", script), files, DEFAULT_MODEL)
     assert output == ""
     assert errors[-1].startswith("qnet.core.errors.InputError: workers=2: each worker imports the")
     assert (
@@ -74,7 +77,9 @@ def test_programs_that_are_no_file(files, small_weights):
     assert run(("", "-c", program), files, small_weights) == ([], "rows 3\n")
 
 
-def test_processes_that_may_have_no_workers(files, small_model, monkeypatch):
+def test_processes_that_may_have_no_workers(
+    files, tmp_path, small_model, small_weights, monkeypatch
+):
     """Daemons, as those of a Pool; and those of another's that import the script."""
     process = multiprocessing.current_process()
     for name, message in (
@@ -85,6 +90,9 @@ def test_processes_that_may_have_no_workers(files, small_model, monkeypatch):
             patch.setattr(type(process), name, True, raising=False)
             with pytest.raises(InputError, match=f"^workers=2: .*{message}"):
                 qnet.classify(files, model=small_model, workers=2)
+            with pytest.raises(InputError, match=f"^workers=1: .*{message}") as caught:
+                qnet.survey.run(files, tmp_path / name, model=small_weights, workers=1)
+            assert "give workers" not in str(caught.value)  # a survey's one is a process too
             assert len(qnet.classify(files, model=small_model, workers=1)) == 3
 
 

@@ -28,7 +28,7 @@ from qnet.core.guards import Guarded, guarded_call
 from qnet.core.pz import RedshiftDistributions
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
-from qnet.core.workers import Workers, check_main
+from qnet.core.workers import ALONE, Workers, check_main
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.objects.batches import Batch
 from qnet.io.reader import count_blocks, group_frames, read_blocks, read_whole, warn_unused
@@ -44,13 +44,13 @@ def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalog
     split = 1 if reads_whole(options) else -(-options.workers // len(groups))
     workers = min(options.workers, split * len(groups))
     if workers > 1:
-        check_main(workers)
+        check_main(workers, ALONE)
     _warn_of_duplicates([path for group in groups for path in group])
     parts: list[Part] = []
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
     setup = functools.partial(_Work, options, len(groups))
-    engine: Engine = Workers(workers, setup) if workers > 1 else ThisProcess(setup)
+    engine: Engine = Workers(workers, setup, ALONE) if workers > 1 else ThisProcess(setup)
     tasks = (
         task
         for number, group in enumerate(groups)

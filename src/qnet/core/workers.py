@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
+from multiprocessing import connection, reduction
 from multiprocessing.context import SpawnContext, SpawnProcess
 from multiprocessing.synchronize import Event
 from types import TracebackType
@@ -26,7 +29,10 @@ _NAME = "qnet worker"
 #: Exit status of a worker whose imported script would start workers of its own.
 _NO_GUARD = 117
 
-_GUARD = "put the code that starts it under if __name__ == '__main__':, or give workers=1"
+_GUARD = "put the code that starts it under if __name__ == '__main__':"
+
+#: What else helps where one worker is this process itself, and no other.
+ALONE = ", or give workers=1"
 
 #: Seconds in which a worker that is asked to end removes its unfinished output.
 _GRACE = 5.0
@@ -60,11 +66,36 @@ class _Context(SpawnContext):
         return self.made[-1]
 
 
+class _Stored:
+    """A setup in a file without a name, which each process inherits.
+
+    Its arguments are written to a pipe before it runs: with megabytes of a model this would wait
+    forever for a process that ends without reading them.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._file: Any = tempfile.TemporaryFile()  # noqa: SIM115  # as long as this object
+        pickle.dump(setup, self._file)
+        self._file.flush()
+
+    def __getstate__(self) -> Any:
+        return reduction.DupFd(self._file.fileno())
+
+    def __setstate__(self, file: Any) -> None:
+        self._file = open(file.detach(), "rb")  # noqa: SIM115
+
+    def load(self) -> Setup:
+        """The setup; the place in the file, which all processes share, is not moved."""
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            setup: Setup = pickle.loads(content)  # noqa: S301  # the process that started this one wrote it
+        return setup
+
+
 class _Worker(ProcessPoolExecutor):
     """One process, and why it ended where it did before any task was handed to it."""
 
-    def __init__(self, setup: Setup, workers: int) -> None:
-        self.workers, self._context = workers, _Context()
+    def __init__(self, setup: _Stored, workers: int, advice: str) -> None:
+        self.workers, self._advice, self._context = workers, advice, _Context()
         try:
             self._begun = self._context.Event()
             super().__init__(
@@ -87,21 +118,24 @@ class _Worker(ProcessPoolExecutor):
         if status == _NO_GUARD:
             raise InputError(
                 f"workers={self.workers}: each worker imports the script {_main_file()}, which "
-                f"starts the run again: {_GUARD}"
+                f"starts the run again: {_GUARD}{self._advice}"
             )
         raise InputError(
             f"workers={self.workers}: the workers ended (exit status {status}) before they read "
             f"any input, as they imported the script {_main_file()} or the packages: their errors "
-            f"are printed above; {_GUARD}"
+            f"are printed above; {_GUARD}{self._advice}"
         )
 
 
 class Workers:
-    """Processes of this machine, each an executor of its own: a death is that of one task."""
+    """Processes of this machine, each an executor of its own: a death is that of one task.
 
-    def __init__(self, workers: int, setup: Setup) -> None:
+    `advice` is what else helps where no process can be started.
+    """
+
+    def __init__(self, workers: int, setup: Setup, advice: str = "") -> None:
         self.capacity = workers
-        self._setup = setup
+        self._setup, self._advice = _Stored(setup), advice
         self._idle: list[_Worker] = []
         self._busy: dict[Future[Any], _Worker] = {}
 
@@ -123,7 +157,7 @@ class Workers:
     def submit(self, task: Any) -> Future[Any]:
         """Hand a task to a process that has none."""
         while True:
-            worker = self._idle.pop() if self._idle else _Worker(self._setup, self.capacity)
+            worker = self._idle.pop() if self._idle else self._start()
             try:
                 future = worker.submit(_call, task)
             except BrokenProcessPool:  # it died between two tasks
@@ -131,6 +165,9 @@ class Workers:
                 continue
             self._busy[future] = worker
             return future
+
+    def _start(self) -> _Worker:
+        return _Worker(self._setup, self.capacity, self._advice)
 
     def lost(self, future: Future[Any]) -> bool:
         """Whether the process of an ended future died; another one will take its place."""
@@ -146,7 +183,7 @@ class _Held:
     """What a worker process keeps: its setup, the function made by that, and whether it works."""
 
     def __init__(self) -> None:
-        self.setup: Setup | None = None
+        self.setup: _Stored | None = None
         self.work: Callable[[Any], Any] | None = None
         self.busy = False
 
@@ -154,7 +191,7 @@ class _Held:
 _HELD = _Held()
 
 
-def _begin(begun: Event, setup: Setup) -> None:
+def _begin(begun: Event, setup: _Stored) -> None:
     """Prepare a worker process."""
 
     def end(*_: object) -> NoReturn:
@@ -181,7 +218,7 @@ def _call(task: Any) -> Any:
     _HELD.busy = True
     try:
         if _HELD.work is None and _HELD.setup is not None:
-            _HELD.work = _HELD.setup()
+            _HELD.work = _HELD.setup.load()()
         return _HELD.work(task)  # type: ignore[misc]
     except SystemExit:  # of `end`: what was unfinished is removed
         os._exit(128 + signal.SIGTERM)
@@ -204,24 +241,26 @@ def _end(processes: list[SpawnProcess]) -> None:
             process.kill()
 
 
-def check_main(workers: int) -> None:
+def check_main(workers: int, advice: str = "") -> None:
     """Raise where this process cannot start workers, which import its main module."""
     process = multiprocessing.current_process()
     if process.name == _NAME:
         # Quietly: the process that started this one reports what is wrong.
         raise SystemExit(_NO_GUARD)
     if getattr(process, "_inheriting", False):  # a worker of another's, which imports the script
-        raise InputError(f"workers={workers}: the run is started again by a worker: {_GUARD}")
+        raise InputError(
+            f"workers={workers}: the run is started again by a worker: {_GUARD}{advice}"
+        )
     if process.daemon:
         raise InputError(
             f"workers={workers}: a daemonic process of multiprocessing, such as that of a Pool, "
-            "can have no workers: give workers=1"
+            f"can have no workers: start the run outside of it{advice}"
         )
     file, spec = _main_file(), getattr(sys.modules.get("__main__"), "__spec__", None)
     if file is not None and spec is None and not os.path.exists(file):
         raise InputError(
             f"workers={workers}: each worker imports the script, but {file} is no file that can be "
-            "imported: write the script into a file, or give workers=1"
+            f"imported: write the script into a file{advice}"
         )
 
 

@@ -48,7 +48,11 @@ VARIANTS = {
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     """Read without a process for each file, to be quick; test_bounded.py has the processes."""
-    monkeypatch.setattr(keras_h5, "call_bounded", lambda _, __, request: keras_h5._read(request))
+    monkeypatch.setattr(
+        keras_h5,
+        "read_bounded",
+        lambda _, file, request, *__: keras_h5._read({"file": str(file), **request}),
+    )
 
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS.keys())

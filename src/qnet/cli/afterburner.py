@@ -56,14 +56,8 @@ def _afterburner(arguments: argparse.Namespace) -> int:
     table = run_afterburner(
         arguments.coadd,
         arguments.redrock,
-        model=arguments.model,
-        strategy=arguments.strategy,
-        targets=arguments.targets,
         targetids=shared.flat(arguments.targetids, list),
-        templates=arguments.templates,
-        rrdesi=arguments.rrdesi,
-        priors=arguments.priors,
-        threads=arguments.threads,
+        **shared.given(arguments, "model strategy targets templates rrdesi priors threads"),
     )
     write_qn_rr(table, arguments.output, overwrite=arguments.overwrite)
     quasars, again = int(table["IS_QSO"].sum()), int(table["IS_QSO_QN_NEW_RR"].sum())

@@ -48,9 +48,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         arguments.data,
         arguments.truth,
         truth_columns=shared.named(arguments.truth_columns, "--truth-columns"),
-        name=arguments.name,
-        version=arguments.version,
-        seed=arguments.seed,
+        **shared.given(arguments, "name version seed"),
         progress=False if arguments.quiet else None,
     )
     model.save(arguments.output, overwrite=arguments.overwrite)

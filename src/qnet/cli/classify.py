@@ -66,8 +66,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         arguments.model,
         **shared.classification_options(arguments),
         reading=ReadOptions(**shared.reading(arguments)),
-        workers=arguments.workers,
-        threads=arguments.threads,
+        **shared.given(arguments, "workers threads"),
         progress=not arguments.quiet,
         pz=arguments.pz is not None,
     )

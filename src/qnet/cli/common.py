@@ -128,9 +128,9 @@ def summarise(arguments: argparse.Namespace, text: str) -> None:
 
 def print_json(value: object) -> int:
     """Print a record, or a collection of such, as JSON."""
-    from qnet.core.plain import as_plain
+    from qnet.core.plain import for_json
 
-    print(json.dumps(as_plain(value), indent=2, allow_nan=False))
+    print(json.dumps(for_json(value), indent=2, allow_nan=False))
     return OK
 
 

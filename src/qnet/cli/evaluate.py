@@ -62,15 +62,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     classified, status = _classified(arguments)
     if status != OK and not classified:
         return status
-    names = ("strategy", "c_threshold", "min_lines", "p_threshold", "dv_max", "level", "seed")
-    given = {name: getattr(arguments, name) for name in names}
+    names = "strategy c_threshold min_lines p_threshold dv_max level seed"
     comparison = compare(
         [*arguments.catalogues, *classified],
         arguments.truth,
         need_zwarn=arguments.zwarn,
         evidence=arguments.evidence,
         truth_columns=shared.named(arguments.truth_columns, "--truth-columns"),
-        **{name: value for name, value in given.items() if value is not None},
+        **{
+            name: value
+            for name, value in shared.given(arguments, names).items()
+            if value is not None
+        },
     )
     to_output = arguments.json == "-"
     if to_output:

@@ -25,7 +25,7 @@ def configure(add_parser: shared.AddParser) -> None:
 
 def _formats(arguments: argparse.Namespace) -> int:
     """Run ``qnet formats``."""
-    from qnet.core.plain import as_plain
+    from qnet.core.plain import for_json
     from qnet.io.loaders import find_loaders
     from qnet.io.options import SPECUTILS
     from qnet.io.readers import READERS
@@ -33,7 +33,7 @@ def _formats(arguments: argparse.Namespace) -> int:
     loaders = find_loaders()
     if arguments.json:
         layouts = [
-            {name: value for name, value in as_plain(reader).items() if value is not None}
+            {name: value for name, value in for_json(reader).items() if value is not None}
             | {"read": not reader.refused}
             for reader in READERS
         ]

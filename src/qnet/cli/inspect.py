@@ -57,15 +57,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
         arguments.catalogue,
         arguments.inputs,
         arguments.output,
-        model=arguments.model,
-        other=arguments.other,
-        templates=arguments.templates,
-        most=arguments.most,
-        explain=arguments.explain,
-        coadd=arguments.coadd,
-        spall=arguments.spall,
+        **shared.given(arguments, "model other templates most explain coadd spall overwrite"),
         **shared.reading(arguments),
-        overwrite=arguments.overwrite,
     )
     size = Path(arguments.output).stat().st_size / 1e6
     summarise(arguments, f"page of {size:.1f} MB -> {arguments.output}")

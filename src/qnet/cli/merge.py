@@ -44,8 +44,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     table = merge(
         arguments.catalogue,
         arguments.redshifts,
-        chi2_scan=arguments.chi2_scan,
-        strategy=arguments.strategy,
+        **shared.given(arguments, "chi2_scan strategy"),
     )
     write_catalogue(table, arguments.output, overwrite=arguments.overwrite)
     quasars, taken = int(table["IS_QSO"].sum()), int((table["Z_FROM"] == "redrock").sum())

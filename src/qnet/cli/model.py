@@ -163,4 +163,4 @@ def _load(arguments: argparse.Namespace) -> Model:
     """The model that the arguments name."""
     from qnet.model import load_model
 
-    return load_model(arguments.model, lines=arguments.lines, lines_bal=arguments.lines_bal)
+    return load_model(arguments.model, **shared.given(arguments, "lines lines_bal"))

@@ -102,6 +102,11 @@ def as_json(parser: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
+def given(arguments: argparse.Namespace, names: str) -> dict[str, Any]:
+    """Values of some arguments by their names, as functions take them."""
+    return {name: getattr(arguments, name) for name in names.split()}
+
+
 def truth_columns(group: Any) -> None:
     """Names of the columns of truth tables of other layouts."""
     text = (
@@ -153,9 +158,9 @@ def spectra(metavar: str = "INPUT", text: str = "files of spectra") -> argparse.
 
 def reading(arguments: argparse.Namespace) -> dict[str, Any]:
     """Values of the options of files of no known layout, as functions take them."""
-    given = {name: getattr(arguments, name) for name in ("format", "wave_unit", "flux_unit")}
     air = None if arguments.medium is None else arguments.medium == "air"
-    return {**given, "columns": arguments.columns or {}, "air": air}
+    own = {"columns": arguments.columns or {}, "air": air}
+    return given(arguments, "format wave_unit flux_unit") | own
 
 
 def column_names(text: str) -> dict[str, str]:
@@ -215,8 +220,7 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
 
 def criterion_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Values of the options of the criterion, as functions take them."""
-    names = ("strategy", "p_threshold", "prior", "prior_qso", "c_threshold", "min_lines")
-    return {name: getattr(arguments, name) for name in names}
+    return given(arguments, "strategy p_threshold prior prior_qso c_threshold min_lines")
 
 
 def rows(title: str) -> tuple[argparse.ArgumentParser, Any]:
@@ -241,13 +245,8 @@ def chosen_rows() -> argparse.ArgumentParser:
 
 def classification_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """Values of the options of a classification, as functions take them."""
-    return criterion_options(arguments) | {
-        "targets": arguments.targets,
-        "targetids": flat(arguments.targetids, frozenset),
-        "rows": flat(arguments.rows, tuple),
-        "coadd": arguments.coadd,
-        "spall": arguments.spall,
-    }
+    rows = {"targetids": flat(arguments.targetids, frozenset), "rows": flat(arguments.rows, tuple)}
+    return criterion_options(arguments) | given(arguments, "targets coadd spall") | rows
 
 
 def integers(text: str, ranges: bool = False) -> list[int]:

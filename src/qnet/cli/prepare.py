@@ -62,14 +62,11 @@ def _prepare(arguments: argparse.Namespace) -> int:
         arguments.inputs,
         arguments.output,
         grid=_grid(arguments),
-        targets=arguments.targets,
         truth=read_truth(arguments.truth, columns=names) if arguments.truth else None,
         targetids=shared.flat(arguments.targetids, frozenset),
-        coadd=arguments.coadd,
-        spall=arguments.spall,
+        **shared.given(arguments, "targets coadd spall overwrite"),
         **shared.reading(arguments),
         spread=arguments.fine,
-        overwrite=arguments.overwrite,
         progress=not arguments.quiet,
     )
     status = report_failures(done.failures, arguments.inputs, done.path is not None, "read")

@@ -60,7 +60,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     if arguments.template_fraction is not None and arguments.templates is None:
         raise InputError("--template-fraction needs --templates")
     paths = Path(arguments.output), Path(arguments.truth_out)
-    how = {"format": arguments.format, "overwrite": arguments.overwrite}
+    how = shared.given(arguments, "format overwrite")
     try:
         check_outputs(arguments.survey, *paths, **how)
     except FileError as error:
@@ -68,11 +68,8 @@ def _simulate(arguments: argparse.Namespace) -> int:
     part = arguments.template_fraction
     simulation = simulate(
         arguments.number,
-        seed=arguments.seed,
-        noise_seed=arguments.noise_seed,
-        survey=arguments.survey,
+        **shared.given(arguments, "seed noise_seed survey templates"),
         mix=None if arguments.mix is None else _mix(arguments.mix),
-        templates=arguments.templates,
         **({} if part is None else {"template_fraction": part}),
     )
     grid = QUASARNET_LINEAR_GRID if arguments.grid == "linear" else QUASARNET_GRID

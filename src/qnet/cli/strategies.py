@@ -35,13 +35,13 @@ def _commands(strategy: Strategy) -> list[str]:
 
 def _strategies(arguments: argparse.Namespace) -> int:
     """Run ``qnet strategies``."""
-    from qnet.core.plain import as_plain
+    from qnet.core.plain import for_json
     from qnet.strategies import STRATEGIES
 
     if arguments.json:
         return print_json(
             [
-                as_plain(each)
+                for_json(each)
                 | {"needs": each.columns, "uses": each.further_columns}
                 | {"of_predictions": each.of_predictions, "commands": _commands(each)}
                 for each in STRATEGIES.values()

@@ -126,16 +126,9 @@ def _run(arguments: argparse.Namespace) -> int:
     request = Request(
         inputs=arguments.inputs,
         outdir=arguments.output,
-        model=arguments.model,
         options=shared.classification_options(arguments) | shared.reading(arguments),
-        to=arguments.to,
         pz=arguments.with_pz,
-        workers=arguments.workers,
-        dask=arguments.dask,
-        mpi=arguments.mpi,
-        shard=arguments.shard,
-        threads=arguments.threads,
-        overwrite=arguments.overwrite,
+        **shared.given(arguments, "model to workers dask mpi shard threads overwrite"),
     )
     failures = run_survey(request, _Terminal(arguments.quiet), not arguments.quiet)
     if failures is None:  # a rank that worked for the first one
@@ -157,7 +150,7 @@ def _in_words(found: Status) -> str:
 
 def _status(arguments: argparse.Namespace) -> int:
     """Run ``qnet survey status``."""
-    from qnet.core.plain import as_plain
+    from qnet.core.plain import for_json
     from qnet.survey.progress import status
 
     found = status(arguments.outdir)
@@ -166,7 +159,7 @@ def _status(arguments: argparse.Namespace) -> int:
             {"files": each.paths, "error": type(each.error).__name__, "message": str(each.error)}
             for each in found.failures
         ]
-        return print_json(as_plain(found) | {"failures": failures})
+        return print_json(for_json(found) | {"failures": failures})
     print(f"qnet: {_in_words(found)}")
     if found.running:
         left = "" if found.seconds_left is None else f", {_duration(found.seconds_left)} left"

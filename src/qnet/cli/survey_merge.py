@@ -42,11 +42,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     found = merge(
         arguments.outdir,
         arguments.output,
-        to=arguments.to,
-        sort=arguments.sort,
-        duplicates=arguments.duplicates,
-        healpix_order=arguments.healpix_order,
-        overwrite=arguments.overwrite,
+        **shared.given(arguments, "to sort duplicates healpix_order overwrite"),
         progress=not arguments.quiet,
     )
     words = f"{count(found.quasars, 'quasar')} in {count(found.rows, 'row')}"

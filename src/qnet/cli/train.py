@@ -180,11 +180,8 @@ def _train_lines(arguments: argparse.Namespace) -> list[Model]:
         arguments.truth,
         arguments.output,
         _settings(arguments),
-        init=arguments.init,
         members=arguments.ensemble,
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
-        distribute=arguments.distribute,
+        **shared.given(arguments, "init resume overwrite distribute"),
     )
 
 
@@ -205,8 +202,7 @@ def _train_refine(arguments: argparse.Namespace) -> list[Model]:
         arguments.output,
         settings=_settings(arguments),
         **({"finder": model} if model.refiner is None else {"init": arguments.init}),
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
+        **shared.given(arguments, "resume overwrite"),
     )
     return [load_model(Path(arguments.output) / BEST)]
 

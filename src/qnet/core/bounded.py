@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import spawn
+from pathlib import Path
 from typing import Any, NoReturn
 
-from qnet.core.errors import QnetError
+from qnet.core.errors import FileError, QnetError
 
 #: Seconds of CPU time that such a process has for a small file, and bytes that one more is for.
 SECONDS, BYTES_PER_SECOND = 10, 10_000_000
@@ -76,6 +77,22 @@ def call_bounded(module: str, name: str, request: Any) -> bytes:
         reason = last[0] if last else f"status {done.returncode}"
         raise NoReply(f"the process that reads it ended abruptly ({reason})")
     return done.stdout
+
+
+def read_bounded(
+    module: str,
+    file: Path,
+    request: Mapping[str, Any],
+    expected: str,
+    error: type[QnetError] = FileError,
+) -> bytes:
+    """What the function `serve` of a module replies to a request about a file."""
+    try:
+        return call_bounded(module, "serve", {"file": str(file), **request})
+    except NoReply as fault:
+        raise error(f"{file}: {fault}; {expected} was expected") from fault
+    except QnetError as fault:
+        raise error(str(fault)) from fault
 
 
 def reply(work: Callable[[Any], bytes]) -> NoReturn:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 
-def as_plain(value: Any) -> Any:
+def for_json(value: Any) -> Any:
     """A dataclass, mapping, array or other value as JSON has it: NaN and infinity are None.
 
     Fields that hold functions or classes are left out.
@@ -19,11 +19,11 @@ def as_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): as_plain(each) for name, each in value.items() if not _is_code(each)}
+        return {str(name): for_json(each) for name, each in value.items() if not _is_code(each)}
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
-        return [as_plain(each) for each in value]
+        return [for_json(each) for each in value]
     if isinstance(value, re.Pattern):
         return value.pattern
     if isinstance(value, PurePath):

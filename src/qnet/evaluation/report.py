@@ -13,7 +13,7 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.errors import InputError
 from qnet.core.html import tabulate
-from qnet.core.plain import as_plain
+from qnet.core.plain import for_json
 from qnet.evaluation.breakdown import Confusion
 from qnet.evaluation.metric import Metric, metric_cell
 from qnet.evaluation.options import Options
@@ -105,7 +105,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON has it; NaN is None."""
-        found: dict[str, Any] = as_plain(
+        found: dict[str, Any] = for_json(
             {
                 "name": self.name,
                 "kind": self.kind,
@@ -164,7 +164,7 @@ class Comparison:
         return {
             "format": _FORMAT,
             "format_version": _FORMAT_VERSION,
-            "options": as_plain(self.evaluations[0].options),
+            "options": for_json(self.evaluations[0].options),
             "catalogues": [each.to_dict() for each in self.evaluations],
             "common_targets": common,
         }

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray, IntArray
-from qnet.core.bounded import NoReply, call_bounded, reply
-from qnet.core.errors import FileError, QnetError, reason
+from qnet.core.bounded import read_bounded, reply
+from qnet.core.errors import FileError, reason
 from qnet.core.files import PathLike, check_input
 from qnet.core.kinds import HDF5, Expected
 
@@ -32,17 +32,11 @@ def read_excess(path: PathLike, targetid: IntArray, z: FloatArray, width: FloatA
     """
     file = check_input(path, _EXPECTED)
     request = {
-        "file": str(file),
         "targetid": [int(value) for value in targetid],
         "z": np.nan_to_num(z, nan=-9.0).tolist(),
         "width": np.nan_to_num(width, nan=0.0).tolist(),
     }
-    try:
-        return np.asarray(np.load(BytesIO(call_bounded(__name__, "serve", request))))
-    except NoReply as error:
-        raise FileError(f"{file}: {error}; {_EXPECTED.name} was expected") from error
-    except QnetError as error:
-        raise FileError(str(error)) from error
+    return np.asarray(np.load(BytesIO(read_bounded(__name__, file, request, _EXPECTED.name))))
 
 
 def serve() -> None:

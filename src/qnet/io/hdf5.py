@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from qnet.core.arrays import AnyArray, IntArray
-from qnet.core.bounded import NoReply, call_bounded, reply
-from qnet.core.errors import FileError, QnetError, first_few, reason
+from qnet.core.bounded import read_bounded, reply
+from qnet.core.errors import FileError, first_few, reason
 from qnet.core.kinds import GZIP, HDF5, find_kind
 from qnet.io.openfile import OpenFile
 
@@ -90,12 +90,7 @@ class Hdf5File(OpenFile):
 
     def _ask(self, request: Mapping[str, Any]) -> bytes:
         """What the process that has the file open says."""
-        try:
-            return call_bounded(__name__, "serve", {"file": str(self.path), **request})
-        except NoReply as error:
-            raise FileError(f"{self.path}: {error}; an HDF5 file was expected") from error
-        except QnetError as error:
-            raise FileError(str(error)) from error
+        return read_bounded(__name__, self.path, request, "an HDF5 file")
 
 
 def serve() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qnet.core.bounded import NoReply, call_bounded, reply
-from qnet.core.errors import InputError, QnetError, WeightsError, reason, shorten, shown
+from qnet.core.bounded import read_bounded, reply
+from qnet.core.errors import InputError, WeightsError, reason, shorten, shown
 from qnet.core.files import sha256
 from qnet.core.grid import MAX_PIXELS, WavelengthGrid
 from qnet.core.kinds import CONVERT
@@ -50,17 +50,11 @@ def read_legacy(
     from safetensors.numpy import load
 
     request = {
-        "file": str(file),
         "lines": _plain(lines),
         "lines_bal": _plain(lines_bal),
         "grid": None if grid is None else grid.to_dict(),
     }
-    try:
-        saved = call_bounded(__name__, "serve", request)
-    except NoReply as error:
-        raise WeightsError(f"{file}: {error}; {_EXPECTED} was expected") from error
-    except QnetError as error:
-        raise WeightsError(str(error)) from error
+    saved = read_bounded(__name__, file, request, _EXPECTED, WeightsError)
     size = int.from_bytes(saved[:8], "little")
     found = json.loads(json.loads(saved[8 : 8 + size])["__metadata__"]["network"])
     architecture, arrays = Architecture.from_dict(found["architecture"]), load(saved)

@@ -172,3 +172,18 @@ def noise_of(ivar: AnyArray) -> AnyArray:
     """Standard deviation of the noise, ivar**-0.5; 0 in pixels without weight."""
     with np.errstate(invalid="ignore"):
         return np.divide(1, np.sqrt(ivar), out=np.zeros_like(ivar), where=ivar > 0)
+
+
+def match_ids(ids: IntArray, wanted: IntArray) -> IntArray:
+    """Row of the first of some ids that equals each wanted one; -1 where none does."""
+    known, first = np.unique(ids, return_index=True)
+    if not len(known):
+        return np.full(len(wanted), -1)
+    at = np.searchsorted(known, wanted).clip(max=len(known) - 1)
+    return np.where(known[at] == wanted, first[at], -1)
+
+
+def take_rows(values: AnyArray, rows: IntArray, empty: Any) -> AnyArray:
+    """Some rows of an array; `empty` where the row is -1."""
+    absent = (rows < 0).reshape(-1, *[1] * (values.ndim - 1))
+    return np.where(absent, np.asarray(empty, values.dtype), values[np.maximum(rows, 0)])

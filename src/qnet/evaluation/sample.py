@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qnet.core.arrays import BoolArray, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, FloatArray, IntArray, match_ids
 from qnet.core.errors import InputError, first_few, warn
 from qnet.core.files import PathLike, as_paths, is_path
 from qnet.core.positions import LINKING, are_apart
@@ -116,10 +116,11 @@ def match(result: Result, truth: Truth, options: Options) -> Sample:
     arcsec from the truth of their TARGETID are of another object.
     """
     # Each row counts once, also where several rows are of one object (repeated spectra).
-    nearest, known = _find(truth.targetid, result.targetid)
+    nearest = match_ids(truth.targetid, result.targetid)
     if result.spectrum is not None:
-        of_spectrum, there = _find(truth.targetid, result.spectrum)
-        nearest, known = np.where(known, nearest, of_spectrum), known | there
+        of_spectrum = match_ids(truth.targetid, result.spectrum)
+        nearest = np.where(nearest >= 0, nearest, of_spectrum)
+    known = nearest >= 0
     known &= ~_is_elsewhere(result, truth, nearest, known)
     inspected = known & truth.inspected[nearest]
     objects = nearest[inspected]
@@ -178,16 +179,7 @@ def _is_elsewhere(result: Result, truth: Truth, nearest: IntArray, known: BoolAr
 def _first_values(ids: IntArray, values: FloatArray, targetid: IntArray) -> FloatArray:
     """Value of the first row of each id in `targetid` that has one; NaN where none has."""
     known = np.isfinite(values)
-    unique, first = np.unique(ids[known], return_index=True)
-    nearest, hit = _find(unique, targetid)
+    at = match_ids(ids[known], targetid)
     found = np.full(len(targetid), np.nan)
-    found[hit] = values[known][first[nearest[hit]]]
+    found[at >= 0] = values[known][at[at >= 0]]
     return found
-
-
-def _find(ids: IntArray, wanted: IntArray) -> tuple[IntArray, BoolArray]:
-    """Position of each wanted id among ascending ids, and whether it is there."""
-    if not len(ids):
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
-    nearest = np.searchsorted(ids, wanted).clip(max=len(ids) - 1)
-    return nearest, ids[nearest] == wanted

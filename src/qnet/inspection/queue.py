@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray, IntArray
+from qnet.core.arrays import BoolArray, Columns, FloatArray, IntArray, match_ids
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, is_path
 from qnet.core.flags import UNCLASSIFIABLE, QNFlag
@@ -118,7 +118,7 @@ def make_queue(columns: Columns, other: Result | None) -> Queue:
     matches = np.full(len(p_wrong), -1)
     class_differs = redshift_differs = np.zeros(len(p_wrong), dtype=bool)
     if other is not None:
-        matches = _match(columns["TARGETID"], other.targetid)
+        matches = match_ids(other.targetid, columns["TARGETID"])
         class_differs, redshift_differs = _differs(columns, other, matches)
     differs = (class_differs | redshift_differs) & np.isfinite(p_wrong)
     # The least sure last in lexsort's order of keys; a stable order for equals.
@@ -147,12 +147,6 @@ def _finite(columns: Columns, name: str) -> FloatArray | None:
     if values is None or not np.isfinite(values).any():
         return None
     return values.astype(np.float64)
-
-
-def _match(targetid: AnyArray, others: IntArray) -> IntArray:
-    """Row of the other catalogue for each TARGETID, -1 for none; the first of several."""
-    rows = {number: row for row, number in reversed(list(enumerate(others.tolist())))}
-    return np.array([rows.get(number, -1) for number in targetid.tolist()], dtype=np.int64)
 
 
 def _differs(columns: Columns, other: Result, matches: IntArray) -> tuple[BoolArray, BoolArray]:

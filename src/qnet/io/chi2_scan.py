@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, FloatArray, IntArray
+from qnet.core.arrays import AnyArray, FloatArray, IntArray, match_ids
 from qnet.core.bounded import read_bounded, reply
 from qnet.core.errors import FileError, reason
 from qnet.core.files import PathLike, check_input
@@ -65,8 +65,7 @@ def _excess(stream: Any, request: Mapping[str, Any]) -> FloatArray:
     """`read_excess` of an open file."""
     own = _own(stream, "targetids", 1).astype(np.int64)
     low, high = (np.array(request["z"]) + sign * np.array(request["width"]) for sign in (-1.0, 1.0))
-    row = {int(value): index for index, value in enumerate(own)}
-    rows = np.array([row.get(value, -1) for value in request["targetid"]], dtype=np.int64)
+    rows = match_ids(own, np.array(request["targetid"], dtype=np.int64))
     best, near = np.full(len(own), np.inf), np.full(len(rows), np.inf)
     for name in stream["zscan"]:
         redshifts = _own(stream, f"zscan/{name}/redshifts", 1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from qnet.classification.classifier import classify
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, Columns, Float32Array
+from qnet.core.arrays import AnyArray, BoolArray, Columns, Float32Array, take_rows
 from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import FileError, warn
 from qnet.core.files import PathLike, as_path
@@ -305,8 +305,7 @@ def _of_target(table: Table, first: Redshifts, rows: AnyArray, name: str, empty:
     if name in table.colnames:
         return np.asarray(table[name])
     if name in first.fibermap:
-        found = first.fibermap[name][np.maximum(rows, 0)]
-        return np.where(rows >= 0, found, np.asarray(empty, found.dtype))
+        return take_rows(first.fibermap[name], rows, empty)
     return np.full(len(table), empty)
 
 

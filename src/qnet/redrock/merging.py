@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, BoolArray, FloatArray
+from qnet.core.arrays import AnyArray, BoolArray, FloatArray, take_rows
 from qnet.core.columns import BY_NAME, Column
 from qnet.core.errors import FileError, InputError
 from qnet.core.files import PathLike
@@ -224,7 +224,7 @@ def _add_redrock(table: Table, path: PathLike, where: str) -> None:
         hdu = "REDSHIFTS" if fits.is_table("REDSHIFTS") else "ZBEST"
         if _MGII in fits.columns(hdu) and _MGII not in table.colnames:
             values = bool_column(fits.table(hdu, [_MGII])[_MGII], _MGII, Path(path))
-            table[_MGII] = np.where(rows >= 0, values[np.maximum(rows, 0)], False)
+            table[_MGII] = take_rows(values, rows, False)
 
 
 def _evidence(table: Table, chi2_scan: PathLike | None) -> Evidence:

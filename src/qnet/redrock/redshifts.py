@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray, Columns, IntArray
+from qnet.core.arrays import AnyArray, Columns, IntArray, match_ids, take_rows
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.columns import filled, float_column, id_numbers, integer_column, text_column
@@ -45,20 +45,14 @@ class Redshifts(NamedTuple):
         own = self.columns["TARGETID"]
         if np.array_equal(own, targetid):
             return np.arange(len(own))
-        ids, first = np.unique(own, return_index=True)
-        if not len(ids):
-            return np.full(len(targetid), -1)
-        at = np.minimum(np.searchsorted(ids, targetid), len(ids) - 1)
-        return np.where(ids[at] == targetid, first[at], -1)
+        return match_ids(own, targetid)
 
     def take(self, name: str, rows: IntArray, empty: float | str) -> AnyArray:
         """A column in some rows; `empty` where the row is -1, and where redrock's file lacks it."""
         values = self.columns.get(name)
         if values is None or not len(values):
             return np.full(len(rows), empty)
-        found = values[np.maximum(rows, 0)]
-        absent = (rows < 0).reshape(-1, *[1] * (found.ndim - 1))
-        return np.where(absent, np.asarray(empty, found.dtype), found)
+        return take_rows(values, rows, empty)
 
 
 def read_redshifts(path: PathLike, fibermap: Sequence[str] = ()) -> Redshifts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qnet.core.arguments import check_arguments
-from qnet.core.arrays import AnyArray, Columns, IntArray
+from qnet.core.arrays import AnyArray, Columns, IntArray, match_ids
 from qnet.core.errors import FileError, InputError, warn
 from qnet.core.files import PathLike, as_paths
 from qnet.io.columns import bool_column, filled, id_numbers, missing_value
@@ -133,17 +133,15 @@ def _add(found: Columns, fits: FitsFile, hdu: str, targetid: IntArray) -> None:
     usable = ids > 0
     if twice:
         usable &= ~bool_column(columns.pop("DUPLICATED"), "DUPLICATED", fits.path)
-    unique, first = np.unique(ids[usable], return_index=True)
-    rows = np.flatnonzero(usable)[first]
-    at = np.searchsorted(unique, targetid)
-    at[at == len(unique)] = 0
-    here = unique[at] == targetid if len(unique) else np.zeros(len(targetid), dtype=bool)
+    at = match_ids(ids[usable], targetid)
+    here = at >= 0
     if not here.any():
         warn(f"{fits.path}: none of the TARGETIDs of its table {hdu} is in the catalogue")
     for name in wanted:
         as_name = "Z_RR" if name == "Z" else name
         values = columns[name]
-        found[as_name] = _filled_in(found.get(as_name), values, rows[at[here]], here, as_name)
+        rows = np.flatnonzero(usable)[at[here]]
+        found[as_name] = _filled_in(found.get(as_name), values, rows, here, as_name)
 
 
 def _filled_in(

@@ -13,7 +13,6 @@ from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import wcs
-from qnet.io.readers.registry import Request
 from qnet.io.units import states_vacuum
 
 #: What these surveys' wavelengths are, in words: 2dfdr calibrates with lines of arc lamps in air.
@@ -23,8 +22,6 @@ WAVELENGTHS = "air, converted, unless the header says vacuum (CTYPE1 WAVE, VACUU
 ONE_SPECTRUM: Mapping[str, Any] = {
     "wavelengths": WAVELENGTHS,
     "no_weight": "",
-    "count": lambda fits: 1,
-    "whole": True,
     "ids": ("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
 }
 
@@ -58,7 +55,6 @@ def card_ids(
 
 def one_spectrum(
     fits: FitsFile,
-    request: Request,
     ids: Mapping[str, AnyArray],
     flux: AnyArray,
     weights: AnyArray | None,
@@ -75,5 +71,4 @@ def one_spectrum(
         where=f"{fits.path}: HDU {key}",
         **fields,
     )
-    spectra = make_spectra([pixels], ids)
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], ids)

@@ -7,7 +7,6 @@ of the spectral axis is em.wl in vacuum, em.wl;obs.atmos in air. QUAL is 0 where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
 from qnet.io.readers.qmost import is_qmost
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 from qnet.io.readers.rows import relative_unit
 
 #: What columns are, by the end of their TUTYP; ESO's own pipelines misspell Accuracy.
@@ -80,9 +79,8 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, [1])
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the default flux of a Phase 3 spectrum, with its errors."""
-    (fits,) = files
     columns = _columns(fits)
     flux = min((column for column in columns if column.role == "flux"), key=_Column.rank)
     found: dict[str, Any] = {"flux": flux}
@@ -114,8 +112,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         name=str(fits.header(0).get("INSTRUME", "ESO")),
         where=where,
     )
-    spectra = make_spectra([pixels], aat.card_ids(fits, 0, ["OBJECT"]))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], aat.card_ids(fits, 0, ["OBJECT"]))
 
 
 register(
@@ -127,9 +124,7 @@ register(
         wavelengths="air, converted to vacuum, where TUCD says obs.atmos, else vacuum; centres",
         no_weight="pixels whose QUAL is not 0",
         **recognised(_is_phase3, _fault),
-        count=lambda fits: 1,
-        read=_read,
-        whole=True,
+        **whole_file(_read),
         ids=("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
     )
 )

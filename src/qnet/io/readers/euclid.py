@@ -21,7 +21,7 @@ from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.openfile import OpenFile
 from qnet.io.pixels import Pixels, make_spectra
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, Request, left_out, recognised, register, whole_file
 from qnet.io.readers.rows import lacks_columns, read_rows
 from qnet.io.sheets import read_sheets
 from qnet.io.tablefile import Sheet, TableFile
@@ -99,9 +99,9 @@ def _table_fault(file: OpenFile) -> str:
     return left_out(file, set(sheets[0].hdus.values())) if isinstance(file, FitsFile) else ""
 
 
-def _read_table(files: Sequence[OpenFile], request: Request) -> Spectra:
+def _read_table(file: OpenFile) -> Spectra:
     """Read the table of one object."""
-    (sheet,) = _sheets(files[0])
+    (sheet,) = _sheets(file)
     names = {column.name.upper(): column for column in sheet.columns}
     found = sheet.read([names[name].name for name in _COLUMNS], None)
     wave, signal, variance, mask = (found[names[name].name] for name in _COLUMNS)
@@ -118,8 +118,7 @@ def _read_table(files: Sequence[OpenFile], request: Request) -> Spectra:
     )
     cards = sheet.cards(names["SIGNAL"].name)
     value = next((cards[card] for card in ("OBJ_ID", "OBJECT_ID") if card in cards), -1)
-    spectra = make_spectra([pixels], id_columns({"TARGETID": np.array([value])}, files[0].path))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], id_columns({"TARGETID": np.array([value])}, file.path))
 
 
 def _scale(fits: FitsFile, key: str) -> float:
@@ -167,9 +166,7 @@ register(
         wavelengths="vacuum, centres",
         no_weight="odd MASK, or MASK of 64 and more",
         **recognised(lambda file: bool(_sheets(file)), _table_fault),
-        count=lambda file: 1,
-        read=_read_table,
-        whole=True,
+        **whole_file(_read_table),
         ids=("TARGETID",),
         opens=(FitsFile, TableFile),
     )

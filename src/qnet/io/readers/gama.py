@@ -6,12 +6,10 @@ spectrum [1e-17 erg/s/cm2/A], its standard deviation, the same before flux calib
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qnet.core.spectra import SURVEY_FLUX_UNIT, Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import aat
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 
 #: Rows of the image.
 _NROWS = 5
@@ -31,13 +29,12 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, [0])
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read a GAMA spectrum."""
-    (fits,) = files
     flux, error, *_ = fits.image(0)
     ids = aat.card_ids(fits, 0, ["SPECID", "GAMANAME"], number="CATAID")
     return aat.one_spectrum(
-        fits, request, ids, flux, error, kind="std", flux_unit=SURVEY_FLUX_UNIT, name="spliced"
+        fits, ids, flux, error, kind="std", flux_unit=SURVEY_FLUX_UNIT, name="spliced"
     )
 
 
@@ -48,7 +45,7 @@ register(
         hdus="HDU 0 an image of 5 rows, cards ORIGIN GAMA and GAMANAME",
         targetid="CATAID, else -1; SPECID in TARGET_NAME",
         **recognised(_is_gama, _fault),
+        **whole_file(_read),
         **aat.ONE_SPECTRUM,
-        read=_read,
     )
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 from qnet.io.readers.rows import relative_unit
 from qnet.io.units import stated_medium, stated_unit
 
@@ -66,9 +66,8 @@ def _bands(fits: FitsFile) -> tuple[AnyArray, AnyArray | None]:
     return data[0], data[sigma[0]] if sigma else None
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the first band of all apertures."""
-    (fits,) = files
     header, where = fits.header(0), f"{fits.path}: HDU 0"
     flux, error = _bands(fits)
     nspec, npix = flux.shape
@@ -91,8 +90,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         name="IRAF",
         where=where,
     )
-    spectra = make_spectra([pixels], ids)
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], ids)
 
 
 def _in_air(header: Mapping[str, Any], where: str) -> bool:
@@ -176,9 +174,7 @@ register(
         wavelengths="as the header states, else air, converted, with a warning; centres",
         no_weight="pixels beyond the number of valid ones",
         **recognised(_is_multispec, _fault),
-        count=lambda fits: len(_bands(fits)[0]),
-        read=_read,
-        whole=True,
+        **whole_file(_read, lambda fits: len(_bands(fits)[0])),
         ids=("TARGETID", "TARGET_NAME"),
     )
 )

@@ -17,7 +17,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 from qnet.io.readers.rows import count_rows, lacks_columns, read_rows
 from qnet.io.units import stated_unit
 
@@ -72,9 +72,8 @@ def _rows(fits: FitsFile, number: int) -> int:
     return count_rows(fits, number, "WAVELENGTH")
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the spectra of all tables."""
-    (fits,) = files
     tables = _tables(fits)
     numbers, (first, name) = [number for number, _ in tables], tables[0]
     error = _error(fits.columns(first), name)
@@ -93,8 +92,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     )
     parts = [_ids(fits, number, _rows(fits, number)) for number in numbers]
     ids = {name: np.concatenate([part[name] for part in parts]) for name in _IDS}
-    spectra = make_spectra([pixels], id_columns(ids, fits.path))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], id_columns(ids, fits.path))
 
 
 def _ids(fits: FitsFile, number: int, nspec: int) -> dict[str, AnyArray]:
@@ -119,9 +117,7 @@ register(
         wavelengths="vacuum, centres",
         no_weight="bit 0 (DO_NOT_USE) of DQ",
         **recognised(_is_jwst, _fault),
-        count=lambda fits: sum(_rows(fits, number) for number, _ in _tables(fits)),
-        read=_read,
-        whole=True,
+        **whole_file(_read, lambda fits: sum(_rows(fits, number) for number, _ in _tables(fits))),
         ids=tuple(_IDS),
     )
 )

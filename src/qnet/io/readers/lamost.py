@@ -16,7 +16,8 @@ from qnet.core.spectra import Spectra
 from qnet.io.columns import id_columns
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, refuse, register
+from qnet.io.readers.registry import Reader, left_out, recognised, refuse, register, whole_file
+from qnet.io.readers.rows import lacks_columns
 from qnet.io.readers.sdss import sky_flag
 from qnet.io.units import states_air
 
@@ -40,8 +41,6 @@ _DECLARED: Mapping[str, Any] = {
     "targetid": "OBSID, with DESIG in TARGET_NAME",
     "wavelengths": "vacuum, centres",
     "no_weight": "ANDMASK not 0: bad in all exposures",
-    "count": lambda fits: 1,
-    "whole": True,
     "ids": tuple(_CARDS),
 }
 
@@ -63,9 +62,9 @@ def _image_fault(fits: FitsFile) -> str:
     return left_out(fits, [0])
 
 
-def _read_image(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read_image(fits: FitsFile) -> Spectra:
     """Read the file of an image."""
-    return _spectra(files[0], files[0].image(0), request)
+    return _spectra(fits, fits.image(0))
 
 
 def _is_table(fits: FitsFile) -> bool:
@@ -75,9 +74,8 @@ def _is_table(fits: FitsFile) -> bool:
 
 def _table_fault(fits: FitsFile) -> str:
     """What is wrong with a file of such tables."""
-    have = fits.columns("COADD")
-    if missing := [name for name in _PARTS[:4] if name not in have]:
-        return f"HDU COADD lacks the column(s) {', '.join(missing)}; it has {', '.join(have)}"
+    if fault := lacks_columns(fits, "COADD", _PARTS[:4]):
+        return fault
     if fits.nrows("COADD") != 1:
         return f"HDU COADD has {fits.nrows('COADD')} rows, but 1 was expected"
     return left_out(fits, [fits.all_names.index("COADD")])
@@ -88,14 +86,13 @@ def _is_medium(fits: FitsFile) -> bool:
     return is_lamost(fits) and any(name.startswith("COADD_") for name in fits.names)
 
 
-def _read_table(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read_table(fits: FitsFile) -> Spectra:
     """Read the file of a table."""
-    (fits,) = files
     columns = fits.table("COADD", list(_PARTS[:4]))
-    return _spectra(fits, [columns[name][0] for name in _PARTS[:4]], request)
+    return _spectra(fits, [columns[name][0] for name in _PARTS[:4]])
 
 
-def _spectra(fits: FitsFile, parts: Sequence[AnyArray] | AnyArray, request: Request) -> Spectra:
+def _spectra(fits: FitsFile, parts: Sequence[AnyArray] | AnyArray) -> Spectra:
     """The spectrum of its parts."""
     flux, ivar, wave, mask = (np.asarray(part) for part in parts[:4])
     header = fits.header(0)
@@ -110,8 +107,7 @@ def _spectra(fits: FitsFile, parts: Sequence[AnyArray] | AnyArray, request: Requ
     cards = {name: header.get(card) for name, card in _CARDS.items()}
     found = {name: np.array([value]) for name, value in cards.items() if value is not None}
     ids = id_columns({"TARGETID": np.array([-1])} | found, fits.path)
-    spectra = make_spectra([pixels], ids, flag=sky_flag(ids))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], ids, flag=sky_flag(ids))
 
 
 register(
@@ -119,7 +115,7 @@ register(
         name="LAMOST file of low resolution to DR7",
         hdus="TELESCOP LAMOST, HDU 0 an image of the rows flux, ivar, wavelength and two masks",
         **recognised(_is_image, _image_fault),
-        read=_read_image,
+        **whole_file(_read_image),
         **_DECLARED,
     )
 )
@@ -128,7 +124,7 @@ register(
         name="LAMOST file of low resolution since DR8",
         hdus="TELESCOP LAMOST, table COADD with FLUX, IVAR, WAVELENGTH and ANDMASK",
         **recognised(_is_table, _table_fault),
-        read=_read_table,
+        **whole_file(_read_table),
         **_DECLARED,
     )
 )

@@ -6,12 +6,10 @@ its bad pixels; the same three follow for each exposure. Wavelengths are linear,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import aat
-from qnet.io.readers.registry import Reader, Request, recognised, register
+from qnet.io.readers.registry import Reader, recognised, register, whole_file
 
 
 def _is_ozdes(fits: FitsFile) -> bool:
@@ -30,16 +28,15 @@ def _fault(fits: FitsFile) -> str:
     return ""
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the coadd."""
-    (fits,) = files
     flux, variance = fits.image(0), fits.image(1)
     bad = None
     # Recognised by its name: other versions hold the sky there.
     if "BADPIX" in fits.all_names[2] and fits.shape(2) == flux.shape:
         bad = fits.image(2) != 0
     ids = aat.card_ids(fits, 0, ["OBJECT", "SOURCE"])
-    return aat.one_spectrum(fits, request, ids, flux, variance, kind="var", bad=bad)
+    return aat.one_spectrum(fits, ids, flux, variance, kind="var", bad=bad)
 
 
 register(
@@ -48,12 +45,8 @@ register(
         survey="OzDES",
         hdus="HDU 0 the coadd (npix,), 1 its variance, 2 bad pixels, card REFERENC with ozdes",
         targetid="-1, with OBJECT in TARGET_NAME",
-        wavelengths=aat.WAVELENGTHS,
-        no_weight="pixels that the HDU BADPIX marks",
         **recognised(_is_ozdes, _fault),
-        count=lambda fits: 1,
-        read=_read,
-        whole=True,
-        ids=("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
+        **whole_file(_read),
+        **{**aat.ONE_SPECTRUM, "no_weight": "pixels that the HDU BADPIX marks"},
     )
 )

@@ -6,8 +6,6 @@ FLUXTBL) in the first HDU, on wavelengths by CRVAL1, CRPIX1 and CD1_1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from qnet.core.arrays import AnyArray, FloatArray
@@ -15,7 +13,7 @@ from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import pfs
-from qnet.io.readers.registry import Reader, Request, lacks, left_out, recognised, register
+from qnet.io.readers.registry import Reader, lacks, left_out, recognised, register, whole_file
 from qnet.io.readers.wcs import linear_wave
 from qnet.io.units import stated_unit
 
@@ -42,9 +40,8 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, map(fits.all_names.index, _IMAGES), but=_VISITS)
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the file of an object."""
-    (fits,) = files
     flux = fits.image("FLUX")
     wave, unit = _wavelengths(fits, len(flux))
     pixels = Pixels(
@@ -58,8 +55,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
         where=f"{fits.path}: HDU FLUX",
     )
     ids = pfs.target_ids(fits, _ids(fits))
-    spectra = make_spectra([pixels], ids, flag=pfs.row_flags(ids))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], ids, flag=pfs.row_flags(ids))
 
 
 def _wavelengths(fits: FitsFile, npix: int) -> tuple[FloatArray, str]:
@@ -86,9 +82,7 @@ register(
         name="PFS pfsObject or pfsSingle file",
         hdus="images FLUX and MASK (npix,), COVAR (3, npix), perhaps WAVELENGTH",
         **recognised(_is_object, _fault),
-        count=lambda fits: 1,
-        read=_read,
-        whole=True,
+        **whole_file(_read),
         **pfs.DECLARED,
     )
 )

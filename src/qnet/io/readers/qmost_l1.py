@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import qmost
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
+from qnet.io.readers.rows import lacks_columns
 from qnet.io.units import stated_unit, states_vacuum
 
 _TABLE = "PHASE3SPECTRUM"
@@ -23,19 +22,16 @@ def _is_l1(fits: FitsFile) -> bool:
 
 def _fault(fits: FitsFile) -> str:
     """What is wrong with the file of such a table."""
-    have = fits.columns(_TABLE)
-    missing = [name for name in ("WAVE", "FLUX") if name not in have]
-    if missing or not qmost.weights(have)[0]:
-        missing = missing or ["ERR_FLUX"]
-        return f"HDU {_TABLE} lacks the column(s) {', '.join(missing)}; it has {', '.join(have)}"
+    weight = qmost.weights(fits.columns(_TABLE))[0] or "ERR_FLUX"
+    if fault := lacks_columns(fits, _TABLE, ("WAVE", "FLUX", weight)):
+        return fault
     if fits.nrows(_TABLE) != 1:
         return f"HDU {_TABLE} has {fits.nrows(_TABLE)} rows, but 1 was expected"
     return left_out(fits, [fits.all_names.index(_TABLE)])
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the file of a spectrum."""
-    (fits,) = files
     have = fits.columns(_TABLE)
     weight, kind = qmost.weights(have)
     qual = ["QUAL"] if "QUAL" in have else []
@@ -55,8 +51,7 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     )
     cards = {name: np.array([value]) for name, value in header.items()}
     ids = qmost.target_ids(fits, cards, 1)
-    spectra = make_spectra([pixels], ids, flag=qmost.row_flags(fits, cards, 1))
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return make_spectra([pixels], ids, flag=qmost.row_flags(fits, cards, 1))
 
 
 register(
@@ -64,9 +59,7 @@ register(
         name="4MOST L1 file",
         hdus=f"INSTRUME QMOST, table {_TABLE} with WAVE, FLUX, ERR_FLUX or FLUX_IVAR",
         **recognised(_is_l1, _fault),
-        count=lambda fits: 1,
-        read=_read,
-        whole=True,
+        **whole_file(_read),
         **qmost.DECLARED,
     )
 )

@@ -10,6 +10,7 @@ from qnet.io.fits.scaling import column_numbers
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import qmost
 from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.rows import lacks_columns
 from qnet.io.readers.wcs import linear_wave
 from qnet.io.units import stated_unit, states_vacuum
 
@@ -23,10 +24,9 @@ def _is_mec(fits: FitsFile) -> bool:
 
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such tables."""
-    have = fits.columns(_SPECTRA)
-    if "FLUX" not in have or not qmost.weights(have)[0]:
-        missing = "FLUX_IVAR" if "FLUX" in have else "FLUX"
-        return f"HDU {_SPECTRA} lacks the column {missing}; it has {', '.join(have)}"
+    weight = qmost.weights(fits.columns(_SPECTRA))[0] or "FLUX_IVAR"
+    if fault := lacks_columns(fits, _SPECTRA, ("FLUX", weight)):
+        return fault
     count = fits.nrows(_SPECTRA)
     if fits.nrows(_FIBRES) != count:
         return f"HDU {_FIBRES} has {fits.nrows(_FIBRES)} rows, but there are {count} spectra"

@@ -236,6 +236,19 @@ def recognised(looks: Callable[[Any], bool], fault: Callable[[Any], str]) -> Map
     }
 
 
+def whole_file(
+    read: Callable[[Any], Spectra], count: Callable[[Any], int] = lambda _: 1
+) -> Mapping[str, Any]:
+    """`read`, `count` and `whole` of a `Reader` of single files, which `read` reads whole."""
+
+    def read_one(files: Sequence[Any], request: Request) -> Spectra:
+        (file,) = files
+        spectra = read(file)
+        return spectra if request.rows is None else spectra.select(request.rows)
+
+    return {"read": read_one, "count": count, "whole": True}
+
+
 def lacks(fits: FitsFile, images: Sequence[str]) -> str:
     """Which of some images a file does not have, as a `Reader.fault`; '' where it has them."""
     missing = [name for name in images if not fits.shape(name)]

@@ -8,7 +8,7 @@ and CDELT or in a column. They are in the rest frame of a star, from which they 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from qnet.core.errors import FileError
 from qnet.core.spectra import Camera, Spectra, stack
 from qnet.io.columns import NO_ID, float_column, id_columns
 from qnet.io.fits.file import FitsFile
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
+from qnet.io.readers.rows import lacks_columns
 from qnet.io.readers.wcs import linear_wave
 from qnet.io.units import to_wave
 from qnet.lines import SPEED_OF_LIGHT
@@ -47,9 +48,8 @@ def _tables(fits: FitsFile) -> list[int]:
 def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such tables."""
     for number in _tables(fits):
-        have, name = fits.columns(number), fits.all_names[number]
-        if missing := [column for column in ("FLUX", "IVAR") if column not in have]:
-            return f"HDU {name} lacks the column(s) {', '.join(missing)}; it has {have[:12]}"
+        if fault := lacks_columns(fits, fits.all_names[number], ("FLUX", "IVAR")):
+            return fault
     return left_out(fits, _tables(fits))
 
 
@@ -58,14 +58,12 @@ def _count(fits: FitsFile) -> int:
     return sum(map(fits.nrows, _tables(fits)))
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read all spectra of a source."""
-    (fits,) = files
     parts = [_table(fits, number) for number in _tables(fits) if fits.nrows(number)]
     if not parts:
         raise FileError(f"{fits.path}: none of its tables of spectra has a row")
-    spectra = stack(parts) if len(parts) > 1 else parts[0]
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return stack(parts) if len(parts) > 1 else parts[0]
 
 
 def _table(fits: FitsFile, number: int) -> Spectra:
@@ -119,9 +117,7 @@ register(
         wavelengths="vacuum, centres, taken back from the rest frame of the star",
         no_weight="",
         **recognised(lambda fits: bool(_tables(fits)), _fault),
-        count=_count,
-        read=_read,
-        whole=True,
+        **whole_file(_read, _count),
         ids=("TARGETID", *_COLUMNS, "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
     )
 )

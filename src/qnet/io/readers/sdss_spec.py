@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import settle_flux
 from qnet.io.readers import sdss
 from qnet.io.readers.lamost import is_lamost
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
+from qnet.io.readers.rows import lacks_columns
 from qnet.io.units import Stated, check_loglam, stated_unit, stated_vacuum, to_wave
 
 #: Id columns of a catalogue by their names in the one-row table of a spec file, best first.
@@ -62,8 +63,8 @@ def _fault(fits: FitsFile) -> str:
     """What is wrong with a file of such a table: a missing column, or other spectra."""
     have = fits.columns(key := _coadd(fits))
     label = f"HDU {key}" if key == "COADD" else "HDU number 1"
-    if missing := [name for name in _COLUMNS if name not in have]:
-        return f"{label} lacks the column(s) {', '.join(missing)}; it has {', '.join(have[:12])}"
+    if fault := lacks_columns(fits, key, _COLUMNS):
+        return fault
     masks = [name for name in have if "MASK" in name and name != "OR_MASK"]
     if masks and "AND_MASK" not in masks:
         return f"{label} has the mask {', '.join(masks)} in place of and_mask"
@@ -73,9 +74,8 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, [number], but=_EXPOSURES)
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read a spec file."""
-    (fits,) = files
     key = _coadd(fits)
     masked = ["AND_MASK"] if "AND_MASK" in fits.columns(key) else []
     data = fits.table(key, [*_COLUMNS, *masked])
@@ -90,14 +90,13 @@ def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
     units = [stated_unit(fits, key, name) for name in ("FLUX", "IVAR")]
     stated = Stated(f"{fits.path}: HDU {key}", *units) if units[0] else sdss.stated_units(fits)
     cameras, unit = settle_flux([stated_vacuum(camera, fits, 0, key)], [stated])
-    spectra = Spectra(
+    return Spectra(
         cameras=cameras,
         ids=ids,
         flag=sdss.sky_flag(ids),
         cards=sdss.reduction_cards(fits),
         flux_unit=unit,
     )
-    return spectra if request.rows is None else spectra.select(request.rows)
 
 
 def _read_ids(fits: FitsFile) -> dict[str, AnyArray]:
@@ -141,9 +140,7 @@ register(
         wavelengths="vacuum, centres",
         no_weight="bit 25 (COMBINEREJ) of and_mask",
         **recognised(_is_spec, _fault),
-        count=lambda fits: 1,
-        read=_read,
-        whole=True,
+        **whole_file(_read),
         ids=(*_IDS, "TARGET_NAME", "target bits"),
         qso_targets=sdss.QSO_TARGETS,
     )

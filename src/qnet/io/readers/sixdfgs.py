@@ -7,13 +7,11 @@ counts, variance, sky and, in VR, wavelengths; these are linear (CRVAL1, CDELT1,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qnet.core.spectra import Spectra, stack
 from qnet.io.fits.file import FitsFile
 from qnet.io.pixels import Pixels, make_spectra
 from qnet.io.readers import aat
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 from qnet.io.readers.rows import lacks_columns
 from qnet.io.units import states_vacuum
 
@@ -48,12 +46,10 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, _spectra_hdus(fits))
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read the spectra of a file."""
-    (fits,) = files
     parts = [_one(fits, number) for number in _spectra_hdus(fits)]
-    spectra = parts[0] if len(parts) == 1 else stack(parts)
-    return spectra if request.rows is None else spectra.select(request.rows)
+    return parts[0] if len(parts) == 1 else stack(parts)
 
 
 def _one(fits: FitsFile, number: int) -> Spectra:
@@ -85,12 +81,8 @@ register(
         survey="6dFGS",
         hdus="images of rows flux, variance, sky, or a table WAVE, FLUX; cards OBSRA, Z_HELIO",
         targetid="-1, with TARGET in TARGET_NAME",
-        wavelengths=aat.WAVELENGTHS,
-        no_weight="",
         **recognised(lambda fits: bool(_spectra_hdus(fits)), _fault),
-        count=lambda fits: len(_spectra_hdus(fits)),
-        read=_read,
-        whole=True,
-        ids=("TARGETID", "TARGET_NAME", "TARGET_RA", "TARGET_DEC"),
+        **whole_file(_read, lambda fits: len(_spectra_hdus(fits))),
+        **aat.ONE_SPECTRUM,
     )
 )

@@ -6,12 +6,10 @@ wavelengths are linear (CD1_1 in 2QZ, CDELT1 in 2SLAQ); HDUs named VARIANCE or S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from qnet.core.spectra import Spectra
 from qnet.io.fits.file import FitsFile
 from qnet.io.readers import aat
-from qnet.io.readers.registry import Reader, Request, left_out, recognised, register
+from qnet.io.readers.registry import Reader, left_out, recognised, register, whole_file
 
 #: Names of HDUs of errors, and what these are.
 _ERRORS = {"VARIANCE": "var", "SIGMA": "std", "STDEV": "std"}
@@ -34,15 +32,14 @@ def _fault(fits: FitsFile) -> str:
     return left_out(fits, [0])
 
 
-def _read(files: Sequence[FitsFile], request: Request) -> Spectra:
+def _read(fits: FitsFile) -> Spectra:
     """Read a spectrum, with the errors where there are any."""
-    (fits,) = files
     flux = fits.image(0)
     found = [name for name in _ERRORS if name in fits and fits.shape(name) == flux.shape]
     weights = fits.image(found[0]) if found else None
     kind = _ERRORS[found[0]] if found else "ivar"
     ids = aat.card_ids(fits, 0, ["SPECID", "GAMANAME"])
-    return aat.one_spectrum(fits, request, ids, flux, weights, kind=kind, name="2dF")
+    return aat.one_spectrum(fits, ids, flux, weights, kind=kind, name="2dF")
 
 
 register(
@@ -52,7 +49,7 @@ register(
         hdus="HDU 0 a spectrum (npix,), SURVEY 2QZ or 2SLAQ-QSO, GAMANAME; perhaps VARIANCE",
         targetid="-1, with SPECID in TARGET_NAME",
         **recognised(_is_2qz, _fault),
+        **whole_file(_read),
         **aat.ONE_SPECTRUM,
-        read=_read,
     )
 )

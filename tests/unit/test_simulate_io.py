@@ -89,16 +89,19 @@ def test_spec_files(tmp_path, surveys, survey):
         "spec-20000-60000-0002.fits",
     ]
     assert len(paths) == 40
+    places = set()
     for row, path in enumerate(paths[:15]):
         spectra = qnet.read_spectra(path)
         assert_same_pixels(spectra, batch.spectra.select([row]))
         for name in ("TARGETID", "PLATE", "MJD", "FIBERID"):
             assert spectra.ids[name][0] == batch.spectra.ids[name][row]
+        places.add((spectra.ids["TARGET_RA"][0], spectra.ids["TARGET_DEC"][0]))
         sky = batch.truth["TRUESPECTYPE"][row] == "SKY"
         assert bool(spectra.flag[0] & QNFlag.NOT_TARGET) == sky
         assert is_qso_target(spectra.ids)[0] != sky
         with fits.open(path) as hdus:
             np.testing.assert_array_equal(hdus["COADD"].data["model"], batch.signals[0][row])
+    assert len(places) == 15
 
 
 def assert_same_pixels(read, made):

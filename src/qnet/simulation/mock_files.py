@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from qnet.core.arrays import Columns
+from qnet.core.arrays import Columns, FloatArray
 from qnet.core.errors import FileError, InputError, OutputExistsError
 from qnet.core.files import PathLike, as_path, check_output
 from qnet.core.partials import clear_partials, name_partial, name_replaced
@@ -90,6 +91,7 @@ class SpecFolder:
         wdisp = detector.sigma / (detector.wave * np.log(10) * LOGLAM_STEP)
         self._wdisp = wdisp.astype(np.float32)
         self._partial = name_partial(self.path)
+        self._done = 0
 
     def __enter__(self) -> Self:
         try:
@@ -110,6 +112,8 @@ class SpecFolder:
         """Write a file for each spectrum."""
         camera, signal = batch.spectra.cameras[0], batch.signals[0]
         loglam = np.log10(camera.wave).astype(np.float32)
+        ra, dec = _places(self._done + np.arange(len(batch)))
+        self._done += len(batch)
         for row in range(len(batch)):
             ivar = camera.ivar[row].astype(np.float32)
             mask = np.where(ivar > 0, 0, COMBINEREJ).astype(np.int32)
@@ -130,6 +134,8 @@ class SpecFolder:
                 "MJD": ids["MJD"],
                 "FIBERID": ids["FIBERID"],
                 "THING_ID": ids["TARGETID"],
+                "PLUG_RA": ra[row : row + 1],
+                "PLUG_DEC": dec[row : row + 1],
                 "OBJTYPE": np.array(["SKY" if sky else "QSO"]),
                 "BOSS_TARGET1": np.array([0 if sky else 1 << BOSS_QSO_BIT], dtype=np.int64),
             }
@@ -168,16 +174,22 @@ def check_folder(path: Path, overwrite: bool) -> None:
         raise FileError(f"{path}: holds {sorted(other)[0]}, which is no spec file: not overwritten")
 
 
+def _places(index: npt.NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
+    """Made-up positions [degree] of the spectra of a simulation."""
+    return np.asarray(180.0 + (index % 500) * 0.002), np.asarray((index // 500) * 0.002)
+
+
 def _fibermap(batch: Batch, first: int) -> Columns:
-    """Columns of the FIBERMAP; positions are made up."""
+    """Columns of the FIBERMAP."""
     sky = batch.truth["TRUESPECTYPE"] == "SKY"
     index = first + np.arange(len(batch))
     bits = np.where(sky, 1 << DESI_SKY_BIT, 1 << DESI_QSO_BIT).astype(np.int64)
     magnitude = np.nan_to_num(batch.truth["RMAG"].astype(np.float64), nan=np.inf)
+    ra, dec = _places(index)
     return {
         "TARGETID": batch.spectra.ids["TARGETID"],
-        "TARGET_RA": 180.0 + (index % 500) * 0.002,
-        "TARGET_DEC": (index // 500) * 0.002,
+        "TARGET_RA": ra,
+        "TARGET_DEC": dec,
         "OBJTYPE": np.where(sky, "SKY", "TGT"),
         "COADD_FIBERSTATUS": np.zeros(len(batch), np.int32),
         "PETAL_LOC": (index % 5000 // 500).astype(np.int16),

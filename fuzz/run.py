@@ -91,7 +91,9 @@ def cases(seeds: list[Path], seed: int) -> Iterator[tuple[str, str, bytes]]:
             yield target, path.name, damage(path.name, path.read_bytes(), rng)
 
 
-def run(seconds: float, count: int, seed: int, findings: Path | None) -> dict[str, Any]:
+def run(
+    seconds: float, count: int, seed: int, findings: Path | None, seeds: list[Path] | None = None
+) -> dict[str, Any]:
     """Fuzz for so long, or so many files; the numbers of outcomes, and what was found."""
     from damage import seed_files
 
@@ -100,10 +102,12 @@ def run(seconds: float, count: int, seed: int, findings: Path | None) -> dict[st
     end = time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "seeds").mkdir()
+        if seeds is None:
+            (folder / "seeds").mkdir()
+            seeds = seed_files(folder / "seeds")
         reader = Reader()
         try:
-            for number, case in enumerate(cases(seed_files(folder / "seeds"), seed)):
+            for number, case in enumerate(cases(seeds, seed)):
                 if number >= count or time.monotonic() > end:
                     break
                 target, file, content = case

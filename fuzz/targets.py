@@ -36,17 +36,20 @@ def _redshifts(path: Path) -> Any:
 def _spectra(path: Path) -> Any:
     from qnet.io.reader import read_blocks
 
-    return [len(block.row) for block in read_blocks([path])]
+    return list(read_blocks([path], nrows=2))
 
 
 #: Readers, and the names of the files that each of them gets.
 TARGETS: Mapping[str, tuple[Callable[[Path], Any], str]] = {
     "spectra": (qnet.read_spectra, "[cps]*.fits*"),
-    "blocks of spectra": (_spectra, "[cp]*.fits*"),
-    "truth": (qnet.io.read_truth, "truth.*"),
+    "blocks of spectra": (_spectra, "[cps]*.fits*"),
+    "tables of spectra": (qnet.read_spectra, "spectra.*"),
+    "Multimodal Universe": (_spectra, "rows.*"),
+    "prepared data": (qnet.io.read_data, "prepared.fits"),
+    "truth": (qnet.io.read_truth, "truth*"),
     "spAll": (qnet.io.read_spall, "spAll.fits"),
     "catalogue": (qnet.read_catalogue, "catalogue.*"),
-    "result": (_result, "catalogue.*"),
+    "result": (_result, "catalogue*"),
     "redshifts": (_redshifts, "redrock.fits"),
     "distributions": (qnet.io.read_pz, "pz.*"),
     "scan": (_scan, "scan.h5"),

@@ -11,10 +11,12 @@ from astropy.io import fits
 from astropy.table import Table
 
 import qnet
+from catalogues import mock_survey, write_quasarnet, write_squeze, write_truth
 from makers import (
     BOSS_LOGLAM,
     boss_spec,
     compressed,
+    desi_cframe,
     desi_coadd,
     desi_set,
     image,
@@ -22,11 +24,13 @@ from makers import (
     prepared,
     primary,
     spall,
+    spcframe,
+    spfield,
     spplate,
     table,
     write,
 )
-from makers_archives import presets
+from makers_archives import mmu_hdf5, mmu_parquet, presets
 from makers_surveys import (
     LAMOST_WAVE,
     MWM_WAVE,
@@ -92,21 +96,25 @@ def fits_files(folder):
         "spPlate.fits": spplate(flux, ivar, fibers=[1, 2, 3], start=loglam[0], step=36e-4),
         "spec.fits": boss_spec(loglam, flux[0], ivar[0]),
         "prepared.fits": prepared(*np.ones((2, 3, 443), np.float32), {"TARGETID": np.arange(3)}),
+        "spField.fits": spfield(flux, ivar, catalogids=[1, 2, 3]),
+        "cframe-b5-00085607.fits": desi_cframe("B5", *cameras["B"]),
         "truth.fits": [primary(), table(truth)],
-        "vi.fits": [primary(), table(inspection, "VI_RESULTS")],
+        "truth-inspection.fits": [primary(), table(inspection, "VI_RESULTS")],
     }
+    frame = spcframe(np.tile(loglam, (3, 1)), flux, ivar, fibers=[1, 2, 3])
+    layouts["spCFrame-b1-00171234.fits"] = frame
     wave = 10**loglam
     axis = {"CRVAL1": 3700.0, "CDELT1": 2.5, "CRPIX1": 1.0, "CTYPE1": "AWAV"}
-    layouts["table.fits"] = [
+    layouts["pixels.fits"] = [
         primary(),
         table(dict(zip("wfi", (wave, flux[0], ivar[0]), strict=True))),
     ]
-    layouts["table.fits"][1].header.update(TUCD1="em.wl", TUCD2="phot.flux.density", TUNIT2="Jy")
-    layouts["rows.fits"] = [primary(), table({"wave": [wave] * 3, "flux": flux, "ivar": ivar})]
-    layouts["image.fits"] = [primary(flux, **axis), image(ivar, "IVAR")]
-    layouts |= {f"{number}.fits": hdus for number, hdus in enumerate(survey_files())}
+    layouts["pixels.fits"][1].header.update(TUCD1="em.wl", TUCD2="phot.flux.density", TUNIT2="Jy")
+    layouts["spectra.fits"] = [primary(), table({"wave": [wave] * 3, "flux": flux, "ivar": ivar})]
+    layouts["slit.fits"] = [primary(flux, **axis), image(ivar, "IVAR")]
+    layouts |= {f"survey{number}.fits": hdus for number, hdus in enumerate(survey_files())}
     further = presets(np.linspace(3800.0, 9200.0, 130))
-    layouts |= {f"further{number}.fits": hdus for number, hdus in enumerate(further.values())}
+    layouts |= {f"preset{number}.fits": hdus for number, hdus in enumerate(further.values())}
     return [write(folder / name, hdus) for name, hdus in layouts.items()]
 
 
@@ -128,9 +136,38 @@ def survey_files():
     yield mwm("visit", *arrays(MWM_WAVE), south=1)
 
 
+def table_files(folder):
+    """Files of spectra in other formats than FITS: tables, and rows of the Multimodal Universe."""
+    wave = np.linspace(3700.0, 9500.0, 60)
+    flux, ivar = make_spectra(wave, (1.0, 2.0))
+    rows = Table({"wave": [wave] * 2, "flux": flux, "ivar": ivar})
+    for suffix, kind in (("xml", "votable"), ("ecsv", "ascii.ecsv"), ("parquet", "parquet")):
+        rows.write(folder / f"spectra.{suffix}", format=kind)
+    Table({"wave": wave, "flux": flux[0], "ivar": ivar[0]}).write(folder / "spectra.csv")
+    mmu_hdf5(folder / "rows.h5", wave, flux, ivar, ids=[7, 8])
+    with h5py.File(folder / "rows.h5", "a") as file:  # and one that the process of its own reads
+        del file["ra"]
+        file.create_dataset("ra", data=np.ones(2), compression="gzip")
+    mmu_parquet(folder / "rows.parquet", wave, flux, ivar, ids=[7, 8])
+
+
+def foreign_catalogues(folder, catalogue):
+    """Catalogues and truth of other programs."""
+    truth, result = mock_survey(nspec=3)
+    write_truth(folder / "truth-superset.fits", truth)
+    write_quasarnet(folder / "catalogue-quasarnet.fits", result)
+    write_squeze(folder / "catalogue-squeze.fits", [1, 2], [1.0, 2.0], [0.4, 0.9], [False] * 2)
+    for name in ("redrock", "catalogue-redrock"):
+        qnet.io.export(catalogue, folder / f"{name}.fits", to="redrock")
+    quasars = catalogue.copy()
+    quasars["IS_QSO"], quasars["TARGET_RA"], quasars["TARGET_DEC"] = True, 10.0, 20.0
+    qnet.io.export(quasars, folder / "truth-picca.fits", to="picca")
+
+
 def seed_files(folder):
     """Paths of whole files of every kind: spectra, truth, catalogues, distributions, weights."""
     fits_files(folder)
+    table_files(folder)
     coadd = folder / "coadd.fits"
     (folder / "coadd.fits.gz").write_bytes(gzip.compress(coadd.read_bytes(), 1))
     truth = Table({"TARGETID": np.arange(3), "TRUEZ": np.ones(3), "TRUESPECTYPE": ["QSO"] * 3})
@@ -143,7 +180,7 @@ def seed_files(folder):
     catalogue, distributions = qnet.classify(coadd), qnet.classify(coadd, pz=True)
     for suffix in ("fits", "csv", "ecsv", "parquet"):
         qnet.write_catalogue(catalogue, folder / f"catalogue.{suffix}")
-    qnet.io.export(catalogue, folder / "redrock.fits", to="redrock")
+    foreign_catalogues(folder, catalogue)
     for suffix in ("fits", "parquet"):
         qnet.io.write_pz(distributions, folder / f"pz.{suffix}")
     with h5py.File(folder / "scan.h5", "w") as file:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import qnet
 from damage import seed_files
+from qnet.io.readers import READERS
 
 FUZZ = Path(__file__).parents[2] / "fuzz"
 
@@ -29,11 +31,19 @@ def fuzz(monkeypatch):
 def test_every_target_reads_whole_files_and_survives_damaged_ones(fuzz, tmp_path):
     run, targets = fuzz
     seeds = seed_files(tmp_path)
+    results = []
     for name, (read, pattern) in targets.TARGETS.items():
-        outcomes = {path.name: targets.judge(read, path) for path in seeds if path.match(pattern)}
+
+        def keep(path, read=read):
+            results.append(read(path))
+
+        outcomes = {path.name: targets.judge(keep, path) for path in seeds if path.match(pattern)}
         assert set(outcomes.values()) <= {"read", "error"}, outcomes
         assert "read" in outcomes.values(), (name, outcomes)
-    report = run.run(seconds=1e9, count=100, seed=1, findings=None)
+    results = [x for result in results for x in (result if isinstance(result, list) else [result])]
+    layouts = {result.layout for result in results if isinstance(result, qnet.Spectra)}
+    assert layouts == {reader.name for reader in READERS if not reader.refused}
+    report = run.run(seconds=1e9, count=100, seed=1, findings=None, seeds=seeds)
     assert report["found"] == []
     total = {key: sum(x[key] for x in report["outcomes"].values()) for key in ("read", "error")}
     assert total["read"] > 5

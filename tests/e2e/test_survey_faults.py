@@ -244,15 +244,16 @@ def test_signals_of_batch_systems_and_keyboards(
 
 def test_worker_killed_from_outside(command, source, tmp_path, undisturbed):
     """As by the system when memory is short: its file is tried again, by another worker."""
-    trap = write_trap(source / "a-wait.fits", "wait", 1)
+    waiting = [write_trap(source / f"{name}-wait.fits", "wait", 1) for name in "ab"]
     run = command()
-    wait_for(lambda: mark(trap).exists() and lines_of(tmp_path / "out") > 1)
+    wait_for(lambda: all(mark(trap).exists() for trap in waiting))
     for path in (tmp_path / "processes").iterdir():
         if int(path.name) != run.pid:
             os.kill(int(path.name), signal.SIGKILL)
-    mark(trap, "go").touch()
+    for trap in waiting:
+        mark(trap, "go").touch()
     assert finish(run)[:2] == (0, [])
-    check(tmp_path / "out", undisturbed, ["a-wait.fits"])
+    check(tmp_path / "out", undisturbed, [trap.name for trap in waiting])
 
 
 def test_two_runs_into_one_folder(command, source, tmp_path, undisturbed, go_on):

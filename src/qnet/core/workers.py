@@ -84,9 +84,13 @@ class _Stored:
     def __setstate__(self, file: Any) -> None:
         self._file = open(file.detach(), "rb")  # noqa: SIM115
 
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
     def load(self) -> Setup:
         """The setup; the place in the file, which all processes share, is not moved."""
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with self._file, mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             setup: Setup = pickle.loads(content)  # noqa: S301  # the process that started this one wrote it
         return setup
 
@@ -153,6 +157,7 @@ class Workers:
             _end([process for worker in workers for process in worker.processes])
         for worker in workers:
             worker.shutdown()
+        self._setup.close()
 
     def submit(self, task: Any) -> Future[Any]:
         """Hand a task to a process that has none."""

@@ -24,7 +24,7 @@ from qnet.core.arrays import nmad
 from qnet.core.errors import FileError, InputError, QnetWarning
 from qnet.evaluation import Options, bootstrap, compare, wilson
 from qnet.evaluation.catalogues import result_of_table
-from qnet.evaluation.metric import DEFINITIONS
+from qnet.evaluation.metric import DEFINITIONS, statistic
 from qnet.io.truth import read_truth_columns
 from qnet.lines import SPEED_OF_LIGHT
 
@@ -474,6 +474,11 @@ def test_the_bootstrap_interval_of_a_mean_is_that_of_theory(level, width):
     low, high = bootstrap(np.mean, sample, level=level, nboot=4000)
     assert high - low == pytest.approx(width * sample.std() / 20, rel=0.06)
     assert (low + high) / 2 == pytest.approx(sample.mean(), abs=0.005)
+    # Many samples at a time have the same interval, also where they do not fit into one block.
+    for size in (2, 400, 30_000):
+        options = Options(level=level, nboot=50, seed=3)
+        made = statistic("", "dv_nmad", nmad, (values := np.resize(sample, size),), options)
+        assert (made.low, made.high) == bootstrap(nmad, values, level=level, nboot=50, seed=3)
 
 
 def test_intervals():

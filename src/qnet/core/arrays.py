@@ -156,11 +156,12 @@ def _converted(array: AnyArray, unit: Any, expected: str) -> AnyArray:
     return np.asarray(Quantity(array, unit).to_value(expected))
 
 
-def nmad(values: FloatArray) -> float:
-    """Normalised median absolute deviation, 1.4826 median |x - median(x)|."""
+def nmad(values: FloatArray, axis: int | None = None) -> Any:
+    """Normalised median absolute deviation, 1.4826 median |x - median(x)|, along an axis."""
     # 1.4826 makes it the standard deviation of a normal distribution (Hoaglin, Mosteller & Tukey
     # 1983, Understanding Robust and Exploratory Data Analysis).
-    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+    middle = np.median(values, axis=axis, keepdims=True)
+    return 1.4826 * np.median(np.abs(values - middle), axis=axis)
 
 
 def good_pixels(flux: AnyArray, ivar: AnyArray) -> BoolArray:

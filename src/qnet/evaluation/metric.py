@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +66,9 @@ DEFINITIONS: Mapping[str, str] = {
     "bal_rejection_all": "of all true non-BAL quasars, called quasars or not, the fraction not "
     "called BAL: the accuracy for rejecting non-BAL quasars of Busca & Balland (2018)",
 }
+
+#: Rows of bootstrap samples that are drawn together.
+_BLOCK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +138,16 @@ def statistic(
     where: str = "",
     unit: str = "",
 ) -> Metric:
-    """A function of samples, with a bootstrap interval; NaN of empty ones."""
+    """A function of samples, with a bootstrap interval; NaN of empty ones.
+
+    A function of one sample takes `axis`, as those of NumPy do.
+    """
     n = len(samples[0])
-    low, high = bootstrap(
-        function, *samples, level=options.level, nboot=options.nboot, seed=options.seed
-    )
+    how: dict[str, Any] = {"level": options.level, "nboot": options.nboot, "seed": options.seed}
+    if len(samples) == 1:
+        low, high = _bootstrap_along(function, samples[0], **how)
+    else:
+        low, high = bootstrap(function, *samples, **how)
     value = float(function(*samples)) if n else np.nan
     definition = define(DEFINITIONS[name], options)
     return Metric(section, name, where, value, low, high, n, unit, definition)
@@ -250,13 +259,34 @@ def bootstrap(
     n = _check_samples(arrays)
     if n < 2:
         return np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    drawn = np.empty(nboot)
-    for number in range(nboot):
-        rows = rng.integers(0, n, n)
-        value = statistic(*(array[rows] for array in arrays))
-        check_number("what statistic returns", value)
-        drawn[number] = value
+    drawn = []
+    for block in _draw(n, nboot, seed):
+        for rows in block:
+            value = statistic(*(array[rows] for array in arrays))
+            check_number("what statistic returns", value)
+            drawn.append(value)
+    return _percentiles(drawn, level)
+
+
+def _bootstrap_along(
+    function: Callable[..., Any], sample: FloatArray, *, level: float, nboot: int, seed: int
+) -> tuple[float, float]:
+    """The interval of `bootstrap`, of a function of one sample that takes many along an axis."""
+    if len(sample) < 2:
+        return np.nan, np.nan
+    blocks = _draw(len(sample), nboot, seed)
+    return _percentiles(np.concatenate([function(sample[b], axis=1) for b in blocks]), level)
+
+
+def _draw(n: int, nboot: int, seed: int) -> Iterator[IntArray]:
+    """Rows of the bootstrap samples of n rows, in blocks (samples, n) of bounded size."""
+    rng, most = np.random.default_rng(seed), max(1, _BLOCK // n)
+    for start in range(0, nboot, most):
+        yield rng.integers(0, n, (min(most, nboot - start), n))
+
+
+def _percentiles(drawn: Sequence[float] | FloatArray, level: float) -> tuple[float, float]:
+    """The ends of an interval."""
     tail = 50.0 * (1 - level)
     low, high = np.percentile(drawn, [tail, 100 - tail])
     return float(low), float(high)

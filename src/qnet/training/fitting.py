@@ -130,6 +130,6 @@ def fit_widths(
             width = nmad(values[inside]) if inside.sum() >= LEAST_ROWS else of_column
             if parent is not None:
                 width *= float(parent((low + high) / 2, (left + right) / 2))
-            row.append(max(width, _LEAST_WIDTH))
+            row.append(max(float(width), _LEAST_WIDTH))
         rows.append(tuple(row))
     return Table(*edges, tuple(rows))

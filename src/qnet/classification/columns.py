@@ -135,8 +135,7 @@ def _is_bal(model: Model, criterion: Criterion, found: Predictions, columns: Col
     calibration = model.calibration
     if calibration is None or calibration.p_bal is None or criterion.p_threshold is None:
         return found.is_bal(criterion.c_threshold)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(columns["P_BAL"] > calibration.p_bal_threshold)
+    return np.asarray(columns["P_BAL"] > calibration.p_bal_threshold)
 
 
 def _result_flags(
@@ -160,11 +159,10 @@ def _result_flags(
     if calibration is None:
         return flag
     low, high = calibration.z_range
-    with np.errstate(invalid="ignore"):
-        flag[(zbest < low) | (zbest > high)] |= QNFlag.ZRANGE
-        flag[columns["P2"] > calibration.ambiguous] |= QNFlag.AMBIGUOUS
-        if calibration.outlier_threshold is not None:
-            flag[distance > calibration.outlier_threshold] |= QNFlag.OUTLIER
+    flag[(zbest < low) | (zbest > high)] |= QNFlag.ZRANGE
+    flag[columns["P2"] > calibration.ambiguous] |= QNFlag.AMBIGUOUS
+    if calibration.outlier_threshold is not None:
+        flag[distance > calibration.outlier_threshold] |= QNFlag.OUTLIER
     flag[in_ranges(wave, calibration.joints)] |= QNFlag.JOINT
     flag[in_ranges(wave, calibration.skylines)] |= QNFlag.SKYLINE
     return flag

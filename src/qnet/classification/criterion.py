@@ -53,8 +53,7 @@ class Criterion:
         """Rows that fulfil the criterion, whatever their flags."""
         if self.p_threshold is None:
             return found.is_qso(self.c_threshold, self.min_lines)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(p_qso > self.p_threshold)
+        return np.asarray(p_qso > self.p_threshold)
 
 
 def choose_criterion(

@@ -122,8 +122,7 @@ def _rows_to_refine(
     rescaled = _rescaled(p, model.calibration, criterion.prior_qso, first.odds)
     wanted = criterion.is_qso(first.found, rescaled)
     if model.calibration is not None:
-        with np.errstate(invalid="ignore"):
-            wanted = wanted | (p > model.calibration.refine_floor)
+        wanted = wanted | (p > model.calibration.refine_floor)
     return np.flatnonzero(wanted & np.isfinite(first.z[:, 0]))
 
 

@@ -172,8 +172,7 @@ class WavelengthGrid:
         """
         array = as_floats("wave", wave, unit="Angstrom")
         edges = self.wave
-        with np.errstate(invalid="ignore"):
-            inside = (array >= edges[0]) & (array <= edges[-1])
+        inside = (array >= edges[0]) & (array <= edges[-1])
         pixel = np.interp(np.where(inside, array, edges[0]), edges, np.arange(self.npix))
         return np.where(inside, pixel, np.nan)
 

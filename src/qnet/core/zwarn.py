@@ -48,7 +48,6 @@ def make_zwarn(qn_flag: AnyArray, p_z: AnyArray, zbest: AnyArray) -> IntArray:
     zwarn = np.zeros(len(qn_flag), dtype=np.int64)
     for row in ZWARN:
         zwarn[(qn_flag & int(row.flags)) != 0] |= BITS[row.name]
-    with np.errstate(invalid="ignore"):
-        zwarn[p_z < UNSURE_P_Z] |= BITS["SMALL_DELTA_CHI2"]
+    zwarn[p_z < UNSURE_P_Z] |= BITS["SMALL_DELTA_CHI2"]
     zwarn[~np.isfinite(zbest)] |= BITS["NODATA"]
     return zwarn

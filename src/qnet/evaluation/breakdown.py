@@ -79,8 +79,7 @@ def by_class(sample: Sample, options: Options) -> Iterator[Metric]:
     for name in ("STAR", "GALAXY"):
         of_class = number == CLASSES.index(name)
         yield fraction(section, "called_qso", called, of_class, options, f"true {name}")
-    with np.errstate(invalid="ignore"):
-        high = sample.result.zbest >= options.z_lim
+    high = sample.result.zbest >= options.z_lim
     for name, chosen in (("QSO_LZ", ~high), ("QSO_HZ", high)):
         where = f"called {name}"
         yield from _purities(section, sample, sample.called_sure & chosen, options, where)
@@ -111,8 +110,7 @@ def by_brightness(sample: Sample, options: Options) -> Iterator[Metric]:
 
 def class_confusion(sample: Sample, options: Options) -> Confusion:
     """True class by called class."""
-    with np.errstate(invalid="ignore"):
-        found = np.where(sample.called, 1 + (sample.result.zbest >= options.z_lim), 0)
+    found = np.where(sample.called, 1 + (sample.result.zbest >= options.z_lim), 0)
     counts = np.zeros((len(CLASSES), 3), dtype=np.int64)
     np.add.at(counts, (sample.number, found), 1)
     definition = define(CLASS_CONFUSION, options)
@@ -148,8 +146,7 @@ def _bins(name: str, values: FloatArray, edges: npt.ArrayLike) -> Iterator[tuple
     """Masks of the bins [low, high), and their names."""
     limits = np.asarray(edges, dtype=np.float64)
     for low, high in itertools.pairwise(limits):
-        with np.errstate(invalid="ignore"):
-            inside = (values >= low) & (values < high)
+        inside = (values >= low) & (values < high)
         if np.isneginf(low):
             where = f"{name} < {high:g}"
         elif np.isposinf(high):

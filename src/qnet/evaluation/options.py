@@ -251,8 +251,7 @@ def called_quasars(result: Result, options: Options) -> tuple[BoolArray, str]:
         called = nth_confidence(result.c_lines.T, min_lines) > threshold
         criterion = f"at least {min_lines} line(s) with c > {threshold:g}"
     elif options.p_threshold is not None and result.score is not None:
-        with np.errstate(invalid="ignore"):
-            called = result.score > options.p_threshold
+        called = result.score > options.p_threshold
         criterion = f"{result.score_name} > {options.p_threshold:g}"
     else:
         called, criterion = result.is_qso, result.criterion

@@ -96,16 +96,14 @@ def redshift_reliability(sample: Sample, options: Options) -> Iterator[Metric]:
     if result.p_z is None or not (known := sample.quasar & np.isfinite(result.p_z)).any():
         return
     section = "probability of the redshift"
-    with np.errstate(invalid="ignore"):
-        near = np.abs(sample.dv) <= OUTLIER_VELOCITIES[0]
+    near = np.abs(sample.dv) <= OUTLIER_VELOCITIES[0]
     pair = result.p_z[known], near[known].astype(float)
     yield statistic(section, "p_z_error", _error, pair, options, "P_Z")
     if result.score is None:
         return
     right = sample.right & sample.quasar
     for cut in P_Z_CUTS:
-        with np.errstate(invalid="ignore"):
-            sure = (np.minimum(result.score, result.p_z) > cut) & ~result.never_qso
+        sure = (np.minimum(result.score, result.p_z) > cut) & ~result.never_qso
         where = f"{result.score_name} and P_Z > {cut:g}"
         yield fraction(section, "strict_purity", right, sure & ~sample.bad, options, where)
         yield fraction(section, "completeness", right & sure, sample.quasar, options, where)
@@ -171,8 +169,7 @@ def bal(sample: Sample, options: Options) -> Iterator[Metric]:
     is_bal = result.is_bal
     if result.c_lines_bal is not None:
         threshold, _ = line_criterion(result, options)
-        with np.errstate(invalid="ignore"):
-            confident = np.asarray((result.c_lines_bal > threshold).any(axis=1))
+        confident = np.asarray((result.c_lines_bal > threshold).any(axis=1))
         is_bal = confident if is_bal is None or options.uses_lines else confident | is_bal
     if is_bal is None:
         return

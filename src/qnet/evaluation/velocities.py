@@ -38,8 +38,7 @@ def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
         return
     threshold, _ = line_criterion(result, options)
     dv = velocity(result.z_lines, sample.z[:, None])
-    with np.errstate(invalid="ignore"):
-        found = (result.c_lines > threshold) & (quasar & ~result.never_qso)[:, None]
+    found = (result.c_lines > threshold) & (quasar & ~result.never_qso)[:, None]
     found &= np.isfinite(dv)
     for at, line in enumerate(result.lines):
         yield from dv_statistics(dv[found[:, at], at], options, line)
@@ -47,9 +46,8 @@ def redshift_errors(sample: Sample, options: Options) -> Iterator[Metric]:
 
 def _pulls(sample: Sample, zerr: FloatArray, options: Options) -> Iterator[Metric]:
     """Width and tails of the pulls of redshifts that are no outliers."""
-    with np.errstate(invalid="ignore"):
-        near = sample.quasar & sample.called & (np.abs(sample.dv) <= OUTLIER_VELOCITIES[0])
-        near &= (zerr > 0) & np.isfinite(zerr)
+    near = sample.quasar & sample.called & (np.abs(sample.dv) <= OUTLIER_VELOCITIES[0])
+    near &= (zerr > 0) & np.isfinite(zerr)
     pull = ((sample.result.zbest - sample.z)[near]) / zerr[near]
     yield statistic(_SECTION, "pull_width", nmad, (pull,), options, "ZBEST")
     everything = np.ones(len(pull), dtype=bool)

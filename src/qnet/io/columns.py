@@ -144,8 +144,7 @@ def _integers(values: AnyArray, name: str, path: Path | None) -> tuple[IntArray,
         wrong = column > np.iinfo(np.int64).max
     elif column.dtype.kind == "f":
         _check_digits(column, name, path)
-        with np.errstate(invalid="ignore"):
-            wrong = ~(np.isfinite(column) & (np.floor(column) == column))
+        wrong = ~(np.isfinite(column) & (np.floor(column) == column))
     else:
         return np.zeros(len(column), dtype=np.int64), wrong
     if not wrong.any():
@@ -183,8 +182,7 @@ def _integers_of_text(column: AnyArray, name: str, path: Path | None) -> tuple[I
 def _check_digits(values: AnyArray, name: str, path: Path | None) -> None:
     """Raise where floats are so large that they may have lost digits of an integer."""
     bits = np.finfo(values.dtype).nmant + 1
-    with np.errstate(invalid="ignore"):
-        lost = np.isfinite(values) & (np.abs(values) >= 2.0**bits)
+    lost = np.isfinite(values) & (np.abs(values) >= 2.0**bits)
     if lost.any():
         raise _error(
             path,

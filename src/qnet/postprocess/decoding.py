@@ -127,8 +127,7 @@ class Predictions:
     def is_bal(self, c_threshold: float = C_THRESHOLD) -> BoolArray:
         """Rows with a BAL line of confidence above `c_threshold`; shape (nspec,)."""
         check_number("c_threshold", c_threshold)
-        with np.errstate(invalid="ignore"):
-            return np.asarray((self.c_line_bal > c_threshold).any(axis=0))
+        return np.asarray((self.c_line_bal > c_threshold).any(axis=0))
 
     def to_table(self) -> Table:
         """`astropy.table.Table` with a row per spectrum and columns named as in the catalogue.
@@ -151,8 +150,7 @@ class Predictions:
 
 def has_lines(c_line: FloatArray, c_threshold: float, min_lines: int) -> BoolArray:
     """Rows with `min_lines` of the confidences (nlines, nspec) above `c_threshold`."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray((c_line > c_threshold).sum(axis=0) >= min_lines)
+    return np.asarray((c_line > c_threshold).sum(axis=0) >= min_lines)
 
 
 def find_largest(values: AnyArray, logits: AnyArray | None, axis: int) -> IntArray:

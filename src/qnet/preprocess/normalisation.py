@@ -200,8 +200,7 @@ def _preprocess_block(
     goodfrac = observed.mean(axis=1)
     flag[goodfrac < SPARSE_FRACTION] |= QNFlag.SPARSE
     snr = _median_snr(flux, sums.ivar, observed)
-    with np.errstate(invalid="ignore"):
-        flag[snr < LOW_SNR_LIMIT] |= QNFlag.LOW_SNR
+    flag[snr < LOW_SNR_LIMIT] |= QNFlag.LOW_SNR
     result.X[block][(flag & UNCLASSIFIABLE) != 0] = np.nan
     result.observed[block] = observed
     result.flag[block] = flag

@@ -97,8 +97,7 @@ class RefineMaker:
             guess = np.where(near, guess, self._candidates(self.finder, flux, ivar, rng))
         X, z_frame = rest_frame(flux, ivar, guess, self.arch.window)
         dv = velocity_between(z, z_frame)
-        with np.errstate(invalid="ignore"):
-            right = quasar & (np.abs(dv) <= self.arch.max_dv)
+        right = quasar & (np.abs(dv) <= self.arch.max_dv)
         # In a frame that is not that of a quasar the velocity has no meaning: the loss ignores it.
         targets = [np.where(right, dv / self.arch.dv_scale, 0.0), right]
         if self.arch.bal:

@@ -217,8 +217,7 @@ def _join_bands(batches: Sequence[Spectra], bands: Sequence[str]) -> Spectra:
 
 def _warn_merged_mask(masked: BoolArray, ivar: AnyArray) -> None:
     """Warn where the mask of an SDSS spectrum, which merges all bits, hides pixels with weight."""
-    with np.errstate(invalid="ignore"):
-        hidden = int((masked & (ivar > 0)).sum())
+    hidden = int((masked & (ivar > 0)).sum())
     if hidden:
         warn(
             f"the mask of this SDSS spectrum merges all bits of the survey's, of which qnet uses "

@@ -112,8 +112,7 @@ def _spectra(columns: Mapping[str, AnyArray], path: Path) -> Spectra:
 def make_rows(spectra: Mapping[str, AnyArray], ids: Mapping[str, AnyArray], path: Path) -> Spectra:
     """Spectra of arrays (nspec, npix) 'wave', 'flux', perhaps 'ivar' and 'mask', with padding."""
     mask, wave = spectra.get("mask"), np.atleast_2d(spectra["wave"])
-    with np.errstate(invalid="ignore"):
-        padded: BoolArray = ~np.greater(wave, 0)
+    padded: BoolArray = ~np.greater(wave, 0)
     used = np.flatnonzero(~np.all(padded, axis=0))
     npix = int(used[-1]) + 1 if len(used) else 1
     bad: BoolArray = padded if mask is None else np.logical_or(padded, mask != 0)

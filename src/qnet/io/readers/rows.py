@@ -94,5 +94,4 @@ def _ascending(table: Mapping[str, AnyArray], wave: str) -> dict[str, AnyArray]:
 
 def _is_wave(wave: FloatArray) -> BoolArray:
     """Which numbers are wavelengths."""
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.isfinite(wave) & (wave > 0))
+    return np.asarray(np.isfinite(wave) & (wave > 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -84,6 +85,15 @@ def short_names(lines: Sequence[str]) -> list[str]:
     return [
         name if short.count(name) == 1 else line for name, line in zip(short, lines, strict=True)
     ]
+
+
+def spelled(line: str) -> str:
+    """Name of a line in words: 'C IV' of CIV(1548), 'Ly alpha' of LYA; others without brackets."""
+    if line in ("LYA", "LYB"):
+        return f"Ly {'alpha' if line == 'LYA' else 'beta'}"
+    bare = line.partition("(")[0]
+    match = re.fullmatch(r"(H)(alpha|beta|gamma)|([A-Z][a-z]?)([IVX]+)", bare)
+    return " ".join(filter(None, match.groups())) if match else bare
 
 
 def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = None) -> FloatArray:

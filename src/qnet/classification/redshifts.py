@@ -15,7 +15,7 @@ from qnet.core.flags import QNFlag
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.lines import rest_wavelengths
-from qnet.model.calibration import Calibration, rescale
+from qnet.model.calibration import Calibration, multiply_odds, rescale
 from qnet.model.laws import Logistic
 from qnet.model.model import Model
 from qnet.model.network import NetworkOutput
@@ -278,8 +278,7 @@ def _rescaled(
 ) -> FloatArray:
     """P_QSO for another prior (a factor on its odds), or for another fraction of quasars."""
     if odds is not None:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(p_qso * odds / (p_qso * odds + (1 - p_qso)))
+        return multiply_odds(p_qso, odds)
     if calibration is None or prior_qso is None:
         return p_qso
     return rescale(p_qso, prior_qso, calibration.quasar_fraction)

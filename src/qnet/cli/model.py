@@ -21,9 +21,9 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     model.set_defaults(command=model.show_help)
     actions: Any = model.add_subparsers(title="actions", metavar="ACTION")
-    text = "Print the names of the models of qnet"
     examples = ("qnet model list", "qnet classify coadd-*.fits -o old.fits --model qnet@4")
-    listed = actions.add_parser("list", help=text, description=f"{text}.", examples=examples)
+    text = "Print the names of the models of qnet"
+    listed = shared.action(actions, "list", text, examples=examples)
     listed.set_defaults(command=_list)
 
     source = argparse.ArgumentParser(add_help=False)
@@ -31,22 +31,22 @@ def configure(add_parser: shared.AddParser) -> None:
     for option, nargs, outputs in (("--lines", "+", "emission"), ("--lines-bal", "*", "BAL")):
         text = f"{outputs} lines of the outputs of a .h5 file (default: QuasarNET's)"
         shared.add(source, option, "LINE", text, nargs=nargs)
-    text = "Print what a weights file holds"
-    inspect = actions.add_parser(
+    inspect = shared.action(
+        actions,
         "inspect",
-        help=text,
-        description=f"{text}: stages, lines, calibration, a summary of its training.",
+        "Print what a weights file holds",
+        ": stages, lines, calibration, a summary of its training",
         parents=[source],
         examples=("qnet model inspect qnet", "qnet model inspect quasarnet.h5 --json"),
     )
     shared.as_json(inspect)
     inspect.set_defaults(command=_inspect)
 
-    text = "Print the model card of a weights file"
-    card = actions.add_parser(
+    card = shared.action(
+        actions,
         "card",
-        help=text,
-        description=f"{text}: YAML metadata and Markdown, as model hubs show it.",
+        "Print the model card of a weights file",
+        ": YAML metadata and Markdown, as model hubs show it",
         parents=[source],
         examples=("qnet model card qnet", "qnet model card mine.safetensors"),
     )
@@ -58,11 +58,11 @@ def configure(add_parser: shared.AddParser) -> None:
 
 def _configure_convert(actions: Any, source: argparse.ArgumentParser) -> None:
     """Add ``qnet model convert``."""
-    text = "Write QuasarNET's .h5 as a .safetensors file"
-    convert = actions.add_parser(
+    convert = shared.action(
+        actions,
         "convert",
-        help=text,
-        description=f"{text}, which holds its own lines, rest wavelengths and grid.",
+        "Write QuasarNET's .h5 as a .safetensors file",
+        ", which holds its own lines, rest wavelengths and grid",
         parents=[source, shared.output("weights file to write: .safetensors")],
         examples=(
             "qnet model convert quasarnet.h5 -o quasarnet.safetensors",
@@ -78,11 +78,11 @@ def _configure_convert(actions: Any, source: argparse.ArgumentParser) -> None:
 
 def _configure_export(actions: Any) -> None:
     """Add ``qnet model export``."""
-    text = "Write the networks of a model as ONNX files"
-    export = actions.add_parser(
+    export = shared.action(
+        actions,
         "export",
-        help=text,
-        description=f"{text}: the first stage, and the second beside it.",
+        "Write the networks of a model as ONNX files",
+        ": the first stage, and the second beside it",
         parents=[shared.model()],
         examples=("qnet model export qnet.onnx", "qnet model export mine.onnx --model mine.h5"),
     )

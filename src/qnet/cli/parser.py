@@ -97,6 +97,11 @@ def add(group: Any, option: str, values: Any, text: str, default: Any = None, **
     group.add_argument(option, help=text, default=default, **more)
 
 
+def action(actions: Any, name: str, text: str, more: str = "", **options: Any) -> Any:
+    """Add an action of a command, whose description begins with its line of help."""
+    return actions.add_parser(name, help=text, description=f"{text}{more}.", **options)
+
+
 def as_json(parser: Any) -> None:
     """The option of commands that list or describe."""
     parser.add_argument("--json", action="store_true", help="print everything as JSON")

@@ -37,11 +37,11 @@ def configure(add_parser: shared.AddParser) -> None:
     survey.set_defaults(command=survey.show_help)
     actions: Any = survey.add_subparsers(title="actions", metavar="ACTION")
     _configure_run(actions)
-    text = "Print how far a survey is, and which files failed"
-    status = actions.add_parser(
+    status = shared.action(
+        actions,
         "status",
-        help=text,
-        description=f"{text}; it may be running.",
+        "Print how far a survey is, and which files failed",
+        "; it may be running",
         examples=("qnet survey status out", "qnet survey status out --json"),
     )
     status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
@@ -52,12 +52,12 @@ def configure(add_parser: shared.AddParser) -> None:
 
 def _configure_run(actions: Any) -> None:
     """Add ``qnet survey run``."""
-    text = "Classify files, each into a catalogue of its own"
     places = "files, patterns ('tiles/**/coadd-*.fits') or folders of FITS files of spectra"
-    run = actions.add_parser(
+    run = shared.action(
+        actions,
         "run",
-        help=text,
-        description=f"{text}. The same command again does what is missing, failed or has changed.",
+        "Classify files, each into a catalogue of its own",
+        ". The same command again does what is missing, failed or has changed",
         parents=[
             shared.spectra(text=places),
             shared.output(

@@ -12,11 +12,11 @@ from qnet.core.exports import EXPORTS
 
 def configure(actions: Any) -> None:
     """Add the action to those of ``qnet survey``."""
-    text = "Make one catalogue of all catalogues of a survey"
-    merge = actions.add_parser(
+    merge = shared.action(
+        actions,
         "merge",
-        help=text,
-        description=f"{text}, in little memory.",
+        "Make one catalogue of all catalogues of a survey",
+        ", in little memory",
         parents=[shared.output("catalogue to write, by its suffix or --to; a folder for hats")],
         examples=(
             "qnet survey merge out -o unique.parquet --duplicates best --sort TARGETID",

@@ -26,7 +26,7 @@ from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.flags import QNFlag
 from qnet.core.html import describe
 from qnet.core.positions import LINKING, position_names, split_by_position
-from qnet.core.wavelengths import repair_wave
+from qnet.core.wavelengths import repair_wave, wave_beyond
 
 #: Unit of the flux in the files of all surveys.
 SURVEY_FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -368,7 +368,6 @@ def _pad(camera: Camera, npix: int) -> tuple[FloatArray, AnyArray, AnyArray]:
     """Wave, flux and ivar of a camera, each (nspec, npix), padded with pixels of ivar 0."""
     missing = npix - camera.flux.shape[1]
     wave = np.broadcast_to(camera.wave, camera.flux.shape)
-    # Wavelengths must increase: padding continues in steps of one per mille.
-    beyond = wave[:, -1:] * np.power(1.001, np.arange(1, missing + 1))
+    beyond = wave_beyond(wave[:, -1:], np.arange(1, missing + 1))
     flux, ivar = (np.pad(x, ((0, 0), (0, missing))) for x in (camera.flux, camera.ivar))
     return np.hstack([wave, beyond]), flux, ivar

@@ -7,9 +7,6 @@ import numpy as np
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, IntArray, good_pixels
 from qnet.core.errors import InputError, warn
 
-#: Wavelengths [Angstrom] between which the pixels of spectra without any are spread.
-_NOMINAL = (3600.0, 10000.0)
-
 #: Step in ln(wavelength) where only one pixel has weight.
 _SMALL_STEP = 2e-4
 
@@ -41,12 +38,21 @@ def repair_wave(
         raise InputError(f"{where}: {next(filter(None, faults.values()))}")
     if dead.any():
         alive = np.flatnonzero(~dead)
-        nominal = np.geomspace(*_NOMINAL, wave.shape[-1])
-        repaired[dead] = repaired[alive[0]] if len(alive) else nominal
+        repaired[dead] = repaired[alive[0]] if len(alive) else nominal_wave(wave.shape[-1])
         lost = np.full(len(flux), True) if shared else dead
         _warn_lost(where, lost, next(faults[row] for row in np.flatnonzero(dead)))
         ivar = np.where(lost[:, None], ivar.dtype.type(0), ivar)
     return (repaired[0] if shared else repaired), ivar
+
+
+def nominal_wave(npix: int) -> FloatArray:
+    """Wavelengths [Angstrom] of spectra without any, whose pixels have no weight."""
+    return np.geomspace(3600.0, 10000.0, npix)
+
+
+def wave_beyond(last: FloatArray, count: IntArray) -> FloatArray:
+    """Wavelengths so many pixels after the last, in padding without weight: they must increase."""
+    return np.asarray(last * np.power(1.001, count))
 
 
 def find_used(wave: FloatArray, flux: AnyArray, ivar: AnyArray) -> BoolArray:

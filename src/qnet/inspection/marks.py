@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from qnet.core.arrays import FloatArray
-from qnet.lines import SPEED_OF_LIGHT
+from qnet.lines import SPEED_OF_LIGHT, spelled
 from qnet.simulation.profiles import FWHM_OVER_SIGMA
 from qnet.simulation.quasars.emission import BROAD_LINES, FWHM, NARROW_LINES
 
@@ -62,9 +62,8 @@ MARKS = (
     Mark("Na D", 5895.6, "absorption"),
 )
 
-#: Names of the network's lines in print.
-_PRINTED = {"LYA": "Ly\u03b1", "LYB": "Ly\u03b2", "Halpha": "H\u03b1", "Hbeta": "H\u03b2"}
-_PRINTED |= {"CIII(1909)": "C III]"}
+#: Greek letters of names of lines.
+_GREEK = {" alpha": "\u03b1", " beta": "\u03b2", " gamma": "\u03b3"}
 
 #: The mean quasar: ends in the rest frame [Angstrom], step in log10 of wavelength, and power of
 #: wavelength of the continuum below and above 4800 Angstrom (Vanden Berk et al. 2001, AJ 122, 549,
@@ -77,11 +76,10 @@ _NARROW_FWHM = 500.0
 
 def printed_name(line: str) -> str:
     """Name of a line of a network as it is printed: C IV of CIV(1548)."""
-    if line in _PRINTED:
-        return _PRINTED[line]
-    element = re.sub(r"\(.*\)", "", line)
-    match = re.fullmatch(r"([A-Z][a-z]?)([IVX]+)", element)
-    return f"{match[1]} {match[2]}" if match else plain_text(element)
+    words = plain_text(spelled(line))
+    for word, letter in _GREEK.items():
+        words = words.replace(word, letter)
+    return "C III]" if line == "CIII(1909)" else words
 
 
 def plain_text(text: str) -> str:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, check_input
@@ -16,7 +14,7 @@ from qnet.core.kinds import ECSV, FITS, GZIP, HDF5, TEXT, Expected
 from qnet.core.spectra import Spectra
 from qnet.io.openfile import OpenFile
 from qnet.io.options import SPECUTILS
-from qnet.io.readers.registry import Reader, Request
+from qnet.io.readers.registry import Reader, whole_file
 
 #: What its loaders are given: files of data alone.
 _FILE = Expected("a file for a loader of specutils", (FITS, GZIP, ECSV, TEXT, HDF5))
@@ -72,11 +70,6 @@ def _load(path: Path, loader: str) -> Spectra:
 
 def loader_reader(loader: str) -> Reader:
     """The reader of files that a loader of specutils has read."""
-
-    def read(files: Sequence[Any], request: Request) -> Spectra:
-        spectra: Spectra = files[0].spectra
-        return spectra if request.rows is None else spectra.select(request.rows)
-
     return Reader(
         name=f"{SPECUTILS}{loader}",
         survey="",
@@ -85,9 +78,7 @@ def loader_reader(loader: str) -> Reader:
         wavelengths="vacuum, centres",
         no_weight="the mask of the Spectrum",
         detect=lambda file: True,
-        count=lambda file: len(file.spectra),
-        read=read,
-        whole=True,
+        **whole_file(lambda file: file.spectra, lambda file: len(file.spectra)),
         ids=("TARGETID",),
         opens=LoadedFile,
         fallback=True,

@@ -57,8 +57,13 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
             raise InputError(f"{name} must be between 0 and 1, not {shown(fraction)}")
     probability = as_floats("p", p)
     ratio = prior / (1 - prior) * (1 - mix) / mix
+    return multiply_odds(probability, ratio)
+
+
+def multiply_odds(p: FloatArray, factor: FloatArray | float) -> FloatArray:
+    """Probabilities whose odds are multiplied by a factor."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        return np.asarray(probability * ratio / (probability * ratio + (1 - probability)))
+        return np.asarray(p * factor / (p * factor + (1 - p)))
 
 
 #: More candidates of a spectrum than this are an error of a file.

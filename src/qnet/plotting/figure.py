@@ -11,6 +11,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.checks import check_finite, check_type
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, atomic_write
+from qnet.lines import spelled
 from qnet.plotting.style import require_matplotlib, styled
 
 if TYPE_CHECKING:
@@ -116,19 +117,11 @@ def annotate(
     ax.annotate(text, (x, y), xycoords=coords, fontsize=size, **style)
 
 
-#: Greek letters of the names of lines.
-_GREEK = {"alpha": r"$\alpha$", "beta": r"$\beta$", "gamma": r"$\gamma$"}
-
-
 def line_label(name: str) -> str:
     """Name of a line as it is printed: C IV for CIV(1548), Ly and the Greek letter for LYA."""
     prefix, bare = ("BAL ", name[4:]) if name.startswith("BAL ") else ("", name)
-    if bare in ("LYA", "LYB"):
-        return f"{prefix}Ly{_GREEK['alpha' if bare == 'LYA' else 'beta']}"
-    if match := re.fullmatch(r"H(alpha|beta|gamma)", bare):
-        return f"{prefix}H{_GREEK[match[1]]}"
-    match = re.fullmatch(r"([A-Z][a-z]?)([IVX]+)(\(.*\))?", bare)
-    return f"{prefix}{match[1]} {match[2]}" if match else name
+    words = spelled(bare)
+    return prefix + re.sub(r" (alpha|beta|gamma)", r"$\\\1$", words) if " " in words else name
 
 
 #: How astropy writes the factor of a power of ten.

@@ -99,9 +99,14 @@ class Journal(LineFile):
 
 def read_events(folder: Folder, settings: str) -> Iterator[dict[str, Any]]:
     """Lines of all journals about inputs, under these settings; of an input the last one counts."""
+    times: dict[bytes, float] = {}
     for path in folder.journals():
         for line in read_lines(path):
-            if line.get("settings") == settings and line.get("event") in ("done", "failed"):
+            if line.get("settings") != settings or line.get("event") not in ("done", "failed"):
+                continue
+            key = _digest(line["files"])
+            if line["time"] >= times.get(key, 0.0):  # else of another shard, earlier
+                times[key] = line["time"]
                 yield line
 
 
@@ -109,12 +114,8 @@ def read_entries(folder: Folder) -> Iterator[Entry]:
     """The inputs of a survey in their order, with what is known of each."""
     settings = hash_settings(read_settings(folder))
     last: dict[tuple[str, ...], Entry] = {}
-    times: dict[tuple[str, ...], float] = {}
     for line in read_events(folder, settings):
         paths = tuple(line["files"])
-        if line["time"] < times.get(paths, 0.0):  # of another shard, earlier
-            continue
-        times[paths] = line["time"]
         numbers = {name: line[name] for name in ("rows", "quasars", "seconds")}
         why = {"error": line.get("message", ""), "kind": line.get("error", "")}
         last[paths] = Entry(paths, "", line["event"], **numbers, **why)
@@ -134,13 +135,9 @@ class Earlier:
         #: The files of an input, and their signatures when it was done, both as hashes; b"" where
         #: it failed.
         self._last: dict[bytes, bytes] = {}
-        times: dict[bytes, float] = {}
         for line in read_events(folder, settings):
-            key = _digest(line["files"])
-            if line["time"] >= times.get(key, 0.0):
-                times[key] = line["time"]
-                done = line["event"] == "done"
-                self._last[key] = _digest(line["signatures"]) if done else b""
+            done = line["event"] == "done"
+            self._last[_digest(line["files"])] = _digest(line["signatures"]) if done else b""
 
     def find(self, each: Input) -> Literal["done", "failed", "changed", "new"]:
         """What became of an input: done means unchanged since, and its catalogue in its place."""

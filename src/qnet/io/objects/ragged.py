@@ -10,12 +10,7 @@ import numpy as np
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray
 from qnet.core.errors import first_few, warn
 from qnet.core.guards import foreign_faults
-
-#: Wavelengths [Angstrom] of rows without any: their pixels have no weight.
-_NOMINAL = (3600.0, 10000.0)
-
-#: Steps of the wavelengths in the pixels that fill up a shorter row.
-_STEP = 1.001
+from qnet.core.wavelengths import nominal_wave, wave_beyond
 
 
 def is_ragged(column: Any) -> bool:
@@ -74,7 +69,7 @@ def _waves(rows: list[AnyArray], good: BoolArray, npix: int) -> FloatArray:
     """Wavelengths that increase to the end of each row."""
     first = next((row for row, use in zip(rows, good, strict=True) if use), None)
     if first is None or len(first) != npix:
-        first = np.geomspace(*_NOMINAL, npix)
+        first = nominal_wave(npix)
     used = [row for row, use in zip(rows, good, strict=True) if use]
     longest = next((row for row in used if len(row) == npix), first)
     if all(np.array_equal(row, longest[: len(row)]) for row in used):
@@ -82,7 +77,7 @@ def _waves(rows: list[AnyArray], good: BoolArray, npix: int) -> FloatArray:
     waves = np.tile(first, (len(rows), 1))
     for row in np.flatnonzero(good):
         wave = rows[row]
-        beyond = wave[-1] * np.power(_STEP, np.arange(1, npix - len(wave) + 1))
+        beyond = wave_beyond(wave[-1], np.arange(1, npix - len(wave) + 1))
         waves[row] = np.concatenate([wave, beyond])
     return waves
 

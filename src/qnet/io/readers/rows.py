@@ -8,12 +8,10 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray
 from qnet.core.errors import QnetError, warn
+from qnet.core.wavelengths import wave_beyond
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.scaling import column_numbers
 from qnet.io.units import Stated, flux_units, is_stated
-
-#: Step of the wavelengths in padding: pixels there have no weight, but wavelengths increase.
-_STEP = 1.001
 
 
 def relative_unit(text: str, where: str) -> str | None:
@@ -70,7 +68,7 @@ def read_rows(
     count = good.sum(axis=1)
     if (good == (np.arange(npix) < count[:, None])).all():  # wavelengths go on in the padding
         last = wave[np.arange(nspec), count - 1][:, None]
-        beyond = last * np.power(_STEP, np.arange(npix) - count[:, None] + 1)
+        beyond = wave_beyond(last, np.arange(npix) - count[:, None] + 1)
         wave = np.where(good, wave, beyond)
     found[columns[0]] = wave[0] if (wave == wave[0]).all() else wave
     return found, ~good

@@ -14,7 +14,7 @@ from networks import refine_architecture, verifying_model
 from qnet.cli import _parser, main
 from qnet.cli.train import _settings
 from qnet.core.errors import InputError, QnetWarning
-from qnet.evaluation.tuning import compare_models, tuning_table
+from qnet.evaluation.validation import compare_models, validation_table
 from qnet.model import Model
 from qnet.simulation import simulate, write_simulation
 from qnet.training import Augmentation, Settings, inherit_settings, train_refiner
@@ -231,8 +231,8 @@ def test_the_table_is_of_the_spectra_kept_out_of_training(tuned, parent, survey)
     assert len(rows["INPUT_ROW"]) == pytest.approx(0.2 * 160, abs=4)
     ids = qnet.read_spectra(survey[0]).ids["TARGETID"]
     np.testing.assert_array_equal(ids[rows["INPUT_ROW"]], rows["TARGETID"])
-    report = json.loads((folder / "comparison.json").read_text())
-    text = (folder / "comparison.txt").read_text()
+    report = json.loads((folder / "evaluation.json").read_text())
+    text = (folder / "evaluation.txt").read_text()
     both = (qnet.load_model(parent), qnet.load_model(folder / "best.safetensors"))
     for model, measured in zip(both, report["catalogues"], strict=True):
         spectra = qnet.read_spectra(survey[0], rows=rows["INPUT_ROW"])
@@ -250,10 +250,10 @@ def test_what_became_worse_is_named(parent, survey, tuned):
     old = qnet.load_model(parent)
     rows = read_validation(tuned["lines"])
     same = compare_models([old, old], *survey, rows)
-    assert tuning_table(same)[1] == []
+    assert validation_table(same)[1] == []
     quasars = [each.sample.quasar.sum() for each in same.evaluations]
     assert quasars[0] == quasars[1] > 0
-    worse = tuning_table(compare_models([qnet.load_model(), old], *survey, rows))[1]
+    worse = validation_table(compare_models([qnet.load_model(), old], *survey, rows))[1]
     assert any(text.startswith("completeness: ") for text in worse)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qnet.core.bins import RedshiftBins
+    from qnet.evaluation import Evaluation
     from qnet.model.model import Model
     from qnet.training import NetworkOptions, Settings
 
@@ -31,8 +33,8 @@ def configure(add_parser: shared.AddParser) -> None:
     plain = Settings()
     parser = add_parser(
         description="Train a network on prepared data and truth. The folder OUT gets the weights "
-        "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint. With "
-        "--init the run ends with a table of the model before and after it.",
+        "(best.safetensors, last.safetensors), the history (FITS and CSV) and a checkpoint. The "
+        "run ends with purity, completeness and redshift scatter on the validation spectra.",
         parents=[shared.output("folder of the run", "replace the run in OUT")],
         examples=(
             "qnet train --data data.fits --truth truth.fits -o run1",
@@ -220,8 +222,7 @@ def _report(models: Sequence[Model], arguments: argparse.Namespace) -> None:
         summarise(arguments, f"{model.name}: {_losses(model, arguments.stage)} -> {folder}")
         if is_first(arguments.distribute):
             _draw_history(folder)
-            if arguments.init is not None:
-                _compare(model, arguments, folder)
+            _measure(model, arguments, folder)
 
 
 def _losses(model: Model, stage: str) -> str:
@@ -237,8 +238,6 @@ def _losses(model: Model, stage: str) -> str:
 
 def _draw_history(folder: Path) -> None:
     """Draw the losses by epoch, where matplotlib is there."""
-    from importlib.util import find_spec
-
     if find_spec("matplotlib") is None:
         return
     from qnet.plotting import plot_history, save_figure
@@ -248,28 +247,41 @@ def _draw_history(folder: Path) -> None:
     save_figure(figure, folder / HISTORY_FIGURE, overwrite=True)
 
 
-def _compare(model: Model, arguments: argparse.Namespace, folder: Path) -> None:
-    """Compare a model with that which it was started from, on the spectra of the validation."""
+def _measure(model: Model, arguments: argparse.Namespace, folder: Path) -> None:
+    """Evaluate a model, and that which it was started from, on the spectra of the validation."""
     from qnet.core.errors import warn
     from qnet.core.files import atomic_write
-    from qnet.evaluation.tuning import compare_models, tuning_table
+    from qnet.evaluation.validation import compare_models, validation_table
     from qnet.model import load_model
-    from qnet.training.checkpoint import COMPARISON, COMPARISON_JSON, read_validation
+    from qnet.training.checkpoint import EVALUATION, EVALUATION_JSON, read_validation
 
     rows = read_validation(folder)
     if rows is None:
+        summarise(arguments, "purity and completeness are not measured: no spectra for validation")
         return
-    before = load_model(arguments.init)
-    found = compare_models([before, model], arguments.data, arguments.truth, rows)
-    text, worse = tuning_table(found)
+    before = [] if arguments.init is None else [load_model(arguments.init)]
+    found = compare_models([*before, model], arguments.data, arguments.truth, rows)
+    text, worse = validation_table(found)
     for name, content in (
-        (COMPARISON, f"{text}\n\n{found.to_text()}"),
-        (COMPARISON_JSON, found.to_json()),
+        (EVALUATION, f"{text}\n\n{found.to_text()}"),
+        (EVALUATION_JSON, found.to_json()),
     ):
         with atomic_write(folder / name, overwrite=True) as partial:
             partial.write_text(content)
-    summarise(arguments, f"on the {count(len(rows['TARGETID']), 'spectrum')} of the validation:")
+    _draw_redshifts(found.evaluations[-1], folder)
+    spectra = count(len(rows["TARGETID"]), "spectrum")
+    summarise(arguments, f"on the {spectra} of the validation (value [95 % interval] sample size):")
     if not arguments.quiet:
         print(text)
     if worse:
-        warn(f"{model.name} is worse than {before.name} in {', '.join(worse)}")
+        warn(f"{model.name} is worse than {before[0].name} in {', '.join(worse)}")
+
+
+def _draw_redshifts(evaluation: Evaluation, folder: Path) -> None:
+    """Draw the redshifts of the validation against the true ones, where matplotlib is there."""
+    if find_spec("matplotlib") is None:
+        return
+    from qnet.plotting import plot_z, save_figure
+    from qnet.training.checkpoint import REDSHIFT_FIGURE
+
+    save_figure(plot_z(evaluation), folder / REDSHIFT_FIGURE, overwrite=True)

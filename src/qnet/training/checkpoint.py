@@ -33,10 +33,10 @@ HISTORY = ("history.fits", "history.csv")
 STATE = "state.json"
 VALIDATION = "validation.fits"
 
-#: What ``qnet train`` adds: a comparison with the model that was started from, and a figure.
-COMPARISON, COMPARISON_JSON = "comparison.txt", "comparison.json"
-HISTORY_FIGURE = "history.png"
-REPORTS = (COMPARISON, COMPARISON_JSON, HISTORY_FIGURE)
+#: What ``qnet train`` adds: the evaluation on the validation, and figures.
+EVALUATION, EVALUATION_JSON = "evaluation.txt", "evaluation.json"
+HISTORY_FIGURE, REDSHIFT_FIGURE = "history.png", "redshifts.png"
+REPORTS = (EVALUATION, EVALUATION_JSON, HISTORY_FIGURE, REDSHIFT_FIGURE)
 
 _CHECKPOINT = "checkpoint-{:05d}.keras"
 

@@ -61,7 +61,13 @@ def check_request(
         check_folder(folder, members, resume=resume, overwrite=overwrite)
     try:
         with _without_startup_messages():
-            import keras  # noqa: F401
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                # Without a GPU, TensorFlow writes of CUDA's failure when it first looks for one.
+                tf.config.list_physical_devices()
     except ImportError as error:
         raise InputError(
             f"training needs Keras and a backend ({error}): install qnet-quasar[train]"
@@ -70,7 +76,7 @@ def check_request(
 
 @contextlib.contextmanager
 def _without_startup_messages() -> Iterator[None]:
-    """Drop what TensorFlow writes to standard error at its import, unless a level is asked for."""
+    """Drop what TensorFlow writes to standard error as it starts, unless a level is asked for."""
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         yield
         return

@@ -1,4 +1,4 @@
-"""A model before and after further training: both measured on the spectra of the validation."""
+"""A model after training, and that before it if there is one, on the validation spectra."""
 
 from __future__ import annotations
 
@@ -60,19 +60,23 @@ def _join(parts: Sequence[Result]) -> Result:
     return Result(**{**vars(parts[0]), **whole})
 
 
-def tuning_table(comparison: Comparison) -> tuple[str, list[str]]:
-    """The table of a model before and after, as text; and in words what became worse."""
-    before, after = comparison.evaluations
+def validation_table(comparison: Comparison) -> tuple[str, list[str]]:
+    """The table of a model after training, and before it if there is one; what became worse."""
+    every = comparison.evaluations
     rows, worse = [], []
     for label, name, more in TABLE:
-        old, new = (_metric(evaluation, name) for evaluation in (before, after))
-        rows.append([label, metric_cell(old), metric_cell(new)])
+        found = [_metric(evaluation, name) for evaluation in every]
+        if found == [None]:
+            continue
+        rows.append([label, *map(metric_cell, found)])
+        old, new = found[0], found[-1]
         if old is not None and new is not None and _is_worse(old.value, new.value, more):
             digits = ".0f" if new.unit else ".4f"
             inside = " (inside its interval)" if old.low <= new.value <= old.high else ""
             worse.append(f"{label}: {new.value:{digits}}, before {old.value:{digits}}{inside}")
-    heads = ["", f"before: {before.name}", f"after: {after.name}"]
-    return "\n".join(format_table(heads, rows)), worse
+    names = [evaluation.name for evaluation in every]
+    heads = names if len(names) == 1 else [f"before: {names[0]}", f"after: {names[1]}"]
+    return "\n".join(format_table(["", *heads], rows)), worse
 
 
 def _is_worse(old: float, new: float, more: bool) -> bool:

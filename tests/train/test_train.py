@@ -366,6 +366,10 @@ def train_in_a_process(survey, folder, **environment):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "qnet: quasarnet@1: epoch" in done.stdout
+    shown = [line.split()[0] for line in done.stdout.splitlines()[-4:]]
+    assert shown == ["purity", "completeness", "NMAD", "calibration"]
+    assert "completeness" in (folder / "evaluation.txt").read_text()
+    assert (folder / "redshifts.png").stat().st_size > 0
     return fitsio.read(folder / "history.fits")
 
 

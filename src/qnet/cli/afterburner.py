@@ -12,7 +12,7 @@ from qnet.core.errors import InputError
 
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
-    selection, _ = shared.rows("rows that are classified (the others stay, NaN and flagged)")
+    selection, _ = shared.rows("rows to classify (the others stay, with NaN and a flag)")
     parser = add_parser(
         description="Find the quasars of a DESI coadd, run redrock again where it does not agree "
         "with them, and write the table QN_RR of DESI's quasar afterburner.",
@@ -24,7 +24,7 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     parser.add_argument("coadd", metavar="COADD", help="DESI coadd")
     parser.add_argument("redrock", metavar="REDROCK", help="redrock's file of the coadd")
-    text = "rule by which rows are quasars: a strategy of qnet"
+    text = "rule for quasars, by its name in qnet strategies"
     shared.add(parser, "--strategy", "NAME", text, "desi-afterburner")
     group = parser.add_argument_group("redrock")
     text = "redrock's command (default: the installed redrock, else rrdesi)"

@@ -23,7 +23,7 @@ def configure(add_parser: shared.AddParser) -> None:
     )
     text = "weights file, or NAME or NAME@VERSION of a model of qnet"
     shared.add(parser, "model", "MODEL", text)
-    text = "files of spectra, as the survey has them, or prepared data"
+    text = "files of spectra in the survey's format, or prepared data"
     shared.add(parser, "--data", "FILE", text, nargs="+", required=True)
     shared.add(parser, "--truth", "FILE", "truth tables", nargs="+", required=True)
     shared.truth_columns(parser)
@@ -31,7 +31,7 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(parser, "--name", "NAME", text)
     text = "version of the calibrated model (default: the model's)"
     shared.add(parser, "--model-version", "V", text, dest="version")
-    shared.add(parser, "--seed", "N", "seed of the parts that are missing, and of noise", 0)
+    shared.add(parser, "--seed", "N", "seed of the cuts of spectra, and of noise", 0)
     parser.set_defaults(command=_calibrate)
 
 

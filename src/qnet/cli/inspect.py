@@ -30,9 +30,9 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(parser, "--other", "F", f"{text}that disagree come first (default: none)")
     text = "folder of redrock's templates: shows the best fits of --other (default: none)"
     shared.add(parser, "--templates", "DIR", text)
-    text = "spectra on the page: the first of those to be inspected"
+    text = "number of spectra on the page, from the head of the queue"
     shared.add(parser, "-n", "N", text, 500, dest="most")
-    text = "show which pixels decided: a second for three spectra"
+    text = "show which pixels decided; takes a second for three spectra"
     parser.add_argument("--explain", action="store_true", help=text)
     parser.set_defaults(command=_inspect)
 

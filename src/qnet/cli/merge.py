@@ -27,7 +27,7 @@ def configure(add_parser: shared.AddParser) -> None:
     parser.add_argument("redshifts", metavar="REDSHIFTS", help="redrock's file of the targets")
     text = "redrock's details file: how well a quasar at qnet's redshift fits (default: none)"
     shared.add(parser, "--chi2-scan", "F", text)
-    text = "rule by which rows of the merged catalogue are quasars: a strategy of qnet"
+    text = "rule for quasars in the merged catalogue, by its name in qnet strategies"
     shared.add(parser, "--strategy", "NAME", text, "qnet")
     parser.set_defaults(command=_merge)
 

@@ -152,11 +152,13 @@ def spectra(metavar: str = "INPUT", text: str = "files of spectra") -> argparse.
     group = parent.add_argument_group("files of no known layout (see qnet formats)")
     text = "table, or specutils:NAME for a loader of specutils (default: by what is in the file)"
     add(group, "--format", "F", text)
-    text = "which columns hold what: wave=A,flux=B,error=C; see qnet formats (default: by names)"
+    text = "columns by quantity: wave=A,flux=B,error=C; see qnet formats (default: by names)"
     add(group, "--columns", "C", text, type=column_names)
     add(group, "--wave-unit", "U", "unit of wavelengths (default: as stated, or Angstrom)")
     add(group, "--flux-unit", "U", "unit of flux (default: as stated)")
-    text = "what wavelengths are in, where a table does not say it (default: vacuum, and a warning)"
+    text = (
+        "medium of the wavelengths, if the file does not state it (default: vacuum, with a warning)"
+    )
     add(group, "--medium", ("air", "vacuum"), text)
     return parent
 
@@ -193,7 +195,7 @@ def model(purpose: str = "", default: str = "") -> argparse.ArgumentParser:
     """The model."""
     parent = argparse.ArgumentParser(add_help=False)
     text = f"weights file, or NAME or NAME@VERSION of a model of qnet{purpose}"
-    default = default or "QN_MODEL_FILE where it is set, else as marked by qnet model list"
+    default = default or "that of QN_MODEL_FILE if set, else the default of qnet model list"
     add(parent, "--model", "M", f"{text} (default: {default})")
     return parent
 
@@ -217,7 +219,7 @@ def criterion(own: str = "the model's") -> argparse.ArgumentParser:
         add(group, "--prior", "NAME|FILE", text)
         text = "P_QSO for a fraction F of quasars in the input (default: the population's)"
         add(group, "--prior-qso", "F", text, type=float)
-    text = f"in place of P_QSO: lines of confidence above C (default: {c_threshold})"
+    text = f"count lines of confidence above C instead of using P_QSO (default: {c_threshold})"
     add(group, "--c-threshold", "C", text, type=float)
     add(group, "--min-lines", "N", f"at least N such lines (default: {min_lines})", type=int)
     return parent
@@ -241,7 +243,7 @@ def rows(title: str) -> tuple[argparse.ArgumentParser, Any]:
 def chosen_rows() -> argparse.ArgumentParser:
     """Rows that are classified."""
     selection, group = rows(
-        "rows that are classified (the others stay in the catalogue, NaN and flagged)"
+        "rows to classify (the others stay in the catalogue, with NaN and a flag)"
     )
     text = "these rows of each file: 3 or 0:10,12 (default: all)"
     add(group, "--rows", "R", text, nargs="+", type=row_range)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
-    selection, group = shared.rows("spectra that are taken")
+    selection, group = shared.rows("spectra to take")
     text = "only objects that were inspected, by these truth files (default: all)"
     shared.add(group, "--truth", "T", text, [], nargs="+")
     shared.truth_columns(group)

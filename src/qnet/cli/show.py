@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
     parser = add_parser(
-        description="Print rows of a catalogue as a table, the answers first.",
+        description="Print rows of a catalogue as a table, with the main columns first.",
         examples=(
             "qnet show catalogue.fits --qso --sort P_QSO -n 20",
             "qnet show catalogue.fits --columns TARGETID ZBEST C_LYA -n 0",

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
     parser = add_parser(
-        description="List the published rules by which a spectrum is a quasar: what each decides, "
-        "its numbers, the columns that it needs, and its source.",
+        description="List the published rules for classifying a spectrum as a quasar: what each "
+        "decides, its numbers, the columns that it needs, and its source.",
         examples=("qnet strategies", "qnet strategies --json"),
     )
     shared.as_json(parser)

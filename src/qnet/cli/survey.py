@@ -40,8 +40,8 @@ def configure(add_parser: shared.AddParser) -> None:
     status = shared.action(
         actions,
         "status",
-        "Print how far a survey is, and which files failed",
-        "; it may be running",
+        "Print the progress of a survey, and the files that failed",
+        ", also during the run",
         examples=("qnet survey status out", "qnet survey status out --json"),
     )
     status.add_argument("outdir", metavar="OUTDIR", help="folder of the survey")
@@ -57,12 +57,12 @@ def _configure_run(actions: Any) -> None:
         actions,
         "run",
         "Classify files, each into a catalogue of its own",
-        ". The same command again does what is missing, failed or has changed",
+        ". Run the command again to classify files that are new, failed or changed",
         parents=[
             shared.spectra(text=places),
             shared.output(
-                "folder of the catalogues, new or of this survey",
-                "classify all anew where options, model or version of qnet are others",
+                "folder of the catalogues: a new one, or that of this survey",
+                "classify all files again if options, model or version of qnet changed",
             ),
             shared.model(),
             shared.criterion(),
@@ -83,7 +83,7 @@ def _configure_run(actions: Any) -> None:
     text = "workers of a Dask cluster, by the address of its scheduler (default: none)"
     shared.add(one, "--dask", "ADDRESS", text)
     one.add_argument("--mpi", action="store_true", help="ranks of MPI, under mpirun or srun")
-    text = "the K-th of N shares of the files, as of a job array (default: all)"
+    text = "the K-th of N shares of the files, for a job array (default: all)"
     shared.add(group, "--shard", "K/N", text)
     text = "threads in each process (default: one per CPU, divided among the processes)"
     shared.add(group, "--threads", "N", text, type=int)

@@ -15,7 +15,7 @@ def configure(actions: Any) -> None:
     merge = shared.action(
         actions,
         "merge",
-        "Make one catalogue of all catalogues of a survey",
+        "Merge the catalogues of a survey into one",
         ", in little memory",
         parents=[shared.output("catalogue to write, by its suffix or --to; a folder for hats")],
         examples=(

@@ -50,7 +50,7 @@ def configure(add_parser: shared.AddParser) -> None:
     text = "number of networks; several are trained on a bootstrap sample each"
     shared.add(parser, "--ensemble", "N", text, 1)
     for option, text in (
-        ("--resume", "go on with the run in OUT"),
+        ("--resume", "continue the run in OUT"),
         ("--distribute", "use all devices of JAX (KERAS_BACKEND=jax)"),
     ):
         parser.add_argument(option, action="store_true", help=text)

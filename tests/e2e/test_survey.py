@@ -21,6 +21,7 @@ from makers import (
 )
 from qnet.classification.driver import ThisProcess
 from qnet.core.errors import FileError, InputError, QnetWarning
+from qnet.survey.inputs import place_outputs
 from qnet.survey.running import Logged, Request, run_survey
 from shell import errors, run
 
@@ -154,6 +155,8 @@ def test_inputs_and_folders_that_are_refused(tmp_path, small_weights):
     ):
         with pytest.raises(InputError, match=message):
             qnet.survey.run(files, tmp_path / "new", model=small_weights, **options)
+    with pytest.raises(InputError, match="would be replaced by its catalogue"):
+        place_outputs([(files[0],)], str(tmp_path / "in"), tmp_path / "in", ".fits")
     with pytest.raises(FileError, match="holds no survey of qnet"):
         qnet.survey.status(foreign)
 
@@ -196,7 +199,7 @@ def test_a_large_input_is_split_by_rows_and_its_catalogue_is_the_same(
             np.testing.assert_array_equal(found[name], whole[name], err_msg=name)
 
 
-def test_the_command_and_python_tell_failures(tmp_path, small_weights):
+def test_the_command_and_python_tell_failures(tmp_path, small_weights, in_this_process):
     source, out = tmp_path / "in", tmp_path / "out"
     make(source, range(2))
     (source / "bad.fits").write_text("nothing")
@@ -210,10 +213,10 @@ def test_the_command_and_python_tell_failures(tmp_path, small_weights):
     assert told["failures"][0]["files"] == [str(source / "bad.fits")]
     assert (told["done"], told["failed"], told["pending"]) == (2, 1, 0)
     with pytest.raises(FileError, match="cannot be read as FITS") as caught:
-        qnet.survey.run(source, out, model=small_weights, workers=1)
+        qnet.survey.run(source, out, model=small_weights)
     assert caught.value.partial.done == 2
     with pytest.warns(QnetWarning, match="cannot be read as FITS.* it is skipped"):
-        found = qnet.survey.run(source, out, model=small_weights, workers=1, errors="skip")
+        found = qnet.survey.run(source, out, model=small_weights, errors="skip")
     assert [failure.paths for failure in found.failures] == [(str(source / "bad.fits"),)]
 
 
@@ -232,6 +235,3 @@ def test_the_merged_catalogue_is_that_of_one_classification(
     for name in whole.colnames:
         np.testing.assert_array_equal(table[name], whole[name], err_msg=name)
     assert {key: table.meta[key] for key in whole.meta} == dict(whole.meta)
-    done = run("survey", "merge", out, "-o", merged)
-    assert done.returncode == 2
-    assert "all.fits: exists already; ask for overwriting" in errors(done)[0]

@@ -239,6 +239,8 @@ def test_files_hold_the_table(tmp_path, table, suffix):
         read_pz(path, [24])
     with pytest.raises(qnet.OutputExistsError, match="exists already"):
         write_pz(table, path)
+    text = qnet.read_catalogue(qnet.write_catalogue(table, tmp_path / "text.csv"))
+    assert not any(name.startswith("LN_PZ") for name in text.colnames)
     # A hundredth of the numbers themselves: 82 kB in each row.
     assert path.stat().st_size < 0.1 * table["LN_PZ"].nbytes
 

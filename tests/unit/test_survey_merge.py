@@ -151,10 +151,11 @@ def test_folder_of_partitions_is_read_by_lsdb(tmp_path):
     lsdb = pytest.importorskip("lsdb")
     parts = [catalogue(np.arange(1, 300)), catalogue(np.arange(200, 400))]
     parts[1].columns["TARGET_RA"][3] = np.nan
+    parts.append(catalogue([1, 2], TARGET_RA=None, TARGET_DEC=None))
     path = tmp_path / "sky"
-    with pytest.warns(qnet.QnetWarning, match="1 of 499 rows have no position"):
+    with pytest.warns(qnet.QnetWarning, match="3 of 501 rows have no position"):
         merged = merge_catalogues(written(tmp_path, *parts), path, healpix_order=1)
-    assert (merged.rows, merged.unplaced) == (498, 1)
+    assert (merged.rows, merged.unplaced) == (498, 3)
     assert 40 < merged.partitions <= 48
     opened = lsdb.open_catalog(path)
     assert len(opened) == 498

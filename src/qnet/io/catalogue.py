@@ -17,7 +17,7 @@ from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write
 from qnet.core.guards import library_faults
 from qnet.core.positions import POSITIONS
-from qnet.core.pz import CARDS, RedshiftDistributions, describe_column
+from qnet.core.pz import CARDS, LN_PZ, RedshiftDistributions, describe_column
 from qnet.io.columns import (
     bool_column,
     filled,
@@ -135,8 +135,8 @@ def write_catalogue(
     Notes
     -----
     Numbers are written with all their digits, whatever the columns' formats for print. In .csv and
-    .ecsv each line has a column of its own: C_LYA, Z_CIV(1548), ZERR_LYA, C_BAL_CIV(1548); .csv has
-    no header.
+    .ecsv each line has a column of its own: C_LYA, Z_CIV(1548), ZERR_LYA, C_BAL_CIV(1548), and
+    redshift distributions (LN_PZ) are left out; .csv has no header.
 
     Examples
     --------
@@ -165,7 +165,8 @@ def write_catalogue(
             table = dataclasses.replace(catalogue, pz=pz).to_table()
         else:
             table = catalogue
-        table = table if kind == "parquet" else split_lines(table)
+        if kind != "parquet":
+            table = split_lines(table[[name for name in table.colnames if name != LN_PZ.name]])
         faults = library_faults(path, f"could not be written as {kind}")
         with atomic_write(path, overwrite=overwrite) as partial, faults:
             write_astropy(partial, table, kind)

@@ -213,7 +213,7 @@ def group_frames(paths: Sequence[PathLike]) -> list[tuple[Path, ...]]:
     groups: dict[object, list[Path]] = {}
     for key, path in zip(keys, files, strict=True):
         groups.setdefault(key, []).append(path)
-    return [tuple(_each_once(group)) for group in groups.values()]
+    return [tuple(group if len(group) == 1 else _each_once(group)) for group in groups.values()]
 
 
 def _each_once(paths: Sequence[PathLike]) -> list[Path]:

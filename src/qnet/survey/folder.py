@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -27,9 +27,11 @@ _PLACES = ("model",)
 #: Errors of file systems that have no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
-
 #: Seconds between two tries to lock.
 _PAUSE = 0.05
+
+#: Lines that are written at a time.
+_LINES = 1000
 
 
 class Input(NamedTuple):
@@ -149,12 +151,13 @@ def read_inputs(folder: Folder) -> Iterator[Input]:
             yield found
 
 
-def add_inputs(folder: Folder, inputs: Iterable[Input]) -> None:
-    """Append inputs to the list, with the lock of the settings held."""
-    lines = [json.dumps({"files": each.paths, "output": each.output}) for each in inputs]
-    if lines:
+def add_inputs(folder: Folder, inputs: Sequence[Input]) -> None:
+    """Append inputs to the list, some at a time, with the lock of the settings held."""
+    if inputs:
         with LineFile(folder.inputs) as file:
-            file.write(lines)
+            for start in range(0, len(inputs), _LINES):
+                some = inputs[start : start + _LINES]
+                file.write([json.dumps({"files": x.paths, "output": x.output}) for x in some])
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from qnet.core.errors import FileError, InputError, MissingFileError, first_few, warn
-from qnet.core.files import PathLike, as_paths, real_path
+from qnet.core.files import PathLike, as_paths
 from qnet.io.reader import group_frames
 from qnet.survey.folder import HIDDEN, Input
 
@@ -19,10 +19,10 @@ _SUFFIXES = (".fits", ".fits.gz", ".fits.fz")
 _DROPPED = (".gz", ".fz", ".fits", ".fit")
 
 
-def find_files(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
-    """The files of the inputs, as absolute paths in their order."""
+def find_files(inputs: PathLike | Iterable[PathLike]) -> list[str]:
+    """The files of the inputs, as absolute paths in their order: text, as they may be many."""
     files = [
-        Path(os.path.abspath(path))
+        os.path.abspath(path)
         for given in as_paths(inputs, "inputs")
         for path in _expand(os.fsdecode(given))
     ]
@@ -74,7 +74,7 @@ def _is_fits(name: str) -> bool:
     return name.lower().endswith(_SUFFIXES) and not name.startswith(".")
 
 
-def group_files(files: Sequence[Path]) -> list[tuple[Path, ...]]:
+def group_files(files: Sequence[str]) -> list[tuple[Path, ...]]:
     """The sets of frames and the other files, each once."""
     once = list(dict.fromkeys(files))
     if twice := len(files) - len(once):
@@ -84,7 +84,7 @@ def group_files(files: Sequence[Path]) -> list[tuple[Path, ...]]:
 
 def common_folder(groups: Sequence[tuple[Path, ...]]) -> str:
     """The folder that all inputs are below."""
-    return os.path.commonpath([group[0].parent for group in groups])
+    return os.path.commonpath({os.path.dirname(group[0]) for group in groups})
 
 
 def place_outputs(
@@ -105,10 +105,18 @@ def place_outputs(
             if stem.lower().endswith(dropped) and len(stem) > len(dropped):
                 stem = stem[: -len(dropped)]
         output = str(below.with_name(stem + suffix))
-        if real_path(outdir / output) == real_path(group[0]):
+        if _is_same(outdir / output, group[0]):
             raise InputError(f"{group[0]}: would be replaced by its catalogue")
         placed.append(Input(tuple(map(str, group)), output))
     return placed
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file; False where one of them leads to none."""
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):
+        return False
 
 
 def check_clashes(inputs: Iterable[Input]) -> None:

@@ -226,7 +226,7 @@ class Plan:
             if name in found:
                 columns[name] = found[name].astype(like.dtype, copy=False)
             elif name == INDEX:
-                columns[name] = _pixels(found, path)
+                columns[name] = _pixels(found, nrows)
             else:
                 shape = (nrows, *like.shape[1:])
                 columns[name] = np.full(shape, missing_value(name, like.dtype), like.dtype)
@@ -245,17 +245,17 @@ def _column(columns: Mapping[str, AnyArray], name: str, path: Path) -> AnyArray:
 def _key(columns: Mapping[str, AnyArray], name: str, path: Path) -> AnyArray:
     """Numbers by which rows are sorted; pixels of HEALPix for their column."""
     if name == INDEX:
-        return _pixels(columns, path)
+        return _pixels(columns, len(next(iter(columns.values()), ())))
     values = _column(columns, name, path)
     if values.ndim != 1 or values.dtype.kind not in "iufb":
         raise InputError(f"sort must be a column with a number per row, not {name}")
     return values
 
 
-def _pixels(columns: Mapping[str, AnyArray], path: Path) -> IntArray:
+def _pixels(columns: Mapping[str, AnyArray], nrows: int) -> IntArray:
     """Pixel of each row, -1 without a position."""
-    if lacking := [name for name in POSITIONS[0] if name not in columns]:
-        raise InputError(f"{path}: lacks the column(s) {', '.join(lacking)}, of which HATS is")
+    if any(name not in columns for name in POSITIONS[0]):
+        return np.full(nrows, -1, np.int64)
     ra, dec = (np.asarray(columns[name], dtype=np.float64) for name in POSITIONS[0])
     return find_pixels(ra, dec)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import socket
 import time
@@ -261,8 +262,9 @@ class _Run:
         suffix = find_suffix(settings["to"])
         inputs = place_outputs(groups, settings["root"], folder.path, suffix)
         before = list(read_inputs(folder))
-        pz = [Input(each.paths, name_pz(each.output, settings["to"])) for each in inputs]
-        check_clashes([*before, *inputs, *(pz if request.pz else [])])
+        pz = inputs if request.pz else []
+        beside = (Input(each.paths, name_pz(each.output, settings["to"])) for each in pz)
+        check_clashes(itertools.chain(before, inputs, beside))
         self._hash = settle_settings(folder, settings, request.overwrite)
         self._settings = settings
         listed = {each.paths for each in before}

@@ -24,9 +24,10 @@ from scipy.ndimage import median_filter
 
 import qnet
 from qnet.core.luminosity import R_BAND
+from qnet.plotting.figure import flux_label
 from qnet.simulation import simulate
 
-#: What is drawn: title, kind, subtype ('' is any), redshifts, S/N per pixel of the log grid.
+#: What is drawn: title, kind, subtype ('' is any but BAL), redshifts, S/N per log pixel.
 WANTED = (
     ("quasar", "QSO", "", (0.3, 0.8), (6, 15)),
     ("quasar", "QSO", "", (1.0, 1.9), (6, 15)),
@@ -51,35 +52,36 @@ def main() -> None:
     if arguments.what == "tables":
         Path(arguments.output).write_text(noise_table(arguments.data) + snr_table(arguments.data))
         return
+    plt.style.use("qnet.plotting.house")
     if arguments.what == "kinds":
         figure = draw_kinds(arguments.seed, arguments.templates)
     else:
         figure = draw_comparison(arguments.data, arguments.seed)
-    figure.savefig(arguments.output, dpi=80, metadata={"Software": None})
+    figure.supylabel(flux_label("1e-17 erg / (s cm2 Angstrom)"))
+    figure.savefig(arguments.output, dpi=100, metadata={"Software": None})
 
 
 def draw_kinds(seed: int, templates: str | None) -> plt.Figure:
     """Rows of kinds, a column for BOSS and one for DESI."""
-    figure, axes = plt.subplots(
-        len(WANTED), 2, figsize=(13, 2.0 * len(WANTED)), layout="constrained", sharex="col"
-    )
+    figure, axes = plt.subplots(len(WANTED), 2, figsize=(10, 1.6 * len(WANTED)), sharex="col")
     for column, survey in enumerate(("boss", "desi")):
         batch = simulate(2048, seed=seed, survey=survey, templates=templates).collect()
         truth = batch.truth
         for panel, (title, spectype, subtype, z, snr) in zip(axes[:, column], WANTED, strict=True):
             fits = (truth["TRUESPECTYPE"] == spectype) & (truth["TRUEZ"] > z[0])
             fits &= (truth["TRUEZ"] < z[1]) & (truth["SNR"] > snr[0]) & (truth["SNR"] < snr[1])
-            if subtype:
-                fits &= truth["TRUESUBTYPE"] == subtype
+            fits &= (truth["TRUESUBTYPE"] == "BAL") == (subtype == "BAL")
             row = np.flatnonzero(fits)[column]
             label = f"{title}, z = {truth['TRUEZ'][row]:.3f}, r = {truth['RMAG'][row]:.1f}"
             if spectype in ("GALAXY", "STAR"):
                 label += f" ({truth['TRUESUBTYPE'][row]})"
             draw(panel, batch.spectra, row, label if spectype != "SKY" else title)
             for camera, signal in zip(batch.spectra.cameras, batch.signals, strict=True):
-                panel.plot(camera.wave, signal[row], color="C3", lw=0.6)
-        axes[0, column].set_title(f"simulated {survey.upper()}")
-        axes[-1, column].set_xlabel("wavelength [Angstrom]")
+                panel.plot(camera.wave, signal[row], color="C1", lw=0.6)
+        axes[0, column].set_title(
+            f"simulated {survey.upper()}: {axes[0, column].get_title()}", size="small", pad=2
+        )
+        axes[-1, column].set_xlabel(r"wavelength [$\mathrm{\AA}$]")
     return figure
 
 
@@ -101,15 +103,15 @@ def draw(panel: plt.Axes, spectra: qnet.Spectra, row: int, label: str) -> None:
             panel.plot(middle, 1 / np.sqrt(total), color="C0", lw=0.5)
         values.append(mean[(middle > 4000) & (middle < 9700)])
     low, high = np.nanpercentile(np.concatenate(values), (1, 99.5))
-    panel.set_ylim(min(low, 0) - 0.1 * (high - low), high + 0.35 * (high - low))
-    panel.text(0.01, 0.97, label, transform=panel.transAxes, va="top", fontsize=8)
+    panel.set_ylim(min(low, 0) - 0.1 * (high - low), high + 0.1 * (high - low))
+    panel.set_title(label, size="small", pad=3)
 
 
 def draw_comparison(data: Path, seed: int) -> plt.Figure:
     """Real spectra on the left, simulated ones of the same median S/N on the right."""
     files = sorted((data / "boss_dr12").glob("spec-*.fits"))
     picked = (22, 5, 19, 10, 2, 17)
-    figure, axes = plt.subplots(8, 2, figsize=(13, 16), layout="constrained", sharex="row")
+    figure, axes = plt.subplots(8, 2, figsize=(10, 13), sharex="row")
     batch = simulate(1024, seed=seed, survey="boss").collect()
     for number, pick in enumerate(picked):
         real = qnet.read_spectra(files[pick])
@@ -118,7 +120,7 @@ def draw_comparison(data: Path, seed: int) -> plt.Figure:
         kind = ("GALAXY", "STAR", "QSO", "QSO", "QSO", "GALAXY")[number]
         rows = np.flatnonzero(batch.truth["TRUESPECTYPE"] == kind)
         row = rows[np.argmin(np.abs(_snr(batch.spectra.cameras[0])[rows] - snr))]
-        label = f"simulated {kind}, z = {batch.truth['TRUEZ'][row]:.2f}"
+        label = f"simulated {kind}, z = {batch.truth['TRUEZ'][row]:z.2f}"
         draw(axes[number, 1], batch.spectra, row, label)
     deep = qnet.read_spectra(next((data / "desi_everest").glob("coadd*.fits")))
     mock = simulate(256, seed=seed, survey="desi", mix={"sky": 1.0}).collect()
@@ -127,7 +129,7 @@ def draw_comparison(data: Path, seed: int) -> plt.Figure:
         draw(axes[number, 0], deep, row, f"real DESI (Everest, deep), row {row}: no signal")
         draw(axes[number, 1], mock.spectra, number, "simulated DESI sky fibre")
     for panel in axes[-1]:
-        panel.set_xlabel("wavelength [Angstrom]")
+        panel.set_xlabel(r"wavelength [$\mathrm{\AA}$]")
     return figure
 
 

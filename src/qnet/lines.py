@@ -87,13 +87,18 @@ def short_names(lines: Sequence[str]) -> list[str]:
     ]
 
 
+#: Brackets of forbidden and semi-forbidden lines.
+_FORBIDDEN = {"CIII": ("", "]"), "OIII": ("[", "]")}
+
+
 def spelled(line: str) -> str:
     """Name of a line in words: 'C IV' of CIV(1548), 'Ly alpha' of LYA; others without brackets."""
     if line in ("LYA", "LYB"):
         return f"Ly {'alpha' if line == 'LYA' else 'beta'}"
     bare = line.partition("(")[0]
     match = re.fullmatch(r"(H)(alpha|beta|gamma)|([A-Z][a-z]?)([IVX]+)", bare)
-    return " ".join(filter(None, match.groups())) if match else bare
+    left, right = _FORBIDDEN.get(bare, ("", ""))
+    return f"{left}{' '.join(filter(None, match.groups()))}{right}" if match else bare
 
 
 def rest_wavelengths(lines: Iterable[str], rest: Mapping[str, float] | None = None) -> FloatArray:

@@ -50,6 +50,9 @@ def test_every_line_stands_where_it_was_found(spectra, small_model, ax):
     assert np.isnan(spectrum.get_ydata()[gap]).all()
     assert ax.get_title().startswith("TARGETID 12, row 1\n")
     assert "wavelength" in ax.get_xlabel()
+    # The legend names what is drawn: no line is above the threshold.
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert shown == ["noise (1 sigma)", "flux", "mean of 5 pixels", "below the threshold"]
 
 
 def test_lines_are_counted_not_confidences(spectra, small_model, ax):
@@ -120,6 +123,7 @@ def test_the_inset_is_the_redshift_distribution(spectra, ax):
         ("CIV(1548)", "C IV"),
         ("BAL CIV(1548)", "BAL C IV"),
         ("MgII(2796)", "Mg II"),
+        ("CIII(1909)", "C III]"),
         ("Hbeta", r"H$\beta$"),
         ("CIV(eff)", "C IV"),
         ("mine", "mine"),

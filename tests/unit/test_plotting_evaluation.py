@@ -157,7 +157,7 @@ def test_places_of_confused_lines_are_marked(ax):
     c_lines[np.arange(4), [3, 3, 0, 1]] = 0.9
     plot_z(evaluate(make_result(zbest, c_lines), truth), ax=ax)
     names = [text.get_text() for text in ax.texts]
-    assert sorted(names) == [r"C III as Ly$\alpha$", r"Ly$\alpha$ as Mg II"]
+    assert sorted(names) == [r"C III] as Ly$\alpha$", r"Ly$\alpha$ as Mg II"]
     # The first of the marked lines (after the diagonal) runs through its two points.
     np.testing.assert_allclose(np.interp(z[:2], *ax.lines[1].get_data()), zbest[:2])
 

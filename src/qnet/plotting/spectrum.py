@@ -45,11 +45,12 @@ _LINE, _BAL, _EXPECTED = VERMILLION, BLUE, GREEN
 #: Lines of less confidence have no mark.
 _LABEL_CONFIDENCE = 0.1
 
-#: Width and height of a label, as fractions of the axes: nearer labels are above one another.
-_LABEL_WIDTH, _LABEL_HEIGHT = 0.17, 0.09
+#: Width and height of a label and length of the mark below it, as fractions of the axes: nearer
+#: labels are above one another.
+_LABEL_WIDTH, _LABEL_HEIGHT, _MARK = 0.17, 0.09, 0.05
 
-#: Length of the mark below the lowest label.
-_MARK = 0.05
+#: Height of the axes that the spectrum gets, less what the labels take, and its least.
+_SPECTRUM_HEIGHT, _LEAST_HEIGHT = 0.82, 0.3
 
 #: Pixels of the running mean that is drawn.
 _SMOOTHED = 5
@@ -151,7 +152,7 @@ def plot_spectrum(
         f"{_summary(classified)}, {count} line{'' if count == 1 else 's'} with c > "
         f"{criterion.c_threshold:g}"
     )
-    _draw_legend(ax, bal=bool((found.c_line_bal[:, 0] > criterion.c_threshold).any()))
+    _draw_legend(ax)
     if pz is not None:
         _draw_pz(ax, pz, float(classified["ZBEST"]))
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
@@ -197,7 +198,7 @@ def _draw_pz(ax: Axes, pz: RedshiftDistributions, zbest: float) -> None:
     centres = start + STEP * np.arange(npix)
     edges = np.linspace(centres[0], centres[-1], _PZ_BINS + 1)
     mass, _ = np.histogram(centres, edges, weights=np.exp(pz.ln_p(slice(0, 1))[0]) * STEP)
-    inset = ax.inset_axes((1.04, 0.62, 0.22, 0.36))
+    inset = ax.inset_axes((1.04, 0.62, 0.17, 0.36))
     inset.stairs(mass, np.expm1(edges), fill=True, color=SKY_BLUE, baseline=_LEAST_PZ)
     inset.stairs(mass, np.expm1(edges), color=BLUE, lw=0.8, baseline=_LEAST_PZ)
     inset.axvline(zbest, color=GREEN, lw=0.8, ls=":", zorder=0)
@@ -206,7 +207,7 @@ def _draw_pz(ax: Axes, pz: RedshiftDistributions, zbest: float) -> None:
     inset.set_ylim(_LEAST_PZ, 2)
     inset.yaxis.tick_right()
     inset.tick_params(labelsize="small")
-    inset.set_title("p(z) per bin, if a quasar", fontsize="small")
+    inset.set_title("p(z), if a quasar", fontsize="small")
     inset.set_xlabel("redshift", fontsize="small")
 
 
@@ -219,7 +220,8 @@ def _set_limits(ax: Axes, flux: npt.NDArray[Any], levels: int) -> None:
     medians = np.nanmedian(windows[np.isfinite(windows).any(axis=1)], axis=1)
     broad, peak = medians.max(), np.nanmax(flux)
     high = max(high, broad, peak if peak < _SPIKE * broad else broad)
-    height = (high - low) / (0.82 - _MARK - _LABEL_HEIGHT * levels)
+    left = max(_SPECTRUM_HEIGHT - (_LABEL_HEIGHT + _MARK) * levels, _LEAST_HEIGHT)
+    height = (high - low) / left
     ax.set_ylim(low - 0.12 * height, low + 0.88 * height)
 
 
@@ -240,7 +242,7 @@ def _draw_lines(ax: Axes, model: Model, found: Predictions, c_threshold: float) 
         near = {level for other, level in drawn if abs(other - centre) < width}
         level = next(level for level in range(len(near) + 1) if level not in near)
         drawn.append((centre, level))
-        top = 0.985 - _LABEL_HEIGHT * (level + 1)
+        top = 0.985 - _LABEL_HEIGHT - level * (_LABEL_HEIGHT + _MARK)
         alpha, style = 0.05 + 0.95 * float(c), "-" if c > c_threshold else "--"
         end = {"ymin": top - _MARK, "ymax": top}
         ax.axvline(wave, **end, color=colour, alpha=alpha, lw=1.8, ls=style)
@@ -269,17 +271,19 @@ def _draw_rest_frame(ax: Axes, model: Model, z: float) -> None:
     axis.set_xlabel(r"rest wavelength [$\mathrm{\AA}$]")
 
 
-def _draw_legend(ax: Axes, *, bal: bool) -> None:
-    """Meaning of the colours, beside the axes."""
+def _draw_legend(ax: Axes) -> None:
+    """Meaning of what is drawn, beside the axes."""
     from matplotlib.lines import Line2D
 
     handles, _ = ax.get_legend_handles_labels()
+    drawn = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
     for colour, style, label in (
         (_LINE, "-", "line found"),
         (_LINE, "--", "below the threshold"),
-        *([(_BAL, "-", "BAL line found")] if bal else []),
+        (_BAL, "-", "BAL line found"),
         (_EXPECTED, "-", "lines at ZBEST"),
     ):
-        handles.append(Line2D([], [], color=colour, ls=style, label=label))
+        if (colour, style) in drawn:
+            handles.append(Line2D([], [], color=colour, ls=style, label=label))
     beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.02, 0.46)}
     ax.legend(handles=handles, **beside, handlelength=1.5)

@@ -37,7 +37,7 @@ _KERAS = ("keras", "tensorflow")
 #: Packages that pages need and qnet does not.
 NEEDS = {
     "tutorials/training": _KERAS,
-    "how-to/in-memory": ("specutils", "pandas"),
+    "how-to/objects": ("specutils", "pandas"),
     "how-to/inspect": ("plotly",),
     "how-to/onnx": ("onnx", "onnxruntime"),
     "how-to/own-survey": _KERAS,

@@ -2,8 +2,9 @@
 
     PYTHONPATH=tests python fuzz/guided.py TARGET -max_total_time=600 -rss_limit_mb=2500
 
-TARGET is one of fuzz/targets.py; further arguments are libFuzzer's. It needs the extra fuzz. The
-process ends with the first finding, which libFuzzer writes to a file crash-*.
+TARGET is one of fuzz/targets.py, with the suffix of its files where there are several, as
+truth.csv; further arguments are libFuzzer's. It needs the extra fuzz. The process ends with the
+first finding, which libFuzzer writes to a file crash-*.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ with atheris.instrument_imports(include=["qnet.io", "qnet.model", "qnet.evaluati
 def main() -> None:
     """Fuzz until a finding, or for as long as libFuzzer is told."""
     _, name, *arguments = sys.argv
-    read, pattern = TARGETS[name]
+    target, dot, suffix = name.partition(".")
+    read, pattern = TARGETS[target]
     folder = Path(tempfile.mkdtemp())
     corpus = folder / "corpus"
     for part in (folder / "seeds", corpus):
         part.mkdir()
     seeds = [path for path in damage.seed_files(folder / "seeds") if path.match(pattern)]
-    suffix = seeds[0].suffix
+    suffix = dot + suffix or seeds[0].suffix
     for path in seeds:
         if path.suffix == suffix:
             (corpus / path.name).write_bytes(path.read_bytes())

@@ -54,6 +54,9 @@ def test_ids(tmp_path):
     assert visit["MJD"].tolist() == [59500, 59501, 59502]
     assert (visit["SDSS_ID"] == 103020000).all()
     assert set(visit["OBS"]) == {"APO"}
+    path = tmp_path / "v.fits"
+    path.write_bytes(path.read_bytes().replace(b"apo25m", b"\xffpo25m"))
+    assert set(read_spectra(path).ids["OBS"]) == {"\ufffdPO"}
     star = read_spectra(write(tmp_path / "s.fits", make("star", rows=1))).ids
     assert star["TARGETID"].tolist() == [63050396092955182] == star["CATALOGID"].tolist()
     assert (star["TARGET_RA"][0], star["TARGET_DEC"][0]) == (187.125, -66.5)

@@ -36,21 +36,28 @@ from qnet.io.reader import count_blocks, group_frames, read_blocks, read_whole, 
 logger = logging.getLogger(__name__)
 
 
-def classify_files(paths: Sequence[PathLike], options: Options) -> tuple[Catalogue, list[Failure]]:
-    """Catalogue of the files that can be read, without columns when none can; and the failures."""
+def classify_files(
+    paths: Sequence[PathLike], options: Options, *, apart: bool = False
+) -> tuple[Catalogue, list[Failure]]:
+    """Catalogue of the files that can be read, without columns when none can; and the failures.
+
+    `apart`: read several inputs in other processes, also with one worker: a file on which the C
+    library dies is a failure then.
+    """
     groups = group_frames(paths)
     if not groups:
         raise InputError("there are no input files")
     split = 1 if reads_whole(options) else -(-options.workers // len(groups))
     workers = min(options.workers, split * len(groups))
-    if workers > 1:
+    apart = workers > 1 or (apart and len(groups) > 1)
+    if apart:
         check_main(workers, ALONE)
     _warn_of_duplicates([path for group in groups for path in group])
     parts: list[Part] = []
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
     setup = functools.partial(_Work, options, len(groups))
-    engine: Engine = Workers(workers, setup, ALONE) if workers > 1 else ThisProcess(setup)
+    engine: Engine = Workers(workers, setup, ALONE) if apart else ThisProcess(setup)
     tasks = (
         task
         for number, group in enumerate(groups)

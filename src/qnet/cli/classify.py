@@ -70,7 +70,7 @@ def _classify(arguments: argparse.Namespace) -> int:
         progress=not arguments.quiet,
         pz=arguments.pz is not None,
     )
-    catalogue, failures = classify_files(arguments.inputs, options)
+    catalogue, failures = classify_files(arguments.inputs, options, apart=True)
     status = report_failures(failures, arguments.inputs, bool(catalogue.columns), "classified")
     if not catalogue.columns:
         return status

@@ -10,17 +10,19 @@ import numpy as np
 from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError
 from qnet.io.columns import missing_value
+from qnet.io.parquet_footer import count_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from astropy.table import Table
+    from pyarrow import parquet
 
 #: Key of the metadata in which astropy writes the header, and what it has of columns.
 _HEADER, _OF_COLUMNS = b"table_meta_yaml", ("unit", "description", "format")
 
 
-#: Numbers that a Parquet file may hold: 8 GB.
-_MOST = 1 << 30
+#: Numbers that a Parquet file may hold (8 GB): a small one, and so many more for each byte.
+_MOST, _SMALL, _PER_BYTE = 1 << 30, 1 << 26, 16
 
 
 def read_parquet(path: Path, *, flatten: bool = False) -> Table:
@@ -33,10 +35,7 @@ def read_parquet(path: Path, *, flatten: bool = False) -> Table:
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
-        values = sum(g.column(n).num_values for g in groups for n in range(g.num_columns))
-        if values > _MOST or file.metadata.num_rows > _MOST:
-            raise FileError(f"{path}: announces {values} numbers, too many for one table")
+        check_values(file, path)
         arrow = file.read()
     arrow = arrow.flatten() if flatten else arrow
     table = Table({name: _column(arrow[name], name) for name in arrow.column_names})
@@ -48,6 +47,15 @@ def read_parquet(path: Path, *, flatten: bool = False) -> Table:
             for key in _OF_COLUMNS:
                 setattr(table[described["name"]], key, described.get(key))
     return table
+
+
+def check_values(file: parquet.ParquetFile, path: Path) -> None:
+    """Raise FileError where an open file announces more numbers than it may hold."""
+    values = file.metadata.num_rows * file.metadata.num_columns
+    if any(column.max_repetition_level for column in file.schema):  # lists, of any length
+        values = max(values, count_values(path))
+    if values > min(_MOST, _SMALL + _PER_BYTE * path.stat().st_size):
+        raise FileError(f"{path}: announces {values} numbers, too many for one table")
 
 
 def _column(column: pa.ChunkedArray, name: str) -> Any:

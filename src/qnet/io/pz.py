@@ -22,7 +22,7 @@ from qnet.io.catalogue import Catalogue, is_structural, pz_cards
 from qnet.io.columns import filled
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card, FitsWriter
-from qnet.io.parquet import stack_lists
+from qnet.io.parquet import check_values, stack_lists
 from qnet.io.tables import check_format, check_table, to_table
 
 if TYPE_CHECKING:
@@ -305,7 +305,8 @@ def _read_parquet(
 
     expected = Expected("redshift distributions in parquet", (PARQUET,))
     with library_faults(path, "cannot be read as redshift distributions in parquet"):
-        file = parquet.ParquetFile(check_input(path, expected))
+        file = parquet.ParquetFile(whole := check_input(path, expected))
+        check_values(file, whole)
         metadata = json.loads((file.schema_arrow.metadata or {}).get(_KEY, b"{}"))
         if LN_PZ.name not in (names := file.schema_arrow.names) or not isinstance(metadata, dict):
             raise FileError(f"{path}: lacks the column {LN_PZ.name} of redshift distributions")

@@ -72,14 +72,17 @@ def read_scaled(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArra
 
 
 def read_texts(path: Path, hdu: int, names: Sequence[str]) -> dict[str, AnyArray]:
-    """All rows of those columns of HDU number `hdu` that hold text, as bytes, read by astropy."""
+    """All rows of those columns of HDU number `hdu` that hold text, read by astropy.
+
+    Bytes that are no UTF-8 become the character U+FFFD.
+    """
     from astropy.io import fits
 
     wanted = {name.upper() for name in names}
     with fits.open(path, memmap=False) as hdus:
         stored = hdus[hdu].data.view(np.ndarray)
         return {
-            name.upper(): np.array(stored[name])
+            name.upper(): np.char.rstrip(np.char.decode(stored[name], "utf-8", "replace"))
             for name in stored.dtype.names
             if name.upper() in wanted and stored.dtype[name].base.kind == "S"
         }

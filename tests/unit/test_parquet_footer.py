@@ -35,7 +35,8 @@ def test_values_are_those_that_pyarrow_counts(tmp_path):
 def test_few_bytes_that_announce_a_long_list_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("qnet.io.parquet._SMALL", 1 << 20)
     path = tmp_path / "list.parquet"
-    for length, fault in ((1 << 10, "holds no spectra"), (1 << 20, "announces 2097152 numbers, too many")):
+    many = "announces 2097152 numbers, too many"
+    for length, fault in ((1 << 10, "holds no spectra"), (1 << 20, many)):
         column = [np.zeros(length)]
         parquet.write_table(pa.table({"a": column, "b": column}), path)
         assert path.stat().st_size < 30_000

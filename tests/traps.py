@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import signal
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,14 @@ def spring(path, what, header):
             end = time.monotonic() + _LONGEST
             while not mark(path, "go").exists() and time.monotonic() < end:
                 time.sleep(0.01)
+
+
+def cut_result(die):
+    """Work of a process that is killed in the middle of giving its result."""
+    for found in gc.get_objects() if die else ():
+        if type(found) is Connection and not found.closed and found.writable:
+            os.write(found.fileno(), (1 << 20).to_bytes(4, "big") + b"the first bytes")
+    return os.kill(os.getpid(), signal.SIGKILL) if die else "done"
 
 
 def _read(files, request):

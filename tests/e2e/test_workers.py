@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import subprocess
 import sys
+from concurrent.futures import wait
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from makers import boss_spec, make_spectra, write
 from qnet.core import workers
 from qnet.core.errors import InputError
 from qnet.model.shipped import DEFAULT_MODEL
+from traps import cut_result
 
 LOGLAM = 3.5563 + 4e-4 * np.arange(1100)
 
@@ -94,6 +97,15 @@ def test_processes_that_may_have_no_workers(
                 qnet.survey.run(files, tmp_path / name, model=small_weights, workers=1)
             assert "give workers" not in str(caught.value)  # a survey's one is a process too
             assert len(qnet.classify(files, model=small_model, workers=1)) == 3
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_result():
+    with workers.Workers(1, functools.partial(functools.partial, cut_result)) as engine:
+        for task in (False, True, False):
+            future = engine.submit(task)
+            assert wait([future], timeout=120).done
+            assert engine.lost(future) == task
+            assert task or future.result() == "done"
 
 
 def test_a_worker_knows_that_it_is_one(monkeypatch):

@@ -17,7 +17,6 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, reduction
 from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -90,7 +89,7 @@ class _Stored:
 
     def load(self) -> Setup:
         """The setup; the place in the file, which all processes share, is not moved."""
-        with self._file, mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             setup: Setup = pickle.loads(content)  # noqa: S301  # the process that started this one wrote it
         return setup
 
@@ -101,12 +100,22 @@ class _Worker(ProcessPoolExecutor):
     def __init__(self, setup: _Stored, workers: int, advice: str) -> None:
         self.workers, self._advice, self._context = workers, advice, _Context()
         try:
-            self._begun = self._context.Event()
+            self._begun = self._context.RawValue("b", 0)  # no lock, with which a process may die
             super().__init__(
                 1, mp_context=self._context, initializer=_begin, initargs=(self._begun, setup)
             )
         except OSError as error:  # of systems without the semaphores
             raise InputError(f"workers={workers}: processes cannot share work ({error})") from error
+
+    def submit(self, work: Any, /, *args: Any, **options: Any) -> Future[Any]:
+        """Hand over a task; only the process keeps the end of the pipe into which results go.
+
+        Where it is killed in the middle of one, the other end then sees that no more will come.
+        """
+        future = super().submit(work, *args, **options)
+        queue: Any = self._result_queue
+        queue._writer.close()
+        return future
 
     @property
     def processes(self) -> list[SpawnProcess]:
@@ -117,7 +126,7 @@ class _Worker(ProcessPoolExecutor):
         """Raise where the process ended by itself before it came so far that it could work."""
         self.shutdown()
         status = next((process.exitcode for process in self.processes), None)
-        if self._begun.is_set() or status is None or status < 0:  # by a signal
+        if self._begun.value or status is None or status < 0:  # by a signal
             return
         if status == _NO_GUARD:
             raise InputError(
@@ -196,7 +205,7 @@ class _Held:
 _HELD = _Held()
 
 
-def _begin(begun: Event, setup: _Stored) -> None:
+def _begin(begun: Any, setup: _Stored) -> None:
     """Prepare a worker process."""
 
     def end(*_: object) -> NoReturn:
@@ -207,7 +216,7 @@ def _begin(begun: Event, setup: _Stored) -> None:
     signal.signal(signal.SIGTERM, end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _HELD.setup = setup
-    begun.set()
+    begun.value = 1
 
 
 def _end_with_parent() -> None:

@@ -70,10 +70,9 @@ def _show(arguments: argparse.Namespace) -> int:
         rows = rows[_order(values, arguments.ascending)]
     some = rows[: arguments.n or None]
     _print(table[arguments.columns or shown][some], bool(arguments.columns))
-    kind = "quasars" if arguments.qso else "rows"
+    kind = f"quasars among {total} rows" if arguments.qso else "rows"
     if not arguments.quiet:
-        text = f"qnet: {len(some)} of {len(rows)} {kind}, of {total} rows in all"
-        print(text, file=sys.stderr)
+        print(f"qnet: {len(some)} of {len(rows)} {kind}", file=sys.stderr)
     return OK
 
 

@@ -69,7 +69,7 @@ class Evaluation:
     >>> evaluation
     <Evaluation of catalogue: purity 0.5000, completeness 0.5000, 2 true quasars>
     >>> print(evaluation.summary().splitlines()[0])
-    catalogue (qnet): a quasar is IS_QSO (the criterion is not stated)
+    catalogue (qnet): quasars by IS_QSO (the criterion is not stated)
     """
 
     name: str

@@ -34,4 +34,4 @@ def summary_rows(evaluations: Sequence[Evaluation]) -> list[list[str]]:
 def titles(evaluations: Sequence[Evaluation]) -> Iterator[str]:
     """The classifier and the criterion of each."""
     for each in evaluations:
-        yield f"{each.name} ({each.kind}): a quasar is {each.criterion}"
+        yield f"{each.name} ({each.kind}): quasars by {each.criterion}"

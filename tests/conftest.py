@@ -78,3 +78,13 @@ def small_model(small_weights) -> qnet.Model:
 def two_stage_model(small_model) -> qnet.Model:
     """A small random model with a second stage and a calibration."""
     return full_model(small_model)
+
+
+@pytest.fixture
+def ax():
+    """Axes of a new figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    yield axes
+    plt.close(figure)

@@ -67,6 +67,24 @@ def make_spectrum(z=2.0, *, wave=None, seed=0, snr=5.0):
     return wave, flux[0], ivar[0]
 
 
+def wave_of(loglam):
+    """Wavelengths of log10 of them in float32, as files of SDSS have it."""
+    return 10.0 ** np.asarray(loglam, dtype=np.float32).astype(np.float64)
+
+
+def replaced(name, data):
+    """What changes HDUs: the image of a name gets other data."""
+    return lambda hdus: [image(data, name) if hdu.name == name else hdu for hdu in hdus]
+
+
+def check_camera(spectra, flux, ivar, wave, rtol=1e-6):
+    """Compare the one camera of spectra with arrays."""
+    (camera,) = spectra.cameras
+    np.testing.assert_allclose(np.broadcast_to(wave, camera.wave.shape), camera.wave, rtol=1e-12)
+    np.testing.assert_allclose(camera.flux, np.atleast_2d(flux), rtol=rtol)
+    np.testing.assert_allclose(camera.ivar, np.atleast_2d(ivar), rtol=rtol)
+
+
 def image(data=None, name="", **cards):
     """An image HDU; a name of '' writes no EXTNAME."""
     hdu = fits.ImageHDU(data, fits.Header(list(cards.items())))

@@ -388,3 +388,11 @@ def with_density(model, density=None):
         density = QuasarDensity(10**x - 1, (15.0, 24.0), np.ones((30, 1)))
     calibration = dataclasses.replace(model.calibration, density=density)
     return qnet.Model(dataclasses.replace(model.weights, calibration=calibration))
+
+
+def columns_of(spectra, model, **options):
+    """The columns of a catalogue, by a criterion."""
+    from qnet.classification.columns import compute_columns
+    from qnet.classification.criterion import choose_criterion
+
+    return compute_columns(spectra, model, choose_criterion(model, **options))

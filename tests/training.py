@@ -49,3 +49,12 @@ def assert_same(one, other, **tolerance):
         assert first.keys() == second.keys()
         for key in first:
             np.testing.assert_allclose(first[key], second[key], err_msg=key, **tolerance)
+
+
+def command_settings(text):
+    """Settings of the options of ``qnet train``."""
+    from qnet.cli import _parser
+    from qnet.cli.train import _settings
+
+    words = f"train --data d.fits --truth t.fits -o out {text}".split()
+    return _settings(_parser().parse_args(words))

@@ -25,6 +25,7 @@ from makers import (
     image,
     prepared,
     primary,
+    replaced,
     spplate,
     table,
     write,
@@ -39,10 +40,6 @@ FLUX, IVAR = boss_set()
 
 def _coadd(folder, name="whole.fits", change=lambda hdus: hdus, **options):
     return write(folder / name, change(desi_coadd(CAMERAS, FMAP, **options)))
-
-
-def _replaced(name, data):
-    return lambda hdus: [image(data, name) if hdu.name == name else hdu for hdu in hdus]
 
 
 def _cut(share, pack=bytes):
@@ -141,11 +138,11 @@ FAULTS = {
     ),
     "no loglam": _hdus(primary(), table({"flux": FLUX[0], "ivar": IVAR[0]}, "COADD")),
     "no ivar": _hdus(primary(), table({"flux": FLUX[0], "loglam": LOGLAM}, "COADD")),
-    "ivar of other shape": _changed(_replaced("R_IVAR", np.ones((3, 7)))),
-    "wavelengths of other shape": _changed(_replaced("R_WAVELENGTH", WAVE_R[1:])),
+    "ivar of other shape": _changed(replaced("R_IVAR", np.ones((3, 7)))),
+    "wavelengths of other shape": _changed(replaced("R_WAVELENGTH", WAVE_R[1:])),
     "fibermap of other length": _changed(lambda hdus: [*desi_coadd(CAMERAS, fibermap([1, 2]))]),
-    "wavelengths falling": _changed(_replaced("R_WAVELENGTH", WAVE_R[::-1].copy())),
-    "wavelengths NaN": _changed(_replaced("R_WAVELENGTH", np.where(WAVE_R > 7e3, np.nan, WAVE_R))),
+    "wavelengths falling": _changed(replaced("R_WAVELENGTH", WAVE_R[::-1].copy())),
+    "wavelengths NaN": _changed(replaced("R_WAVELENGTH", np.where(WAVE_R > 7e3, np.nan, WAVE_R))),
     "wavelengths in nm": lambda folder: write(
         folder / "bad.fits",
         desi_coadd({k: (w / 10, f, i) for k, (w, f, i) in CAMERAS.items()}, FMAP),

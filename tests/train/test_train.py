@@ -22,7 +22,7 @@ from qnet.model import Model
 from qnet.simulation.quasars.parametric import Z_RANGE
 from qnet.training import NetworkOptions, train
 from qnet.training.checkpoint import BEST, HISTORY, LAST, STATE, VALIDATION
-from training import QUICK, SMALL, assert_same, make_survey
+from training import QUICK, SMALL, assert_same, command_settings, make_survey
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("keras")]
 
@@ -334,24 +334,17 @@ def test_settings_that_make_no_sense(change, message):
 
 
 def test_options_of_the_command_say_what_the_network_is():
-    from qnet.cli import _parser
-    from qnet.cli.train import _settings
-
-    def settings(text):
-        words = f"train --data d.fits --truth t.fits -o out {text}".split()
-        return _settings(_parser().parse_args(words))
-
-    assert settings("").network == NetworkOptions()
+    assert command_settings("").network == NetworkOptions()
     shape = "--filters 4 8 16 16 --width 10 6 6 6 --redshift-bins 40"
     bins = RedshiftBins(*Z_RANGE, 40)
     expected = NetworkOptions(filters=(4, 8, 16, 16), width=(10, 6, 6, 6), redshifts=bins)
-    assert settings(shape).network == expected
-    other = settings("--redshift-bins 9 --redshift-range 1 2").network.redshifts
+    assert command_settings(shape).network == expected
+    other = command_settings("--redshift-bins 9 --redshift-range 1 2").network.redshifts
     assert other == RedshiftBins(1.0, 2.0, 9)
     with pytest.raises(InputError, match="--redshift-range is for --redshift-bins"):
-        settings("--redshift-range 1 2")
+        command_settings("--redshift-range 1 2")
     with pytest.raises(InputError, match=r"width \(10, 6\) must be one number, or 4: one for each"):
-        settings("--width 10 6")
+        command_settings("--width 10 6")
 
 
 def train_in_a_process(survey, folder, **environment):

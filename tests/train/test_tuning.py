@@ -11,8 +11,7 @@ import pytest
 
 import qnet
 from networks import refine_architecture, verifying_model
-from qnet.cli import _parser, main
-from qnet.cli.train import _settings
+from qnet.cli import main
 from qnet.core.errors import InputError, QnetWarning
 from qnet.evaluation.validation import compare_models, validation_table
 from qnet.model import Model
@@ -22,6 +21,7 @@ from qnet.training.checkpoint import read_validation
 from qnet.training.data import load
 from qnet.training.inheritance import INHERITED_KEY, TUNING_RATE
 from qnet.training.recalibration import recalibrate
+from training import command_settings
 
 SETTINGS = {
     "learning_rate": 2e-3,
@@ -121,20 +121,18 @@ def test_a_run_has_a_name_of_its_own(parent, name, version, expected):
 
 
 def test_options_that_are_not_given_are_those_of_the_parent(parent):
-    def settings(text):
-        words = f"train --data d.fits --truth t.fits -o out {text}".split()
-        return _settings(_parser().parse_args(words))
-
     model = qnet.load_model(parent)
-    assert settings("") == Settings()
-    assert settings(f"--init {parent}") == inherit_settings(model)
-    given = settings(f"--init {parent} --stage refine --tilt 0 --learning-rate 0.5 --name mine")
+    assert command_settings("") == Settings()
+    assert command_settings(f"--init {parent}") == inherit_settings(model)
+    given = command_settings(
+        f"--init {parent} --stage refine --tilt 0 --learning-rate 0.5 --name mine"
+    )
     change = Augmentation(noise=1.0)
     assert given == inherit_settings(
         model, "refine", learning_rate=0.5, name="mine", augmentation=change
     )
     # A value that is the default of QuasarNET's training is one that was given.
-    assert settings(f"--init {parent} --loss quasarnet").loss == "quasarnet"
+    assert command_settings(f"--init {parent} --loss quasarnet").loss == "quasarnet"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from makers import (
     primary,
     sdss5_spec,
     table,
+    wave_of,
     write,
 )
 from qnet.core.errors import FileError, QnetWarning
@@ -36,10 +37,6 @@ def and_mask():
     mask[300:310] = COMBINEREJ | 1 << 3
     mask[400:450] = 1 << 24 | 1 << 26
     return mask
-
-
-def wave_of(loglam):
-    return 10.0 ** np.asarray(loglam, dtype=np.float32).astype(np.float64)
 
 
 SPEC_FILES = {

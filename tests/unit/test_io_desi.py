@@ -15,6 +15,7 @@ from makers import (
     fibermap,
     image,
     make_spectra,
+    replaced,
     table,
     write,
 )
@@ -239,10 +240,6 @@ def _without(name):
     return lambda hdus: [hdu for hdu in hdus if hdu.name != name]
 
 
-def _with(name, data):
-    return lambda hdus: [image(data, name) if hdu.name == name else hdu for hdu in hdus]
-
-
 SHAPE = (3, len(DESI_WAVE["R"]))
 
 
@@ -253,17 +250,17 @@ SHAPE = (3, len(DESI_WAVE["R"]))
         (_without("R_WAVELENGTH"), "lacks the image R_WAVELENGTH; it holds"),
         (_without("R_FLUX"), "lacks the image R_FLUX; it holds"),
         (_without("FIBERMAP"), None),
-        (_with("R_IVAR", np.ones((3, 7))), r"HDU R_IVAR has shape \(., 7\), but R_FLUX"),
-        (_with("R_IVAR", np.ones((2, SHAPE[1]))), "HDU R_IVAR has shape"),
-        (_with("R_MASK", np.ones((3, 7), int)), r"HDU R_MASK has shape \(., 7\), but R_FLUX"),
-        (_with("R_FLUX", np.ones(SHAPE[1])), r"HDU R_FLUX has shape .*not \(nspec, npix\)"),
-        (_with("R_FLUX", np.ones((2, *SHAPE))), r"HDU R_FLUX has shape .*not \(nspec, npix\)"),
-        (_with("B_FLUX", np.ones(7)), r"HDU B_FLUX has shape .*not \(nspec, npix\)"),
-        (_with("R_WAVELENGTH", DESI_WAVE["R"][1:]), "HDU R_WAVELENGTH has shape"),
-        (_with("R_WAVELENGTH", np.ones(SHAPE)), "HDU R_WAVELENGTH has shape"),
-        (_with("R_WAVELENGTH", DESI_WAVE["R"][::-1].copy()), "R.*wave must increase"),
-        (_with("R_WAVELENGTH", np.where(DESI_WAVE["R"] > 6000, np.nan, 1)), "R.*wave holds NaN"),
-        (_with("FIBERMAP", np.ones(7)), "FIBERMAP"),
+        (replaced("R_IVAR", np.ones((3, 7))), r"HDU R_IVAR has shape \(., 7\), but R_FLUX"),
+        (replaced("R_IVAR", np.ones((2, SHAPE[1]))), "HDU R_IVAR has shape"),
+        (replaced("R_MASK", np.ones((3, 7), int)), r"HDU R_MASK has shape \(., 7\), but R_FLUX"),
+        (replaced("R_FLUX", np.ones(SHAPE[1])), r"HDU R_FLUX has shape .*not \(nspec, npix\)"),
+        (replaced("R_FLUX", np.ones((2, *SHAPE))), r"HDU R_FLUX has shape .*not \(nspec, npix\)"),
+        (replaced("B_FLUX", np.ones(7)), r"HDU B_FLUX has shape .*not \(nspec, npix\)"),
+        (replaced("R_WAVELENGTH", DESI_WAVE["R"][1:]), "HDU R_WAVELENGTH has shape"),
+        (replaced("R_WAVELENGTH", np.ones(SHAPE)), "HDU R_WAVELENGTH has shape"),
+        (replaced("R_WAVELENGTH", DESI_WAVE["R"][::-1].copy()), "R.*wave must increase"),
+        (replaced("R_WAVELENGTH", np.where(DESI_WAVE["R"] > 6000, np.nan, 1)), "R.*wave holds NaN"),
+        (replaced("FIBERMAP", np.ones(7)), "FIBERMAP"),
     ],
 )
 @pytest.mark.parametrize("rows", [None, [1]])

@@ -16,6 +16,7 @@ import qnet
 from makers import (
     COMBINEREJ,
     boss_spec,
+    check_camera,
     desi_cframe,
     desi_coadd,
     desi_set,
@@ -47,10 +48,7 @@ PER_FREQUENCY = {
 
 
 def check(spectra, flux=FLUX3, ivar=IVAR3, *, wave=WAVE, rtol=1e-6):
-    (camera,) = spectra.cameras
-    np.testing.assert_allclose(np.broadcast_to(wave, camera.wave.shape), camera.wave, rtol=1e-12)
-    np.testing.assert_allclose(camera.flux, np.atleast_2d(flux), rtol=rtol)
-    np.testing.assert_allclose(camera.ivar, np.atleast_2d(ivar), rtol=rtol)
+    check_camera(spectra, flux, ivar, wave, rtol)
 
 
 def frequency_arrays(name, flux=FLUX, ivar=IVAR):

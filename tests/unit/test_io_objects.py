@@ -8,7 +8,7 @@ from astropy import units
 from astropy.table import Column, MaskedColumn, QTable, Table
 
 import qnet
-from makers import BOSS_LOGLAM, make_spectra, make_spectrum
+from makers import BOSS_LOGLAM, check_camera, make_spectra, make_spectrum
 from qnet.core.errors import InputError, QnetWarning
 from qnet.io import from_arrays, from_table
 from qnet.io.objects.batches import as_spectra
@@ -21,10 +21,7 @@ SI = units.Unit("W / m3")
 
 
 def check(spectra, flux=FLUX, ivar=IVAR, *, wave=WAVE, rtol=1e-6):
-    (camera,) = spectra.cameras
-    np.testing.assert_allclose(np.broadcast_to(wave, camera.wave.shape), camera.wave, rtol=1e-12)
-    np.testing.assert_allclose(camera.flux, np.atleast_2d(flux), rtol=rtol)
-    np.testing.assert_allclose(camera.ivar, np.atleast_2d(ivar), rtol=rtol)
+    check_camera(spectra, flux, ivar, wave, rtol)
 
 
 @pytest.mark.parametrize("kind", [np.asarray, list, tuple])

@@ -16,6 +16,7 @@ from makers import (
     spcframe,
     spplate,
     table,
+    wave_of,
     write,
 )
 from qnet.core.errors import FileError, InputError, QnetWarning
@@ -38,10 +39,6 @@ def and_mask(four):
     mask[1, 300:310] = COMBINEREJ | 1 << 3
     mask[2, 400:450] = 1 << 24 | 1 << 26
     return mask
-
-
-def wave_of(loglam):
-    return 10.0 ** np.asarray(loglam, dtype=np.float32).astype(np.float64)
 
 
 @pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".fits.fz"])

@@ -25,15 +25,6 @@ def spectra():
     return qnet.io.from_arrays(WAVE, flux, ivar, targetid=[11, 12])
 
 
-@pytest.fixture
-def ax():
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
 def test_every_line_stands_where_it_was_found(spectra, small_model, ax):
     assert plot_spectrum(spectra, small_model, 1, ax=ax, c_threshold=0.999) is ax
     table = qnet.classify(spectra, model=small_model, rows=[1])

@@ -33,15 +33,6 @@ def evaluations():
     return [evaluate(each, truth, nboot=2) for each in (result, bare)]
 
 
-@pytest.fixture
-def ax():
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots()
-    yield axes
-    plt.close(figure)
-
-
 def labels(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 import qnet
 from makers import make_spectra
-from networks import verifying_model, with_density
-from qnet.classification.columns import compute_columns
+from networks import columns_of, verifying_model, with_density
 from qnet.classification.criterion import choose_criterion
 from qnet.classification.reweighting import Weights, make_reweighting
 from qnet.core.bins import RedshiftBins
@@ -50,10 +49,6 @@ def plain(small_model):
 @pytest.fixture(scope="module")
 def model(plain):
     return with_density(plain)
-
-
-def columns_of(spectra, model, **options):
-    return compute_columns(spectra, model, choose_criterion(model, **options))
 
 
 def equal_population(mix, **options):

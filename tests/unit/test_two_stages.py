@@ -10,6 +10,7 @@ import pytest
 import qnet
 from makers import boss_spec, make_spectra, write
 from networks import (
+    columns_of,
     full_model,
     random_weights,
     refine_architecture,
@@ -46,10 +47,6 @@ def decoded(spectra, two_stage_model):
     data = two_stage_model.preprocess(spectra)
     preds = two_stage_model.predict(data.X)
     return data, preds, two_stage_model.decode(preds)
-
-
-def columns_of(spectra, model, **options):
-    return compute_columns(spectra, model, choose_criterion(model, **options))
 
 
 def has(columns, flag):

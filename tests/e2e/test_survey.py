@@ -21,7 +21,7 @@ from makers import (
 )
 from qnet.classification.driver import ThisProcess
 from qnet.core.errors import FileError, InputError, QnetWarning
-from qnet.survey.inputs import place_outputs
+from qnet.survey.inputs import find_files, place_outputs
 from qnet.survey.running import Logged, Request, run_survey
 from shell import errors, run
 
@@ -159,6 +159,22 @@ def test_inputs_and_folders_that_are_refused(tmp_path, small_weights):
         place_outputs([(files[0],)], str(tmp_path / "in"), tmp_path / "in", ".fits")
     with pytest.raises(FileError, match="holds no survey of qnet"):
         qnet.survey.status(foreign)
+
+
+def test_folders_of_files(tmp_path, monkeypatch):
+    """Links in a circle, names of hidden folders, and a folder that may not be read."""
+    (file,) = make(tmp_path / "tree", [0])
+    for name, target in (("up", ".."), ("again", "../.."), ("same", ".")):
+        (file.parent / name).symlink_to(target)
+    make(tmp_path / "tree" / ".snapshot", [1])
+    assert find_files(tmp_path / "tree") == [str(file)]
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(FileError, match=r"tree: cannot be listed \(Permission denied\)"):
+        find_files(tmp_path / "tree")
 
 
 def test_shards_make_one_survey_with_files_of_other_formats(

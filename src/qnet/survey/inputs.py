@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from qnet.core.errors import FileError, InputError, MissingFileError, first_few, warn
 from qnet.core.files import PathLike, as_paths
@@ -61,13 +62,21 @@ def _listed(name: str) -> list[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """The FITS files below a folder, without those of surveys."""
-    for path, folders, names in os.walk(folder, followlinks=True):
-        if HIDDEN in folders:
+    """The FITS files below a folder, without those of surveys; each folder once, for all links."""
+    seen = set()
+    for path, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(path)
+        if HIDDEN in folders or real in seen:
             folders.clear()
             continue
-        folders.sort()
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (os.path.join(path, name) for name in sorted(names) if _is_fits(name))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """Raise the error of a folder that cannot be listed, whose files would be lost."""
+    raise FileError(f"{error.filename}: cannot be listed ({error.strerror})") from error
 
 
 def _is_fits(name: str) -> bool:

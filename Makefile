@@ -13,6 +13,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
+DOCS_VENV ?= .venv-docs
 JOBS ?= 2
 BENCH ?= build/bench
 FUZZ ?= build/fuzz
@@ -41,8 +42,8 @@ test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(abspath $(VENV))/bin/python -m pytest -p no:cacheprovider -n $(JOBS) --dist worksteal \
 	"$(ROOT)/tests" $(PYTEST_ARGS)
 
-docs: $(VENV)/.installed
-	$(VENV)/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
+docs: $(DOCS_VENV)/.installed
+	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -n -b html docs docs/_build/html
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -91,7 +92,13 @@ $(VENV)/.installed: $(SOURCES)
 	$(VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(VENV)/wheel .
 	wheel=$$(ls $(VENV)/wheel/*.whl) && \
-	$(VENV)/bin/python -m pip install --quiet "$$wheel[test,train,docs,dev]"
+	$(VENV)/bin/python -m pip install --quiet "$$wheel[test,train,dev]"
+	touch $@
+
+$(DOCS_VENV)/.installed: $(SOURCES)
+	$(PYTHON) -m venv --clear $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(DOCS_VENV)/bin/python -m pip install --quiet ".[docs]"
 	touch $@
 
 $(DEMO_VENV)/.installed: $(SOURCES)
@@ -101,4 +108,4 @@ $(DEMO_VENV)/.installed: $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) docs/_build docs/reference/generated build dist
+	rm -rf $(VENV) $(DEMO_VENV) $(DOCS_VENV) docs/_build docs/reference/generated build dist

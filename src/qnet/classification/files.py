@@ -50,14 +50,15 @@ def classify_files(
     split = 1 if reads_whole(options) else -(-options.workers // len(groups))
     workers = min(options.workers, split * len(groups))
     apart = workers > 1 or (apart and len(groups) > 1)
+    advice = ALONE if workers > 1 else ""
     if apart:
-        check_main(workers, ALONE)
+        check_main(workers, advice)
     _warn_of_duplicates([path for group in groups for path in group])
     parts: list[Part] = []
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
     setup = functools.partial(_Work, options, len(groups))
-    engine: Engine = Workers(workers, setup, ALONE) if apart else ThisProcess(setup)
+    engine: Engine = Workers(workers, setup, advice) if apart else ThisProcess(setup)
     tasks = (
         task
         for number, group in enumerate(groups)

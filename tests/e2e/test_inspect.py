@@ -193,6 +193,15 @@ def export(tab, path):
     return waiting.value.suggested_filename
 
 
+def test_the_figure_leaves_room_for_the_controls(tab):
+    """The text above it may have more lines for one spectrum than for another."""
+    tab.page.evaluate("() => { byId('reasons').textContent = 'wrong '.repeat(200); }")
+    tab.page.wait_for_function(
+        "() => document.querySelector('#plot svg').getBoundingClientRect().bottom"
+        " <= byId('controls').getBoundingClientRect().top"
+    )
+
+
 def test_verdicts_are_kept_exported_imported_and_read_as_truth(tab, folder, tmp_path):
     tab.page.fill("#scanner", "Ada, L.")
     tab.press("Escape")

@@ -87,6 +87,17 @@ def plain_text(text: str) -> str:
     return re.sub(r"[<>&]", "", text)
 
 
+def unit_text(unit: str) -> str:
+    """A unit for a figure, with exponents raised; as the file has it where astropy cannot read it."""
+    from astropy.units import Unit
+
+    try:
+        text: str = Unit(unit).to_string("unicode").removeprefix("1×")
+    except (ValueError, TypeError):
+        text = unit
+    return plain_text(text)
+
+
 def mean_quasar() -> tuple[float, FloatArray]:
     """A quasar of mean continuum and lines: log10 of its first wavelength, and its flux.
 

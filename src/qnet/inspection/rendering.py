@@ -24,7 +24,7 @@ from qnet.core.flags import QNFlag
 from qnet.core.grid import WavelengthGrid
 from qnet.core.spectra import Spectra
 from qnet.inspection.fitted import Fits
-from qnet.inspection.marks import MARKS, SHAPE_STEP, mean_quasar, plain_text, printed_name
+from qnet.inspection.marks import MARKS, SHAPE_STEP, mean_quasar, printed_name, unit_text
 from qnet.inspection.packing import (
     LEAST_LOG_P,
     MOST_CHANGE,
@@ -176,7 +176,7 @@ def _describe(
         "threshold": _number(meta.get("CTHRESH"), C_THRESHOLD),
         "other": "" if queue.other is None else queue.other.name,
         "grid": {"start": grid.start, "step": grid.step, "npix": grid.npix},
-        "unit": plain_text(units.pop()) if len(units) == 1 else "",
+        "unit": unit_text(units.pop()) if len(units) == 1 else "",
         "columns": [
             [name, str(table[name].unit or ""), table[name].info.description or ""]
             for name in scalar

@@ -234,6 +234,8 @@ byId("plot").on("plotly_relayout", (change) => {
   refresh();
 });
 byId("plot").on("plotly_doubleclick", wholeRange);
+// The lines of text above it, and the rows of controls below it, change with the spectrum.
+new ResizeObserver(() => Plotly.Plots.resize("plot")).observe(byId("plot"));
 byId("pz").on("plotly_click", (event) => setZ(Math.expm1(event.points[0].x)));
 connect();
 document.body.dataset.ready = "yes";

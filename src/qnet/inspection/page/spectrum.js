@@ -177,7 +177,8 @@ const cursor = () => [{ type: "line", xref: "x", yref: "paper", x0: Math.log1p(v
 
 /** Draw p(z), with the redshifts of the lines that were found. */
 function drawPz() {
-  const { data } = view, item = items[view.n], ticks = [0, 0.5, 1, 1.5, 2, 3, 4, 5, 6], traces = [];
+  const { data } = view, item = items[view.n], ticks = [0, 0.5, 1, 1.5, 2, 3, 4, 5, 6, 7, 8], traces = [];
+  const end = shared.pz ? shared.pz[0] + shared.pz[1] * shared.pz[2] : Math.log1p(6.5);
   if (data.pz) {
     const [first, step, npz, least] = shared.pz, x = Array.from(data.pz, (_, n) => first + (n + 0.5) * step);
     traces.push({ x: [x[0], x[npz - 1]], y: [least, least], mode: "lines", line: { width: 0 }, hoverinfo: "skip" });
@@ -190,7 +191,7 @@ function drawPz() {
     text: lines.map(([c, z, name]) => `${name}: z = ${z.toFixed(3)}, confidence ${c.toFixed(2)}`), hovertemplate: "%{text}<extra></extra>",
     marker: { symbol: "triangle-up", size: 8, color: COLOURS.found } });
   const layout = { margin: { l: 44, r: 8, t: 8, b: 36 }, showlegend: false, font: { size: 11 }, shapes: cursor(), dragmode: false,
-    xaxis: { title: { text: "redshift", standoff: 2 }, range: [0, Math.log1p(6.5)], tickvals: ticks.map(Math.log1p), ticktext: ticks, ticks: "outside", showgrid: false },
+    xaxis: { title: { text: "redshift", standoff: 2 }, range: [0, Math.max(end, Math.log1p(item.z ?? 0) + 0.02)], tickvals: ticks.map(Math.log1p), ticktext: ticks, ticks: "outside", showgrid: false },
     yaxis: { title: { text: data.pz ? "log p per 900 km/s" : "confidence", standoff: 4 }, range: [bottom, 0.15 + bottom + height], ticks: "outside", showgrid: false } };
   Plotly.react("pz", traces, layout, { ...CONFIG, displayModeBar: false });
 }

@@ -18,9 +18,11 @@ import json
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+from astropy.table import Table
 from default_model import files
 from headline import headline
 from judge.catalogue import Judge
@@ -60,8 +62,13 @@ def draw(folder: Path, figures: Path, model: str | None) -> None:
     from qnet import evaluate
     from qnet.plotting import plot_calibration, plot_history, plot_z, save_figure
 
-    history = plot_history(folder / "lines" / "history.fits")
-    save_figure(history, figures / "model-training.png", overwrite=True)
+    history = qnet.load_model(model).weights.provenance["history"]
+    with TemporaryDirectory() as temporary:
+        path = Path(temporary) / "history.fits"
+        names = ("epoch", "loss", "val_loss")
+        Table({name.upper(): [row[name] for row in history] for name in names}).write(path)
+        training = plot_history(path)
+    save_figure(training, figures / "model-training.png", overwrite=True)
 
     found = []
     names = [data.stem.removeprefix("test-").upper() for data in files(folder, "test")[0]]

@@ -88,11 +88,11 @@ def plain_text(text: str) -> str:
 
 
 def unit_text(unit: str) -> str:
-    """A unit for a figure, with exponents raised; as the file has it where astropy cannot read it."""
+    """A unit for a figure, with raised exponents; as it is where astropy cannot read it."""
     from astropy.units import Unit
 
     try:
-        text: str = Unit(unit).to_string("unicode").removeprefix("1×")
+        text: str = Unit(unit).to_string("unicode").removeprefix("1\N{MULTIPLICATION SIGN}")
     except (ValueError, TypeError):
         text = unit
     return plain_text(text)

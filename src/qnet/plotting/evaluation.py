@@ -13,7 +13,7 @@ from qnet.core.arguments import check_arguments
 from qnet.core.errors import FileError
 from qnet.core.files import PathLike, check_output
 from qnet.evaluation import Confusion, Evaluation, Scan
-from qnet.plotting.figure import as_axes, legend_below, line_label, save_figure
+from qnet.plotting.figure import as_axes, legend_below, line_label, save_figure, short_name
 from qnet.plotting.redshifts import as_list, plot_dv, plot_z
 from qnet.plotting.style import BLACK, CYCLE, GREY, styled
 
@@ -91,7 +91,7 @@ def plot_purity_completeness(
 
         name = f"{100 * drawn[0].level:g} % interval"
         handles.append(Patch(color=GREY, alpha=0.2, lw=0, label=name))
-    legend_below(ax, handles=handles, ncols=2)
+    legend_below(ax, handles=handles, ncols=1 if len(every) > 1 else 2)
     return ax
 
 
@@ -99,7 +99,7 @@ def _draw_scan(
     ax: Axes, scan: Scan, each: Evaluation | None, colours: Sequence[str], *, named: bool = False
 ) -> None:
     """Curves of a scan with bands; of an evaluation its numbers and its threshold too."""
-    prefix = f"{each.name}: " if each is not None and named else ""
+    prefix = f"{short_name(each.name)}: " if each is not None and named else ""
     for (attribute, title, line), colour in zip(_CURVES, colours, strict=False):
         values, low, high = (getattr(scan, attribute + end) for end in ("", "_low", "_high"))
         label = f"{prefix}{title}{'' if each is None else _number(each, attribute)}"
@@ -110,7 +110,7 @@ def _draw_scan(
 def _draw_levels(ax: Axes, each: Evaluation, colours: Sequence[str]) -> None:
     """Level lines of an evaluation without thresholds."""
     for (attribute, title, line), colour in zip(_CURVES, colours, strict=False):
-        label = f"{each.name}: {title}{_number(each, attribute)}, no threshold"
+        label = f"{short_name(each.name)}: {title}{_number(each, attribute)}, no threshold"
         ax.axhline(each.metric(attribute).value, color=colour, ls=line, lw=1, label=label)
 
 
@@ -130,7 +130,7 @@ def _mark_thresholds(ax: Axes, every: Sequence[Evaluation]) -> None:
             if stated:
                 found.setdefault(stated[1], []).append(number)
     for threshold, numbers in found.items():
-        name = f"{every[numbers[0]].name}: " if len(found) > 1 else ""
+        name = f"{short_name(every[numbers[0]].name)}: " if len(found) > 1 else ""
         colour = CYCLE[numbers[0] % len(CYCLE)] if name else GREY
         look: dict[str, Any] = {"color": colour, "lw": 1, "ls": (0, (6, 3)), "zorder": 1}
         ax.axvline(float(threshold), label=f"{name}threshold in use, {threshold}", **look)
@@ -246,7 +246,9 @@ def plot_calibration(
             continue
         some, level = curve.n > 0, each.options.level
         error = each.metric("calibration_error", curve.score_name).value
-        label = f"{each.name}: {curve.score_name}, error {error:.3f}, n = {curve.n.sum()}"
+        label = (
+            f"{short_name(each.name)}: {curve.score_name}, error {error:.3f}, n = {curve.n.sum()}"
+        )
         low = np.maximum(curve.fraction - curve.low, 0)[some]
         high = np.maximum(curve.high - curve.fraction, 0)[some]
         look: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 1.2, "label": label}
@@ -279,7 +281,7 @@ def _plot_classes(each: Evaluation, *, ax: Axes) -> None:
     keep = np.flatnonzero(table.counts.any(axis=1))
     rows = tuple(table.rows[at] for at in keep)
     table = Confusion(rows, table.columns, table.counts[keep], table.definition)
-    title = f"{each.name}\nrows by class; QSO_LZ: z < {each.options.z_lim:g}"
+    title = f"{short_name(each.name)}\nrows by class; QSO_LZ: z < {each.options.z_lim:g}"
     plot_confusion(table, title=title, ax=ax)
 
 
@@ -290,7 +292,7 @@ def _plot_lines(each: Evaluation, *, ax: Axes) -> None:
     keep = keep if len(keep) else np.array([len(table.rows) - 1])
     names = tuple(table.rows[at] for at in keep)
     table = Confusion(names, names, table.counts[np.ix_(keep, keep)], table.definition)
-    plot_confusion(table, title=f"{each.name}\ntrue quasars at a wrong redshift", ax=ax)
+    plot_confusion(table, title=f"{short_name(each.name)}\ntrue quasars at a wrong redshift", ax=ax)
 
 
 #: Figures of `write_figures`: size of a panel [inch], what draws it, and whether one panel is of

@@ -27,6 +27,9 @@ LEAST_DPI = 10.0
 FIGURE_FORMATS = (".png", ".pdf", ".svg")
 
 
+#: Most characters of a name in a legend.
+_LONGEST_NAME = 31
+
 #: Height of tick labels and label of an axis [points]: a legend below has its place after them.
 _LABEL_POINTS = 38
 
@@ -87,6 +90,16 @@ def as_axes(ax: object, **size: float) -> Axes:
     from matplotlib.axes import Axes
 
     return check_type("ax", ax, Axes)
+
+
+def short_name(name: str) -> str:
+    """A name that fits into a legend: of a long one the ends."""
+    half = (_LONGEST_NAME - 1) // 2
+    return (
+        name
+        if len(name) <= _LONGEST_NAME
+        else f"{name[:half]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
+    )
 
 
 def legend_below(ax: Axes, **look: Any) -> None:

@@ -13,7 +13,7 @@ from qnet.core.errors import InputError, type_name
 from qnet.evaluation import Evaluation
 from qnet.evaluation.velocities import known_lines
 from qnet.lines import SPEED_OF_LIGHT
-from qnet.plotting.figure import annotate, as_axes, legend_below, line_label
+from qnet.plotting.figure import annotate, as_axes, legend_below, line_label, short_name
 from qnet.plotting.style import CYCLE, GREY, ORANGE, VERMILLION, styled
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def plot_dv(
         beyond = int((np.abs(dv) > limit).sum())
         middle, scatter = (each.metric(name, "ZBEST").value for name in ("dv_median", "dv_nmad"))
         label = (
-            f"{each.name}: n = {len(dv)}, median {middle:.0f}, NMAD {scatter:.0f} km/s, "
-            f"{beyond} beyond {limit:.0f}"
+            f"{short_name(each.name)}: n = {len(dv)}, median {middle:.0f}, "
+            f"NMAD {scatter:.0f} km/s, {beyond} beyond {limit:.0f}"
         )
         colour = CYCLE[number % len(CYCLE)]
         count, _ = np.histogram(dv, edges)
@@ -157,7 +157,7 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("true redshift")
     ax.set_ylabel("ZBEST")
     ax.set_aspect("equal")
-    ax.set_title(f"{evaluation.name}\nrows called quasars")
+    ax.set_title(f"{short_name(evaluation.name)}\nrows called quasars")
     legend_below(ax, ncols=3, handletextpad=0.2, columnspacing=1)
     return ax
 

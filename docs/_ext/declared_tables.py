@@ -56,7 +56,7 @@ def _column(column: Column, survey: bool) -> tuple[str, str, str]:
     """What the table has of a column beside its name."""
     size = {"scalar": "", "lines": " (nlines,)", "lines_bal": " (nbal,)"}[column.shape]
     unit = f" [{column.unit}]" if column.unit else ""
-    meaning = ": ".join(filter(None, (plain(column.description), column.details)))
+    meaning = ". ".join(filter(None, (plain(column.description), column.details)))
     empty = {"nan": "NaN", "False": "false"}.get(str(column.empty), str(column.empty))
     last = column.survey if survey else f"{empty}: {column.empty_where}"
     return column.dtype + size, meaning + unit, last

@@ -98,74 +98,74 @@ class Column:
 #: What a model gives, in its order.
 MODEL_COLUMNS = (
     Column("IS_QSO", "bool", "whether it is a quasar", False).explain(
-        "`P_QSO` above PTHRESH; or, without `P_QSO` and on request, at least MINLINES lines of"
-        " confidence above CTHRESH. None of the flags `NODATA`, `CONSTANT`, `NO_EVIDENCE`,"
-        " `NOT_TARGET`, `BAD_FIBER`"
+        "`P_QSO` is above PTHRESH. Without `P_QSO`, or on request, at least MINLINES lines have a"
+        " confidence above CTHRESH. Rows with the flag `NODATA`, `CONSTANT`, `NO_EVIDENCE`,"
+        " `NOT_TARGET` or `BAD_FIBER` are false"
     ),
     Column("P_QSO", "f4", "probability that it is a quasar", NAN, ".4f").explain(
-        "in the population PRIOR, with the fraction PRIORQSO of quasars",
+        "It assumes the population PRIOR, with the fraction PRIORQSO of quasars",
         "not classified, model without calibration",
     ),
     Column("ZBEST", "f8", "redshift", NAN, ".5f").explain(
-        "whatever `IS_QSO` is: of the second stage in the rows that it refined; in all others the"
-        " peak of the redshift posterior; that of the most confident line for a model without"
-        " posterior or without second stage"
+        "The redshift if the object is a quasar, whatever `IS_QSO` is. It is that of the second"
+        " stage in refined rows, and the peak of the redshift posterior in others. Models without"
+        " a posterior or a second stage give that of the most confident line"
     ),
     Column("ZERR", "f4", "error of ZBEST, one standard deviation", NAN, ".5f").explain(
-        "to the systemic redshift, for spectra on their native pixels; for"
-        " [prepared data](../explanation/calibration.md#second-stage) about a fifth too small",
+        "Error to the systemic redshift, for spectra on their native pixels. For"
+        " [prepared data](../explanation/calibration.md#second-stage) it is about a fifth too"
+        " small",
         "not refined, `NOREFINE`, model without second stage",
     ),
     Column("P_Z", "f4", "probability that ZBEST is right, if a quasar", NAN, ".4f").explain(
-        "that `ZBEST` is within 3000 km/s of the truth",
+        "Right means within 3000 km/s of the truth",
         "not refined, model without calibration of it",
     ),
-    Column("QN_FLAG", "i4", "bits of reasons for caution", 0).explain("bits below", "no reason"),
+    Column("QN_FLAG", "i4", "bits of reasons for caution", 0).explain("", "no reason"),
     Column("Z2", "f8", "second redshift", NAN, ".5f").explain(
-        "more than 6000 km/s from `ZBEST`: the next best candidate of the second stage; in rows"
-        " that were not refined, the second peak of the posterior; for a second stage without"
-        " scores, that of the most confident box among the two best of each line",
+        "It is more than 6000 km/s from `ZBEST`. In refined rows it is the next best candidate of"
+        " the second stage, in others the second peak of the posterior. For a second stage without"
+        " scores it is that of the most confident box among the two best of each line",
         "not classified, no such redshift, model without calibration",
     ),
     Column("P2", "f4", "probability of Z2", NAN, ".4f").explain(
-        "the probability that `Z2` is within 3000 km/s of the truth, if it is a quasar, on the"
-        " scale of `P_Z`. For a model without calibration of it: of a candidate, `P_QSO` times the"
-        " fraction of the second of the two candidates, at most half of `P_QSO`; of a peak, `P_QSO`"
-        " times its fraction of the posterior of quasars; of a box, its confidence",
+        "The probability that `Z2` is within 3000 km/s of the truth, if it is a quasar, on the"
+        " scale of `P_Z`. [Without its calibration](../explanation/calibration.md#second-redshift)"
+        " it is a rougher number",
         "as `Z2`, not refined",
     ),
-    Column("ZERR_NOISE", "f4", "part of ZERR by which repeats scatter", NAN, ".5f").explain(
-        "scatter of `ZBEST` among spectra of one object that differ by their noise",
+    Column("ZERR_NOISE", "f4", "part of ZERR that is due to noise", NAN, ".5f").explain(
+        "The scatter of `ZBEST` among repeated observations of one object",
         "as `ZERR`, model without calibration of it",
     ),
     Column("P_BAL", "f4", "probability of a BAL quasar, if a quasar", NAN, ".4f").explain(
         "",
-        "not classified, the spectrum does not reach over the BAL line, not refined or `NOREFINE`"
-        " where the second stage measures absorption, model without calibration of it",
+        "not classified, BAL line not covered by the spectrum, not refined or `NOREFINE` if the"
+        " second stage measures absorption, model without calibration of it",
     ),
     Column("IS_BAL", "bool", "whether it is a BAL quasar", False).explain(
-        "`IS_QSO`, and `P_BAL` above the model's threshold; by QuasarNET's criterion, a BAL line of"
-        " confidence above CTHRESH",
+        "`IS_QSO` is true, and `P_BAL` is above the model's threshold. By QuasarNET's criterion, a"
+        " BAL line has a confidence above CTHRESH",
         "not classified, `P_BAL` is NaN",
     ),
     Column("C_LINES", "f4", "confidence of each emission line", NAN, ".3f", "", "lines"),
     Column("Z_LINES", "f4", "redshift of each emission line", NAN, ".4f", "", "lines").explain(
-        "without meaning at low confidence"
+        "It has no meaning at low confidence"
     ),
     Column("ZERR_LINES", "f4", "error of each line's redshift", NAN, ".5f", "", "lines").explain(
-        "one standard deviation of `Z_LINES`, for a line that is identified rightly",
+        "One standard deviation of `Z_LINES`, if the line is identified correctly",
         "not classified, model without calibration of the line",
     ),
     Column("C_LINES_BAL", "f4", "confidence of each BAL line", NAN, ".3f", "", "lines_bal"),
     Column("Z_LINES_BAL", "f4", "redshift of each BAL line", NAN, ".4f", "", "lines_bal"),
     Column("LINE_OBSERVED", "i4", "bit n: line n has data at ZBEST", 0).explain(
-        "the grid pixel at the position of line n at `ZBEST` has weight; i8 for more than 31 lines"
+        "The grid pixel at the position of line n has weight. i8 for more than 31 lines"
     ),
     Column("SNR", "f4", "median S/N per pixel of the grid", NAN, ".2f").explain(
-        "median of flux x sqrt(ivar) over the grid pixels with weight", "not asked for, `NODATA`"
+        "Median of flux x sqrt(ivar) over the grid pixels with weight", "not selected, `NODATA`"
     ),
     Column("GOODFRAC", "f4", "fraction of grid pixels with weight", NAN, ".3f").explain(
-        "", "not asked for"
+        "", "not selected"
     ),
 )
 
@@ -184,7 +184,7 @@ DESI_TARGETS = tuple(
 
 #: What the surveys give, where their files have it.
 _SURVEY_COLUMNS = (
-    Column("TARGET_NAME", "str", "identifier that is no integer, as text", "", survey="all"),
+    Column("TARGET_NAME", "str", "identifier that is not an integer", "", survey="all"),
     Column("TARGET_RA", "f8", "right ascension of the target", NAN, ".6f", "deg", survey="all"),
     Column("TARGET_DEC", "f8", "declination of the target", NAN, ".6f", "deg", survey="all"),
     Column("PLATE", "int", "plate", -1, survey=_SDSS),
@@ -234,17 +234,18 @@ _SURVEY_COLUMNS = (
 #: The columns of the catalogue, in their order. Those of surveys are there where an input has them.
 COLUMNS: tuple[Column, ...] = (
     Column("TARGETID", "i8", "identifier of the target", -1, survey="all").explain(
-        "DESI: TARGETID. SDSS to eBOSS: THING_ID. SDSS-V: CATALOGID. Arrays and files without ids:"
-        " the row number",
-        "an SDSS file that holds no id; an id that is no integer (its text is in `TARGET_NAME`)",
+        "TARGETID of DESI, THING_ID of SDSS to eBOSS, CATALOGID of SDSS-V. The row number for"
+        " arrays and files without ids",
+        "an SDSS file without ids; an id that is no integer (its text is in `TARGET_NAME`)",
     ),
     *MODEL_COLUMNS,
     *(column.explain("", "the input has none") for column in _SURVEY_COLUMNS),
     Column("INPUT_INDEX", "i4", "number of the input file", -1).explain(
-        "in the header's list (`IN000000`, ...); the first one of a set of frames", "never"
+        "It counts the files in the header (`IN000000`, ...). Of a set of frames, the first",
+        "never",
     ),
     Column("INPUT_ROW", "i4", "row in the input file, from 0", -1).explain(
-        "with `--coadd target` that of the first good exposure", "never"
+        "With `--coadd target` that of the first good exposure", "never"
     ),
 )
 

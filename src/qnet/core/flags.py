@@ -74,11 +74,11 @@ class QNFlag(enum.IntFlag):
         return member
 
     NODATA = 0, "no pixel of the spectrum has weight inside the model's grid", ANY
-    CONSTANT = 1, "the flux has no scatter: it cannot be normalised", ANY
+    CONSTANT = 1, "the flux has no scatter, so it cannot be normalised", ANY
     BADPIX = 2, "pixels with NaN or infinite flux or ivar were masked", ANY
-    SPARSE = 3, f"under {SPARSE_FRACTION:g} of the grid pixels have weight", ANY
+    SPARSE = 3, f"a fraction under {SPARSE_FRACTION:g} of the grid pixels has weight", ANY
     CAMERA_MISSING = 4, "a camera is absent from the file or has no weight in this row", ANY
-    LOW_SNR = 5, f"the median S/N per grid pixel is under {LOW_SNR_LIMIT:g}", ANY
+    LOW_SNR = 5, f"the median S/N per grid pixel is below {LOW_SNR_LIMIT:g}", ANY
     LINE_UNOBSERVED = 6, "the position of the most confident line at ZBEST has no data", ANY
     JOINT = (
         7,
@@ -99,15 +99,15 @@ class QNFlag(enum.IntFlag):
     )
     AMBIGUOUS = 12, "a second redshift is nearly as good as ZBEST", CALIBRATED
     NOREFINE = 13, "the model's second stage gave no redshift", CALIBRATED
-    NO_EVIDENCE = 14, "no line of the model could decide: never a quasar by P_QSO", CALIBRATED
+    NO_EVIDENCE = 14, "too little evidence for a decision; never a quasar by P_QSO", CALIBRATED
     CAMERA_STEP = (
         15,
-        f"two cameras that overlap differ there by more than {STEP_FRACTION:g} of the flux",
+        f"two cameras differ in their overlap by more than {STEP_FRACTION:g} of the flux",
         ANY,
     )
-    NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not asked for", ANY
+    NOT_TARGET = 16, "sky or unassigned fibre, or a row that was not selected", ANY
     BAD_FIBER = 17, "the survey's fibre status is not good", ANY
-    NO_ERROR = 18, "the input has no errors of the flux: they were estimated from it", ANY
+    NO_ERROR = 18, "the input has no errors; they were estimated from the flux", ANY
 
 
 #: Rows with one of these bits are never called quasars.

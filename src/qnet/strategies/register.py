@@ -160,7 +160,7 @@ _DECLARED = (
     Strategy(
         name="quasarnet",
         version=1,
-        summary=f"{_LINE}; redshift of the finder",
+        summary=f"{_LINE}; redshift ZBEST",
         source="QuasarNET, bin/qn_export (Busca & Balland 2018, arXiv:1808.09955)",
         rule=_lines,
         numbers={"c_threshold": 0.4, "min_lines": 1},
@@ -169,7 +169,7 @@ _DECLARED = (
     Strategy(
         name="tutorial",
         version=1,
-        summary=f"{_LINE}; redshift of the finder",
+        summary=f"{_LINE}; redshift ZBEST",
         source="QuasarNET's tutorial (c_th, ndetect)",
         rule=_lines,
         numbers=_QN,
@@ -178,7 +178,7 @@ _DECLARED = (
     Strategy(
         name="farr20-qn",
         version=1,
-        summary=f"QuasarNET alone: {_LINE}; redshift of the finder",
+        summary=f"QuasarNET alone: {_LINE}; redshift ZBEST",
         source=f"{_FARR}, QN",
         rule=_lines,
         numbers=_QN,
@@ -205,8 +205,7 @@ _DECLARED = (
     Strategy(
         name="farr20-or",
         version=1,
-        summary="farr20-qn or farr20-rr; redshift of the finder, of redrock where only farr20-rr"
-        " holds",
+        summary="farr20-qn or farr20-rr; redshift ZBEST, that of redrock if only farr20-rr holds",
         source=f"{_FARR}, QN|RR",
         rule=_either,
         numbers=_QN,
@@ -215,8 +214,7 @@ _DECLARED = (
     Strategy(
         name="farr20-and",
         version=1,
-        summary="farr20-qn and farr20-rr, at redshifts within {dv_max:g} km/s; redshift of the"
-        " finder",
+        summary="farr20-qn and farr20-rr, at redshifts within {dv_max:g} km/s; redshift ZBEST",
         source=f"{_FARR}, QN&RR",
         rule=_both,
         numbers={**_QN, "dv_max": DISAGREE_VELOCITY},
@@ -225,8 +223,8 @@ _DECLARED = (
     Strategy(
         name="farr20-vi",
         version=1,
-        summary=f"{_LINE}; visual inspection where the best line is above {{c_inspect:g}} only;"
-        " redshift of the finder",
+        summary=f"{_LINE}; visual inspection if the best line is only above {{c_inspect:g}};"
+        " redshift ZBEST",
         source=f"{_FARR}, QN+VI",
         rule=_inspected,
         numbers={"c_inspect": 0.1, "c_threshold": 0.9, "min_lines": 1},
@@ -236,7 +234,7 @@ _DECLARED = (
         name="desi-afterburner",
         version=1,
         summary=f"{_LINE}, OBJTYPE TGT; redshift Z_NEW where redrock ran again, else of redrock"
-        " where SPECTYPE is QSO, else of the finder",
+        " where SPECTYPE is QSO, else ZBEST",
         source="desispec 0.70, desispec.scripts.qsoqn",
         rule=_afterburner,
         numbers=_QN,

@@ -16,7 +16,7 @@ from qnet.io.readers import wcs
 from qnet.io.units import states_vacuum
 
 #: What these surveys' wavelengths are, in words: 2dfdr calibrates with lines of arc lamps in air.
-WAVELENGTHS = "air, converted, unless the header says vacuum (CTYPE1 WAVE, VACUUM); centres"
+WAVELENGTHS = "air, converted, unless the header states vacuum (CTYPE1 WAVE, VACUUM); centres"
 
 #: Fields of `Reader` that layouts of one spectrum a file have in common.
 ONE_SPECTRUM: Mapping[str, Any] = {

@@ -121,7 +121,7 @@ register(
         survey="ESO",
         hdus="HDU 1 a table of one row with TUTYP or WAVE, FLUX, ERR; PRODCATG SCIENCE.SPECTRUM",
         targetid="-1, with OBJECT in TARGET_NAME",
-        wavelengths="air, converted to vacuum, where TUCD says obs.atmos, else vacuum; centres",
+        wavelengths="air, converted to vacuum, if TUCD states obs.atmos, else vacuum; centres",
         no_weight="pixels whose QUAL is not 0",
         **recognised(_is_phase3, _fault),
         **whole_file(_read),

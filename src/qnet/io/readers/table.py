@@ -283,7 +283,7 @@ def table_reader(options: ReadOptions) -> Reader:
             "mask: by UTYPE, UCD or names; or wavelengths by CRVAL1 and CDELT1 or CD1_1"
         ),
         targetid="column TARGETID; card OBJECT, as TARGET_NAME; else the row number",
-        wavelengths="as the file says; else as air (--medium) does, or vacuum with a warning",
+        wavelengths="as the file states, else as --medium, else vacuum with a warning",
         no_weight="mask, quality or DQ not 0; bit 25 of and_mask",
         detect=tables.detect,
         fault=tables.fault,

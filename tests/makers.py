@@ -77,6 +77,14 @@ def replaced(name, data):
     return lambda hdus: [image(data, name) if hdu.name == name else hdu for hdu in hdus]
 
 
+def as_spectra(source, *args, **options):
+    """Spectra of arrays or of any object in memory, of one batch."""
+    from qnet.io.objects.batches import read_source
+
+    (batch,) = read_source(source, *args, **options)
+    return batch.spectra
+
+
 def check_camera(spectra, flux, ivar, wave, rtol=1e-6):
     """Compare the one camera of spectra with arrays."""
     (camera,) = spectra.cameras

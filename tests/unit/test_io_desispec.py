@@ -11,10 +11,9 @@ from astropy.table import Table
 
 import qnet
 from desifiles import FMAP
-from makers import desi_coadd, desi_set, write
+from makers import as_spectra, desi_coadd, desi_set, write
 from qnet.core.errors import InputError
 from qnet.io import read_spectra
-from qnet.io.objects.batches import as_spectra
 
 
 @pytest.fixture(scope="module")

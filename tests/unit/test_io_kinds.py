@@ -15,6 +15,7 @@ from astropy.table import Column, Table
 import qnet
 from makers import (
     COMBINEREJ,
+    as_spectra,
     boss_spec,
     check_camera,
     desi_cframe,
@@ -28,7 +29,7 @@ from makers import (
 from qnet.core.errors import InputError, QnetWarning
 from qnet.core.spectra import SURVEY_FLUX_UNIT
 from qnet.io import from_arrays, read_spectra
-from qnet.io.objects.batches import as_spectra, read_batches
+from qnet.io.objects.batches import read_batches
 from qnet.io.objects.registry import KINDS, find_kind
 
 WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)

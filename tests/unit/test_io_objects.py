@@ -8,10 +8,9 @@ from astropy import units
 from astropy.table import Column, MaskedColumn, QTable, Table
 
 import qnet
-from makers import BOSS_LOGLAM, check_camera, make_spectra, make_spectrum
+from makers import BOSS_LOGLAM, as_spectra, check_camera, make_spectra, make_spectrum
 from qnet.core.errors import InputError, QnetWarning
 from qnet.io import from_arrays, from_table
-from qnet.io.objects.batches import as_spectra
 
 WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)
 FLUX2, IVAR2 = make_spectra(WAVE, (1.0, 3.0), seed=8)

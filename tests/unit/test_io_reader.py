@@ -15,6 +15,7 @@ from astropy.table import Table
 import qnet
 from makers import (
     BOSS_LOGLAM,
+    as_spectra,
     boss_set,
     boss_spec,
     desi_cframe,
@@ -40,7 +41,6 @@ from qnet.core.grid import QUASARNET_GRID, QUASARNET_LINEAR_GRID, WavelengthGrid
 from qnet.core.kinds import TEXT
 from qnet.io import Reader, from_arrays, read_spectra, register
 from qnet.io.fits.file import FitsFile
-from qnet.io.objects.batches import as_spectra
 from qnet.io.openfile import OpenFile
 from qnet.io.reader import group_frames, read_blocks
 from qnet.io.readers import READERS
@@ -387,7 +387,7 @@ def test_spectra_pass_through():
 
 @pytest.mark.parametrize(
     "source",
-    [None, 5, 1.5, {}, {"wave": [1]}, [], [1.0, 2.0], ..., np.arange(3.0), b"name.fits"],
+    [None, 5, 1.5, {}, {"wave": [1]}, [1.0, 2.0], ..., np.arange(3.0), b"name.fits"],
     ids=repr,
 )
 def test_other_objects_are_refused(source):

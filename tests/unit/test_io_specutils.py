@@ -21,6 +21,7 @@ from makers import (
     BOSS_LOGLAM,
     COMBINEREJ,
     TILE_CARDS,
+    as_spectra,
     boss_spec,
     desi_coadd,
     desi_set,
@@ -34,7 +35,6 @@ from qnet.core.errors import InputError, QnetWarning
 from qnet.core.grid import QUASARNET_GRID
 from qnet.io import from_specutils, read_spectra
 from qnet.io.noise import estimate_ivar
-from qnet.io.objects.batches import as_spectra
 from qnet.preprocess.normalisation import preprocess
 
 WAVE, FLUX, IVAR = make_spectrum(2.4, seed=7)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from qnet.core.arrays import AnyArray, BoolArray, Columns, FloatArray
 from qnet.core.density import ANY_MAGNITUDE
-from qnet.core.errors import FileError, InputError, QnetError, first_few, shown, with_source
-from qnet.io.columns import float_column, text_column
+from qnet.core.errors import QnetError, first_few, shown
+from qnet.io.columns import float_column, table_error, text_column
 
 #: The classes, the quasars first.
 CLASSES = ("QSO", "STAR", "GALAXY", "SKY")
@@ -100,6 +100,4 @@ def _edges(
 
 def wrong_table(path: Path | None, message: str) -> QnetError:
     """The error of a population's file, or of a table in memory."""
-    if path is None:
-        return InputError(f"the population's table: {message}")
-    return FileError(with_source(message, str(path)))
+    return table_error(path, f"the population's table: {message}" if path is None else message)

@@ -126,6 +126,13 @@ def as_items(name: str, values: Any) -> AnyArray:
     return array
 
 
+def of_objects(values: Sequence[Any]) -> AnyArray:
+    """Values of any kind, lists too, as an array of objects."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
 def as_integers(name: str, values: Any) -> list[int]:
     """The argument `name`, any iterable or one number, as integers; InputError where it is none."""
     array = as_items(name, values)

@@ -167,7 +167,7 @@ def _integers_of_text(column: AnyArray, name: str, path: Path | None) -> tuple[I
             number = int(float(text))
             digits = len(match[1].replace(".", ""))
             if match[2] and abs(number) >= _ROUNDED and digits < len(str(abs(number))):
-                raise _error(
+                raise table_error(
                     path,
                     f"column {name} holds {shown(text)}, which does not state all digits of an "
                     "integer: write them as integers",
@@ -184,7 +184,7 @@ def _check_digits(values: AnyArray, name: str, path: Path | None) -> None:
     bits = np.finfo(values.dtype).nmant + 1
     lost = np.isfinite(values) & (np.abs(values) >= 2.0**bits)
     if lost.any():
-        raise _error(
+        raise table_error(
             path,
             f"column {name} holds {values[lost][0]:.17g} as {values.dtype}, in which integers of "
             f"2**{bits} and more lose digits: write them as integers",
@@ -223,7 +223,7 @@ def int32_column(values: AnyArray, name: str, path: Path | None) -> Int32Array:
     """A column as int32; as `integer_column`."""
     column = integer_column(values, name, path)
     if (beyond := column[column != column.astype(np.int32)]).size:
-        raise _error(path, f"{name} holds {beyond[0]}, beyond the range of int32")
+        raise table_error(path, f"{name} holds {beyond[0]}, beyond the range of int32")
     return column.astype(np.int32)
 
 
@@ -295,12 +295,12 @@ def _flat(values: AnyArray) -> AnyArray:
 def _wrong(values: AnyArray, name: str, path: Path | None, expected: str) -> QnetError:
     """The error of a column that holds something else than expected."""
     first = shown(values[:1].tolist()[0]) if len(values) else "nothing"
-    return _error(
+    return table_error(
         path, f"column {name} holds {first} of type {values.dtype}, but {expected} was expected"
     )
 
 
-def _error(path: Path | None, message: str) -> QnetError:
+def table_error(path: Path | None, message: str) -> QnetError:
     """An error of a file, or of an object in memory."""
     return InputError(message) if path is None else FileError(f"{path}: {message}")
 

@@ -125,9 +125,7 @@ def read_spectra(
     options = ReadOptions(
         format=format, columns=columns or {}, wave_unit=wave_unit, flux_unit=flux_unit, air=air
     )
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(_open(name, options)) for name in paths]
-        reader = _find_reader(files, options)
+    with _opened(paths, options) as (reader, files):
         if fibers is not None:
             rows = _fiber_rows(files[0], reader, fibers)
         index = _row_index(files[0], rows, reader.count(files[0]))
@@ -149,9 +147,7 @@ def read_blocks(
 
     The blocks are shared among so many parts, of which one is read; it may have none.
     """
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(_open(name, options)) for name in paths]
-        reader = _find_reader(files, options)
+    with _opened(paths, options) as (reader, files):
         nspec = _rows_to_split(reader, files[0])
         if nspec <= nrows:
             if part == 0:
@@ -165,9 +161,18 @@ def read_blocks(
 
 def count_blocks(paths: Sequence[PathLike], options: ReadOptions = NO_OPTIONS) -> int:
     """Number of blocks that `read_blocks` reads a file, or the frames of one set, in."""
+    with _opened(paths, options) as (reader, files):
+        return max(1, -(-_rows_to_split(reader, files[0]) // BLOCK_ROWS))
+
+
+@contextlib.contextmanager
+def _opened(
+    paths: Sequence[PathLike], options: ReadOptions
+) -> Iterator[tuple[Reader, list[OpenFile]]]:
+    """The reader of a file, or of the frames of one set, and the open files."""
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(_open(name, options)) for name in paths]
-        return max(1, -(-_rows_to_split(_find_reader(files, options), files[0]) // BLOCK_ROWS))
+        yield _find_reader(files, options), files
 
 
 def _rows_to_split(reader: Reader, file: OpenFile) -> int:

@@ -16,7 +16,7 @@ from qnet.classification.classifier import classify
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, Columns, Float32Array, take_rows
 from qnet.core.columns import BY_NAME, Column
-from qnet.core.errors import FileError, warn
+from qnet.core.errors import warn
 from qnet.core.files import PathLike, as_path
 from qnet.io.catalogue import from_table, write_hdus
 from qnet.io.readers.desi import QSO_TARGETS
@@ -169,9 +169,7 @@ def run_afterburner(
     command = find_redrock(rrdesi)
     first = read_redshifts(redrock, ("TARGET_RA", "TARGET_DEC", *QSO_TARGETS))
     table = classify(spectra, model=network, targets=targets, targetids=targetids, threads=threads)
-    rows = first.match(np.asarray(table["TARGETID"]))
-    if len(table) and (rows < 0).all():
-        raise FileError(f"{first.path}: has none of the TARGETIDs of {spectra}")
+    rows = first.rows_of(table, spectra)
     table["SPECTYPE_RR"] = first.take("SPECTYPE", rows, "")
     table["Z_RR"] = first.take("Z", rows, _NAN)
     table["ZWARN"] = first.take("ZWARN", rows, 0)

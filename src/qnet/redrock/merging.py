@@ -12,7 +12,7 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, take_rows
 from qnet.core.columns import BY_NAME, Column
-from qnet.core.errors import FileError, InputError
+from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.flags import NEVER_QSO
 from qnet.io.catalogue import read_catalogue
@@ -214,9 +214,7 @@ def _check(table: Table, where: str) -> None:
 def _add_redrock(table: Table, path: PathLike, where: str) -> None:
     """Give a table the columns of redrock."""
     found = read_redshifts(path)
-    rows = found.match(np.asarray(table["TARGETID"]))
-    if len(table) and (rows < 0).all():
-        raise FileError(f"{found.path}: has none of the TARGETIDs of {where}")
+    rows = found.rows_of(table, where)
     for name, empty in (("Z", np.nan), ("ZERR", np.nan), ("ZWARN", 0), ("SPECTYPE", "")):
         table[f"{name}_RR"] = found.take(name, rows, empty)
     table["DELTACHI2_RR"] = found.take("DELTACHI2", rows, np.nan)

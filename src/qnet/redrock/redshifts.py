@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from qnet.core.errors import FileError
 from qnet.core.files import PathLike
 from qnet.io.columns import filled, float_column, id_numbers, integer_column, text_column
 from qnet.io.fits.file import FitsFile
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 #: HDUs of redrock's files: of today, and of those before 2020.
 _HDUS = ("REDSHIFTS", "ZBEST")
@@ -46,6 +49,13 @@ class Redshifts(NamedTuple):
         if np.array_equal(own, targetid):
             return np.arange(len(own))
         return match_ids(own, targetid)
+
+    def rows_of(self, table: Table, where: object) -> IntArray:
+        """Row of each of the TARGETIDs of a catalogue; FileError where none is there."""
+        rows = self.match(np.asarray(table["TARGETID"]))
+        if len(table) and (rows < 0).all():
+            raise FileError(f"{self.path}: has none of the TARGETIDs of {where}")
+        return rows
 
     def take(self, name: str, rows: IntArray, empty: float | str) -> AnyArray:
         """A column in some rows; `empty` where the row is -1, and where redrock's file lacks it."""

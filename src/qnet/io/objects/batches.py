@@ -78,16 +78,6 @@ def read_batches(
         before, first = kind, first + len(spectra)
 
 
-def as_spectra(source: Any, *args: Any, **options: Any) -> Spectra:
-    """Spectra of arrays or of any object in memory, as one batch."""
-    found = [batch.spectra for batch in read_source(source, *args, **options)]
-    if not found:
-        raise _unknown(source)
-    if len(found) > 1:
-        raise InputError(f"spectra must be one input, not {len(found)}: give them one by one")
-    return found[0]
-
-
 def read_source(
     source: Any,
     flux: Any = None,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qnet.core.arrays import AnyArray
+from qnet.core.arrays import AnyArray, of_objects
 from qnet.core.errors import InputError
 from qnet.core.guards import foreign_faults
 from qnet.core.spectra import Spectra
@@ -42,8 +42,7 @@ def _cells(column: Any) -> AnyArray:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufb":
         return np.asarray(column)
     # Of pandas's own types with gaps, an array of integers would be one of rounded floats.
-    cells = np.empty(len(column), dtype=object)
-    cells[:] = list(column)
+    cells = of_objects(list(column))
     missing = np.array([_is_missing(cell) for cell in cells], dtype=bool)
     kept = cells[~missing]
     if not len(kept) or any(isinstance(cell, (list, tuple, np.ndarray)) for cell in kept):

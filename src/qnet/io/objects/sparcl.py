@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qnet.core.arguments import has_attributes
-from qnet.core.arrays import AnyArray
+from qnet.core.arrays import AnyArray, of_objects
 from qnet.core.columns import COLUMNS
 from qnet.core.errors import InputError
 from qnet.core.guards import foreign_faults
@@ -64,10 +64,10 @@ def from_sparcl(records: Sequence[Any], first: int = 0) -> Spectra:
             "client.retrieve(ids, include=[...])"
         )
     columns: dict[str, Any] = {
-        column: _objects([row.get(field) for row in rows]) for column, field in _PIXELS.items()
+        column: of_objects([row.get(field) for row in rows]) for column, field in _PIXELS.items()
     }
     if any("mask" in row for row in rows):
-        columns["mask"] = _objects(list(map(_mask, rows)))
+        columns["mask"] = of_objects(list(map(_mask, rows)))
     spectra = from_columns(columns, "SPARCL record", "SPARCL records", False, None)
     ids = _ids(rows, first)
     flag = row_flags({"TARGETID": ids["TARGETID"]})
@@ -77,13 +77,6 @@ def from_sparcl(records: Sequence[Any], first: int = 0) -> Spectra:
         if there.any():
             flag[there] |= row_flags({key: ids[key][there] for key in ("TARGETID", name)})
     return dataclasses.replace(spectra, ids=ids, flag=flag, flux_unit=SURVEY_FLUX_UNIT)
-
-
-def _objects(cells: Sequence[Any]) -> AnyArray:
-    """Values of any kind as a column."""
-    column = np.empty(len(cells), dtype=object)
-    column[:] = cells
-    return column
 
 
 def _release(row: Mapping[str, Any]) -> str:

@@ -59,7 +59,7 @@ def test_the_release_holds_the_package_and_no_data(built):
         others = [name for name in names if name not in weights]
         # A template or a spectrum, whatever its name, would be larger than source and pictures.
         assert max(names[name] for name in others) < 1.5e6
-        own = {"src", "tests", "docs", "benchmarks", "examples", "recipes"}
+        own = {"src", "tests", "docs", "benchmarks", "examples", "fuzz", "recipes"}
         top = {name.split("/")[0] for name in others if "/" in name}
         assert {name for name in top if not name.endswith(".dist-info")} <= own | {"qnet"}
         assert any(name.endswith("LICENSE") for name in names)

@@ -140,7 +140,7 @@ def describe(flag: QNFlag) -> str:
     --------
     >>> from qnet.core.flags import QNFlag, describe
     >>> describe(QNFlag.SPARSE)
-    'under 0.5 of the grid pixels have weight'
+    'a fraction under 0.5 of the grid pixels has weight'
     """
     check_whole("flag", flag)
     for member in QNFlag:

@@ -150,6 +150,7 @@ def test_inputs_and_folders_that_are_refused(tmp_path, small_weights):
         ({"shard": "0/2"}, "shard must be K/N with K of 1 to N, .*not '0/2'"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"to": "word"}, "to must be one of picca"),
+        ({"targets": "QSO"}, "targets must be one of all, qso, not 'QSO'"),
         ({"colour": 1}, r"unknown option\(s\) \['colour'\]"),
         ({"workers": 1, "dask": "tcp://x:1"}, "give one of workers, dask and mpi"),
     ):

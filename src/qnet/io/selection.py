@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from qnet.core.arguments import check_fields
 from qnet.core.arrays import AnyArray, BoolArray, IntArray
 from qnet.core.errors import InputError, warn
 from qnet.core.spectra import Spectra
@@ -25,6 +26,7 @@ class Selection:
     coadd: Literal["none", "target"] = "none"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.rows is not None and self.coadd == "target":
             raise InputError("rows cannot be selected when exposures are joined: give targetids")
 

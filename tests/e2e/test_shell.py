@@ -14,6 +14,7 @@ from astropy.table import Table
 import qnet
 from qnet.cli import main
 from qnet.core.columns import known_column
+from qnet.core.flags import QNFlag, flag_names
 from qnet.io.catalogue import read_catalogue, write_catalogue
 from qnet.io.tables import to_table
 from shell import run
@@ -66,6 +67,15 @@ def test_show_chooses_and_sorts_rows(catalogue, capsys, options, targets):
 def test_show_refuses(catalogue, capsys, options, message):
     assert main(["show", "cat.fits", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_show_names_flags(catalogue, capsys):
+    table = read_catalogue(catalogue)
+    table["QN_FLAG"] = np.array([0, int(QNFlag.LOW_SNR | QNFlag.NOT_TARGET), 1, 0])
+    write_catalogue(table, "cat.fits", overwrite=True)
+    assert main(["show", "cat.fits", "--columns", "QN_FLAG"]) == 0
+    words = capsys.readouterr().out.split()[2:]
+    assert words == ["-", "LOW_SNR,NOT_TARGET", *flag_names(1), "-"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

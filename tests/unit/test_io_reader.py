@@ -136,7 +136,7 @@ def test_every_layout_is_registered_and_made_here():
     assert read == {name.removesuffix(" (SDSS-V)") for name in LAYOUTS}
 
 
-def test_a_reader_that_is_registered_is_used_and_named_in_errors(tmp_path):
+def test_a_reader_that_is_registered_is_used(tmp_path):
     def read(files, request):
         spectra = from_arrays([4e3, 4001], np.ones((2, 2)), np.ones((2, 2)), targetid=[5, 6])
         return spectra if request.rows is None else spectra.select(request.rows)
@@ -164,7 +164,7 @@ def test_a_reader_that_is_registered_is_used_and_named_in_errors(tmp_path):
         assert (spectra.survey, spectra.layout) == ("MINE", "file of mine")
         assert (spectra.ids["TARGETID"].tolist(), spectra.row.tolist()) == ([6], [1])
         assert is_qso_target({"MY_TARGET": np.array([8, 4])}).tolist() == [True, False]
-        with pytest.raises(FileError, match=r"looked for .*, file of mine, see qnet formats"):
+        with pytest.raises(FileError, match=r"looked for \d\d layouts \(see qnet formats\)"):
             read_spectra(write(tmp_path / "n.fits", [primary()]))
         with pytest.raises(InputError, match="there is a reader named 'file of mine' already"):
             register(mine)

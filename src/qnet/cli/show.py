@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def configure(add_parser: shared.AddParser) -> None:
     """Add the command."""
     parser = add_parser(
-        description="Print rows of a catalogue as a table, with the main columns first.",
+        description="Print rows of a catalogue as a table: main columns first, QN_FLAG in words.",
         examples=(
             "qnet show catalogue.fits --qso --sort P_QSO -n 20",
             "qnet show catalogue.fits --columns TARGETID ZBEST C_LYA -n 0",
@@ -43,6 +43,7 @@ def configure(add_parser: shared.AddParser) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     """Run ``qnet show``."""
+    from qnet.core.flags import flag_names
     from qnet.io.catalogue import read_catalogue
     from qnet.io.line_columns import split_lines
 
@@ -69,7 +70,10 @@ def _show(arguments: argparse.Namespace) -> int:
             )
         rows = rows[_order(values, arguments.ascending)]
     some = rows[: arguments.n or None]
-    _print(table[arguments.columns or shown][some], bool(arguments.columns))
+    chosen = table[arguments.columns or shown][some]
+    if "QN_FLAG" in chosen.colnames:
+        chosen["QN_FLAG"] = [",".join(flag_names(flag)) or "-" for flag in chosen["QN_FLAG"]]
+    _print(chosen, bool(arguments.columns))
     kind = f"quasars among {total} rows" if arguments.qso else "rows"
     if not arguments.quiet:
         print(f"qnet: {len(some)} of {len(rows)} {kind}", file=sys.stderr)

@@ -319,12 +319,12 @@ def _unread(file: OpenFile, known: Sequence[Reader], found: Sequence[Reader]) ->
     if found:
         names = " and of ".join(reader.name for reader in found)
         return f"has the HDUs of {names}, but one layout was expected"
-    layouts = ", ".join(reader.name for reader in known)
+    layouts = known[0].name if len(known) == 1 else f"{len(known)} layouts"
     telescope = file.header(0).get("TELESCOP") if isinstance(file, FitsFile) else ""
     return (
         "holds no spectra that qnet knows: it "
         + (f"is of the telescope {telescope} and " if telescope else "")
-        + f"has {file.describe()}; looked for {layouts}, see qnet formats; of another table say "
+        + f"has {file.describe()}; looked for {layouts} (see qnet formats); of another table say "
         "what its columns hold (columns, --columns wave=...,flux=...,error=...)"
     )
 

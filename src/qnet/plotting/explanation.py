@@ -74,7 +74,7 @@ def plot_explanation(
     >>> spectra = qnet.simulate(1, seed=3, mix={"quasar": 1}).collect().spectra
     >>> ax = plot_explanation(spectra, ax=new_axes())
     >>> print(ax.get_ylabel())
-    change of logit
+    support [change of logit]
     """
     check_arguments(plot_explanation, locals())
     found = explain(spectra, model, row, width=width, prior=prior)
@@ -90,7 +90,7 @@ def plot_explanation(
     ax.axhline(0, color=GREY, lw=0.6)
     ax.set_xlim(found.edges[0], found.edges[-1])
     ax.set_xlabel(r"observed wavelength [$\mathrm{\AA}$]")
-    ax.set_ylabel("change of logit")
+    ax.set_ylabel("support [change of logit]")
     beside = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
     ax.legend(title="decides on", alignment="left", **beside)
     return ax

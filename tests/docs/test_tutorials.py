@@ -45,8 +45,7 @@ def test_notebook_runs(path, tmp_path, monkeypatch, request):
     monkeypatch.setenv("QNET_TUTORIAL_SIZE", SIZE)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     if path.stem in EAGER:
-        import tensorflow as tf
-
+        tf = pytest.importorskip("tensorflow")
         tf.config.run_functions_eagerly(True)
         request.addfinalizer(lambda: tf.config.run_functions_eagerly(False))
     with plt.rc_context({"backend": "agg"}):

@@ -206,7 +206,7 @@ def test_new_axes_when_none_are_given(evaluations):
         assert axes.figure is not None
 
 
-def test_all_figures_go_into_a_folder(tmp_path, evaluations):
+def test_all_figures_go_into_a_folder(tmp_path, evaluations, monkeypatch):
     folder = tmp_path / "new" / "figures"
     paths = write_figures(evaluations, folder)
     assert paths == figure_paths(folder)
@@ -217,6 +217,9 @@ def test_all_figures_go_into_a_folder(tmp_path, evaluations):
     with pytest.raises(OutputExistsError, match="exists already"):
         write_figures(evaluations[:1], folder)
     assert [path.read_bytes() for path in paths[:-1]] == before[:-1]
+    monkeypatch.setattr(
+        "qnet.plotting.evaluation.FIGURES", {"purity_completeness": FIGURES["purity_completeness"]}
+    )
     write_figures(evaluations[:1], folder, overwrite=True)
     assert paths[0].read_bytes() != before[0]
     blocked = tmp_path / "file"

@@ -14,7 +14,7 @@ import pytest
 import qnet
 from makers import boss_spec, make_spectra, write
 from qnet.core import workers
-from qnet.core.errors import InputError
+from qnet.core.errors import FileError, InputError
 from qnet.model.shipped import DEFAULT_MODEL
 from traps import cut_result
 
@@ -97,6 +97,12 @@ def test_processes_that_may_have_no_workers(
                 qnet.survey.run(files, tmp_path / name, model=small_weights, workers=1)
             assert "give workers" not in str(caught.value)  # a survey's one is a process too
             assert len(qnet.classify(files, model=small_model, workers=1)) == 3
+
+
+def test_no_folder_for_what_workers_are_given(files, small_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(FileError, match=r"TMPDIR\) cannot be written \(No such file"):
+        qnet.classify(files, model=small_model, workers=2)
 
 
 def test_a_worker_that_dies_in_the_middle_of_a_result():

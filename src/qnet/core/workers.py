@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from types import TracebackType
 from typing import Any, NoReturn
 
-from qnet.core.errors import InputError
+from qnet.core.errors import FileError, InputError
 
 #: Name of the processes, by which they know in time that they are workers.
 _NAME = "qnet worker"
@@ -73,9 +73,14 @@ class _Stored:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self._file: Any = tempfile.TemporaryFile()  # noqa: SIM115  # as long as this object
-        pickle.dump(setup, self._file)
-        self._file.flush()
+        try:
+            self._file: Any = tempfile.TemporaryFile()  # noqa: SIM115  # as long as this object
+            pickle.dump(setup, self._file)
+            self._file.flush()
+        except OSError as error:
+            raise FileError(
+                f"the folder for temporary files (TMPDIR) cannot be written ({error.strerror})"
+            ) from error
 
     def __getstate__(self) -> Any:
         return reduction.DupFd(self._file.fileno())

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from qnet import __version__
@@ -116,7 +117,7 @@ def run(
     ----------
     inputs : str, path or iterable of them
         Files of spectra; patterns (``"tiles/**/coadd-*.fits"``); folders, of which all FITS files
-        are taken, those of folders below too; and ``"@LIST"``, files that LIST names, one a line.
+        below are taken, but for hidden folders; and ``"@LIST"``, files that LIST names, one a line.
     outdir : str or path
         The folder of the catalogues: new, or of this survey. They lie in it as the inputs lie in
         the folder that they have in common.
@@ -334,8 +335,6 @@ def _outcomes(
     begun: dict[int, tuple[float, tuple[Signature | None, ...]]] = {}
 
     def tasks() -> Iterator[Task]:
-        from pathlib import Path
-
         for number, each in enumerate(todo):
             if parts > 1:
                 begun[number] = time.monotonic(), sign(each.paths)

@@ -273,7 +273,8 @@ def test_progress_on_a_terminal_only(spectra, small_weights):
     shown = os.read(leader, 100_000).decode()
     os.close(leader)
     assert done.returncode == 0
-    assert "5/5" in shown
+    assert "100%" in shown
+    assert re.search(r"\d\d:\d\d left, 5 spectra, \d+/s, 5 of 5 files", shown)
 
 
 def test_an_interrupt_leaves_no_catalogue(spectra, small_weights):

@@ -25,6 +25,7 @@ from qnet.classification.options import Options
 from qnet.core.errors import Failure, FileError, InputError, QnetError, first_few, warn, with_source
 from qnet.core.files import PathLike, find_duplicates
 from qnet.core.guards import Guarded, guarded_call
+from qnet.core.progress import Progress
 from qnet.core.pz import RedshiftDistributions
 from qnet.core.spectra import Spectra
 from qnet.core.threads import one_blas_thread
@@ -58,15 +59,18 @@ def classify_files(
     names: list[tuple[str, ...]] = []
     failures: list[Failure] = []
     setup = functools.partial(_Work, options, len(groups))
-    engine: Engine = Workers(workers, setup, advice) if apart else ThisProcess(setup)
+    bar = Progress(None if options.progress else False, files=len(groups))
+    engine: Engine = (
+        Workers(workers, setup, advice) if apart else ThisProcess(functools.partial(setup, bar))
+    )
     tasks = (
         task
         for number, group in enumerate(groups)
         for task in split_task(Task(number, group), split)
     )
-    with engine:
-        outcomes = _show(join_parts(run_tasks(engine, tasks)), len(groups), options.progress)
-        for task, results in in_order(outcomes):
+    with bar, engine:
+        outcomes = in_order(join_parts(_count(run_tasks(engine, tasks), bar)))
+        for task, results in outcomes:
             result, messages = join_results(results)
             group_names = tuple(map(str, task.paths))
             for message in messages:
@@ -86,11 +90,11 @@ def classify_files(
 class _Work:
     """What a process does with a task: the columns of an input, or of a part of its rows."""
 
-    def __init__(self, options: Options, inputs: int) -> None:
-        self._options, self._inputs = options, inputs
+    def __init__(self, options: Options, inputs: int, bar: Progress | None = None) -> None:
+        self._options, self._inputs, self._bar = options, inputs, bar
 
     def __call__(self, task: Task) -> Guarded[Part | None]:
-        return classify_task(task, self._options, self._inputs)
+        return classify_task(task, self._options, self._inputs, self._bar)
 
 
 def classify_memory(batches: Iterable[Batch], options: Options) -> Catalogue:
@@ -129,22 +133,22 @@ def _warn_of_duplicates(paths: Sequence[Path]) -> None:
         warn(f"{first_few(twice, 5)}: given more than once, and so are the rows")
 
 
-def _show(
-    outcomes: Iterator[tuple[Task, Any]], total: int, progress: bool
-) -> Iterator[tuple[Task, Any]]:
-    """The same with a progress bar, where that is asked for and there is a terminal."""
-    from tqdm import tqdm
-
-    bar: Iterator[tuple[Task, Any]] = tqdm(
-        outcomes, total=total, unit="file", disable=None if progress else True
-    )
-    return bar
+def _count(outcomes: Iterable[tuple[Task, Any]], bar: Progress) -> Iterator[tuple[Task, Any]]:
+    """Outcomes of inputs and parts of them, counted by a progress bar."""
+    for task, (result, messages) in outcomes:
+        spectra = len(result) if isinstance(result, Part) else 0
+        failed = isinstance(result, QnetError)
+        bar.add_file(spectra, part=1 / task.parts, failed=failed)
+        yield task, (result, messages)
 
 
-def classify_task(task: Task, options: Options, inputs: int) -> Guarded[Part | None]:
+def classify_task(
+    task: Task, options: Options, inputs: int, bar: Progress | None = None
+) -> Guarded[Part | None]:
     """Columns of an input, or of a part of it, which may have none; or why there are none.
 
-    With the messages of the warnings. Processes that work on so many inputs divide the threads.
+    With the messages of the warnings. Processes that work on so many inputs divide the threads. A
+    bar counts the blocks.
     """
 
     def work() -> Part | None:
@@ -158,7 +162,13 @@ def classify_task(task: Task, options: Options, inputs: int) -> Guarded[Part | N
             blocks: Iterable[Spectra] = [read_whole(paths, **given)]
         else:
             blocks = read_blocks(paths, part=task.part, parts=parts, **given)
-        return join_blocks([_classify_spectra(block, one) for block in blocks])
+        done = []
+        fraction = 1 / count_blocks(paths, reading) if bar is not None and bar.shown else 0.0
+        for block in blocks:
+            done.append(_classify_spectra(block, one))
+            if bar is not None:
+                bar.add(len(block), of_file=fraction)
+        return join_blocks(done)
 
     return guarded_call(work, str(task.paths[0]), "classified")
 

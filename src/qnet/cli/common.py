@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from qnet.core.errors import LONGEST, FileError, InputError, shorten
+from qnet.core.progress import above_bars
 
 if TYPE_CHECKING:
     import argparse
@@ -158,7 +159,7 @@ def refuse_output(
 
 def complain(message: object) -> None:
     """Print an error, one line."""
-    print(f"qnet: error: {shorten(message, LONGEST)}", file=sys.stderr)
+    _say(f"error: {shorten(message, LONGEST)}")
 
 
 def report_failures(
@@ -174,4 +175,10 @@ def report_failures(
 
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning, one line."""
-    print(f"qnet: warning: {shorten(message, LONGEST)}", file=sys.stderr)
+    _say(f"warning: {shorten(message, LONGEST)}")
+
+
+def _say(text: str) -> None:
+    """Print a line to standard error, above the bar where one is shown."""
+    with above_bars():
+        print(f"qnet: {text}", file=sys.stderr)

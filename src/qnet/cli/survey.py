@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from qnet.cli import parser as shared
@@ -99,23 +98,16 @@ class _Terminal:
 
     def failure(self, failure: Failure) -> None:
         """An input failed."""
-        self._above_the_bar(complain, failure.error)
+        complain(failure.error)
 
     def warning(self, message: str) -> None:
         """A warning about an input."""
-        self._above_the_bar(show_warning, message)
+        show_warning(message)
 
     def note(self, message: str) -> None:
         """What is to be done."""
         if not self._quiet:
             print(f"qnet: {message}", flush=True)
-
-    @staticmethod
-    def _above_the_bar(show: Any, what: Any) -> None:
-        from tqdm import tqdm
-
-        with tqdm.external_write_mode(sys.stderr):
-            show(what)
 
 
 def _run(arguments: argparse.Namespace) -> int:

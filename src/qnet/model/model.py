@@ -18,6 +18,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike
 from qnet.core.grid import WavelengthGrid, as_grid
 from qnet.core.html import describe
+from qnet.core.progress import Progress
 from qnet.core.spectra import Spectra
 from qnet.core.threads import choose_threads
 from qnet.model.architecture import Architecture
@@ -178,13 +179,11 @@ class Model:
         workers = choose_threads(self.threads if threads is None else threads)
         if not verbose:
             return list(network.predict(spectra, size, workers))
-        from tqdm import tqdm
-
         step, parts = size * workers, [network.predict(spectra[:0])]
-        with tqdm(total=-(-len(spectra) // size), unit="batch") as bar:
+        with Progress(True, spectra=len(spectra)) as bar:
             for start in range(0, len(spectra), step):
                 parts.append(network.predict(spectra[start : start + step], size, workers))
-                bar.update(min(workers, bar.total - bar.n))
+                bar.add(len(parts[-1][0]))
         return list(np.concatenate(parts, axis=1))
 
     def forward(self, X: npt.ArrayLike) -> NetworkOutput:

@@ -10,6 +10,7 @@ from qnet.core.arrays import Columns
 from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_path, check_output, real_path
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
+from qnet.core.progress import Progress
 from qnet.io.prepared import PreparedWriter, check_prepared_name
 from qnet.io.superset import TRUTH_EXTNAME
 from qnet.io.tables import Card, check_format, write_table
@@ -140,9 +141,7 @@ def check_outputs(
 
 def _with_progress(simulation: Simulation, progress: bool) -> Any:
     """The batches, counted in spectra by a progress bar."""
-    from tqdm import tqdm
-
-    with tqdm(total=len(simulation), unit="spectrum", disable=None if progress else True) as bar:
+    with Progress(None if progress else False, spectra=len(simulation)) as bar:
         for batch in simulation:
             yield batch
-            bar.update(len(batch))
+            bar.add(len(batch))

@@ -19,6 +19,7 @@ from qnet.core.arrays import AnyArray, BoolArray, Columns
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError, first_few, shown, warn
 from qnet.core.files import PathLike, as_path, as_paths
+from qnet.core.progress import Progress
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.hats import HATS, INDEX, MOST_ORDER, check_hats, write_hats
 from qnet.io.streams import BLOCK, Stream, check_stream, write_stream
@@ -175,7 +176,7 @@ def merge_catalogues(
     if not files:
         raise InputError("there are no catalogues to merge")
     plan = Plan(sort=INDEX if folder else sort, best=duplicates == "best")
-    for path in _watched(files, progress, "reading"):
+    for path in _watched(plan, files, progress, "reading"):
         plan.add(path)
     keep = plan.choose()
     with _ordered(plan, keep, target.absolute().parent, progress) as stream:
@@ -187,11 +188,12 @@ def merge_catalogues(
     return dataclasses.replace(plan.result(keep), partitions=count)
 
 
-def _watched(files: Sequence[Path], progress: bool, what: str) -> Iterator[Path]:
-    """Files with a progress bar, on a terminal."""
-    from tqdm import tqdm
-
-    yield from tqdm(files, desc=what, unit="file", disable=None if progress else True)
+def _watched(plan: Plan, files: Sequence[Path], progress: bool, what: str) -> Iterator[Path]:
+    """Files of a plan, or those that it gets, with a progress bar."""
+    with Progress(None if progress else False, files=len(files), what=what) as bar:
+        for number, path in enumerate(files):
+            yield path
+            bar.add_file(plan.rows[number])
 
 
 @contextlib.contextmanager
@@ -214,7 +216,7 @@ def _ordered(plan: Plan, keep: BoolArray, folder: Path, progress: bool) -> Itera
 
 def _parts(plan: Plan, empty: Catalogue, progress: bool) -> Iterator[Columns]:
     """The rows file by file, in pieces of a block at most."""
-    for number, _ in enumerate(_watched(plan.files, progress, "merging")):
+    for number, _ in enumerate(_watched(plan, plan.files, progress, "merging")):
         columns = plan.read(number, empty)
         for start in range(0, plan.rows[number], BLOCK):
             yield {name: x[start : start + BLOCK] for name, x in columns.items()}

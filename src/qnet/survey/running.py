@@ -23,6 +23,7 @@ from qnet.core.errors import Failure, FileError, InputError, QnetError
 from qnet.core.exports import EXPORTS
 from qnet.core.files import PathLike
 from qnet.core.guards import settle_failures
+from qnet.core.progress import Progress
 from qnet.survey.engines import MakeEngine, open_engine, parse_shard
 from qnet.survey.folder import (
     Folder,
@@ -46,7 +47,7 @@ from qnet.survey.recipe import (
     make_settings,
     name_pz,
 )
-from qnet.survey.reporting import Bar, Logged, Reporter
+from qnet.survey.reporting import Logged, Reporter
 
 #: Options of `qnet.classify` that a survey takes, beside those that it has itself.
 _OPTIONS = frozenset(
@@ -290,7 +291,7 @@ class _Run:
         failures: list[Failure] = []
         with (
             Journal(self._folder, self._shard, self._hash) as journal,
-            Bar(len(todo), progress) as bar,
+            Progress(None if progress else False, files=len(todo)) as bar,
             make_engine(recipe) as engine,
         ):
             journal.start(host=socket.gethostname(), process=os.getpid(), inputs=len(todo))
@@ -300,10 +301,10 @@ class _Run:
                     failures.append(Failure(names, result))
                     journal.failed(names, result, Record(sign(names)))
                     self._report.failure(failures[-1])
-                    bar.count(0, failed=True)
+                    bar.add_file(failed=True)
                 else:
                     journal.done(names, task.output, result)
-                    bar.count(result.rows)
+                    bar.add_file(result.rows)
                 for message in messages:  # which may end the run, where warnings are errors
                     self._report.warning(message)
         return failures

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
+from qnet.core import progress
 from qnet.core.errors import TrainingError, first_few
 from qnet.training.batches import Batch, Batches
 from qnet.training.checkpoint import State
@@ -170,29 +169,26 @@ class Reseed(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Progress(keras.callbacks.Callback):  # type: ignore[misc]
-    """A bar of the batches of a run; with `show` None on a terminal only."""
+    """A bar of the spectra of a run; with `show` None on a terminal only."""
 
     async_safe = RUNS_AHEAD
 
-    def __init__(self, epochs: int, steps: int, done: int, show: bool | None) -> None:
+    def __init__(self, epochs: int, batches: Batches, done: int, show: bool | None) -> None:
         super().__init__()
-        self._bar = tqdm(
-            total=epochs * steps,
-            initial=done * steps,
-            unit="batch",
-            disable=None if show is None else not show,
-        )
-        self._lock = threading.Lock()
+        self._size, self._epochs = min(batches.size, len(batches.rows)), epochs
+        each = batches.steps * self._size
+        self._bar = progress.Progress(show, spectra=epochs * each, done=done * each)
+        self._bar.note(f"epoch {done + 1} of {epochs}")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """One batch more."""
-        with self._lock:
-            self._bar.update()
+        self._bar.add(self._size)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Show the losses of the epoch."""
-        losses = {key: f"{value:.4g}" for key, value in (logs or {}).items() if key in _TOTALS}
-        self._bar.set_postfix(epoch=epoch + 1, **losses)
+        losses = (f", {key} {value:.4g}" for key, value in (logs or {}).items() if key in _TOTALS)
+        at = f"epoch {min(epoch + 2, self._epochs)} of {self._epochs}"
+        self._bar.note(at + "".join(losses))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Close the bar."""

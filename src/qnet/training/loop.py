@@ -206,7 +206,7 @@ class Run:
                 ours.StopOnNaN(batches, validation),
                 ours.Reseed(self.seed),
                 ours.Recorder(state, self.outputs, monitor, settings.patience, self._save),
-                ours.Progress(settings.epochs, batches.steps, state.epoch, self.progress),
+                ours.Progress(settings.epochs, batches, state.epoch, self.progress),
                 *self.callbacks,
             ],
         )

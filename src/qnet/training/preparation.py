@@ -22,6 +22,7 @@ from qnet.core.files import PathLike, as_paths, check_output, find_duplicates, r
 from qnet.core.flags import QNFlag
 from qnet.core.grid import QUASARNET_GRID, WavelengthGrid
 from qnet.core.guards import guarded_call
+from qnet.core.progress import Progress
 from qnet.core.spectra import Spectra
 from qnet.io.options import ReadOptions
 from qnet.io.prepared import PreparedWriter
@@ -188,8 +189,6 @@ def prepare(
     (20, 20, {})
     """
     check_arguments(prepare, locals())
-    from tqdm import tqdm
-
     asked = None if targetids is None else frozenset(as_integers("targetids", targetids))
     truth = None if truth is None else check_records(truth)
     selection = Selection(targets=targets, targetids=asked, coadd=coadd)
@@ -208,16 +207,20 @@ def prepare(
         Card("QNCOADD", coadd, "exposures that were joined"),
     )
     try:
-        with PreparedWriter(output, grid, overwrite=overwrite, cards=cards) as writer:
-            for group in tqdm(groups, unit="file", disable=None if progress else True):
-                names = tuple(map(str, group))
+        with (
+            PreparedWriter(output, grid, overwrite=overwrite, cards=cards) as writer,
+            Progress(None if progress else False, files=len(groups)) as bar,
+        ):
+            for group in groups:
+                before, names = work.nread, tuple(map(str, group))
                 batch, messages = guarded_call(lambda: work.run(group), names[0], "prepared")  # noqa: B023
                 for message in messages:
                     warn(message)
-                if isinstance(batch, QnetError):
+                if failed := isinstance(batch, QnetError):
                     failures.append(Failure(names, batch))
                 else:
                     writer.write(*batch)
+                bar.add_file(work.nread - before, failed=failed)
             warn_unused(work.spall, work.layouts)
             selection.warn_missing(np.array(sorted(work.asked), dtype=np.int64))
             _check_left(writer.nspec, work)

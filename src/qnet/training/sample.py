@@ -17,6 +17,7 @@ from qnet.core.errors import InputError
 from qnet.core.files import PathLike, as_paths
 from qnet.core.flags import DISAGREE_VELOCITY, NEVER_QSO, UNCLASSIFIABLE
 from qnet.core.grid import WavelengthGrid
+from qnet.core.progress import Progress
 from qnet.core.spectra import Camera, Spectra
 from qnet.core.threads import choose_threads, one_blas_thread
 from qnet.io.reader import group_frames, read_blocks
@@ -131,13 +132,10 @@ def run_stages(
 
 def _with_progress(blocks: Iterator[Any], progress: bool | None) -> Iterator[Any]:
     """The blocks, counted by a progress bar."""
-    from tqdm import tqdm
-
-    disable = {None: None, True: False, False: True}[progress]
-    with tqdm(unit="spectrum", disable=disable) as bar:
+    with Progress(progress) as bar:
         for spectra, columns in blocks:
             yield spectra, columns
-            bar.update(len(spectra))
+            bar.add(len(spectra))
 
 
 def _blocks(

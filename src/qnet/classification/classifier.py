@@ -82,12 +82,12 @@ def classify(
         The model, its name, or its weights file, as `qnet.load_model` takes it. The default model
         when None.
     strategy : str, optional
-        Published rule by which a row is a quasar, by name or name@version: one of
-        `qnet.strategies.STRATEGIES` that needs predictions only. When None, 'qnet' for models that
-        have P_QSO, else 'tutorial'. It takes the place of the three thresholds; ZBEST stays.
+        Published selection criterion, by name or name@version: one of `qnet.strategies.STRATEGIES`
+        that needs predictions only. When None, 'qnet' for models that have P_QSO, else 'tutorial'.
+        It replaces the three thresholds; ZBEST does not change.
     p_threshold : float, optional
-        A row is a quasar when P_QSO is above this; only for models that have P_QSO. The model's
-        own threshold when None.
+        Rows with P_QSO above this are quasars; only for models that have P_QSO. The model's own
+        threshold when None.
     c_threshold : float, optional
         QuasarNET's criterion: at least `min_lines` lines of confidence above this. 0.5 when None.
         For models that have P_QSO this criterion is used only if this or `min_lines` is given.
@@ -98,11 +98,11 @@ def classify(
         rescaled to it (`qnet.model.rescale`); only for models that have P_QSO, and not with
         QuasarNET's criterion.
     prior : str, path, astropy.table.Table or Population, optional
-        The population that redshifts and P_QSO assume: 'quasar-targets', what surveys select as
-        quasars; 'fibres', all that their fibres point at; 'training', the sample that the model was
-        trained on; or a `qnet.Population`, its file or its table. The apparent magnitude enters
-        where the unit of the flux is known. 'quasar-targets' when None; 'training' for models that
-        do not hold the density of their sample, and with QuasarNET's criterion.
+        The population that redshifts and P_QSO assume: 'quasar-targets', the objects that surveys
+        select as quasars; 'fibres', all objects of a survey; 'training', the sample that the model
+        was trained on; or a `qnet.Population`, its file or its table. The apparent magnitude is
+        used if the unit of the flux is known. 'quasar-targets' when None; 'training' for models
+        that do not hold the density of their sample, and with QuasarNET's criterion.
     targets : {'all', 'qso'}
         Which rows to classify: all, or the survey's quasar targets.
     targetids : iterable of int, optional
@@ -112,24 +112,24 @@ def classify(
     coadd : {'none', 'target'}
         'target' joins the exposures of each positive TARGETID of an input into one row.
     air : bool, optional
-        Whether wavelengths of arrays, tables and specutils objects are in air; of files that are
-        tables, where they do not say it. Vacuum when None.
+        Whether wavelengths are in air: those of arrays, tables, specutils objects, and files of
+        tables that do not state it. Vacuum when None.
     edges : bool, optional
         Whether wavelengths of arrays, tables and specutils objects are the left edges of the
-        pixels, as ``model.wave`` is, or their centres. Centres when None, with a warning where
-        they are the edges of the model's own pixels.
+        pixels, as ``model.wave`` is, or their centres. Centres when None, with a warning if they
+        are the edges of the model's own pixels.
     format, columns, wave_unit, flux_unit : optional
         For files that are tables of spectra of no known layout: as `read_spectra` takes them.
     spall : path, mapping or tuple, optional
-        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
-        `qnet.io.read_spall` returns of it.
+        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or the result of
+        `qnet.io.read_spall`.
     workers : int
-        Processes that share the files. They are fresh interpreters, which import the script: it
-        must call this function under ``if __name__ == "__main__":``.
+        Number of processes. They are new interpreters, which import the script. It must call this
+        function under ``if __name__ == "__main__":``.
     threads : int, optional
         Threads in each process, for the network and the second stage; results do not depend on it.
-        When None, one for each CPU that the process may use, or as many as OMP_NUM_THREADS and its
-        like allow; the processes that run (at most one for each input) divide them.
+        When None, one for each CPU that the process may use, or fewer if OMP_NUM_THREADS or a
+        similar variable is set. The processes (at most one for each input) divide them.
     progress : bool
         Show a progress bar on a terminal.
     errors : {'raise', 'skip'}
@@ -145,17 +145,16 @@ def classify(
     Returns
     -------
     astropy.table.Table
-        Row i is spectrum i of the input: nothing is dropped. Rows that were not asked for, and rows
+        Row i is spectrum i of the input; no row is dropped. Rows that were not selected, and rows
         that cannot be classified, are NaN and flagged in QN_FLAG.
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged or of no known layout; a FileError where several fail. Its
-        attribute `failures` has the failed inputs and their errors, `partial` the table of the
-        others.
+        A file is missing, damaged or of no known layout; a FileError if several fail. Its attribute
+        `failures` has the failed inputs and their errors, `partial` the table of the others.
     InputError
-        An argument is not legal, or does not fit the spectra.
+        An argument is not valid, or does not fit the spectra.
 
     Warns
     -----

@@ -61,10 +61,10 @@ def explain(
 ) -> Explanation:
     """Find the pixels that decide on a spectrum, by occlusion (Zeiler & Fergus 2014, section 3.1).
 
-    Windows of the spectrum are hidden, one after the other, each half of the width beyond the one
-    before: the flux in the window is replaced by a straight line between the medians of its two
-    sides. The copies are classified together, through both stages. A part of the spectrum of half
-    a width has the mean of the two windows that cover it.
+    Windows of the spectrum are hidden one after the other, each shifted by half a width. The flux
+    in a window is replaced by a straight line between the medians of its two sides. All copies are
+    classified together, through both stages. A part of half a width gets the mean of the two
+    windows that cover it.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def explain(
     -------
     Explanation
         Its `edges` [Angstrom] are of shape (nparts + 1,). `qso` and `redshift` (nparts,) are the
-        changes of two logits, those of P_QSO and of the chosen redshift `z`: positive where the
-        part supports the answer. NaN where a logit is not known; 0 where a part has no data.
+        changes of the logits of P_QSO and of the chosen redshift `z`. They are positive where the
+        part supports the result. NaN where a logit is not known; 0 where a part has no data.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def explain(
 
     Notes
     -----
-    A hidden part has the scale of the whole spectrum: the normalisation follows the hidden flux.
-    Parts that matter only together, as one of two sure lines, show less than each alone would.
+    The spectrum is normalised again after a part is hidden. If two lines each suffice for the
+    result, hiding one of them changes little.
 
     Examples
     --------

@@ -55,7 +55,7 @@ def classify_partition(frame: Any, *, model: Any = None, **options: Any) -> Any:
     Raises
     ------
     InputError
-        `frame` is no DataFrame of spectra, or an option is not legal.
+        `frame` is not a DataFrame of spectra, or an option is not valid.
 
     Warns
     -----

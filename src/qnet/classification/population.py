@@ -53,9 +53,9 @@ RARE = 0.01
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Population:
-    r"""Objects that are expected: quasars by redshift and magnitude, and fractions of classes.
+    r"""Expected population: density of quasars by redshift and magnitude, and class fractions.
 
-    `qnet.classify` takes one as its `prior`, which its redshifts and P_QSO then assume.
+    `qnet.classify` takes it as `prior`: its redshifts and P_QSO then assume this population.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ class Population:
         Edges of the bins of r magnitude (AB, without absorption by intergalactic hydrogen),
         increasing.
     density : array_like, shape (nz, nr)
-        Quasars per square degree in each bin. Any other unit will do: only ratios matter.
+        Quasars per square degree in each bin. Any other unit is allowed, because only ratios
+        matter.
     fractions : mapping of str to float, optional
         Fraction of each class, QSO, STAR, GALAXY and SKY; the sum is 1. Those of 'quasar-targets'
         when None.
@@ -107,8 +108,8 @@ class Population:
     (2011, ApJS 194, 45, equation 1) at 5100 Angstrom, continued to fainter quasars with a slope of
     -0.75, times :math:`(\lambda / 5100)^{4.5}` at shorter wavelengths. The counts are
     :math:`\Phi \, |dM/dr| \, dV/dz` in a flat universe (Planck Collaboration 2020). One quasar in a
-    hundred of each magnitude is at any redshift, equally in ln(1 + z), so that lensed or variable
-    ones are not excluded.
+    hundred of each magnitude may have any redshift, uniformly in ln(1 + z), so that lensed or
+    variable quasars are not excluded.
 
     See Also
     --------
@@ -188,11 +189,11 @@ class Population:
         Parameters
         ----------
         path : str or path
-            A table in HDU 1 with a row for each bin of redshift and magnitude, in any order:
-            Z_LOW, Z_HIGH, R_LOW, R_HIGH, and DENSITY, the quasars per square degree in the bin.
-            Without R_LOW and R_HIGH the density does not depend on magnitude. If there is a column
-            CLASS, it is QSO in these rows, and further rows STAR, GALAXY and SKY have in DENSITY
-            all of the class (their bins are not read); the fractions are then those of the sums.
+            A table in HDU 1 with a row for each bin of redshift and magnitude, in any order: Z_LOW,
+            Z_HIGH, R_LOW, R_HIGH, and DENSITY, the quasars per square degree in the bin. Without
+            R_LOW and R_HIGH the density does not depend on magnitude. A column CLASS, if there is
+            one, is QSO in these rows. Further rows STAR, GALAXY and SKY have the total of the class
+            in DENSITY (their bins are not read). The fractions are then those of the sums.
 
         Returns
         -------
@@ -201,7 +202,7 @@ class Population:
         Raises
         ------
         MissingFileError, FileError
-            The file is not there or damaged, lacks a column, or holds what is no density.
+            The file is missing or damaged, lacks a column, or a density is not valid.
         """
         check_arguments(Population.read, locals())
         file = as_path(path, "path")
@@ -224,7 +225,7 @@ class Population:
         Raises
         ------
         InputError
-            The table lacks a column, or holds what is no density.
+            The table lacks a column, or a density is not valid.
         """
         check_arguments(Population.from_table, {"name": name})
         found = table_columns("table", table)
@@ -252,7 +253,7 @@ class Population:
         InputError
             The suffix is another one, or the format needs a package that is not installed.
         OutputExistsError, FileError
-            The file may not be written.
+            The file exists already, or cannot be written.
         """
         check_arguments(Population.write, locals())
         shape = self.density.shape

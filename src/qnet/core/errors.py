@@ -69,9 +69,9 @@ class QnetError(Exception):
     Attributes
     ----------
     failures : sequence of Failure
-        Of a run over many files (`qnet.classify`): the inputs that failed. Empty for other errors.
+        The inputs that failed in a run over many files (`qnet.classify`). Empty for other errors.
     partial : astropy.table.Table or None
-        Of such a run: the result of the other inputs, where there are any.
+        The result of the other inputs of such a run, if there are any.
 
     Examples
     --------
@@ -184,7 +184,7 @@ class TrainingError(QnetError):
 
 
 class QnetWarning(UserWarning):
-    """A warning about a result that is returned all the same.
+    """A warning about a result that is nevertheless returned.
 
     Examples
     --------

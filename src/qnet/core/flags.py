@@ -160,12 +160,12 @@ def flag_names(value: int) -> list[str]:
     Returns
     -------
     list of str
-        Names, lowest bit first; bits that qnet does not know are left out.
+        Names, lowest bit first. Unknown bits are left out.
 
     Raises
     ------
     InputError
-        The value is no whole number, or negative: an array has to be taken row by row.
+        The value is not a whole number, or is negative. Pass the values of an array one by one.
 
     Examples
     --------

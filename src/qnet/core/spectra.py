@@ -41,8 +41,8 @@ class Camera:
     name : str
         Name of the camera, as in the survey's files.
     wave : array_like, shape (npix,) or (nspec, npix)
-        Wavelengths in vacuum [Angstrom], increasing along the last axis. In pixels that have no
-        weight in any row any number will do: it is replaced.
+        Wavelengths in vacuum [Angstrom], increasing along the last axis. Pixels that have no weight
+        in any row may have any number; it is replaced.
     flux : array_like, shape (nspec, npix)
         Flux density. A pixel that is NaN or infinite has no weight.
     ivar : array_like, shape (nspec, npix)
@@ -60,7 +60,7 @@ class Camera:
     Warns
     -----
     QnetWarning
-        Some rows have no legal wavelengths of their own: they lose their weight (ivar 0).
+        Some rows have no valid wavelengths. Their ivar is set to 0.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Camera:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spectra:
-    """Batch of spectra: cameras on native wavelengths, ids, flags, and where they come from.
+    """Batch of spectra: cameras on native wavelengths, ids, flags, and origin.
 
     Parameters
     ----------
@@ -257,10 +257,10 @@ class Spectra:
         Pixels are averaged with inverse-variance weights on the native wavelengths. Exposures with
         the bit BAD_FIBER have no weight where the target has a good one. Rows of TARGETID <= 0
         (sky, stuck positioners) are not unique and stay apart. Rows of one TARGETID at several
-        positions (TARGET_RA, TARGET_DEC, where known) are joined by position, with a warning: rows
-        that are linked by steps of at most 2 arcsec are at one. Targets are in the order of their
-        first rows; ids and row are those of the first (good) exposure. InputError is raised where
-        each row has its own wavelengths.
+        positions (TARGET_RA, TARGET_DEC, where known) are joined by position, with a warning: steps
+        of at most 2 arcsec link rows of one position. Targets are in the order of their first rows;
+        ids and row are those of the first (good) exposure. InputError is raised if each row has its
+        own wavelengths.
         """
         if any(camera.wave.ndim == 2 for camera in self.cameras):
             raise InputError(

@@ -85,8 +85,8 @@ def evaluate(
     MissingFileError, FileError
         A file is not there, damaged, or of no known layout.
     InputError
-        An option is not legal, the catalogue lacks what the criterion needs, or none of its rows
-        has truth.
+        An option is not valid, the catalogue lacks a column that the criterion needs, or none of
+        its rows has truth.
 
     Examples
     --------

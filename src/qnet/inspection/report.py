@@ -62,7 +62,7 @@ def inspect(
     air: bool | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a page to inspect spectra on: one HTML file that needs no network.
+    """Write a page for visual inspection of spectra: one HTML file that works offline.
 
     Parameters
     ----------

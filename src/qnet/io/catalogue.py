@@ -126,7 +126,7 @@ def write_catalogue(
     InputError
         The suffix is unknown, or the format needs a package that is not installed.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     See Also
     --------
@@ -201,7 +201,8 @@ def read_catalogue(path: PathLike) -> Table:
     Returns
     -------
     astropy.table.Table
-        The header is in its meta. Of a .csv file, which has none, it holds the names of the lines.
+        The header is in its meta. For a .csv file, which has no header, meta holds the names of the
+        lines.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class PreparedWriter(FitsWriter):
     InputError
         The name does not end in .fits.
     OutputExistsError, FileError
-        The file may not be written, or cannot be (a full disk).
+        The file exists already, or cannot be written (a full disk).
 
     Examples
     --------

@@ -88,7 +88,7 @@ def write_pz(distributions: Table | Catalogue, path: PathLike, *, overwrite: boo
         The suffix is unknown, the format needs a package that is not installed, or the table has
         no column LN_PZ.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     See Also
     --------

@@ -48,37 +48,37 @@ def read_spectra(
     flux_unit: str | None = None,
     air: bool | None = None,
 ) -> Spectra:
-    """Read spectra from a file, of whichever survey; gz and fpack files are read as they are.
+    """Read spectra from a file of any survey, also from gz and fpack files.
 
-    The layout is found by what is in the file: those of ``qnet formats``, and what
-    `qnet.io.register` adds; else any table of spectra, in FITS, VOTable, ECSV, Parquet or text, and
+    The layout is recognised by the contents of the file. It is one of ``qnet formats`` or one that
+    `qnet.io.register` added; else any table of spectra in FITS, VOTable, ECSV, Parquet or text, or
     any image with wavelengths in its header.
 
     Parameters
     ----------
     path : str, path, or sequence of them
-        A file; or files that are one set of spectra: the cframes (spCFrames) of one exposure and
-        spectrograph, the arms of one exposure of WEAVE.
+        A file; or several files of one set of spectra: the cframes (spCFrames) of one exposure and
+        spectrograph, or the arms of one exposure of WEAVE.
     rows : array_like of int or of bool, optional
         Rows to read; all when None.
     fibers : sequence of int, optional
         FIBERIDs to read from an spPlate or spCFrame, instead of `rows`. An spField file has
         none: its rows are in the order of TARGET_INDEX, from 1.
     spall : path, mapping or tuple, optional
-        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or what
-        `qnet.io.read_spall` returns of it.
+        For spPlate and spCFrame files, which hold no THING_ID: an spAll file, or the result of
+        `qnet.io.read_spall`.
     use_mask : bool
         Whether pixels with a non-zero DESI MASK get ivar 0.
     format : str, optional
         'table': read it as a table of spectra, whatever its layout. 'specutils:NAME': read it by
         the loader NAME of specutils, where that is installed.
     columns : mapping of str to str, optional
-        Of a table: which columns (or images, or numbers from 1) hold wave (or loglam), flux, one of
-        ivar, error and variance, mask, targetid. Others are found by UTYPE, UCD or name.
+        For a table: the columns (or images, or numbers from 1) of wave (or loglam), flux, one of
+        ivar, error and variance, mask, targetid. Other columns are found by UTYPE, UCD or name.
     wave_unit, flux_unit : str, optional
-        Of a table: the units of wavelengths and flux, in place of those that it states.
+        For a table: the units of wavelengths and flux, in place of those that it states.
     air : bool, optional
-        Of a table that does not say it: whether its wavelengths are in air.
+        For a table that does not state it: whether its wavelengths are in air.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def read_spectra(
     Raises
     ------
     MissingFileError, FileError
-        The file is not there, damaged, of none of the layouts, or lacks an HDU or column.
+        The file is missing, damaged, of unknown layout, or lacks an HDU or column.
     InputError
         A row is out of range.
 
@@ -97,7 +97,7 @@ def read_spectra(
     -----
     QnetWarning
         The file has no ids, no errors of the flux (they are estimated, and the rows flagged
-        NO_ERROR), or is a table that does not say whether its wavelengths are in air or vacuum.
+        NO_ERROR), or is a table that does not state whether its wavelengths are in air or vacuum.
 
     Notes
     -----

@@ -99,7 +99,7 @@ def write_table(
         The suffix is unknown, the format needs a package that is not installed, the lengths of the
         columns disagree, or the format has no such type or card.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     Examples
     --------

@@ -58,13 +58,13 @@ def load_model(
     Parameters
     ----------
     path : str or path, optional
-        A qnet weights file (.safetensors), or a QuasarNET network saved by Keras (.h5), from which
-        nothing is executed; or a model that ships with qnet, as ``name@version``, or by its name
-        alone, which means its newest version; or the name, with or without suffix, of a file in
-        one of the folders that the environment's QNET_MODEL_PATH lists, where name@version is
-        also ``name-version.safetensors``. A file that has the name of a shipped model is loaded as
-        ``./name``. When None, the file or the name in the environment's QN_MODEL_FILE, which DESI's
-        pipeline sets, and else the default model of this version of qnet.
+        One of these: a qnet weights file (.safetensors); a QuasarNET network saved by Keras (.h5),
+        from which no code is run; a model that comes with qnet, as ``name@version``, or as ``name``
+        for its newest version; or the name, with or without suffix, of a file in a folder of the
+        environment variable QNET_MODEL_PATH, where name@version may be
+        ``name-version.safetensors``. Write ``./name`` for a file that has the name of a model of
+        qnet. When None, the file or name in the variable QN_MODEL_FILE, which DESI's pipeline sets,
+        else the default model of this version of qnet.
     lines, lines_bal : sequence of str, optional
         For .h5 files, which do not hold them: names of the outputs. QuasarNET's when None.
     grid : array_like of shape (npix,) or WavelengthGrid, optional
@@ -80,12 +80,12 @@ def load_model(
     InputError
         No model has that name, or lines or grid are given for a file that holds its own.
     MissingFileError, WeightsError
-        The file is not there, damaged, of another kind of network, or not the version asked for.
+        The file is missing, damaged, of another kind of network, or not of the requested version.
 
     Notes
     -----
-    The file that is loaded and its SHA-256 are logged at the level INFO. Nothing is loaded in the
-    place of what is not found.
+    The file and its SHA-256 are logged at the level INFO. If a model is not found, no other is
+    loaded in its place.
 
     Examples
     --------

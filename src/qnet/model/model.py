@@ -41,12 +41,12 @@ class Model:
     Parameters
     ----------
     weights : WeightsFile
-        The weights and what describes them. `qnet.load_model` reads them.
+        The weights and their description, as `qnet.load_model` reads them.
 
     Attributes
     ----------
     threads : int or None
-        Threads that share the rows; None: as many as BLAS would take.
+        Number of threads; None: as many as BLAS would use.
 
     Examples
     --------

@@ -182,7 +182,7 @@ def write_weights(path: PathLike, weights: WeightsFile, *, overwrite: bool = Fal
     InputError
         The suffix is another one, or arrays and architecture disagree.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     Examples
     --------

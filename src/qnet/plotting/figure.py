@@ -186,7 +186,7 @@ def save_figure(axes: Axes, path: PathLike, *, dpi: float = 150.0, overwrite: bo
     InputError
         The suffix is none of these.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     Examples
     --------

@@ -85,9 +85,9 @@ def plot_spectrum(
     The flux is drawn pixel by pixel over one standard deviation of the noise, and smoothed. Pixels
     without weight (NaN, zero ivar) are gaps. Each line found has a mark above the spectrum at its
     decoded wavelength, the more opaque the more confident; those above the threshold are solid,
-    others dashed. Of a quasar, marks at the bottom show where the network's lines are at ZBEST, and
-    the upper axis has rest wavelengths. Models with a redshift head and a second stage have an
-    inset of the redshift distribution.
+    others dashed. For a quasar, marks at the bottom show the network's lines at ZBEST, and the
+    upper axis has rest wavelengths. Models with a redshift head and a second stage have an inset of
+    the redshift distribution.
 
     Parameters
     ----------

@@ -47,8 +47,8 @@ class Predictions:
     c_line_bal, z_line_bal : ndarray of float64, shape (nlines_bal, nspec)
         Confidence and redshift of each BAL line.
     logit_line : ndarray of float, shape (nlines, nspec), or None
-        Logit of each confidence of an emission line, which decides between equal ones: in single
-        precision all above 17 are 1. None where the network output was given without logits.
+        Logit of the confidence of each emission line. It decides between equal confidences: in
+        single precision all logits above 17 give 1. None if the network output has no logits.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Predictions:
         )
 
     def best_line(self, preferred: BoolArray | bool = False) -> IntArray:
-        """Number of the most confident line (nspec,), of the preferred ones where there are any."""
+        """Number of the most confident line (nspec,), among the preferred lines if any."""
         return find_largest(self.c_line + preferred, self.logit_line, axis=0)
 
     def is_qso(self, c_threshold: float = C_THRESHOLD, min_lines: int = MIN_LINES) -> BoolArray:
@@ -249,10 +249,10 @@ def process_preds(
     wave: npt.ArrayLike | WavelengthGrid | None = None,
     rest: Mapping[str, float] | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Decode network output; QuasarNET's function of this name.
+    """Decode network output, as QuasarNET's function of this name.
 
-    `qnet.Model.decode` does the same with the grid, lines and rest wavelengths of the model, and is
-    to be preferred.
+    Prefer `qnet.Model.decode`, which does the same with the grid, lines and rest wavelengths of the
+    model.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ def write_priors(
     InputError
         The lengths disagree, a redshift is not finite, or a width is not positive.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     Examples
     --------

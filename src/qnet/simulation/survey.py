@@ -251,8 +251,8 @@ def simulate(
     survey : {'boss', 'sdss', 'desi', 'pfs', 'weave', '4most', 'lamost'}
         The instrument, and the magnitudes of its targets.
     mix : mapping of str to float, optional
-        Fractions of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1, those left out being
-        0; 0.54, 0.16, 0.17 and 0.13 when None.
+        Fractions of 'quasar', 'galaxy', 'star' and 'sky', which add up to 1; those left out are 0.
+        0.54, 0.16, 0.17 and 0.13 when None.
     templates : path or Templates, optional
         Templates of redrock and redmonster, or their folder. Without them all objects are
         parametric.

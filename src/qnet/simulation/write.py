@@ -70,7 +70,7 @@ def write_simulation(
         The format is unknown or not one of the survey's, a name has the wrong suffix, or both
         outputs are the same.
     OutputExistsError, FileError
-        An output may not be written.
+        An output exists already, or cannot be written.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def merge(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Merged:
-    """One catalogue of all catalogues of a survey, block by block.
+    """Merge all catalogues of a survey into one, block by block.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ def merge(
         The folder of the survey, as `run` filled it. It may still be running.
     catalogue : str or path
         The file to write, outside of `outdir`: .fits, .fits.gz, .csv, .ecsv, .parquet; for a
-        catalogue in partitions, a folder. It is renamed when it is whole.
+        catalogue in partitions, a folder. It gets its name when it is complete.
     to : str, optional
         Another format: one of `qnet.io.export`, or 'hats'.
     sort : str, optional
         Column by which the rows are sorted, NaN last. They are in the order of the input when None.
     duplicates : str
-        Of rows of one TARGETID, 'keep' keeps all and 'best' that of the largest SNR, the first of
-        equals. A row that can never be a quasar (`NODATA`, `BAD_FIBER` and their like in QN_FLAG)
-        comes after all others. Rows without TARGETID (0 or less) are all kept.
+        Of several rows of one TARGETID, 'keep' keeps all, and 'best' the one of the largest SNR. A
+        row that can never be a quasar (such as `NODATA` or `BAD_FIBER` in QN_FLAG) is only kept if
+        there is no other. Rows without TARGETID (0 or less) are all kept.
     healpix_order : int, optional
         Order of the partitions of 'hats', 0 to 12; it implies that format. 3 when None.
     overwrite : bool
@@ -78,7 +78,8 @@ def merge(
     Raises
     ------
     InputError
-        An option is not legal, no catalogue is there, or they are of different models or criteria.
+        An option is not valid, there is no catalogue, or the catalogues have different models or
+        criteria.
     OutputExistsError, FileError
         A catalogue cannot be read, or the output not be written.
 

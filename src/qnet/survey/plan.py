@@ -31,7 +31,7 @@ _OF_FILES = re.compile(rf"{_INPUT.pattern}|DEP(?:NAM|VER)\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Merged:
-    """What a merge wrote.
+    """Result of a merge.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from qnet.survey.journal import read_entries
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """How far a survey is.
+    """Progress of a survey.
 
     Attributes
     ----------
@@ -29,9 +29,9 @@ class Status:
     spectra, quasars : int
         Rows of the catalogues, and quasars among them.
     running : int
-        Number of runs that go on: shards are each one.
+        Number of current runs; each shard counts as one.
     files_per_second, spectra_per_second : float
-        Of these runs together, since they started; 0 without any.
+        Speed of these runs together, since they started; 0 without any.
     seconds_left : float or None
         Until all inputs were tried, at this rate; None where it is not known.
     failures : tuple of Failure
@@ -61,7 +61,7 @@ class Status:
 
 
 def status(outdir: PathLike) -> Status:
-    """How far the survey in a folder is; it may be running, or not.
+    """Progress of the survey in a folder, whether it is running or not.
 
     Parameters
     ----------

@@ -111,8 +111,9 @@ def run(
 ) -> Status:
     """Classify the files of a survey, each into a catalogue of its own below a folder.
 
-    A journal in the folder has what is done: the same call again does what is missing, what failed
-    and what has changed since. A script calls it under ``if __name__ == "__main__":``.
+    A journal in the folder records the files that are done. The same call again classifies files
+    that are missing, failed, or have changed since. A script must call it under
+    ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -120,19 +121,18 @@ def run(
         Files of spectra; patterns (``"tiles/**/coadd-*.fits"``); folders, of which all FITS files
         below are taken, but for hidden folders; and ``"@LIST"``, files that LIST names, one a line.
     outdir : str or path
-        The folder of the catalogues: new, or of this survey. They lie in it as the inputs lie in
-        the folder that they have in common.
+        The folder of the catalogues: new, or of this survey. Its subfolders are those of the
+        inputs.
     workers : int, optional
         Processes of this machine. One for each CPU that this process may use when None: its
         affinity and the limits of control groups count.
     dask : str, optional
-        In place of them the workers of a running Dask cluster, by the address of its scheduler.
-        They need qnet, and see the same files by the same names.
+        Run on the workers of a running Dask cluster instead: the address of its scheduler. The
+        workers need qnet and the same files under the same names.
     mpi : bool
-        In place of them the ranks of MPI: the script is started by mpirun or srun.
+        Run on the ranks of MPI instead; mpirun or srun starts the script.
     shard : str, optional
-        'K/N': the K-th of N shares of the inputs, as of a job array; runs of all shares may go on
-        at once.
+        'K/N': the K-th of N parts of the inputs, for a job array. All parts may run at once.
     model : str or path, optional
         Name or file of the model, as in `qnet.classify`.
     to : str, optional
@@ -143,8 +143,8 @@ def run(
         Threads in each process. When None, those of this machine divided among `workers`; 1 on a
         cluster.
     overwrite : bool
-        Whether a survey that was made with other options, another model or another version of qnet
-        is made anew. It is refused when False.
+        Whether to start anew if the folder holds a survey of other options, another model or
+        another version of qnet. An error when False.
     progress : bool
         Show a progress bar on a terminal.
     errors : {'raise', 'skip'}
@@ -157,7 +157,7 @@ def run(
     Returns
     -------
     Status
-        How far the survey is, as `qnet.survey.status` gives it.
+        Progress of the survey, as `qnet.survey.status` gives it.
 
     Raises
     ------

@@ -54,8 +54,8 @@ def train(
 ) -> list[Model]:
     """Train a network on prepared data and truth.
 
-    Keras's global random seed is set from the settings' seed, and TensorFlow adds in one order:
-    with one seed, one machine gives the same weights again.
+    The run is reproducible: with one seed, one machine gives the same weights again. For this,
+    Keras's global random seed is set, and TensorFlow adds in one order.
 
     Parameters
     ----------
@@ -104,11 +104,11 @@ def train(
     Raises
     ------
     InputError
-        Nothing is left to train on, a setting is wrong, a run to resume was another one, an input
-        lies in the folder that is to be replaced, or `distribute` is asked for and Keras's backend
-        is not JAX.
+        No spectrum is left for training, a setting is not valid, the run to resume had other
+        settings or data, an input lies in the folder that is to be replaced, or `distribute` is set
+        and Keras's backend is not JAX.
     OutputExistsError
-        The folder holds a run, and neither `resume` nor `overwrite` is asked for.
+        The folder holds a run, and neither `resume` nor `overwrite` is set.
     MissingFileError, FileError
         A file cannot be read or written.
     TrainingError

@@ -126,9 +126,9 @@ def prepare(
 ) -> Prepared:
     """Rebin the spectra of many files onto a grid and write them to one prepared data file.
 
-    Inputs are read one at a time, so that memory holds the largest of them and the ids of all.
-    Inputs that cannot be read are reported, and the others written. Pixels that are NaN, masked or
-    of inverse variance 0 have no weight.
+    Inputs are read one at a time, so memory holds only the largest of them and the ids of all.
+    Inputs that cannot be read are reported, and the others are written. Pixels that are NaN, masked
+    or of inverse variance 0 have no weight.
 
     Parameters
     ----------
@@ -140,9 +140,9 @@ def prepare(
     grid : WavelengthGrid
         Grid to rebin to, as `rebin` does; QuasarNET's by default.
     targets : {'all', 'qso'}
-        Take all spectra, or those whose target bits say quasar candidate.
+        Take all spectra, or those whose target bits mark a quasar candidate.
     truth : mapping of int to TruthRecord, optional
-        From `read_truth`: take the spectra of these ids only, and of those what was inspected.
+        From `read_truth`: take only spectra of these ids that were inspected.
     targetids : iterable of int, optional
         Take these ids only.
     coadd : {'none', 'target'}
@@ -152,8 +152,8 @@ def prepare(
     format, columns, wave_unit, flux_unit, air : optional
         For tables of spectra of no known layout: as `qnet.read_spectra` takes them.
     spread : bool
-        Put native pixels that are wider than those of a log grid into all that they cover, as is
-        done for the second stage, whose grid is fine.
+        Spread native pixels that are wider than those of a log grid over all that they cover, as for
+        the second stage, whose grid is fine.
     overwrite : bool
         Whether an existing file may be replaced.
     progress : bool
@@ -169,14 +169,14 @@ def prepare(
     Raises
     ------
     InputError
-        An argument is not legal, a file is given twice, or no spectrum is left.
+        An argument is not valid, a file is given twice, or no spectrum is left.
     OutputExistsError, FileError
         The output cannot be written.
 
     Warns
     -----
     QnetWarning
-        A file has no ids, or an id that was asked for is in no input.
+        A file has no ids, or a requested id is in no input.
 
     Examples
     --------

@@ -207,7 +207,7 @@ def train_refiner(
         head; a run to resume was another one; or an input lies in the folder that is to be
         replaced.
     OutputExistsError
-        The folder holds a run, and neither `resume` nor `overwrite` is asked for.
+        The folder holds a run, and neither `resume` nor `overwrite` is set.
     MissingFileError, FileError
         A file cannot be read or written.
     TrainingError

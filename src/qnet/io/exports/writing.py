@@ -54,7 +54,7 @@ def export(
         The format is unknown, the suffix of the file is not one of its suffixes, the catalogue
         lacks a column that the format needs, or pyarrow is not installed.
     OutputExistsError, FileError
-        The file may not be written.
+        The file exists already, or cannot be written.
 
     Warns
     -----

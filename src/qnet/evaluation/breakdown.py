@@ -30,7 +30,7 @@ CLASS_CONFUSION = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Confusion:
-    """Table of counts of rows, true by found.
+    """Table of counts of rows: true class or line by the one found.
 
     Attributes
     ----------

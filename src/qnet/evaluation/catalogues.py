@@ -64,13 +64,13 @@ def read_result(path: PathLike, *, name: str | None = None, need_zwarn: bool = F
     Returns
     -------
     Result
-        Left out, and counted: rows of qnet with the flag NOT_TARGET (sky, or not asked for), and
+        Left out, and counted: rows of qnet with the flag NOT_TARGET (sky, or not selected), and
         rows of SQUEzE marked DUPLICATED (further candidates of a spectrum).
 
     Raises
     ------
     MissingFileError, FileError
-        The file is not there, damaged, of none of the layouts, or lacks a column.
+        The file is missing, damaged, of unknown layout, or lacks a column.
 
     Examples
     --------

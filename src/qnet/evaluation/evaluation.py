@@ -83,7 +83,7 @@ def evaluate(
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged, or of no known layout.
+        A file is missing, damaged, or of no known layout.
     InputError
         An option is not valid, the catalogue lacks a column that the criterion needs, or none of
         its rows has truth.

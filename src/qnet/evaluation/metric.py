@@ -73,17 +73,17 @@ _BLOCK = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """Number that was measured.
+    """A measured number, with its interval and sample.
 
     Attributes
     ----------
     section : str
-        Table of the report that has it.
+        Section of the report.
     name : str
     where : str
-        Part of the sample, line or bin that it is about; '' for all rows.
+        Part of the sample, line or bin; '' for all rows.
     value : float
-        NaN where there is nothing to measure it on.
+        NaN without a sample.
     low, high : float
         Ends of the interval at the confidence level asked for.
     n : int

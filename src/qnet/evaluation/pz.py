@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def pit(distributions: Table, z: npt.ArrayLike) -> FloatArray:
     """Probability integral transform: the probability of a redshift below the true one.
 
-    Of quasars with true distributions the values are uniform in 0 .. 1 (Dawid 1984, J. R. Stat.
-    Soc. A 147, 278): a histogram that is high at both ends means distributions that are too narrow.
+    If the distributions are correct, the values are uniform in 0 .. 1 (Dawid 1984, J. R. Stat. Soc.
+    A 147, 278). A histogram that is high at both ends means that they are too narrow.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def pit(distributions: Table, z: npt.ArrayLike) -> FloatArray:
 
 
 def crps(distributions: Table, z: npt.ArrayLike) -> FloatArray:
-    """Continuous ranked probability score [km/s], which is least for true distributions.
+    """Continuous ranked probability score [km/s], smallest for correct distributions.
 
-    The integral of (F(x) - [x > x_true])^2 over x = c ln(1+z), F the cumulative distribution
-    (Gneiting & Raftery 2007, JASA 102, 359, equation 20): of a narrow distribution the velocity
-    from the true redshift.
+    The integral of (F(x) - [x > x_true])^2 over x = c ln(1+z), with F the cumulative distribution
+    (Gneiting & Raftery 2007, JASA 102, 359, equation 20). For a narrow distribution it is the
+    velocity from the true redshift.
 
     Parameters
     ----------

@@ -122,13 +122,13 @@ def calibration_error(probability: npt.ArrayLike, label: npt.ArrayLike) -> float
     probability : array_like, shape (n,)
         Probabilities, such as P_QSO or P_Z, from 0 to 1.
     label : array_like, shape (n,)
-        What came true: 0 or 1.
+        Outcomes: 1 where the event is true, else 0.
 
     Returns
     -------
     float
-        Mean over the rows of \|mean probability - fraction that came true\| of their bin, 10 equal
-        bins of the probability; NaN without rows.
+        Mean over the rows of \|mean probability - fraction of true outcomes\| of their bin, 10
+        equal bins of the probability; NaN without rows.
 
     Raises
     ------

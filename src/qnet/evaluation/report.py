@@ -47,7 +47,7 @@ class Evaluation:
         Rows and objects that were matched and were not.
     metrics : tuple of Metric
     classes, lines : Confusion
-        True class by called class; line that was there by line that it was taken for.
+        True class by called class; true line by the line that it was taken for.
     scans : tuple of Scan
         Purity and completeness against the threshold of the confidences, and of the score.
     calibration : Reliability or None
@@ -96,7 +96,7 @@ class Evaluation:
         return Comparison((self,), None)._repr_html_()
 
     def metric(self, name: str, where: str = "") -> Metric:
-        """One of the metrics, by its name and what it is about; InputError where there is none."""
+        """A metric, by its name and its part of the sample; InputError if there is none."""
         check_arguments(Evaluation.metric, locals())
         for metric in self.metrics:
             if (metric.name, metric.where) == (name, where):

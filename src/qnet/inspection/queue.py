@@ -53,11 +53,11 @@ class Queue:
 def sort_queue(
     catalogue: Table | PathLike, other: PathLike | Result | None = None
 ) -> tuple[IntArray, FloatArray]:
-    """Sort rows of a catalogue by how much an inspection of each tells.
+    """Sort rows of a catalogue by the value of an inspection.
 
-    Rows that disagree with another catalogue come first, then all others; in both groups those
-    whose answer is most probably wrong first. Rows without data, and rows that were not asked for,
-    come last.
+    Rows that disagree with another catalogue come first, then all others. Both groups begin with
+    the rows that are most probably wrong. Rows without data, and rows that were not selected, come
+    last.
 
     Parameters
     ----------
@@ -71,16 +71,16 @@ def sort_queue(
     Returns
     -------
     order : ndarray of int, shape (nrows,)
-        Row numbers, the first to be inspected first.
+        Row numbers, in the order of inspection.
     p_wrong : ndarray of float, shape (nrows,)
-        In the order of the catalogue: probability that the answer is wrong. Of a quasar it is
-        1 - P_QSO P_Z, with P_Z = 1 where it is not known; of another row P_QSO. Without P_QSO the
-        confidence of the best line takes its place. NaN for rows that cannot be inspected.
+        In the order of the catalogue: probability that class or redshift is wrong. For a quasar it
+        is 1 - P_QSO P_Z, with P_Z = 1 where it is not known; for another row P_QSO. Without P_QSO,
+        the confidence of the best line is used. NaN for rows that cannot be inspected.
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, or no catalogue.
+        A file is missing, or is not a catalogue.
     InputError
         The table lacks IS_QSO, ZBEST or TARGETID, or it has neither P_QSO nor C_LINES.
 

@@ -207,7 +207,7 @@ def read_catalogue(path: PathLike) -> Table:
     Raises
     ------
     MissingFileError, FileError
-        The file is not there, damaged, or no catalogue of qnet.
+        The file is missing, damaged, or no catalogue of qnet.
 
     See Also
     --------

@@ -130,7 +130,7 @@ def read_pz(path: PathLike, rows: npt.ArrayLike | None = None) -> Table:
     ----------
     path : str or path
     rows : array_like of int, or of bool of shape (nspec,), optional
-        Only these rows; of a FITS file no others are decompressed between the first and the last.
+        Only these rows. Of a FITS file only rows between the first and the last are decompressed.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def read_pz(path: PathLike, rows: npt.ArrayLike | None = None) -> Table:
     Raises
     ------
     MissingFileError, FileError
-        The file is not there, damaged, or holds no redshift distributions.
+        The file is missing, damaged, or holds no redshift distributions.
     InputError
         The rows are not rows of the file.
 

@@ -37,7 +37,7 @@ def read_spall(path: PathLike) -> tuple[IntArray, dict[tuple[int, int, int], int
     Raises
     ------
     MissingFileError, FileError
-        The file or a column is missing, or gives a fibre two THING_IDs.
+        The file or a column is missing, or a fibre has two THING_IDs.
 
     Examples
     --------

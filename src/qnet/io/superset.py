@@ -76,31 +76,31 @@ def build_truth(
     *,
     columns: Mapping[str, str] | None = None,
 ) -> BuiltTruth:
-    """A truth table of supersets, with the BAL columns of a DRQ joined by THING_ID.
+    """Make a truth table from supersets, with the BAL columns of a DRQ joined by THING_ID.
 
     Parameters
     ----------
     superset : path or sequence of paths
         BOSS or eBOSS supersets: THING_ID, Z_VI, CLASS_PERSON, Z_CONF_PERSON or Z_CONF.
     drq : path, optional
-        Quasar catalogue with THING_ID, BI_CIV, and BAL_FLAG_VI (DR12Q) or BAL_PROB (DR16Q); where
-        it has neither, BI_CIV > 0 is a BAL. Objects that are not in it have BAL columns of 0.
-        Without a DRQ the BAL columns are the superset's own; of one that has none, BAL_FLAG_VI is 0
-        and BI_CIV is NaN: not known.
+        Quasar catalogue with THING_ID, BI_CIV, and BAL_FLAG_VI (DR12Q) or BAL_PROB (DR16Q); if it
+        has neither, BI_CIV > 0 is a BAL. Objects that are not in it have BAL columns of 0. Without
+        a DRQ the BAL columns are the superset's own. If the superset has none, BAL_FLAG_VI is 0 and
+        BI_CIV is NaN (not known).
     columns : mapping of str to str, optional
-        Names of the columns 'id', 'z' and 'class' of tables that are no supersets, as in
+        Names of the columns 'id', 'z' and 'class' of tables that are not supersets, as in
         `qnet.io.read_truth`. The ids become THING_ID.
 
     Returns
     -------
     BuiltTruth
-        One row for an object, in the order of the supersets. Rows of THING_ID -1 leave, and so do
-        further rows with the same truth of an object; both are counted.
+        One row for each object, in the order of the supersets. Rows of THING_ID -1, and further
+        rows of an object with the same truth, are left out and counted.
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged or lacks a column; or two rows of one THING_ID contradict one
+        A file is missing, damaged or lacks a column; or two rows of one THING_ID contradict one
         another: in redshift, class or confidence, or in a DRQ in the BAL columns.
 
     Examples

@@ -71,7 +71,7 @@ def read_data(
     truth : mapping of int to TruthRecord, optional
         By id, from `read_truth`.
     z_lim : float
-        Redshift that parts the classes QSO_LZ and QSO_HZ.
+        Redshift that separates the classes QSO_LZ and QSO_HZ.
     return_pmf : bool
         Whether to return plate, mjd and fiberid too; -1 where the file has none.
     nspec : int, optional
@@ -102,10 +102,10 @@ def read_data(
     Raises
     ------
     FileError
-        A file is no prepared data file, or on another grid than the first.
+        A file is not a prepared data file, or is on another grid than the first.
     InputError
-        There is no file, nspec is negative, or none of the spectra is in the truth, which is then
-        likely that of another survey.
+        There is no file, nspec is negative, or none of the spectra is in the truth, which may then
+        be that of another survey.
 
     Examples
     --------

@@ -52,7 +52,7 @@ _SAME_REDSHIFT = 3000.0
 def read_truth(
     files: PathLike | Sequence[PathLike], *, columns: Mapping[str, str] | None = None
 ) -> dict[int, TruthRecord]:
-    """Read truth tables: visual inspections, quasar catalogues, simulated truth, any other table.
+    """Read truth tables: visual inspections, quasar catalogues, simulated truth, other tables.
 
     Parameters
     ----------
@@ -81,14 +81,15 @@ def read_truth(
         By THING_ID, TARGETID or CATALOGID; of tables that have none of these by the digits of
         plate, MJD and fibre, plate * 10**9 + MJD * 10**4 + fibre, by which `qnet.evaluate` joins
         too. Objects without an id (-1) are left out, and counted in the log. Of several inspected
-        spectra of an object the surest counts; where two sure ones differ, the object is not sure.
+        spectra of an object the one with the highest confidence counts. If two sure ones differ,
+        the object is not sure.
 
     Raises
     ------
     InputError
         `columns` names no column of 'id' or 'z', or another part.
     MissingFileError, FileError
-        A file is not there, of none of the layouts, lacks a named column, or two rows of one id
+        A file is missing, of none of the layouts, lacks a named column, or two rows of one id
         contradict one another.
 
     Examples

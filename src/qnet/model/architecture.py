@@ -239,9 +239,9 @@ class RefineArchitecture(Stage):
     passes : int
         Number of times that the stage is applied, each time in the frame of the last redshift.
     max_dv : float
-        A redshift that ends further than this [km/s] from the first guess is given up.
+        A redshift further than this [km/s] from the first guess is rejected.
     min_fraction : float
-        A redshift is given up where a smaller fraction of the window's pixels has weight.
+        A redshift is rejected if a smaller fraction of the window's pixels has weight.
     scores : bool
         Whether there is a third output: the logit of the probability that the spectrum is that of
         a quasar within ``max_dv`` of the guess.

@@ -24,8 +24,8 @@ def rescale(p: npt.ArrayLike, prior: float, mix: float) -> FloatArray:
     """Probability of a class, for another fraction of the class among the spectra.
 
     p r / (p r + 1 - p), with r the ratio of the odds prior / (1 - prior) and mix / (1 - mix):
-    Bayes's theorem where the spectra of each class stay what they were (Saerens, Latinne &
-    Decaestecker 2002, Neural Computation 14, 21, equation 2.4).
+    Bayes's theorem, if the spectra of each class stay the same (Saerens, Latinne & Decaestecker
+    2002, Neural Computation 14, 21, equation 2.4).
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Calibration:
     Raises
     ------
     InputError
-        A value is not legal.
+        A value is not valid.
 
     Examples
     --------

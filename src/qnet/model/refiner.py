@@ -83,7 +83,7 @@ class Refiner:
         ----------
         X : ndarray, shape (nspec, npooled, 2)
             Spectra in a rest frame (`qnet.preprocess.rest_frame`). A row that is not finite gives
-            NaN, and touches no other.
+            NaN, and changes no other.
         chunk_size : int
             Spectra held in memory at a time, as activations.
 
@@ -103,7 +103,7 @@ class Refiner:
             Logit of being a quasar within ``arch.max_dv`` of the frame; None where the stage
             scores no candidates.
         bal : ndarray, shape (nspec,), or None
-            Logit of broad absorption, for such a quasar; None where the stage does not look for it.
+            Logit of broad absorption, for such a quasar; None if the stage does not detect it.
         """
         check_arguments(Refiner.predict, locals())
         check_whole("chunk_size", chunk_size, least=1)

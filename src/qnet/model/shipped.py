@@ -27,7 +27,7 @@ DEFAULT_MODEL = "qnet@5"
 
 
 def shipped_models() -> list[str]:
-    """The models that ship with this version of qnet.
+    """The models that come with this version of qnet.
 
     Returns
     -------

@@ -50,7 +50,7 @@ CARD_KEY = "card"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """Content of a weights file: the networks, their weights and what describes them.
+    """Content of a weights file: the networks, their weights and their description.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def read_weights(path: PathLike) -> WeightsFile:
     Raises
     ------
     MissingFileError, WeightsError
-        The file is not there, damaged, of another kind or of an unknown format version.
+        The file is missing, damaged, of another kind or of an unknown format version.
 
     Examples
     --------

@@ -34,14 +34,14 @@ def plot_purity_completeness(
 ) -> Axes:
     """Plot purity and completeness against threshold, with bands for the intervals.
 
-    Of evaluations the threshold in use is marked, and the legend has the values there.
+    For evaluations, the threshold in use is marked, and the legend has the values there.
 
     Parameters
     ----------
     evaluations : Evaluation, Scan or sequence of Evaluation
-        One scan is drawn with its strict purity. Of an evaluation the scan of the quantity in its
-        criterion is drawn (P_QSO, or line confidences); one without thresholds (redrock) is two
-        level lines.
+        A scan is drawn with its strict purity. For an evaluation, the scan of the quantity in its
+        criterion is drawn (P_QSO, or line confidences). An evaluation without thresholds (redrock)
+        is two level lines.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; new ones when None.
 
@@ -152,7 +152,7 @@ def _lowest(scans: Sequence[Scan], every: Sequence[Evaluation]) -> float:
 def plot_confusion(table: Confusion, *, title: str = "", ax: Axes | None = None) -> Axes:
     """Plot a table of counts.
 
-    The shade is the fraction of the true class; of lines, the count over the largest one.
+    The shade is the fraction of the true class. For lines it is the count over the largest count.
 
     Parameters
     ----------

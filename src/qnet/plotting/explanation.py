@@ -37,8 +37,8 @@ def plot_explanation(
 ) -> Axes:
     """Plot which pixels carry the class and the redshift of a spectrum, by occlusion.
 
-    Parts of the spectrum above zero speak for the answer: without them the logit is less by so
-    much. Parts below zero speak against it.
+    Parts of the spectrum above zero support the result: without them the logit is lower by this
+    number. Parts below zero are evidence against it.
 
     Parameters
     ----------

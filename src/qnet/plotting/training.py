@@ -35,7 +35,7 @@ def plot_history(path: PathLike, *, ax: Axes | None = None) -> Axes:
     Raises
     ------
     MissingFileError, FileError
-        The file is not there, or no history.
+        The file is missing, or is not a history.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def run_afterburner(
     priors: PathLike | None = None,
     threads: int | None = None,
 ) -> Table:
-    """Find the quasars of a coadd, and run redrock again where it does not agree with them.
+    """Find the quasars of a coadd, and run redrock again on those where it disagrees.
 
     Redrock runs again, in a window of redshift around ZBEST, on the quasars whose SPECTYPE is not
     QSO or whose redshift by redrock is outside of the window.
@@ -103,7 +103,7 @@ def run_afterburner(
     model : Model, str or path, optional
         As in `qnet.classify`.
     strategy : str or Strategy
-        By which rows are quasars (`qnet.strategies`).
+        Selection criterion of quasars (`qnet.strategies`).
     targets : {'all', 'qso'}
         Which rows to classify: all, or DESI's quasar targets.
     targetids : iterable of int, optional
@@ -125,19 +125,19 @@ def run_afterburner(
         Row i is row i of the coadd. The columns of desispec's QN_RR, then those of qnet, with
         PRIOR_WIDTH, the full width of the window, and RERUN: 'done', 'no quasar', 'agrees',
         'outside templates' (no template reaches into the window), 'not run' (redrock or its
-        templates are not there) or 'no fit' (redrock gave nothing for it).
+        templates are missing) or 'no fit' (redrock gave no result).
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged, or the two have no TARGETID in common; or redrock failed.
+        A file is missing, damaged, or the two have no TARGETID in common; or redrock failed.
     InputError
-        An argument is not legal.
+        An argument is not valid.
 
     Warns
     -----
     QnetWarning
-        There is no redrock, it has no templates, or a window is outside of them.
+        Redrock or its templates are missing, or a window is outside of them.
 
     Notes
     -----

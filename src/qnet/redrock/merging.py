@@ -85,35 +85,35 @@ def merge(
     chi2_scan: PathLike | None = None,
     strategy: str | Strategy = "qnet",
 ) -> Table:
-    """Merge a catalogue with redrock's redshifts of the same targets: one answer per object.
+    """Merge a catalogue with redrock's redshifts: one class and redshift for each object.
 
     Parameters
     ----------
     catalogue : path or astropy.table.Table
-        Where it has no P_QSO or no P_Z, the confidence of the best line stands in for it.
+        If it has no P_QSO or no P_Z, the confidence of the best line is used instead.
     redshifts : str or path
         redrock's file of the same targets, matched by TARGETID. A column IS_QSO_MGII, there or in
         the catalogue, is that of DESI's MgII afterburner.
     chi2_scan : str or path, optional
-        redrock's details file (``rrdesi --details``): how well a quasar at qnet's redshift fits is
+        redrock's details file (``rrdesi --details``). The fit of a quasar at qnet's redshift is
         then evidence too.
     strategy : str or Strategy
-        The rule (`qnet.strategies`) that IS_QSO follows, on the merged columns.
+        The rule (`qnet.strategies`) for IS_QSO, applied to the merged columns.
 
     Returns
     -------
     astropy.table.Table
-        The rows of the catalogue. ZBEST, ZERR, P_Z, P_QSO and IS_QSO are the merged answer, Z_QN,
+        The rows of the catalogue. ZBEST, ZERR, P_Z, P_QSO and IS_QSO are the merged result, Z_QN,
         ZERR_QN, P_Z_QN, P_QSO_QN and IS_QSO_QN those of the catalogue; Z_RR, ZERR_RR, ZWARN_RR,
         SPECTYPE_RR and DELTACHI2_RR those of redrock; Z_FROM is 'both', 'qnet', 'redrock' or '',
-        and WHY says why.
+        and WHY gives the reason.
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged, lacks a column, or the two have no TARGETID in common.
+        A file is missing, damaged, lacks a column, or the two have no TARGETID in common.
     InputError
-        An argument is not legal, or a column of the catalogue is not there.
+        An argument is not valid, or a column of the catalogue is missing.
 
     Notes
     -----
@@ -121,9 +121,9 @@ def merge(
     and of the redshift by qnet, on SPECTYPE, DELTACHI2 and ZWARN of redrock, and on whether the
     redshifts agree within 3000 km/s; recipes/merge_weights.py fits them on simulated targets.
 
-    Two things hold whatever the weights: a redshift of redrock with ZWARN 0 and DELTACHI2 above 25
-    is replaced only if the best line of qnet or P_Z is above 0.95, or, where SPECTYPE is not QSO,
-    P_QSO is; and an MgII quasar stays a quasar at redrock's redshift.
+    Two rules do not depend on the weights. A redshift of redrock with ZWARN 0 and DELTACHI2 above
+    25 is replaced only if the best line of qnet or P_Z is above 0.95, or, where SPECTYPE is not
+    QSO, P_QSO is. An MgII quasar stays a quasar at redrock's redshift.
 
     Examples
     --------

@@ -275,7 +275,7 @@ def simulate(
     InputError
         An argument is out of range or of the wrong kind.
     MissingFileError, FileError
-        The templates are not there or damaged.
+        The templates are missing or damaged.
 
     Notes
     -----

@@ -103,7 +103,7 @@ class Templates:
         Raises
         ------
         MissingFileError
-            There is no such folder, or no template file of one of the kinds in it.
+            The folder is missing, or has no template file of one of the kinds.
         FileError
             A file is damaged or is not a template file.
         """
@@ -124,18 +124,19 @@ class Templates:
     ) -> Objects:
         """Draw quasars.
 
-        The vectors are mixed at random about the first, the lines made stronger or weaker, the
-        whole tilted by a power law and reddened. The templates hold no forest (redrock's for high
-        redshift were corrected for its mean absorption; Bault et al. 2024, arXiv:2402.18009):
-        hydrogen, metals and broad absorption are drawn as for parametric quasars.
+        The vectors are added to the first with random weights. The lines are made stronger or
+        weaker, and the spectrum is tilted by a power law and reddened. The templates hold no forest
+        (redrock's for high redshift were corrected for its mean absorption; Bault et al. 2024,
+        arXiv:2402.18009). So hydrogen, metals and broad absorption are drawn as for parametric
+        quasars.
 
         Parameters
         ----------
         rng : numpy.random.Generator
             The same state gives the same spectra.
         z : array_like, shape (nspec,)
-            Redshifts from 0 to 7. A file is used in its own range; outside of all ranges the
-            nearest is.
+            Redshifts from 0 to 7. A file is used in its own range. Outside of all ranges the
+            nearest file is used.
         rmag : array_like, shape (nspec,)
             r magnitudes (AB) before the absorption by hydrogen.
         bal_fraction : float, optional

@@ -51,7 +51,7 @@ _IDS = ("TARGETID", "SPECID")
 
 
 def join_evidence(table: Table, files: PathLike | Sequence[PathLike]) -> Table:
-    """Add to a table what redrock, SQUEzE and DESI's afterburners say of its rows.
+    """Add the results of redrock, SQUEzE and DESI's afterburners to a table.
 
     Parameters
     ----------
@@ -60,18 +60,19 @@ def join_evidence(table: Table, files: PathLike | Sequence[PathLike]) -> Table:
     files : path or sequence of paths
         FITS files with the tables REDSHIFTS or ZBEST (redrock) and FIBERMAP, CANDIDATES (SQUEzE),
         QN_RR or QN+RR (DESI's afterburner), or MGII (DESI's MgII afterburner); several of a kind,
-        as one for each petal, are put together.
+        such as one for each petal, are joined.
 
     Returns
     -------
     astropy.table.Table
-        A copy with the columns that strategies use, joined by TARGETID; the table's own stay. A row
-        whose TARGETID is in none of the files, or which is not positive, has NaN, '', -1 or False.
+        A copy with the columns that strategies use, joined by TARGETID. The table's own columns
+        stay. A row whose TARGETID is not positive, or in none of the files, has NaN, '', -1 or
+        False.
 
     Raises
     ------
     MissingFileError, FileError
-        A file is not there, damaged, or holds none of these tables.
+        A file is missing, damaged, or holds none of these tables.
     InputError
         The table has no TARGETID.
 

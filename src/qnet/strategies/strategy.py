@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Decision:
-    """What a strategy decides, row by row.
+    """Decisions of a strategy, row by row.
 
     Attributes
     ----------
     is_qso : ndarray of bool, shape (nrows,)
         Rows that are quasars.
     z : ndarray of float64, shape (nrows,)
-        Redshift, if it is a quasar; NaN where no finder has one.
+        Redshift, if it is a quasar; NaN without any.
     inspect : ndarray of bool, shape (nrows,)
-        Rows that the strategy leaves to visual inspection; not quasars until then.
+        Rows that need visual inspection; they are not quasars without it.
 
     Examples
     --------
@@ -62,11 +62,11 @@ Rule = Callable[[Evidence, Mapping[str, Any]], tuple[Any, ...]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Strategy:
-    """A published rule by which rows are quasars: a pure function of a table.
+    """A published selection criterion: a pure function of a table.
 
     Called with a table (an astropy Table, or a mapping of columns), it returns a `Decision`. Rows
     with the flags `NODATA`, `CONSTANT` or `NOT_TARGET` in QN_FLAG are never quasars; nor are those
-    with `NO_EVIDENCE` or `BAD_FIBER`, unless the strategy has a rule of its own for fibres.
+    with `NO_EVIDENCE` or `BAD_FIBER`, unless the strategy has its own rule for fibres.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class Strategy:
     numbers : mapping of str to float or tuple
         Its thresholds and limits; `summary` names them as ``{c_threshold:g}``.
     needs, uses : tuple of str
-        Evidence that it cannot do without, and evidence that it uses where it is there
-        (`qnet.strategies.evidence.EVIDENCE`). A `QnetWarning` names what is not there.
+        Required and optional evidence (`qnet.strategies.evidence.EVIDENCE`). A `QnetWarning` names
+        missing optional evidence.
 
     Raises
     ------
     InputError
-        The table lacks what the strategy needs, or a column is of the wrong type.
+        The table lacks required evidence, or a column is of the wrong type.
 
     See Also
     --------
@@ -129,7 +129,7 @@ class Strategy:
 
     @property
     def of_predictions(self) -> bool:
-        """Whether it needs nothing but what a model predicts."""
+        """Whether it needs the predictions of a model only."""
         return set(self.needs) <= PREDICTIONS
 
     @property
@@ -139,7 +139,7 @@ class Strategy:
 
     @property
     def further_columns(self) -> tuple[str, ...]:
-        """The columns that it uses where they are there, each by its first name."""
+        """The optional columns, each by its first name."""
         return tuple(EVIDENCE[item].columns[0] for item in self.uses)
 
     def __call__(self, table: Table | Mapping[str, Any] | Evidence) -> Decision:

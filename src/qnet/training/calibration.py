@@ -48,9 +48,9 @@ def calibrate(
     """Calibrate a model on spectra of known class and redshift.
 
     Every spectrum is used twice: whole, and with parts missing that are drawn at random, so that
-    probabilities and errors hold for any coverage. Fits are regularised: of a small sample the
-    calibration is near the model's own, where it has one, and what the sample cannot give, such as
-    P_BAL without BAL quasars, stays.
+    probabilities and errors hold for any coverage. Fits are regularised. With a small sample the
+    result is near the model's own calibration, if there is one. Parts that the sample cannot give,
+    such as P_BAL without BAL quasars, do not change.
 
     Parameters
     ----------
@@ -84,14 +84,15 @@ def calibrate(
     Raises
     ------
     InputError
-        No spectrum can be used, or there are quasars alone, or none, and the model has no P_QSO.
+        No spectrum can be used; or the sample has quasars alone, or none, and the model has no
+        P_QSO.
     MissingFileError, FileError
-        A file is not there, damaged or of no known layout.
+        A file is missing, damaged or of no known layout.
 
     Warns
     -----
     QnetWarning
-        The sample is too small for a part of the calibration: the model's own stays.
+        The sample is too small for a part of the calibration, which then stays the model's own.
 
     Examples
     --------

@@ -28,22 +28,22 @@ _SUFFIX = "-tuned"
 
 
 def inherit_settings(model: Model, stage: Stage = "lines", **changes: Any) -> Settings:
-    """Settings of a training that starts from a model: those of the model's own training.
+    """Settings to train a model further: those of its own training.
 
     Loss, schedule, weight decay, augmentation, precision and the limit of the quasar classes are
     those that the model's stage was trained with, as its weights file records them; the defaults of
     `Settings` where it has no such record. The learning rate is a tenth of the rate of the training
-    from random weights: of the model's own or, where it was started from another one, of the first
-    in that line. The licence is the model's, the name its name and "-tuned".
+    from random weights: that of the model, or of the first model from which it was trained further.
+    The licence is the model's, and the name is its name with "-tuned".
 
     Parameters
     ----------
     model : Model
-        The model that is started from.
+        The model to start from.
     stage : {'lines', 'refine'}
         The stage that is trained.
     **changes
-        Settings that differ, by their names; the others are as above, or the defaults.
+        Other values of settings, by their names.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def inherit_settings(model: Model, stage: Stage = "lines", **changes: Any) -> Se
     Raises
     ------
     InputError
-        There is no such setting or stage, or a value, also in the model's record, is not legal.
+        There is no such setting or stage, or a value, also in the model's record, is not valid.
 
     Examples
     --------

@@ -81,13 +81,13 @@ class Prepared:
     Attributes
     ----------
     path : Path or None
-        The file; None where no input could be read, and none was written.
+        The file; None if no input could be read, and no file was written.
     nread : int
         Spectra read.
     nspec : int
         Spectra written.
     removed : mapping of str to int
-        Spectra that were read and not written, by the first reason that applies.
+        Spectra that were read and not written, counted by the first reason that applies.
     failures : list of Failure
         Inputs that could not be read.
 
@@ -152,8 +152,8 @@ def prepare(
     format, columns, wave_unit, flux_unit, air : optional
         For tables of spectra of no known layout: as `qnet.read_spectra` takes them.
     spread : bool
-        Spread native pixels that are wider than those of a log grid over all that they cover, as for
-        the second stage, whose grid is fine.
+        Spread native pixels that are wider than those of a log grid over all that they cover, as
+        for the second stage, whose grid is fine.
     overwrite : bool
         Whether an existing file may be replaced.
     progress : bool

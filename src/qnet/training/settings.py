@@ -33,13 +33,13 @@ class Augmentation:
     Attributes
     ----------
     noise : float
-        Gaussian noise is added, of up to this many times each pixel's own (uniform between none and
-        that), and the inverse variance lowered to fit.
+        Gaussian noise is added, of up to this many times each pixel's own noise (drawn uniformly
+        from 0 to this), and the inverse variance is lowered accordingly.
     tilt : float
         Scatter of the logarithm of a smooth factor: a random quadratic in log wavelength.
     coverage : float
-        Fraction of the spectra of which only a part is kept: a window, an arm, the range of
-        another instrument, all but a camera, or what gaps leave.
+        Fraction of the spectra of which only a part is kept: a window, an arm, the range of another
+        instrument, all cameras but one, or pixels between gaps.
     fault : float
         Fraction of the spectra that get a fault of data: a step or an offset between cameras or
         inside one, spikes, or pixels of flux 0 with tiny errors.
@@ -194,14 +194,14 @@ class Settings:
     augmentation : Augmentation
     network : NetworkOptions
     z_lim : float
-        Redshift that parts the classes QSO_LZ and QSO_HZ; the network does not see it.
+        Redshift that separates the classes QSO_LZ and QSO_HZ; it does not affect the network.
     name, version, licence : str
         Of the model.
 
     Raises
     ------
     InputError
-        A value is not legal.
+        A value is not valid.
 
     Examples
     --------

@@ -54,16 +54,16 @@ def from_arrays(
     error, variance : array_like or Quantity, the shape of `flux`, optional
         Standard deviation of `flux`, or its square, instead of `ivar`.
     targetid : array_like of int or str, shape (nspec,), optional
-        Ids; the row numbers when None. One that is no integer gives TARGETID -1, with a warning,
-        and its text is TARGET_NAME.
+        Ids; the row numbers when None. An id that is not an integer gives TARGETID -1, with a
+        warning; its text is TARGET_NAME.
     ra, dec : array_like or Quantity, shape (nspec,), optional
         Positions [degree]: TARGET_RA and TARGET_DEC.
     air : bool
         The wavelengths are in air: convert them to vacuum.
     edges : bool, optional
-        Whether `wave` is the left edges of the pixels, as of a network's grid
+        Whether `wave` holds the left edges of the pixels, as a network's grid does
         (`WavelengthGrid.wave`, the output of `qnet.preprocess.rebin`), or their centres. Centres
-        when None, with a warning where `wave` is one of QuasarNET's grids.
+        when None, with a warning if `wave` is one of QuasarNET's grids.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def from_arrays(
     ------
     InputError
         Shapes disagree, wavelengths do not increase, a unit cannot be converted, or ids are floats
-        so large that they may have lost digits.
+        that may have lost digits.
 
     Warns
     -----

@@ -34,11 +34,11 @@ def from_table(table: Any, *, air: bool = False, edges: bool | None = None) -> S
     table : astropy.table.Table
         Columns by their UTYPE or UCD, else by name in any letter case: wave, wavelength or lambda
         (or loglam); flux; ivar, or an error (error, flux_err, sigma, ...), or a variance. Without
-        any of these the noise is estimated, with a warning. With a flux of
-        (nspec, npix) a row is a spectrum, and further one-dimensional columns are carried as ids
-        (TARGETID, THING_ID, ...); with a flux of (npix,) a row is a pixel. Masked values have no
-        weight, nor have pixels with a non-zero mask or with the COMBINEREJ bit of and_mask, where
-        there are such columns; a masked id is -1.
+        any of these the noise is estimated, with a warning. With a flux of (nspec, npix) a row is a
+        spectrum, and further one-dimensional columns are carried as ids (TARGETID, THING_ID, ...);
+        with a flux of (npix,) a row is a pixel. Masked values have no weight. Nor do pixels with a
+        non-zero mask, or with the COMBINEREJ bit of and_mask, if there are such columns. A masked
+        id is -1.
     air, edges
         As in `from_arrays`.
 

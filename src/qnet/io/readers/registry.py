@@ -135,7 +135,7 @@ def register(reader: Reader) -> Reader:
     Raises
     ------
     InputError
-        There is a reader of this name, or one that means other bits by a target column.
+        There is a reader of this name, or one with other bits of a target column.
 
     Examples
     --------

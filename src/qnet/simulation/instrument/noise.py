@@ -30,7 +30,7 @@ LARGEST_ERRORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """Sizes of the errors that are not photon noise; standard deviations where not said.
+    """Sizes of the errors that are not photon noise; standard deviations unless stated otherwise.
 
     Those marked * were measured: on 40 spectra of BOSS (flux - the pipeline's fit, in bins of 10 to
     100 pixels, 23 faint and 12 bright spectra), which leave about 1 % of the sky's continuum in the
@@ -80,7 +80,7 @@ class Errors:
     Raises
     ------
     InputError
-        A value is negative, not finite or absurdly large.
+        A value is negative, not finite or far too large.
 
     Examples
     --------

@@ -184,13 +184,15 @@ def test_confusion_tables_show_their_counts(evaluations, ax):
 
 
 def test_calibration_curve(evaluations, ax):
-    plot_calibration(evaluations, ax=ax)
+    long = replace(evaluations[0], name=50 * "a" + 50 * "z")
+    plot_calibration([long, evaluations[1]], ax=ax)
     curve = evaluations[0].calibration
     (drawn,) = ax.containers  # the other has no score
     some = curve.n > 0
     np.testing.assert_array_equal(drawn[0].get_xdata(), curve.mean[some])
     np.testing.assert_array_equal(drawn[0].get_ydata(), curve.fraction[some])
     assert f"n = {curve.n.sum()}" in labels(ax)[0]
+    assert labels(ax)[0].startswith(15 * "a" + "\N{HORIZONTAL ELLIPSIS}" + 15 * "z" + ": ")
     (rows,) = ax.figure.axes[1:]
     np.testing.assert_array_equal(rows.patches[0].get_data()[0], curve.n)
 

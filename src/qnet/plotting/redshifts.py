@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Largest number of pairs of lines that are marked in a plot of redshifts.
 _MOST_PAIRS = 8
 
+#: From this number of points on they are drawn smaller.
+_MANY = 200
+
 #: Steep lines whose slopes differ by less than this factor have no room for a name between them.
 _CLOSE_RATIO = 1.1
 
@@ -149,9 +152,10 @@ def plot_z(evaluation: Evaluation, *, ax: Axes | None = None) -> Axes:
     ax.plot(ends, ends, color=GREY, lw=0.8, zorder=0)
     _mark_confusions(ax, evaluation, ends)
     for chosen, label, colour, marker, size in groups:
-        style: dict[str, Any] = {"edgecolors": "white", "lw": 0.4} if marker != "x" else {"lw": 1.5}
-        name = f"{label} ({int(chosen.sum())})"
-        ax.scatter(z[chosen], zbest[chosen], s=size, c=colour, marker=marker, label=name, **style)
+        style: dict[str, Any] = {"edgecolors": "white", "lw": 0.4} if marker != "x" else {"lw": 1.2}
+        count = int(chosen.sum())
+        name, area = f"{label} ({count})", size if count < _MANY else size / 2
+        ax.scatter(z[chosen], zbest[chosen], s=area, c=colour, marker=marker, label=name, **style)
     ax.set_xlim(-0.05, end)
     ax.set_ylim(-0.05, end)
     ax.set_xlabel("true redshift")

@@ -292,3 +292,7 @@ def test_a_survey_with_an_input_that_failed(tmp_path):
         merge(folder.path, folder.path / "all.fits")
     with pytest.raises(qnet.FileError, match="holds no survey"):
         merge(tmp_path / "other", tmp_path / "all2.fits")
+    other = {"options": {}, "reading": {}, "to": "picca"}
+    settle_settings(folder, other, overwrite=True)
+    with pytest.raises(qnet.InputError, match="have the format picca of another program"):
+        merge(folder.path, tmp_path / "all2.fits")

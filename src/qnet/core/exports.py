@@ -63,6 +63,10 @@ _ROWS = (
 EXPORTS: Mapping[str, ExportFormat] = MappingProxyType({row.name: row for row in _ROWS})
 
 
+#: Formats that hold the columns of qnet's catalogue, from which it can be read again.
+OWN = ("csv", "parquet")
+
+
 def list_exports() -> str:
     """The formats, a line each, for the help of commands."""
     rows = (f"  {row.name}: {row.description} ({', '.join(row.suffixes)})\n" for row in _ROWS)

@@ -14,7 +14,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.columns import Column
-from qnet.core.exports import check_export
+from qnet.core.exports import OWN, check_export
 from qnet.core.files import PathLike, as_path, atomic_write
 from qnet.core.pz import LN_PZ
 from qnet.io.catalogue import EXTNAME, Catalogue, concatenate
@@ -72,7 +72,7 @@ def check_stream(to: str | None, path: PathLike) -> str:
     if to is None:
         return check_format(path, "a catalogue")
     form = check_export(to, path)
-    return check_format(path) if form.name in ("csv", "parquet") else form.name
+    return check_format(path) if form.name in OWN else form.name
 
 
 def write_stream(

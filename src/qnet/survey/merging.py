@@ -18,12 +18,13 @@ from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, Columns
 from qnet.core.checks import check_whole
 from qnet.core.errors import InputError, first_few, shown, warn
+from qnet.core.exports import OWN
 from qnet.core.files import PathLike, as_path, as_paths
 from qnet.core.progress import Progress
 from qnet.io.catalogue import Catalogue, concatenate
 from qnet.io.hats import HATS, INDEX, MOST_ORDER, check_hats, write_hats
 from qnet.io.streams import BLOCK, Stream, check_stream, write_stream
-from qnet.survey.folder import Folder
+from qnet.survey.folder import Folder, read_settings
 from qnet.survey.journal import Entry, read_entries
 from qnet.survey.plan import Merged, Plan
 from qnet.survey.scratch import Scratch
@@ -122,6 +123,12 @@ def merge(
     target = as_path(catalogue, "catalogue")
     if folder.path.resolve() in target.absolute().resolve().parents:
         raise InputError(f"{target}: is in the folder of the survey: give a file elsewhere")
+    form = read_settings(folder).get("to")
+    if form and form not in OWN:
+        raise InputError(
+            f"{folder.path}: its catalogues have the format {form} of another program and cannot be"
+            f" merged: run the survey without it, and merge to {form}"
+        )
     done: list[Entry] = []
     missing: list[Entry] = []
     for entry in read_entries(folder):

@@ -13,9 +13,6 @@ from typing import Any, Protocol
 from qnet.core.errors import FileError, QnetError, reason
 from qnet.core.workers import Setup
 
-#: Times that a task is tried whose process dies.
-_TRIES = 2
-
 _DIED = (
     "the process that read it ended abruptly (out of memory, killed, or the file is damaged so "
     "that the FITS library does not survive it)"
@@ -40,6 +37,9 @@ class Engine(Protocol):
     a process, and ends the run; any other is a failure of the task's input.
     """
 
+    #: Times that a task is handed to it whose process dies.
+    tries: int
+
     @property
     def capacity(self) -> int:
         """Number of tasks that are handed to it at a time."""
@@ -48,7 +48,7 @@ class Engine(Protocol):
         """Hand a task to it."""
 
     def lost(self, future: Future[Any]) -> bool:
-        """Whether the process of an ended future died: its task may be tried again."""
+        """Whether the process of an ended future died."""
 
     def __enter__(self) -> Engine: ...
 
@@ -60,7 +60,7 @@ class Engine(Protocol):
 class ThisProcess:
     """The engine without other processes."""
 
-    capacity = 1
+    capacity = tries = 1
 
     def __init__(self, setup: Setup) -> None:
         self._work = setup()
@@ -113,7 +113,7 @@ def run_tasks(engine: Engine, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any
                 yield task, _result(task, future)
                 continue
             tries[task] = tries.get(task, 0) + 1
-            if tries[task] < _TRIES:
+            if tries[task] < engine.tries:
                 again.append(task)
             else:
                 yield task, (FileError(f"{task.paths[0]}: was not classified: {_DIED}"), [])

@@ -151,6 +151,8 @@ class Workers:
     `advice` is what else helps where no process can be started.
     """
 
+    tries = 2
+
     def __init__(self, workers: int, setup: Setup, advice: str = "") -> None:
         self.capacity = workers
         self._setup, self._advice = _Stored(setup), advice

@@ -33,6 +33,8 @@ MakeEngine = Callable[[Setup], Engine]
 class Cluster:
     """An engine over the executor of another library, which tries again what is lost itself."""
 
+    tries = 1
+
     def __init__(
         self,
         executor: Executor,

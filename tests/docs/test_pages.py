@@ -37,6 +37,7 @@ _KERAS = ("keras", "tensorflow")
 #: Packages that pages need and qnet does not.
 NEEDS = {
     "tutorials/training": _KERAS,
+    "how-to/gpus": _KERAS,
     "how-to/objects": ("specutils", "pandas"),
     "how-to/inspect": ("plotly",),
     "how-to/onnx": ("onnx", "onnxruntime"),

@@ -396,6 +396,14 @@ def test_votables_are_data_within_limits(tmp_path, content, message):
         read_spectra(path)
 
 
+def test_gzipped_text_that_inflates_far_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("qnet.io.tablefile._SMALL", 1 << 20)
+    path = tmp_path / "a.xml.gz"
+    path.write_bytes(gzip.compress(b"<?xml version='1.0'?><VOTABLE>" + b" " * (1 << 22)))
+    with pytest.raises(FileError, match="holds more than 1 MB, too much for one table"):
+        read_spectra(path)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_files_are_read_by_a_loader_of_specutils(tmp_path):
     specutils = pytest.importorskip("specutils")

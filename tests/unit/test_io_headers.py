@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from makers import compressed, desi_coadd, desi_set, fibermap, primary, table, write
+from makers import compressed, desi_coadd, desi_set, fibermap, image, primary, table, write
 from qnet.core.errors import FileError, QnetWarning
 from qnet.io import read_spectra
 from qnet.io.fits.file import FitsFile
@@ -206,6 +206,25 @@ def test_gz_that_inflates_beyond_its_headers_is_refused(tmp_path, whole, beyond)
         read_spectra(path)
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["gz", "tiles"])
+def test_small_file_that_announces_much_is_refused(tmp_path, monkeypatch, kind):
+    """It would be read: zeros take 1000 times less when they are compressed."""
+    zeros = np.zeros((256, 10240), np.float32)
+    small = np.zeros((2, 2), np.float32)
+    for data in (small, zeros):
+        hdu = image(data, "B_FLUX") if kind == "gz" else compressed(data, "B_FLUX", "GZIP_1")
+        path = write(tmp_path / f"{data.size}.fits", [primary(), hdu])
+        if kind == "gz":
+            path.write_bytes(gzip.compress(path.read_bytes(), 1))
+        if data is zeros:
+            monkeypatch.setattr("qnet.io.fits.structure._ANNOUNCED", 1 << 20)
+            with pytest.raises(FileError, match="announces 10485760 bytes, too many for a file"):
+                FitsFile(path)
+        else:
+            with FitsFile(path) as file:
+                np.testing.assert_array_equal(file.image("B_FLUX"), small)
 
 
 def test_rows_of_no_width_and_hdus_without_end_are_refused(tmp_path, refused, monkeypatch):

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Bytes of the largest file of text or XML that is read.
 _LARGEST = 1 << 30
 
+#: Bytes that a small gzipped one may inflate to, and that any may for each of its bytes.
+_SMALL, _INFLATION = 1 << 25, 50
+
 #: A name with its unit, as headers of text have it.
 _WITH_UNIT = re.compile(r"(.+?)\s*(?:\[(.*)\]|\((.*)\))")
 
@@ -107,13 +110,15 @@ def _is_vector(column: Any) -> bool:
 def read_content(path: Path) -> bytes:
     """What is in a file, inflated where it is gzipped; FileError where that is too large."""
     if find_kind(path) is GZIP:
+        most = min(_LARGEST, max(_SMALL, _INFLATION * path.stat().st_size))
         with gzip.open(path, "rb") as stream:
-            content = stream.read(_LARGEST + 1)
+            content = stream.read(most + 1)
     else:
+        most = _LARGEST
         with open(path, "rb") as plain:
-            content = plain.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise FileError(f"{path}: holds more than {_LARGEST >> 20} MB, too much for one table")
+            content = plain.read(most + 1)
+    if len(content) > most:
+        raise FileError(f"{path}: holds more than {most >> 20} MB, too much for one table")
     return content
 
 

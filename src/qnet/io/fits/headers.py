@@ -161,6 +161,15 @@ class Header:
             self._check_tiles(total)
         return total
 
+    def announced(self) -> int:
+        """Bytes that the data take once they are read: images inflated, 4 a pixel at least."""
+        compressed = self.cards.get("ZIMAGE") == "T" and self.is_table
+        if self.is_table and not compressed:
+            return math.prod(self.axes())
+        prefix = "Z" if compressed else ""
+        axes = self.axes(prefix)
+        return max(4, self._pixel_size(f"{prefix}BITPIX")) * math.prod(axes) if axes else 0
+
     def _tiles(self, axes: list[int]) -> list[int]:
         """Lengths of the tiles of a compressed image along its axes; rows by default."""
         defaults = [*axes[:1], *[1] * len(axes[1:])]

@@ -29,6 +29,9 @@ _MOST_HDUS = 20000
 #: Bytes that a byte of a gzipped file becomes at most (1032 in deflate).
 _INFLATION = 1100
 
+#: Bytes that a small file may announce, and that any may for each of its bytes.
+_ANNOUNCED, _PER_BYTE = 1 << 29, 100
+
 #: Bytes that a gzipped file may have after its last HDU.
 _BEYOND = 1 << 22
 
@@ -62,6 +65,7 @@ def check_structure(path: Path, stream: io.RawIOBase | None = None) -> list[Hdu]
 def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
     """Go from header to header, and past the data; the stream has `size` bytes at most."""
     hdus: list[Hdu] = []
+    announced, most = 0, max(_ANNOUNCED, _PER_BYTE * path.stat().st_size)
     while True:
         number, block = len(hdus), stream.read(BLOCK)
         if number and not block.startswith(_EXTENSION):
@@ -74,8 +78,11 @@ def _walk(stream: Stream, path: Path, size: int) -> list[Hdu]:
         header = read_header(stream, block, number, path)
         start, data = stream.tell(), header.data_size()
         hdus.append(Hdu(header, start))
+        announced += header.announced()
         end = start + -(-data // BLOCK) * BLOCK
         pointers = header.pointers()
+        if announced > most and end <= size:
+            raise FileError(f"{path}: announces {announced} bytes, too many for a file of its size")
         if pointers and end <= size:
             check_heap(stream, header, pointers)
         if data and (end > size or _ended(stream, end)):

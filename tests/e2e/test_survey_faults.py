@@ -99,6 +99,7 @@ def go_on(source, tmp_path, small_weights, monkeypatch):
         yield ThisProcess, 1
 
     monkeypatch.setattr("qnet.survey.running.open_engine", one)
+    monkeypatch.setattr("qnet.survey.running._PATIENCE", 0.1)
     monkeypatch.setattr("qnet.io.readers.READERS", [*READERS, traps.READER])
     monkeypatch.setattr("qnet.io.reader.READERS", [*READERS, traps.READER])
 

@@ -47,6 +47,11 @@ NEEDS = {
 
 #: What is smaller in the test of a page than on it.
 SMALLER = {
+    "tutorials/training": (
+        ("-n 6000", "-n 400"),
+        ("-n 2000", "-n 200"),
+        ("--epochs 5", "--epochs 1"),
+    ),
     "how-to/own-survey": (
         ("-n 6000", "-n 300"),
         ("-n 4000", "-n 100"),

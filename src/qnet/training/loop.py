@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -154,6 +155,19 @@ def make_optimiser(settings: Settings, steps: int) -> keras.optimizers.Optimizer
     return keras.optimizers.Adam(rate)
 
 
+def create_variables(network: keras.Model, batch: Any) -> None:
+    """Create the variables of the optimiser and of the losses, from the first row of a batch.
+
+    Where Keras's fit creates them, TensorFlow traces the training step twice, which takes seconds.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        X, target, weight = keras.tree.map_structure(lambda part: part[:1], batch)
+        network.optimizer.build(network.trainable_variables)
+        network.compute_loss(X, target, network(X, training=False), weight, training=False)
+
+
 @dataclasses.dataclass
 class Run:
     """The training of one network, from its beginning or its last checkpoint to its end."""
@@ -194,8 +208,11 @@ class Run:
         settings, batches, validation = self.settings, self.batches, self.validation
         validated = len(validation.rows) > 0
         monitor = "val_loss" if validated else "loss"
+        stream = (ours.for_keras(batch) for batch in batches.endless(state.epoch))
+        first = next(stream)
+        create_variables(self.network, first)
         self.network.fit(
-            (ours.for_keras(batch) for batch in batches.endless(state.epoch)),
+            (batch for batch in itertools.chain([first], stream)),  # Keras knows generators
             steps_per_epoch=batches.steps,
             initial_epoch=state.epoch,
             epochs=settings.epochs,

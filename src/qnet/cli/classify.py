@@ -36,7 +36,7 @@ def configure(add_parser: shared.AddParser) -> None:
     shared.add(parser, "--to", tuple(EXPORTS), text)
     text = "also write redshift distributions to this file: .fits or .parquet (default: none)"
     shared.add(parser, "--pz", "FILE", text)
-    shared.add(parser, "--workers", "N", "processes that share the files", 1)
+    shared.add(parser, "--workers", "N", "number of processes", 1)
     text = "threads in each process (default: one per CPU, divided among the workers)"
     shared.add(parser, "--threads", "N", text, type=int)
     parser.set_defaults(command=_classify)

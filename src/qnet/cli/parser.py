@@ -135,7 +135,7 @@ def verbosity() -> argparse.ArgumentParser:
     parent = argparse.ArgumentParser(add_help=False)
     # SUPPRESS: where a command has no -v, one before the command stays.
     add = functools.partial(parent.add_argument, default=argparse.SUPPRESS)
-    text = "print what is being done; twice: tracebacks of errors too"
+    text = "print progress messages; given twice, tracebacks of errors too"
     add("-v", "--verbose", action="count", help=text)
     add("-q", "--quiet", action="store_true", help="print warnings and errors only")
     return parent
@@ -203,14 +203,14 @@ def model(purpose: str = "", default: str = "") -> argparse.ArgumentParser:
 def criterion(own: str = "the model's") -> argparse.ArgumentParser:
     """The criterion of a quasar, for a model or for catalogues that have their own."""
     parent = argparse.ArgumentParser(add_help=False)
-    group = parent.add_argument_group("criterion of a quasar")
+    group = parent.add_argument_group("selection criterion of quasars")
     if own == "the model's":
-        score, c_threshold, min_lines = "P_QSO is", "0.5", "1"
+        score, c_threshold, min_lines = "P_QSO", "0.5", "1"
     else:
-        score, c_threshold, min_lines = "P_QSO, or PROB of SQUEzE, is", own, own
+        score, c_threshold, min_lines = "P_QSO, or PROB of SQUEzE,", own, own
     text = f"published rule, by NAME or NAME@VERSION of qnet strategies (default: {own})"
     add(group, "--strategy", "NAME", text)
-    add(group, "--p-threshold", "P", f"{score} above P (default: {own})", type=float)
+    add(group, "--p-threshold", "P", f"quasars have {score} above P (default: {own})", type=float)
     if own == "the model's":
         text = (
             "population that P_QSO and redshifts assume: quasar-targets, fibres, training, or a "

@@ -82,7 +82,7 @@ def _configure_run(actions: Any) -> None:
     text = "workers of a Dask cluster, by the address of its scheduler (default: none)"
     shared.add(one, "--dask", "ADDRESS", text)
     one.add_argument("--mpi", action="store_true", help="ranks of MPI, under mpirun or srun")
-    text = "the K-th of N shares of the files, for a job array (default: all)"
+    text = "part K of N of the files, for a job array (default: all)"
     shared.add(group, "--shard", "K/N", text)
     text = "threads in each process (default: one per CPU, divided among the processes)"
     shared.add(group, "--threads", "N", text, type=int)

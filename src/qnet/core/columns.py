@@ -107,7 +107,7 @@ MODEL_COLUMNS = (
         "not classified, model without calibration",
     ),
     Column("ZBEST", "f8", "redshift", NAN, ".5f").explain(
-        "The redshift if the object is a quasar, whatever `IS_QSO` is. It is that of the second"
+        "It assumes that the object is a quasar, whatever `IS_QSO` is. It is that of the second"
         " stage in refined rows, and the peak of the redshift posterior in others. Models without"
         " a posterior or a second stage give that of the most confident line"
     ),

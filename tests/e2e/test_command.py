@@ -562,3 +562,8 @@ def test_outputs_are_not_written_to_standard_output(tmp_path, monkeypatch, capsy
     error = capsys.readouterr().err
     assert re.fullmatch(r"qnet: error: --[a-z-]+ -: is not written to standard .*\n", error)
     assert os.listdir(tmp_path) == []
+
+
+def test_formats_other_than_csv_need_the_name_of_a_file(capsys):
+    assert main(("classify", "a.fits", "-o", "-", "--to", "desi")) == 2
+    assert capsys.readouterr().err.startswith("qnet: error: --to desi: standard output takes csv")

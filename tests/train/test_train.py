@@ -101,11 +101,15 @@ def test_a_run_that_is_done_is_not_trained_again_but_may_be_lengthened(survey, t
 
 def test_a_run_is_resumed_by_its_own_plan_only(survey, tmp_path):
     train(*survey, tmp_path / "run", dataclasses.replace(QUICK, epochs=1))
-    with pytest.raises(OutputExistsError, match="holds a training run"):
+    with pytest.raises(
+        OutputExistsError, match=r"holds a training run .*\(--resume, resume=True\)"
+    ):
         train(*survey, tmp_path / "run", QUICK)
     with pytest.raises(InputError, match=r"its settings\.batch_size was 32, and is now 16"):
         train(*survey, tmp_path / "run", dataclasses.replace(QUICK, batch_size=16), resume=True)
-    with pytest.raises(FileError, match="holds no run that could be resumed"):
+    with pytest.raises(
+        FileError, match="holds no run that could be resumed: start it without --resume"
+    ):
         train(*survey, tmp_path / "none", QUICK, resume=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes.txt").write_text("mine")

@@ -189,6 +189,11 @@ def test_the_command(tmp_path, capsys):
         merge(output, theirs)
     assert run(redrock(tmp_path / "o.fits", [1.0], targetid=[1]), "-o", tmp_path / "n.fits") == 1
     assert "none of the TARGETIDs" in capsys.readouterr().err
+    short = Table.read(theirs)
+    short.remove_columns(["ZWARN", "DELTACHI2"])
+    short.write(tmp_path / "short.fits")
+    with pytest.warns(qnet.QnetWarning, match=r"short\.fits: lacks ZWARN, DELTACHI2, which"):
+        merge(ours, tmp_path / "short.fits")
     ours.remove_column("P_Z")
     with pytest.raises(qnet.InputError, match=r"lacks the column\(s\) P_Z"):
         merge(ours, theirs)

@@ -52,6 +52,10 @@ def _classify(arguments: argparse.Namespace) -> int:
 
     if arguments.to is None:
         check_format(arguments.output, "a catalogue")
+    elif getattr(arguments, "piped", False) and ".csv" not in EXPORTS[arguments.to].suffixes:
+        raise InputError(
+            f"--to {arguments.to}: standard output takes csv only: give -o the name of a file"
+        )
     else:
         check_export(arguments.to, arguments.output)
     inputs = [*arguments.inputs, arguments.spall, arguments.model]

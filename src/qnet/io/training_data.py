@@ -179,8 +179,8 @@ def iter_data(
         with FitsFile(path) as fits:
             if not is_prepared(fits):
                 fault = prepared_fault(fits) or (
-                    "is no prepared data file (an image of flux and ivar and a table with "
-                    f"TARGETID): it holds {fits.describe()}"
+                    "is no prepared data file, which qnet prepare makes (an image of flux and "
+                    f"ivar and a table with TARGETID): it holds {fits.describe()}"
                 )
                 raise FileError(f"{fits.path}: {fault}")
             chosen_grid, ids = _grid_of(fits, grid), prepared_ids(fits)

@@ -12,7 +12,7 @@ import numpy as np
 from qnet.core.arguments import check_arguments
 from qnet.core.arrays import AnyArray, BoolArray, FloatArray, take_rows
 from qnet.core.columns import BY_NAME, Column
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, warn
 from qnet.core.files import PathLike
 from qnet.core.flags import NEVER_QSO
 from qnet.io.catalogue import read_catalogue
@@ -215,6 +215,8 @@ def _add_redrock(table: Table, path: PathLike, where: str) -> None:
     """Give a table the columns of redrock."""
     found = read_redshifts(path)
     rows = found.rows_of(table, where)
+    if lacking := [name for name in ("ZWARN", "DELTACHI2") if name not in found.columns]:
+        warn(f"{path}: lacks {', '.join(lacking)}, which the merge takes as 0")
     for name, empty in (("Z", np.nan), ("ZERR", np.nan), ("ZWARN", 0), ("SPECTYPE", "")):
         table[f"{name}_RR"] = found.take(name, rows, empty)
     table["DELTACHI2_RR"] = found.take("DELTACHI2", rows, np.nan)

@@ -85,7 +85,7 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
     """Raise, before any work is done, unless a run of some networks may use a folder."""
     runs = _runs(folder)
     if resume and not (folder.is_dir() and (runs or not any(folder.iterdir()))):
-        raise FileError(f"{folder}: holds no run that could be resumed")
+        raise FileError(f"{folder}: holds no run that could be resumed: start it without --resume")
     if folder.exists() and not folder.is_dir():
         raise FileError(f"{folder}: is a file, but the folder of a run was expected")
     if resume and members > 1 and _held(folder):
@@ -94,8 +94,8 @@ def check_folder(folder: Path, members: int, *, resume: bool, overwrite: bool) -
         raise InputError(f"{folder}: holds the runs of several networks, not of a single one")
     if runs and not (resume or overwrite):
         raise OutputExistsError(
-            f"{runs[0]}: holds a training run ({_held(runs[0])[0]}); ask for resuming or "
-            "overwriting it"
+            f"{runs[0]}: holds a training run ({_held(runs[0])[0]}); ask for resuming (--resume, "
+            "resume=True) or overwriting it (--overwrite, overwrite=True)"
         )
 
 

@@ -253,7 +253,10 @@ def train_refiner(
     spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
     grid = architecture.window.grid
     if spectra.grid != grid:
-        raise InputError(f"the data are on the grid {spectra.grid}, not on {grid}")
+        raise InputError(
+            f"the data are on the grid {spectra.grid}, not on that of the second stage, {grid}: "
+            "make them with qnet prepare --fine"
+        )
 
     def build() -> keras.Model:
         arrays = None if start is None else start.weights.arrays

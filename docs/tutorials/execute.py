@@ -84,6 +84,9 @@ def shrink(output: dict[str, Any]) -> None:
 def main() -> None:
     """Execute the notebooks named, or all."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The stored outputs are those of the whole computations.
+    if os.environ.pop("QNET_TUTORIAL_SIZE", None) is not None:
+        print("QNET_TUTORIAL_SIZE is ignored: it is for reading the notebooks")
     for path in [Path(name) for name in sys.argv[1:]] or notebooks():
         start = time.perf_counter()
         execute(path)

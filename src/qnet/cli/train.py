@@ -149,10 +149,10 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     if arguments.init is None:
         return Settings(**changes, augmentation=Augmentation(**augmentation), network=network)
     if network != NetworkOptions():
-        raise InputError(
-            "--init has a network: leave out --lines, --lines-bal, --boxes, --layers, --filters, "
-            "--width, --strides, --padding, --units, --dropout, --redshift-bins"
-        )
+        default, flag = NetworkOptions(), {"nlayers": "layers", "redshifts": "redshift-bins"}
+        names = [name for name in vars(network) if vars(network)[name] != vars(default)[name]]
+        flags = (f"--{flag.get(name, name).replace('_', '-')}" for name in names)
+        raise InputError(f"--init has a network: leave out {', '.join(flags)}")
     whole = inherit_settings(load_model(arguments.init), arguments.stage, **changes)
     change = dataclasses.replace(whole.augmentation, **augmentation)
     return dataclasses.replace(whole, augmentation=change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -394,6 +395,25 @@ def test_votables_are_data_within_limits(tmp_path, content, message):
     path.write_text(f"<?xml version='1.0'?>\n{content}")
     with pytest.raises(FileError, match=message):
         read_spectra(path)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "ecsv", "parquet"])
+def test_one_long_text_does_not_widen_all_rows(tmp_path, monkeypatch, request, suffix):
+    """Text of fixed width would take 4 bytes for each row and character of the longest."""
+    monkeypatch.setattr("qnet.io.columns._TEXT", 1 << 20)
+    path = tmp_path / f"a.{suffix}"
+    texts = [*["QSO"] * 3000, "Q" * 30_000]
+    Table({"TARGETID": np.arange(3001), "ZBEST": np.ones(3001), "NAME": texts}).write(path)
+    readers = (qnet.read_catalogue,) if suffix == "parquet" else (qnet.read_catalogue, read_spectra)
+    for read in readers:
+        tracemalloc.start()
+        request.addfinalizer(tracemalloc.stop)
+        if suffix == "parquet":
+            assert read(path)["NAME"].dtype == object
+        else:
+            with pytest.raises(FileError, match=r"a line of 300\d\d characters among 3002"):
+                read(path)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
 
 
 def test_gzipped_text_that_inflates_far_is_refused(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -274,13 +274,37 @@ def bool_column(values: AnyArray, name: str, path: Path | None) -> BoolArray:
     raise _wrong(values, name, path, "true or false")
 
 
+#: Text columns are of fixed width up to this.
+_WIDEST = 1000
+
+#: Bytes that text of fixed width may take in a small file, and for each byte of any.
+_TEXT, _TEXT_PER_BYTE = 1 << 29, 100
+
+
+def text_array(values: list[str]) -> AnyArray:
+    """Texts as an array; of objects where that of fixed width would be large."""
+    width = max(map(len, values), default=0)
+    return np.array(values, dtype=str if width <= _WIDEST else object)
+
+
+def check_width(stream: BinaryIO, path: Path) -> None:
+    """Raise FileError where one long line would make the texts of all rows wide."""
+    rows = longest = total = 0
+    for line in stream:
+        total += len(line)
+        if not line.startswith(b"#"):
+            rows, longest = rows + 1, max(longest, len(line))
+    if 4 * rows * longest > max(_TEXT, _TEXT_PER_BYTE * total):
+        raise FileError(f"{path}: has a line of {longest} characters among {rows}: is it damaged?")
+
+
 def text_column(values: AnyArray, name: str, path: Path | None) -> AnyArray:
     """A column as text without trailing blanks; as `integer_column`."""
     column = _flat(values)
     if column.ndim != 1:
         raise _wrong(values, name, path, "one text per row")
     if column.dtype.kind == "O":
-        column = np.array(list(map(_as_text, column.tolist())), dtype=str)
+        column = np.array([_as_text(value)[:_WIDEST] for value in column.tolist()], dtype=str)
     decode = column.dtype.kind == "S"
     return np.char.strip(
         np.char.decode(column, "utf-8", "replace") if decode else column.astype(str)

@@ -9,7 +9,7 @@ import numpy as np
 
 from qnet.core.arrays import AnyArray
 from qnet.core.errors import FileError
-from qnet.io.columns import missing_value
+from qnet.io.columns import missing_value, text_array
 from qnet.io.parquet_footer import count_values
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _column(column: pa.ChunkedArray, name: str) -> Any:
         return column.to_numpy() if lists is None else lists
     kind = column.type
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return np.array(["" if text is None else text for text in column.to_pylist()], dtype=str)
+        return text_array(["" if text is None else text for text in column.to_pylist()])
     if column.null_count and (types.is_integer(kind) or types.is_boolean(kind)):
         missing = column.is_null().to_numpy()
         empty = missing_value(name, np.dtype(kind.to_pandas_dtype())).item()

@@ -16,6 +16,7 @@ from qnet.core.arrays import AnyArray, IntArray
 from qnet.core.errors import FileError, first_few
 from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, VOTABLE, Kind, find_kind, unpacked_kind
+from qnet.io.columns import check_width
 from qnet.io.openfile import OpenFile
 from qnet.io.parquet import read_parquet
 from qnet.io.roles import NAMES, Described
@@ -115,8 +116,8 @@ def read_content(path: Path) -> bytes:
             content = stream.read(most + 1)
     else:
         most = _LARGEST
-        with open(path, "rb") as plain:
-            content = plain.read(most + 1)
+        with open(path, "rb") as plain:  # as many bytes are taken as are asked for
+            content = plain.read(min(path.stat().st_size, most) + 1)
     if len(content) > most:
         raise FileError(f"{path}: holds more than {most >> 20} MB, too much for one table")
     return content
@@ -160,7 +161,9 @@ def _read_parquet(path: Path) -> list[Table]:
 
 def _lines(path: Path) -> list[str]:
     """Lines of a text file."""
-    return read_content(path).decode("utf-8-sig", errors="replace").splitlines()
+    content = read_content(path)
+    check_width(io.BytesIO(content), path)
+    return content.decode("utf-8-sig", errors="replace").splitlines()
 
 
 def _read_text(path: Path) -> list[Table]:

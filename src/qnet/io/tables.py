@@ -19,7 +19,7 @@ from qnet.core.errors import FileError, InputError, type_name
 from qnet.core.files import PathLike, atomic_write, check_input
 from qnet.core.guards import library_faults
 from qnet.core.kinds import ECSV, GZIP, PARQUET, TEXT, Expected
-from qnet.io.columns import filled
+from qnet.io.columns import check_width, filled, text_array
 from qnet.io.fits.file import FitsFile
 from qnet.io.fits.writer import Card as Card
 from qnet.io.fits.writer import FitsWriter
@@ -197,6 +197,8 @@ def read_astropy(path: PathLike, kind: str, what: str, text: Sequence[str] = ())
         warnings.simplefilter("ignore", AstropyWarning)  # lengths of text, integers beyond int64
         if kind == "parquet":
             return read_parquet(file)
+        with open(file, "rb") as stream:
+            check_width(stream, file)
         table = Table.read(file, format=_ASTROPY_FORMATS[kind], **options)
     # Empty text comes back masked.
     for name in table.colnames:
@@ -236,10 +238,6 @@ def read_columns(
         return {**{name: np.zeros(0) for name in fits.columns(hdu)}, **columns}
 
 
-#: Text columns of a CSV file are of fixed width up to this.
-_WIDEST = 1000
-
-
 def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
     """Read a CSV file: its columns as text, by their names in upper case; see `read_astropy`."""
     file = check_input(path, _expected(what, "csv")._replace(kinds=(TEXT,)))
@@ -255,7 +253,7 @@ def read_csv(path: PathLike, what: str) -> dict[str, AnyArray]:
         raise FileError(f"{path}: a row has another number of fields than its header")
     names = upper_names([name.strip() for name in header], path)
     # Column by column: a long comment makes its own column wide, not all of them.
-    return {name: _as_text([row[number] for row in rows]) for number, name in enumerate(names)}
+    return {name: text_array([row[number] for row in rows]) for number, name in enumerate(names)}
 
 
 def upper_names(names: Sequence[str], path: PathLike) -> list[str]:
@@ -264,9 +262,3 @@ def upper_names(names: Sequence[str], path: PathLike) -> list[str]:
     if twice := sorted({name for name in upper if upper.count(name) > 1}):
         raise FileError(f"{path}: has the column(s) {', '.join(twice)} more than once")
     return upper
-
-
-def _as_text(values: list[str]) -> AnyArray:
-    """Texts as an array; of objects where that of fixed width would be large."""
-    width = max(map(len, values), default=0)
-    return np.array(values, dtype=str if width <= _WIDEST else object)

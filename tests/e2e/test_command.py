@@ -564,6 +564,16 @@ def test_outputs_are_not_written_to_standard_output(tmp_path, monkeypatch, capsy
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("content", [None, b"SIMPLE\xff"], ids=["none", "binary"])
+def test_argument_files_are_text(tmp_path, capsys, content):
+    listing = tmp_path / "files.txt"
+    if content is not None:
+        listing.write_bytes(content)
+    with pytest.raises(SystemExit, match="2"):
+        main(["survey", "run", f"@{listing}", "-o", "out"])
+    assert "files.txt: cannot be read as lines of arguments (" in capsys.readouterr().err
+
+
 def test_formats_other_than_csv_need_the_name_of_a_file(capsys):
     assert main(("classify", "a.fits", "-o", "-", "--to", "desi")) == 2
     assert capsys.readouterr().err.startswith("qnet: error: --to desi: standard output takes csv")

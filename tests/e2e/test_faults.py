@@ -297,7 +297,7 @@ def test_all_faults_at_once_beside_good_files(tmp_path, broken, small_weights, w
         (["--targets", "qso", "--coadd", "target", "--rows", "0"], "rows cannot be selected"),
         (["--c-threshold", "2"], "c_threshold must be in 0 .. 1"),
         (["--workers", "0"], "workers must be at least 1"),
-        (["-o", "out.dat"], "out.dat: the name of a catalogue must end in one of"),
+        (["-o", "out.dat"], "out.dat: the name of a catalogue without --to must end"),
         (["-o", "no/such/folder/out.fits"], "its folder no/such/folder does not exist"),
         (["--spall", "none.fits"], "none.fits: no such file"),
         (["--spall", "spec.fits"], "spec.fits: HDU number 1 lacks the column(s) PLATE"),

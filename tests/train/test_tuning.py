@@ -140,7 +140,7 @@ def test_options_that_are_not_given_are_those_of_the_parent(parent):
     [
         ("--stage refine", "--stage refine needs --init, a model with a first stage"),
         ("--stage refine --init qnet --ensemble 2", "--ensemble and --distribute are for --stage"),
-        ("--init qnet --units 3 --layers 2", "--init has a network: leave out --layers, --units"),
+        ("--init qnet --lines LYA --layers 2", "--init has a network: leave out --lines, --layers"),
     ],
 )
 def test_options_that_do_not_go_together(capsys, tmp_path, options, message):

@@ -51,7 +51,7 @@ def _classify(arguments: argparse.Namespace) -> int:
     from qnet.io.tables import check_format
 
     if arguments.to is None:
-        check_format(arguments.output, "a catalogue")
+        check_format(arguments.output, "a catalogue without --to")
     elif getattr(arguments, "piped", False) and ".csv" not in EXPORTS[arguments.to].suffixes:
         raise InputError(
             f"--to {arguments.to}: standard output takes csv only: give -o the name of a file"

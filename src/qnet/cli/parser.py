@@ -8,10 +8,11 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from qnet.cli.common import OK
-from qnet.core.errors import InputError
+from qnet.core.errors import InputError, reason
 
 #: Page of the documentation that describes the commands.
 DOCUMENTATION = "docs/reference/cli.md"
@@ -58,6 +59,18 @@ class Parser(argparse.ArgumentParser):
     def convert_arg_line_to_args(self, arg_line: str) -> list[str]:
         """Argument of a line of an argument file; blank lines are none."""
         return [arg_line.strip()] if arg_line.strip() else []
+
+    def _read_args_from_files(self, arg_strings: list[str]) -> list[str]:
+        """Replace @FILE by its lines; argparse would print an errno, or a traceback for no text."""
+        for word in arg_strings:
+            if word.startswith("@"):
+                try:
+                    Path(word[1:]).read_text()
+                except (OSError, ValueError) as error:
+                    self.error(
+                        f"{word}: {word[1:]} is no text file that can be read ({reason(error)})"
+                    )
+        return super()._read_args_from_files(arg_strings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse the arguments of a command, whose options must all be known."""

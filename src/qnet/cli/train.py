@@ -150,8 +150,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         return Settings(**changes, augmentation=Augmentation(**augmentation), network=network)
     if network != NetworkOptions():
         default, flag = NetworkOptions(), {"nlayers": "layers", "redshifts": "redshift-bins"}
-        names = [name for name in vars(network) if vars(network)[name] != vars(default)[name]]
-        flags = (f"--{flag.get(name, name).replace('_', '-')}" for name in names)
+        changed = (name for name in vars(network) if vars(network)[name] != vars(default)[name])
+        # The rest wavelengths follow from the lines.
+        flags = (f"--{flag.get(k, k).replace('_', '-')}" for k in changed if k != "rest")
         raise InputError(f"--init has a network: leave out {', '.join(flags)}")
     whole = inherit_settings(load_model(arguments.init), arguments.stage, **changes)
     change = dataclasses.replace(whole.augmentation, **augmentation)

@@ -67,9 +67,7 @@ class Parser(argparse.ArgumentParser):
                 try:
                     Path(word[1:]).read_text()
                 except (OSError, ValueError) as error:
-                    self.error(
-                        f"{word}: {word[1:]} is no text file that can be read ({reason(error)})"
-                    )
+                    self.error(f"{word}: cannot be read as lines of arguments ({reason(error)})")
         return super()._read_args_from_files(arg_strings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:

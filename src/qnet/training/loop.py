@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,11 +65,13 @@ def check_request(
         with _without_startup_messages():
             import keras
 
-            if keras.backend.backend() == "tensorflow":
+            # Keras imports TensorFlow, where it is there, with the other backends too.
+            if find_spec("tensorflow") is not None:
                 import tensorflow as tf
 
-                # Without a GPU, TensorFlow writes of CUDA's failure when it first looks for one.
-                tf.config.list_physical_devices()
+                if keras.backend.backend() == "tensorflow":
+                    # Without a GPU, it writes of CUDA's failure when it first looks for one.
+                    tf.config.list_physical_devices()
     except ImportError as error:
         raise InputError(
             f"training needs Keras and a backend ({error}): install qnet-quasar[train]"

@@ -225,7 +225,7 @@ def test_threads_are_divided_among_the_workers_that_run(
     compute = functools.partial(_note, seen)
     monkeypatch.setattr("qnet.classification.files.compute_columns", compute)
     monkeypatch.setattr(
-        "qnet.classification.files.Workers", lambda _workers, setup: ThisProcess(setup)
+        "qnet.classification.files.Workers", lambda _workers, setup, _advice: ThisProcess(setup)
     )
     source = [shutil.copy(coadd, coadd.with_name(f"{n}.fits")) for n in range(nfiles)]
     # Spectra in memory are one input.

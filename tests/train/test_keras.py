@@ -25,6 +25,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 EPSILON = 1e-7
 
+#: Of the runs that are killed or stop, those that are tried on each backend.
+ON_ANY_BACKEND = (
+    "test_a_run_that_was_killed_goes_on_to_the_same_end",
+    "test_nan_stops_the_run_with_the_batch_named",
+    "test_nan_in_threads_names_the_first_batch",
+    "test_nan_in_validation_names_its_batch",
+    "test_nan_in_the_first_epoch_promises_no_checkpoint",
+)
+
 
 @pytest.fixture(scope="module")
 def training_set():
@@ -301,14 +310,16 @@ def test_imported_batch_norms_keep_their_epsilon(keras, tmp_path):
 @pytest.mark.skipif(os.environ.get("QNET_NESTED") == "1", reason="this is the nested run")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_same_on_another_backend(backend):
-    """All tests of this file on another backend, in a fresh interpreter."""
+    """Tests of this file, and runs that are killed or stop, in a fresh interpreter."""
     pytest.importorskip("keras")
     probe = subprocess.run([sys.executable, "-c", f"import {backend}"], check=False)
     if probe.returncode:
         pytest.skip(f"the backend {backend} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend, "QNET_NESTED": "1"}
+    here = Path(__file__)
+    tests = [here, *(f"{here.with_name('test_train_stops.py')}::{name}" for name in ON_ANY_BACKEND)]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
         env=environment,
         capture_output=True,
         text=True,

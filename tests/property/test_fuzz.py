@@ -43,7 +43,7 @@ def test_every_target_reads_whole_files_and_survives_damaged_ones(fuzz, tmp_path
     results = [x for result in results for x in (result if isinstance(result, list) else [result])]
     layouts = {result.layout for result in results if isinstance(result, qnet.Spectra)}
     assert layouts == {reader.name for reader in READERS if not reader.refused}
-    report = run.run(seconds=1e9, count=100, seed=1, findings=None, seeds=seeds)
+    report = run.run(seconds=1e9, count=1700, seed=1, findings=None, seeds=seeds)
     assert report["found"] == []
     total = {key: sum(x[key] for x in report["outcomes"].values()) for key in ("read", "error")}
     assert total["read"] > 5

@@ -250,13 +250,7 @@ def train_refiner(
     check_request(folder, 1, inputs, resume=resume, overwrite=overwrite)
     from qnet.model.keras_network import build_stage, refine_loss
 
-    spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
-    grid = architecture.window.grid
-    if spectra.grid != grid:
-        raise InputError(
-            f"the data are on the grid {spectra.grid}, not on that of the second stage, {grid}: "
-            "make them with qnet prepare --fine"
-        )
+    spectra = _load(data, truth, settings, architecture)
 
     def build() -> keras.Model:
         arrays = None if start is None else start.weights.arrays
@@ -325,6 +319,20 @@ class _Writer:
             },
         )
         write_weights(path, weights, overwrite=True)
+
+
+def _load(
+    data: Paths, truth: Paths, settings: Settings, architecture: RefineArchitecture
+) -> TrainingData:
+    """The training data, which must be on the grid of the second stage."""
+    spectra = load(data, read_truth(truth), memory=settings.memory, keep_pixels=True)
+    grid = architecture.window.grid
+    if spectra.grid != grid:
+        raise InputError(
+            f"the data are on the grid {spectra.grid}, not on that of the second stage, {grid}: "
+            "make them with qnet prepare --fine"
+        )
+    return spectra
 
 
 def _architecture(given: RefineArchitecture | None, init: Model | None) -> RefineArchitecture:
